@@ -1,0 +1,1 @@
+"""LightningDataModules, the readers of corpus formats and the built-in corpora."""

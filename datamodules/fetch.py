@@ -1,0 +1,99 @@
+"""Downloads a file: with a progress bar, tried again and gone on with after a failure, verified."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline.errors import InputError
+
+_RETRIES = 3
+_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two packets
+_BLOCK = 1 << 14  # bytes; the block in which a connection breaks is asked for again
+
+
+def fetch(url: str, path: Path, sha256: str, hint: str) -> Path:
+    """Downloads a file.
+
+    What came before a failure stays beside `path`, and the next try goes on from it if it can.
+
+    Args:
+        url: the file's address.
+        path: where to put it.
+        sha256: what it must be.
+        hint: a command for those who cannot reach the address.
+
+    Returns:
+        `path`, whose contents have the sha256.
+
+    Raises:
+        InputError: the address cannot be reached, or gives another file.
+    """
+    import pooch.core  # not needed, nor is requests, where a corpus is there already
+    import requests
+
+    pooch.utils.get_logger().setLevel(logging.WARNING)
+    known, address = {path.name: f"sha256:{sha256}"}, {path.name: url}
+    registry = pooch.core.create(path.parent, "", registry=known, urls=address)
+    registry.retry_if_failed = _RETRIES
+    try:
+        registry.fetch(path.name, downloader=_download)
+    except requests.exceptions.RequestException as error:
+        raise InputError(
+            f"cannot fetch {url} ({_reason(error)}); try again, or download it by hand and run"
+            f" `{hint}`"
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"{url} gave another file than the one with sha256 {sha256}, {_RETRIES + 1} times; try"
+            f" again later, or get the file elsewhere and run `{hint}`"
+        ) from error
+    return path
+
+
+def _reason(error: Any) -> str:  # noqa: ANN401 - requests is imported late
+    """Gives the cause in a few words."""
+    if error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    return type(error).__name__
+
+
+def _download(url: str, output_file: str, _registry: Any) -> None:  # noqa: ANN401 - pooch's protocol
+    """Puts the contents of a URL into `output_file`, going on with a partial download."""
+    import requests
+
+    final = Path(output_file)
+    partial = final.with_name(f"{url.rsplit('/', 1)[-1]}.partial")
+    done = partial.stat().st_size if partial.exists() else 0
+    # gzip would make the size of what has come say nothing about where to go on
+    headers = (
+        {"Range": f"bytes={done}-", "Accept-Encoding": "identity"}
+        if done
+        else {"Accept-Encoding": "identity"}
+    )
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        if done and response.status_code == requests.codes.requested_range_not_satisfiable:
+            partial.unlink()  # all of it had come, or it is longer than the file: start over
+        response.raise_for_status()
+        goes_on = response.status_code == requests.codes.partial_content
+        _store(response, partial, done if goes_on else 0)
+    partial.replace(final)
+
+
+def _store(response: Any, partial: Path, done: int) -> None:  # noqa: ANN401 - requests is imported late
+    total = int(response.headers.get("Content-Length", 0)) + done
+    with (
+        partial.open("ab" if done else "wb") as file,
+        tqdm(
+            total=total or None,
+            initial=done,
+            desc=partial.stem,
+            unit="B",
+            unit_scale=True,
+            disable=None,
+        ) as bar,
+    ):
+        for block in response.iter_content(_BLOCK):
+            file.write(block)
+            bar.update(len(block))

@@ -1,0 +1,178 @@
+"""Text for language models: a corpus as streams of windows."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+
+from datamodules.builtin import builtin_folder
+from datamodules.corpus import MAX_LINE_BYTES, Corpus, Settings, SplitStatistics, open_corpus
+from datamodules.locate import BUILTIN, find_files, locate
+from datamodules.streams import Streams
+from pipeline.errors import InputError
+from pipeline.text.units import Unit
+from pipeline.text.vocabulary import Vocabulary
+
+
+class LanguageModelData(LightningDataModule):
+    """Streams of a corpus for language models.
+
+    Training runs over `batch_size` columns, shared by all processes. Validation, test and
+    prediction (of the test text) read the whole file as one column, on every process, so that their
+    scores depend on neither.
+
+    A checkpoint keeps the position in the epoch, the same on every process, and the vocabulary.
+
+    Args:
+        corpus: "builtin", a name (`$UNROLL_DATA/<name>`, else `data/<name>`), or the path of a
+            folder that holds train, valid and test text.
+        unit: what a token is.
+        batch_size: columns of the training stream, over all processes.
+        bptt: steps of a training window.
+        eval_bptt: most steps of a window in evaluation; it changes speed and memory, no score.
+        max_vocab_size: the most entries of the vocabulary, `<eos>` and `<unk>` included; all words
+            if omitted.
+        min_count: words rarer than this in the training text become `<unk>`.
+        files: split -> file name in the folder, for files that are not found by their names.
+        max_line_bytes: a line of this length or longer is refused.
+    """
+
+    def __init__(
+        self,
+        corpus: str = BUILTIN,
+        unit: Unit = "word",
+        batch_size: int = 20,
+        bptt: int = 35,
+        eval_bptt: int = 500,
+        max_vocab_size: int | None = None,
+        min_count: int = 1,
+        files: dict[str, str] | None = None,
+        max_line_bytes: int = MAX_LINE_BYTES,
+    ) -> None:
+        super().__init__()
+        self._corpus_name, self._files = corpus, files
+        self._settings = Settings(unit, max_vocab_size, min_count, max_line_bytes)
+        self._batch_size, self._bptt, self._eval_bptt = batch_size, bptt, eval_bptt
+        self._train: Streams | None = None
+        self._resumed: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
+        """The corpus' name: "builtin" or its folder's, and "-char" where tokens are characters."""
+        is_builtin = self._corpus_name == BUILTIN
+        name = BUILTIN if is_builtin else Path(os.path.abspath(locate(self._corpus_name))).name
+        return name + ("-char" if self._settings.unit == "character" else "")
+
+    @property
+    def unit(self) -> Unit:
+        """What a token is."""
+        return self._settings.unit
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary, built from the training text.
+
+        Raises:
+            InputError: the corpus cannot be found or read, or cannot be cut as asked for.
+        """
+        return self._corpus.vocabulary
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of ids. Raises as `vocabulary`."""
+        return len(self.vocabulary)
+
+    def describe(self) -> list[SplitStatistics]:
+        """Tells what each split holds. Raises as `vocabulary`."""
+        return list(self._corpus.statistics.values())
+
+    @cached_property
+    def _corpus(self) -> Corpus:
+        if self._eval_bptt < 1:
+            raise InputError(f"eval_bptt is {self._eval_bptt}; 1 or more is expected")
+        folder = builtin_folder() if self._corpus_name == BUILTIN else locate(self._corpus_name)
+        corpus = open_corpus(find_files(folder, self._files), self._settings)
+        self._cut(corpus)  # what cannot be cut is told before anything is built on the vocabulary
+        return corpus
+
+    def _cut(self, corpus: Corpus, rank: int = 0, world_size: int = 1) -> Streams:
+        source, eos_id = str(corpus.statistics["train"].path), corpus.vocabulary.eos_id
+        return Streams(
+            corpus.ids["train"], eos_id, self._batch_size, self._bptt, rank, world_size, source
+        )
+
+    def train_dataloader(self) -> Streams:
+        """Gives this process' columns of the training text, from a loaded checkpoint's position."""
+        trainer = self.trainer
+        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        self._train = self._cut(self._corpus, rank, world_size)
+        self._resume(self._train)
+        return self._train
+
+    def val_dataloader(self) -> Streams:
+        """Gives the validation text as one column."""
+        return self._whole("valid")
+
+    def test_dataloader(self) -> Streams:
+        """Gives the test text as one column."""
+        return self._whole("test")
+
+    def predict_dataloader(self) -> Streams:
+        """Gives the test text as one column."""
+        return self._whole("test")
+
+    def _whole(self, split: str) -> Streams:
+        ids = self._corpus.ids[split]
+        return Streams(
+            ids, self.vocabulary.eos_id, batch_size=1, bptt=min(self._eval_bptt, len(ids))
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives the next training window, how windows are cut, and the vocabulary: plain data."""
+        position = self._train.position if self._train else 0
+        windows = self.trainer.num_training_batches if self.trainer else 0
+        if isinstance(windows, int) and windows:  # limit_train_batches ends an epoch early
+            position %= windows
+        return {
+            "position": position,
+            "batch_size": self._batch_size,
+            "bptt": self._bptt,
+            "unit": self._settings.unit,
+            "vocabulary": list(self.vocabulary.words),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave.
+
+        Args:
+            state_dict: the state.
+
+        Raises:
+            InputError: the state is of another corpus, or in the middle of an epoch that was cut
+                otherwise.
+        """
+        unit, words = state_dict["unit"], state_dict["vocabulary"]
+        if unit != self.unit or words != self.vocabulary.words:
+            raise InputError(
+                f"the checkpoint is of another corpus than {self.name}: it knows {len(words)}"
+                f" {unit}s, and {self.name} has {self.vocab_size} {self.unit}s that are not the"
+                " same; give the corpus and the vocabulary limits that it was trained with"
+            )
+        self._resumed = state_dict
+        if self._train is not None:  # a schedule may ask for the length before the state is read
+            self._resume(self._train)
+
+    def _resume(self, streams: Streams) -> None:
+        state, self._resumed = self._resumed, None
+        if state is None:
+            return
+        for name, value in (("batch_size", self._batch_size), ("bptt", self._bptt)):
+            if state["position"] and state[name] != value:
+                raise InputError(
+                    f"the checkpoint is in the middle of an epoch with {name}={state[name]}, and"
+                    f" {name} is now {value}; go on with {name}={state[name]}, or from a"
+                    " checkpoint at the end of an epoch"
+                )
+        streams.position = state["position"]

@@ -1,0 +1,114 @@
+"""A corpus as one stream of tokens, cut into columns side by side, and these into windows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from datamodules.corpus import Ids
+from pipeline.batches import IGNORE_INDEX, Window, column_share
+from pipeline.errors import InputError
+
+
+class Streams:
+    """The windows of a text, one after the other; each token of the text is a target exactly once.
+
+    The stream is `<eos>` and then the text, and the first `<eos>` is read and never predicted. Of N
+    targets, column i of B has those from i*N//B to (i+1)*N//B, so columns differ by one at most,
+    and the shorter ones end with a target that is `IGNORE_INDEX`. A window is the next `bptt` steps
+    of the columns that this rank owns, the last one may be shorter; a carry may be passed from each
+    window to the next.
+
+    Iterating starts from window 0, or once from the `position` that was set; iterating that was
+    broken off does not move the next start.
+
+    Args:
+        ids: the text [tokens], read only where a window needs it.
+        eos_id: the id of `<eos>`.
+        batch_size: columns of all ranks together.
+        bptt: steps of a window.
+        rank: this process; it owns the columns from rank*batch_size//world_size to
+            (rank+1)*batch_size//world_size.
+        world_size: processes.
+        source: what the text is called in error messages.
+
+    Raises:
+        InputError: there are fewer tokens than columns or columns than processes, or a window is
+            longer than a column.
+    """
+
+    def __init__(
+        self,
+        ids: Ids,
+        eos_id: int,
+        batch_size: int,
+        bptt: int,
+        rank: int = 0,
+        world_size: int = 1,
+        source: str = "the text",
+    ) -> None:
+        for name, value in (("batch_size", batch_size), ("bptt", bptt)):
+            if value < 1:
+                raise InputError(f"{name} is {value}; 1 or more is expected")
+        if world_size > batch_size:
+            raise InputError(
+                f"batch_size={batch_size} columns cannot be shared by {world_size} processes; each"
+                " needs one: raise batch_size or use fewer devices"
+            )
+        if len(ids) < batch_size:
+            raise InputError(
+                f"{source} has {len(ids)} tokens, fewer than the {batch_size} columns of"
+                " batch_size; lower batch_size or give more text"
+            )
+        bounds = np.arange(batch_size + 1) * len(ids) // batch_size
+        self._starts, self._ends = bounds[:-1], bounds[1:]
+        self._length = int((self._ends - self._starts).max())
+        if bptt > self._length:
+            raise InputError(
+                f"the window of bptt={bptt} steps is longer than the stream: {source} gives"
+                f" columns of {self._length} tokens ({len(ids)} in {batch_size} columns); lower"
+                " bptt or batch_size"
+            )
+        self._ids, self._eos_id, self._bptt, self._world_size = ids, eos_id, bptt, world_size
+        self._owned = column_share(batch_size, rank, world_size)
+        self._position = self._first = 0
+
+    def __len__(self) -> int:
+        """Gives the number of windows in an epoch."""
+        return -(-self._length // self._bptt)
+
+    @property
+    def position(self) -> int:
+        """The window that comes next: while window k is in use k + 1, and 0 while the last one is.
+
+        Set, it is where the next iteration starts.
+
+        Raises:
+            ValueError: set to a window that there is not.
+        """
+        return self._position
+
+    @position.setter
+    def position(self, window: int) -> None:
+        if not 0 <= window < len(self):
+            raise ValueError(f"the windows are 0 to {len(self) - 1}, got position {window}")
+        self._position = self._first = window
+
+    def __iter__(self) -> Iterator[Window]:
+        first, self._first = self._first, 0  # not before a window is asked for
+        for index in range(first, len(self)):
+            self._position = (index + 1) % len(self)
+            yield self._window(index * self._bptt)
+
+    def _window(self, step: int) -> Window:
+        width = min(self._bptt, self._length - step)
+        places = self._starts[self._owned, None] + np.arange(step, step + width)
+        is_real = places < self._ends[self._owned, None]
+        targets = np.where(is_real, self._ids[np.minimum(places, len(self._ids) - 1)], IGNORE_INDEX)
+        tokens = np.where(places > 0, self._ids[places - 1], self._eos_id)
+        real = np.clip(self._ends - self._starts - step, 0, width).sum()
+        return Window(
+            torch.from_numpy(tokens.astype(np.int64)),
+            torch.from_numpy(targets.astype(np.int64)),
+            float(real) / self._world_size,
+        )

@@ -1,0 +1,1 @@
+"""What every task and datamodule of Unroll shares, and the command line that runs them."""

@@ -1,0 +1,123 @@
+"""From files and flags to a built model and datamodule: LightningCLI, without its trainer."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+
+import jsonargparse
+import yaml
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from pipeline.contracts import Corpus, Task
+from pipeline.errors import InputError
+from pipeline.process import settle
+
+Precision: TypeAlias = Literal[
+    "auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true"
+]
+
+
+class Experiment(NamedTuple):
+    """What a configuration describes, built.
+
+    Attributes:
+        model: the task, for Lightning.
+        task: the task, for tracking.
+        data: the datamodule, for Lightning.
+        corpus: the datamodule, for tracking.
+        trainer: arguments of `Trainer`, with callbacks and plugins built.
+        config: the resolved configuration, plain data; as `config.yaml` it gives the same
+            experiment again.
+    """
+
+    model: LightningModule
+    task: Task
+    data: LightningDataModule
+    corpus: Corpus
+    trainer: dict[str, Any]
+    config: dict[str, Any]
+
+
+def build(arguments: Sequence[str]) -> Experiment:
+    """Parses and builds an experiment.
+
+    Args:
+        arguments: flags, `--config=FILE` among them; later ones override earlier ones.
+
+    Raises:
+        InputError: a value does not fit, or a part refuses it.
+    """
+    settle()
+    cli = _Parser(list(arguments))
+    dumped = cli.parser.dump(cli.config, skip_unset=False)
+    return Experiment(
+        model=cli.model,
+        task=cast(Task, cli.model),
+        data=cli.datamodule,
+        corpus=cast(Corpus, cli.datamodule),
+        trainer=dict(cli.config_init.trainer),
+        config=yaml.safe_load(dumped),
+    )
+
+
+class _Parser(LightningCLI):
+    """LightningCLI up to the point where the trainer is built, which needs the tracker."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(
+            save_config_callback=None,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=arguments,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            seed_everything_default=1,
+            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+            parser_kwargs={
+                "exit_on_error": False,
+                "allow_abbrev": False,
+                "prog": "unroll train",
+            },
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """See `LightningCLI`; `pipeline.options.TOP_LEVEL` lists the same options."""
+        parser.add_argument(
+            "--precision", type=Precision, default="auto", help="auto, or Trainer's precision"
+        )
+        parser.add_argument(
+            "--checkpoint_every", type=PositiveInt, default=500, help="updates between checkpoints"
+        )
+        parser.add_argument("--experiment", type=str | None, default=None, help="<task>/<corpus>")
+        parser.add_argument(
+            "--run_name", type=str | None, default=None, help="<encoder>-<hash>-s<seed>"
+        )
+        parser.link_arguments(
+            "data.vocab_size", "model.init_args.vocab_size", apply_on="instantiate"
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
+        """See `LightningCLI`."""
+        try:
+            self.config = parser.parse_args(args)
+        except (jsonargparse.ArgumentError, TypeError) as error:
+            raise InputError(_one_sentence(str(error))) from error
+
+    def instantiate_classes(self) -> None:
+        """Builds the datamodule and the model."""
+        try:
+            self.config_init = self.parser.instantiate(self.config)
+        except InputError:
+            raise
+        except (ValueError, TypeError) as error:  # a part's constructor refuses its arguments
+            raise InputError(_one_sentence(str(error))) from error
+        self.datamodule = self.config_init.data
+        self.model = self.config_init.model
+
+
+def _one_sentence(message: str) -> str:
+    """Keeps what a person needs of jsonargparse's message, which nests one line per alternative."""
+    lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
+    return "; ".join(line for line in lines[:4])

@@ -1,0 +1,56 @@
+"""The random states of every rank, kept in checkpoints."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+
+class RandomState(Callback):
+    """Gives each rank its own random numbers, and gives them back when training is resumed."""
+
+    def __init__(self) -> None:
+        self._restored: list[list[Tensor]] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restores the states, or draws apart the ranks, which all start from one seed."""
+        if self._restored is None:
+            if trainer.world_size > 1:
+                torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+        elif len(self._restored) != trainer.world_size:
+            rank_zero_warn(
+                f"resumed on {trainer.world_size} processes after {len(self._restored)}: dropout "
+                "masks will differ from those of the uninterrupted run"
+            )
+        else:
+            _set(self._restored[trainer.global_rank])
+        self._restored = None
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """See `Callback`."""
+        states: list[Any] = [_get()]
+        if trainer.world_size > 1:
+            states = [None] * trainer.world_size
+            torch.distributed.all_gather_object(states, _get())
+        checkpoint["random_states"] = states
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """See `Callback`."""
+        self._restored = checkpoint.get("random_states")
+
+
+def _get() -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_available() else states
+
+
+def _set(states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if len(states) > 1 and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states[1])

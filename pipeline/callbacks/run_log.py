@@ -1,0 +1,125 @@
+"""Writes what a run shows in MLflow, each (key, step) once; a step is a number of updates."""
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch.optim import Optimizer
+
+from pipeline.batches import Window
+from pipeline.callbacks.outputs import loss_of
+from pipeline.tracking.logger import RunTracker
+
+
+class RunLog(Callback):
+    """Logs training every n updates, and each validation and test.
+
+    Lightning's own `self.log` is not used for this: its steps shift by one between training and
+    validation, and again after a resume within an epoch.
+
+    Args:
+        monitor: the validation metric whose best value is logged as `best/...`.
+        mode: "min" or "max".
+        every_n_steps: updates between two logs of training.
+    """
+
+    def __init__(self, monitor: str, mode: str, every_n_steps: int) -> None:
+        self.monitor = monitor
+        self.every_n_steps = every_n_steps
+        self.best_name = "best/" + monitor.replace("/", "_")
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.best: float | None = None
+        self.tokens_seen = 0
+        self._grad_norm: float | None = None
+        self._mark: tuple[float, int] | None = None  # (seconds, tokens seen) at the last log
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Callback`."""
+        return {"tokens_seen": self.tokens_seen, "best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `Callback`."""
+        self.tokens_seen = state_dict["tokens_seen"]
+        self.best = state_dict["best"]
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Flushes, so that a kill after the checkpoint loses no metric of the steps before it."""
+        if isinstance(trainer.logger, RunTracker):
+            trainer.logger.flush()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Callback`."""
+        self._mark = None
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Measures the norm of the gradient before it is clipped."""
+        if (trainer.global_step + 1) % self.every_n_steps == 0:
+            gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            self._grad_norm = float(torch.nn.utils.get_total_norm(gradients))
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Window,
+        batch_idx: int,
+    ) -> None:
+        """See `Callback`."""
+        self.tokens_seen += round(batch.targets_per_rank * trainer.world_size)
+        if self._mark is None:  # the first step of a process is slower: not counted
+            self._mark = (time.perf_counter(), self.tokens_seen)
+        if trainer.global_step % self.every_n_steps:
+            return
+        loss = trainer.strategy.reduce(loss_of(outputs), reduce_op="mean")
+        epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
+        metrics = {
+            "train/loss": float(loss),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "epoch": epoch,
+            "tokens_seen": self.tokens_seen,
+        }
+        if self._grad_norm is not None:
+            metrics["train/grad_norm"] = self._grad_norm
+        now = time.perf_counter()
+        if self.tokens_seen > self._mark[1]:
+            rate = (self.tokens_seen - self._mark[1]) / (now - self._mark[0])
+            metrics["perf/tokens_per_second"] = rate
+        self._mark = (now, self.tokens_seen)
+        self._write(trainer, metrics)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Callback`."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        metrics = _scores(trainer, "val/")
+        value = metrics.get(self.monitor)
+        if value is not None:
+            if self.best is None or self.sign * value < self.sign * self.best:
+                self.best = value
+            metrics[self.best_name] = self.best
+        at_end = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if at_end:
+            metrics["epoch"] = trainer.current_epoch + 1
+        metrics["tokens_seen"] = self.tokens_seen
+        self._write(trainer, metrics)
+        self._mark = None
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Callback`."""
+        self._write(trainer, _scores(trainer, "test/"))
+
+    def _write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(metrics, step=trainer.global_step)
+
+
+def _scores(trainer: Trainer, prefix: str) -> dict[str, float]:
+    found = trainer.callback_metrics
+    return {name: float(value) for name, value in found.items() if name.startswith(prefix)}

@@ -1,0 +1,110 @@
+"""Checkpoints that say what they are: a file alone is enough to use a model again, anywhere."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jsonargparse import ArgumentParser
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from pipeline.errors import InputError
+from pipeline.text.units import Unit
+
+
+class ModelCard(Callback):
+    """Writes the resolved configuration into each checkpoint.
+
+    Args:
+        config: plain data, as in `config.yaml`.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """See `Callback`."""
+        checkpoint["config"] = self.config
+
+
+class Trained(NamedTuple):
+    """A trained model, out of a checkpoint alone.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        words: the vocabulary, in the order of the ids.
+        unit: "word" or "character".
+        config: the configuration that it was trained with.
+    """
+
+    model: LightningModule
+    words: list[str]
+    unit: Unit
+    config: dict[str, Any]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint that this software wrote.
+
+    Raises:
+        InputError: the file is missing, torn, or not one of ours.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint file {path}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise InputError(
+            f"checkpoint {path} cannot be read, it is torn or of another program; expected a file "
+            "written by `unroll train`, so take another checkpoint or train again"
+        ) from error
+    if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= checkpoint.keys():
+        raise InputError(
+            f"{path} is not a checkpoint of this software: it holds no configuration; expected a "
+            "file written by `unroll train`"
+        )
+    return checkpoint
+
+
+def load_trained(path: Path, expected_task: str) -> Trained:
+    """Builds the model of a checkpoint.
+
+    Args:
+        path: the checkpoint.
+        expected_task: class name of the task, as "LanguageModel".
+
+    Raises:
+        InputError: the file cannot be read, or holds a model of another task.
+    """
+    checkpoint = read_checkpoint(path)
+    config = checkpoint["config"]
+    class_path = config["model"]["class_path"]
+    task = class_path.rpartition(".")[2]
+    if task != expected_task:
+        raise InputError(
+            f"checkpoint {path} holds a {task}, but this command needs a {expected_task}"
+        )
+    data = checkpoint["LanguageModelData"]
+    model = _build_model(config["model"], vocab_size=len(data["vocabulary"]))
+    model.load_state_dict(checkpoint["state_dict"])
+    return Trained(model.eval(), data["vocabulary"], data["unit"], config)
+
+
+def _build_model(config: dict[str, Any], vocab_size: int) -> LightningModule:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LightningModule, "model")
+    init_args = {**config["init_args"], "vocab_size": vocab_size}
+    parsed = parser.parse_object({"model": {**config, "init_args": init_args}})
+    model: LightningModule = parser.instantiate(parsed).model
+    return model

@@ -1,0 +1,36 @@
+"""What reads a sequence: one interface, the recurrent encoders, and what they are composed of."""
+
+from pipeline.encoders.base import Encoded, Encoder
+from pipeline.encoders.carry import Carry, concatenate_rows, detach_carry, select_rows
+from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from pipeline.encoders.initializers import Initializer, Orthogonal, Uniform
+from pipeline.encoders.leaves import Fused, Unrolled
+from pipeline.encoders.recurrent import GRU, LSTM, Elman
+from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.wrappers import Bidirectional, DropInputs, Residual, Stacked
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Bidirectional",
+    "Carry",
+    "Cell",
+    "DropInputs",
+    "Elman",
+    "ElmanCell",
+    "Encoded",
+    "Encoder",
+    "Fused",
+    "GRUCell",
+    "Initializer",
+    "LSTMCell",
+    "Orthogonal",
+    "RecurrentWeights",
+    "Residual",
+    "Stacked",
+    "Uniform",
+    "Unrolled",
+    "concatenate_rows",
+    "detach_carry",
+    "select_rows",
+]

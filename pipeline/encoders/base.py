@@ -1,0 +1,91 @@
+"""The one interface of everything that reads a sequence."""
+
+import abc
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pipeline.encoders.carry import Carry
+
+
+class Encoded(NamedTuple):
+    """What an encoder makes of a batch of sequences.
+
+    Attributes:
+        states: one vector per step, [batch time output]; unspecified at padded steps.
+        carry: the memory after the last column, to be given to the next window.
+    """
+
+    states: Float[Tensor, "batch time output"]
+    carry: Carry
+
+
+class Encoder(nn.Module, abc.ABC):
+    """Turns sequences of vectors into sequences of states; it remembers nothing between calls.
+
+    `pipeline.encoders.testing.assert_laws` checks all that is promised here.
+
+    Attributes:
+        input_size: features of each input step.
+        output_size: features of each state.
+        is_causal: `states[:, t]` depends on `inputs[:, : t + 1]` (and the carry) only.
+    """
+
+    input_size: int
+    output_size: int
+    is_causal: bool
+
+    # nn.Module declares a call that returns anything; narrowed so that callers are type-checked.
+    __call__: Callable[..., Encoded]
+
+    @abc.abstractmethod
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """Encodes right-padded sequences.
+
+        Args:
+            inputs: [batch time input], at least one step.
+            lengths: real steps of each row, 0 allowed; all steps are real if omitted.
+            carry: what an earlier window returned; `initial_carry` if omitted.
+
+        Returns:
+            The states [batch time output], and the carry after the last column, of the same
+            structure and shapes as `initial_carry(batch)`.
+
+        Raises:
+            ValueError: `inputs`, `lengths` or `carry` do not fit this encoder or each other.
+        """
+
+    @abc.abstractmethod
+    def initial_carry(self, batch_size: int) -> Carry:
+        """The memory before the first step: nested tuples of tensors [batch_size ...]."""
+
+
+def check_inputs(encoder: Encoder, inputs: Tensor) -> None:
+    """Raises a ValueError unless `inputs` is [batch time encoder.input_size] with a step in it."""
+    name, size = type(encoder).__name__, encoder.input_size
+    if inputs.dim() != 3 or inputs.shape[-1] != size:
+        raise ValueError(
+            f"{name} has input_size {size} and expects inputs [batch time {size}], "
+            f"got {list(inputs.shape)}"
+        )
+    if inputs.shape[1] == 0:
+        raise ValueError(f"{name} expects at least one step, got inputs {list(inputs.shape)}")
+
+
+def check_at_least_one(name: str, value: int) -> None:
+    """Raises a ValueError unless the argument called `name` is at least 1."""
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises a ValueError unless the argument called `name` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

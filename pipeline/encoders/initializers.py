@@ -1,0 +1,71 @@
+"""First values of recurrent weights, as parts to pass to an encoder."""
+
+import abc
+
+import torch
+from torch import nn
+
+from pipeline.encoders.weights import RecurrentWeights
+
+
+class Initializer(abc.ABC):
+    """Fills the parameters of one recurrent layer in place, from torch's global generator."""
+
+    @abc.abstractmethod
+    def __call__(self, weights: RecurrentWeights) -> None:
+        """Writes every tensor of `weights`; each parameter must get a value."""
+
+
+class Orthogonal(Initializer):
+    """The default: orthogonal recurrent, Xavier input, zero bias, open forget gates.
+
+    Each gate's recurrent matrix is orthogonal by itself (Saxe et al. 2013, arXiv 1312.6120), each
+    gate's input matrix is Xavier uniform by itself (Glorot and Bengio 2010), and the biases are
+    0, save the forget gate's.
+
+    Args:
+        forget_bias: the bias of the LSTM's forget gate in all, that is the sum of torch's two
+            (Gers et al. 2000; Jozefowicz et al. 2015 recommend 1); no effect on other cells.
+    """
+
+    def __init__(self, forget_bias: float = 1.0) -> None:
+        self.forget_bias = forget_bias
+
+    @torch.no_grad()
+    def __call__(self, weights: RecurrentWeights) -> None:
+        """See `Initializer`."""
+        count = len(weights.gates)
+        for block in weights.input.chunk(count):
+            nn.init.xavier_uniform_(block)
+        for block in weights.recurrent.chunk(count):
+            nn.init.orthogonal_(block)
+        weights.input_bias.zero_()
+        weights.recurrent_bias.zero_()
+        for gate, block in zip(weights.gates, weights.input_bias.chunk(count), strict=True):
+            if gate == "forget":
+                block.fill_(self.forget_bias)
+
+
+class Uniform(Initializer):
+    """Every parameter, biases included, uniform in [-scale, scale]: the published recipes.
+
+    Both of torch's biases are drawn, as in the code of Zaremba et al. (2014, arXiv 1409.2329),
+    whose layers add two linear maps with a bias each.
+
+    Args:
+        scale: half the width; Zaremba's small model 0.1, medium 0.05, large 0.04.
+
+    Raises:
+        ValueError: `scale` is not above 0.
+    """
+
+    def __init__(self, scale: float = 0.1) -> None:
+        if not scale > 0:
+            raise ValueError(f"scale must be above 0, got {scale}")
+        self.scale = scale
+
+    @torch.no_grad()
+    def __call__(self, weights: RecurrentWeights) -> None:
+        """See `Initializer`."""
+        for parameter in weights[:4]:
+            parameter.uniform_(-self.scale, self.scale)

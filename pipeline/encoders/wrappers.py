@@ -1,0 +1,220 @@
+"""Encoders made of encoders."""
+
+import itertools
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pipeline.encoders.base import Encoded, Encoder, check_inputs
+from pipeline.encoders.carry import Carry
+
+
+class Stacked(Encoder):
+    """Each layer reads the states of the one below; causal if all layers are.
+
+    The carry is a tuple with the carry of each layer, from the lowest up.
+
+    Args:
+        layers: from the lowest up, at least one.
+
+    Raises:
+        ValueError: there is none, or a layer does not fit the one below.
+    """
+
+    def __init__(self, layers: Sequence[Encoder]) -> None:
+        super().__init__()
+        if not layers:
+            raise ValueError("Stacked needs at least one layer, got none")
+        for index, (below, above) in enumerate(itertools.pairwise(layers)):
+            if below.output_size != above.input_size:
+                raise ValueError(
+                    f"layer {index + 1} of Stacked has input_size {above.input_size}, but layer "
+                    f"{index} below it has output_size {below.output_size}"
+                )
+        self.layers = nn.ModuleList(layers)
+        self.input_size, self.output_size = layers[0].input_size, layers[-1].output_size
+        self.is_causal = all(layer.is_causal for layer in layers)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        check_inputs(self, inputs)
+        if carry is None:
+            carry = self.initial_carry(len(inputs))
+        if len(carry) != len(self.layers):
+            raise ValueError(
+                f"Stacked expects a carry of {len(self.layers)} parts, one for each layer, "
+                f"got {len(carry)}"
+            )
+        states, carries = inputs, []
+        for layer, part in zip(self.layers, carry, strict=True):
+            states, after = layer(states, lengths, part)
+            carries.append(after)
+        return Encoded(states, tuple(carries))
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        layers = cast("Sequence[Encoder]", self.layers)
+        return tuple(layer.initial_carry(batch_size) for layer in layers)
+
+
+class Bidirectional(Encoder):
+    """Two encoders, one from each end of a row (Schuster and Paliwal 1997); never causal.
+
+    The states are the forward one's beside the backward one's. The carry is the forward
+    encoder's alone: what is to the right of a window is unknown, so the backward encoder begins
+    each window, at the last real step of each row, from its own initial carry.
+
+    Args:
+        forward: reads left to right.
+        backward: reads right to left.
+
+    Raises:
+        ValueError: one of the two is not causal, or their input sizes differ.
+    """
+
+    is_causal = False
+
+    def __init__(self, forward: Encoder, backward: Encoder) -> None:
+        super().__init__()
+        if forward.input_size != backward.input_size:
+            raise ValueError(
+                f"Bidirectional needs two encoders of one input_size, got {forward.input_size} "
+                f"and {backward.input_size}"
+            )
+        for name, part in (("forward", forward), ("backward", backward)):
+            if not part.is_causal:
+                raise ValueError(f"Bidirectional needs causal encoders, but {name} is not: {part}")
+        self.left_to_right, self.right_to_left = forward, backward
+        self.input_size = forward.input_size
+        self.output_size = forward.output_size + backward.output_size
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        states, after = self.left_to_right(inputs, lengths, carry)
+        mirrored = self.right_to_left(flip(inputs, lengths), lengths).states
+        return Encoded(torch.cat([states, flip(mirrored, lengths)], dim=-1), after)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        return self.left_to_right.initial_carry(batch_size)
+
+
+class Residual(Encoder):
+    """Adds the inputs to the states of an encoder (He et al. 2015, arXiv 1512.03385).
+
+    Args:
+        inner: of one size for inputs and states.
+
+    Raises:
+        ValueError: `inner` has different sizes.
+    """
+
+    def __init__(self, inner: Encoder) -> None:
+        super().__init__()
+        if inner.input_size != inner.output_size:
+            raise ValueError(
+                f"Residual needs an encoder whose states are as wide as its inputs, got input_size "
+                f"{inner.input_size} and output_size {inner.output_size}"
+            )
+        self.inner = inner
+        self.input_size, self.output_size = inner.input_size, inner.output_size
+        self.is_causal = inner.is_causal
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        states, after = self.inner(inputs, lengths, carry)
+        return Encoded(inputs + states, after)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        return self.inner.initial_carry(batch_size)
+
+
+class DropInputs(Encoder):
+    """Dropout on what an encoder reads, never on its recurrence.
+
+    Zaremba et al. (2014, arXiv 1409.2329, section 3.2).
+
+    Args:
+        inner: reads what is left.
+        dropout: the chance of each number to become 0.
+
+    Raises:
+        ValueError: `dropout` is not in [0, 1).
+    """
+
+    def __init__(self, inner: Encoder, dropout: float) -> None:
+        super().__init__()
+        check_dropout(dropout)
+        self.inner, self.dropout = inner, nn.Dropout(dropout)
+        self.input_size, self.output_size = inner.input_size, inner.output_size
+        self.is_causal = inner.is_causal
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        return self.inner(self.dropout(inputs), lengths, carry)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        return self.inner.initial_carry(batch_size)
+
+
+def check_dropout(dropout: float) -> None:
+    """Raises a ValueError unless `dropout` is a chance in [0, 1)."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+
+
+def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """Reverses the real steps of each row and leaves its padding in place; its own inverse.
+
+    A row `a b c . .` of length 3 becomes `c b a . .`; one of length 0 stays as it is.
+
+    Args:
+        inputs: [batch time feature].
+        lengths: [batch]; every step is real if omitted.
+
+    Raises:
+        ValueError: `lengths` has another batch size or, on a CPU, is negative or above `time`.
+    """
+    if lengths is None:
+        return inputs.flip(1)
+    batch, time, _ = inputs.shape
+    if lengths.shape != (batch,):
+        raise ValueError(
+            f"lengths must be [batch={batch}] for inputs {list(inputs.shape)}, "
+            f"got {list(lengths.shape)}"
+        )
+    # Only where it costs nothing: on a GPU the host would wait for the device.
+    if lengths.device.type == "cpu" and ((lengths < 0) | (lengths > time)).any():
+        raise ValueError(f"lengths must be between 0 and {time} (time), got {lengths.tolist()}")
+    steps = torch.arange(time, device=inputs.device)
+    ends = lengths.to(inputs.device).unsqueeze(1)
+    sources = torch.where(steps < ends, ends - 1 - steps, steps)
+    rows = torch.arange(batch, device=inputs.device).unsqueeze(1) * time
+    # One index per step, where `gather` would need one per number.
+    flat = inputs.flatten(0, 1).index_select(0, (rows + sources).flatten())
+    return flat.view_as(inputs)

@@ -1,0 +1,102 @@
+"""`validate`, `test` and `predict`: a trained model on the splits of a corpus."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import torch
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.building import Experiment, build
+from pipeline.checkpoint import read_checkpoint
+from pipeline.console import show
+from pipeline.locate import locate
+from pipeline.outputs import write_atomically
+
+_ONE_PROCESS = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto")
+
+
+def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequence[str]) -> int:
+    """Prints the scores of a trained model.
+
+    Args:
+        verb: "validate" or "test".
+        run: the run that trained it, **or**
+        checkpoint: its file.
+        fields: flags that change the model's own configuration, as `--data.eval_bptt=1`.
+
+    Returns:
+        The exit code, 0.
+    """
+    located = locate(run, checkpoint)
+    experiment = _rebuild(located.path, fields)
+    trainer = _trainer(experiment, [])
+    score = trainer.test if verb == "test" else trainer.validate
+    score(experiment.model, experiment.data, ckpt_path=located.path, verbose=False)
+    for name, value in sorted(trainer.callback_metrics.items()):
+        show(f"{name} {float(value):.10g}")
+    return 0
+
+
+def predict(
+    run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None
+) -> int:
+    """Writes each token of the test split with its log-probability in nats, TAB between them."""
+    located = locate(run, checkpoint)
+    experiment = _rebuild(located.path, fields)
+    words = experiment.corpus.vocabulary.words
+    if output is None:
+        _predict(experiment, located.path, _TokenWriter(sys.stdout, words))
+        return 0
+    temporary = output.with_name(f".{output.name}.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        _predict(experiment, located.path, _TokenWriter(file, words))
+    temporary.replace(output)
+    return 0
+
+
+def _predict(experiment: Experiment, path: Path, writer: "_TokenWriter") -> None:
+    trainer = _trainer(experiment, [writer])
+    trainer.predict(experiment.model, experiment.data, ckpt_path=path, return_predictions=False)
+
+
+class _TokenWriter(Callback):
+    """Writes predictions as they come: a corpus of any length in the memory of a window."""
+
+    def __init__(self, file: TextIO, words: Sequence[str]) -> None:
+        self.file = file
+        self.words = words
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: tuple[torch.Tensor, torch.Tensor],
+        batch: Window,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """See `Callback`."""
+        targets, log_probs = (part.flatten().tolist() for part in outputs)
+        for target, log_prob in zip(targets, log_probs, strict=True):
+            if target != IGNORE_INDEX:
+                self.file.write(f"{self.words[target]}\t{log_prob:.6f}\n")
+
+
+def _rebuild(path: Path, fields: Sequence[str]) -> Experiment:
+    config = read_checkpoint(path)["config"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.yaml"
+        write_atomically(file, yaml.safe_dump(config, sort_keys=False))
+        return build([f"--config={file}", *_ONE_PROCESS, *fields])
+
+
+def _trainer(experiment: Experiment, callbacks: list[Callback]) -> Trainer:
+    arguments = {**experiment.trainer, "precision": None, "logger": False, "callbacks": callbacks}
+    arguments.update(enable_checkpointing=False, enable_model_summary=False)
+    arguments["enable_progress_bar"] = sys.stderr.isatty()
+    return Trainer(**arguments)

@@ -1,0 +1,144 @@
+"""What the command line checks before anything heavy is imported."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import InputError
+from pipeline.outputs import RunFolder, find_local
+from pipeline.preflight import check
+
+TOP_LEVEL = {
+    "precision": "str",
+    "checkpoint_every": "int",
+    "experiment": "str | None",
+    "run_name": "str | None",
+}
+"""A configuration's options beside `seed_everything`, `trainer`, `model` and `data`."""
+
+_RESUMABLE = ("--trainer.", "--checkpoint_every")
+
+
+class Sampling(NamedTuple):
+    """How text is sampled.
+
+    Attributes:
+        num: samples.
+        length: at most so many tokens a sample, the prompt not counted.
+        lines: a sample ends at this many `<eos>`.
+        temperature: divides the logits; 0 is greedy.
+        top_k: only the k likeliest tokens.
+        top_p: only the smallest set of tokens that holds this mass.
+        seed: of the random numbers.
+        allow_unk: whether `<unk>` may be sampled.
+    """
+
+    num: int
+    length: int
+    lines: int
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    seed: int
+    allow_unk: bool
+
+    @classmethod
+    def checked(cls, options: argparse.Namespace) -> "Sampling":
+        """Takes the options of `generate`.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        sampling = cls(**{name: getattr(options, name) for name in cls._fields})
+        for flag, value in (
+            ("--num", sampling.num),
+            ("--length", sampling.length),
+            ("--lines", sampling.lines),
+            ("--top-k", sampling.top_k),
+        ):
+            if value is not None and value < 1:
+                raise InputError(f"{flag} must be at least 1, got {value}")
+        if not 0 <= sampling.temperature < float("inf"):
+            raise InputError(f"--temperature must be 0 or more, got {sampling.temperature}")
+        if sampling.top_p is not None and not 0 < sampling.top_p <= 1:
+            raise InputError(f"--top-p must be above 0 and at most 1, got {sampling.top_p}")
+        return sampling
+
+
+def training_arguments(
+    configs: Sequence[Path], resume: str | None, fields: Sequence[str]
+) -> list[str]:
+    """Returns the arguments of the configuration parser: files first, so that flags override them.
+
+    Raises:
+        InputError: no file, a wrong key or flag, or a flag that a resumed run cannot change.
+    """
+    if resume is not None:
+        return _resume_arguments(configs, resume, fields)
+    if not configs and not any(field.startswith("--print_config") for field in fields):
+        raise InputError("--config FILE is missing; configs/lm/builtin-lstm.yaml needs no corpus")
+    arguments = [f"--config={path}" for path in configs] + list(fields)
+    check(arguments, TOP_LEVEL)
+    return arguments
+
+
+def _resume_arguments(configs: Sequence[Path], resume: str, fields: Sequence[str]) -> list[str]:
+    if configs:
+        raise InputError("--resume goes on with the run's own configuration; leave --config out")
+    for field in fields:
+        if field.startswith("--") and not field.startswith(_RESUMABLE):
+            raise InputError(
+                f"{field} cannot change when a run is resumed (only --trainer.* and "
+                "--checkpoint_every can); for another setting start a new run"
+            )
+    folder = resumable(resume)
+    arguments = [f"--config={folder.config}", *fields]
+    check(arguments, TOP_LEVEL)
+    return arguments
+
+
+def resumable(resume: str) -> RunFolder:
+    """Finds the folder of a run that is to go on.
+
+    Raises:
+        InputError: the run is not on this machine, or was killed before its first checkpoint.
+    """
+    folder = find_local(resume)
+    if folder is None or not folder.config.is_file():
+        raise InputError(
+            f"no files of a run '{resume}' are in this folder's outputs/; resume where it was "
+            "started, or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
+        )
+    if not folder.last.is_file():
+        raise InputError(
+            f"run {folder.run_id} has no checkpoint yet to go on from; start it again with "
+            f"--config {folder.config}"
+        )
+    return folder
+
+
+def require_model_source(options: argparse.Namespace) -> None:
+    """Checks that a trained model is named.
+
+    Raises:
+        InputError: neither `--run` nor `--checkpoint` is given, or the file is missing.
+    """
+    if options.run is None and options.checkpoint is None:
+        raise InputError(
+            "which model? give --run RUN or --checkpoint FILE (`unroll runs` lists runs)"
+        )
+    if options.checkpoint is not None and not options.checkpoint.is_file():
+        raise InputError(f"there is no checkpoint file {options.checkpoint}")
+
+
+def check_fields(fields: Sequence[str]) -> None:
+    """Checks flags that change a trained model's own configuration.
+
+    Raises:
+        InputError: a flag does not exist, or would change the model itself.
+    """
+    for field in fields:
+        if field.startswith("--model"):
+            raise InputError(f"{field} cannot change a model that is trained; leave it out")
+    check(list(fields), TOP_LEVEL)

@@ -1,0 +1,100 @@
+"""Where runs keep their files: `outputs/<run id>/`, or `$UNROLL_OUTPUTS/<run id>/`."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InputError
+
+
+def outputs_root() -> Path:
+    """Returns the folder that holds one folder a run."""
+    return Path(os.environ.get("UNROLL_OUTPUTS", "outputs")).absolute()
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: the run's folder; its name is the run's id.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, run_id: str) -> "RunFolder":
+        """Returns the folder of a run id, whether or not it exists."""
+        return cls(outputs_root() / run_id)
+
+    @property
+    def run_id(self) -> str:
+        """The MLflow id of the run."""
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration; `--config` takes it."""
+        return self.path / "config.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Holds `best.ckpt` and `last.ckpt`."""
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that training goes on from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best validation score."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def name(self) -> str:
+        """The run's name; empty if it never got one."""
+        try:
+            return str(json.loads((self.path / "run.json").read_text(encoding="utf-8"))["name"])
+        except (OSError, ValueError, KeyError):
+            return ""
+
+    def create(self, name: str, config: str) -> None:
+        """Makes the folder and writes its name and resolved configuration."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "run.json", json.dumps({"name": name}))
+        write_atomically(self.config, config)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes text under a temporary name, then renames: a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def find_local(identifier: str) -> RunFolder | None:
+    """Finds a run's folder by id, beginning of an id, or name.
+
+    Returns:
+        The folder, or None if no run on this machine answers to the identifier.
+
+    Raises:
+        InputError: several runs do.
+    """
+    folders = list(_folders())
+    found = [f for f in folders if f.run_id == identifier]
+    found = found or [f for f in folders if f.run_id.startswith(identifier) or f.name == identifier]
+    if len(found) > 1:
+        names = ", ".join(f"{f.run_id} ({f.name})" for f in found)
+        raise InputError(f"run '{identifier}' could be any of {names}; give more of the id")
+    return found[0] if found else None
+
+
+def _folders() -> Iterator[RunFolder]:
+    root = outputs_root()
+    if root.is_dir():
+        yield from (RunFolder(path) for path in sorted(root.iterdir()) if path.is_dir())

@@ -1,0 +1,225 @@
+"""Signatures of classes, and which class is a subclass of which, read from source text."""
+
+import ast
+import functools
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.preflight.modules import MissingNameError, Module, find, locate, read
+
+# Decorators that leave the signature as it is written.
+_HARMLESS = frozenset({"final", "override", "_defaults_from_env_vars"})
+_EMPTY_BASES = frozenset({"object", "ABC", "Generic"})
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of `__init__`, and the module whose names its annotation uses."""
+
+    annotation: ast.expr | None
+    default: ast.expr | None
+    module: Module
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class as its text shows it.
+
+    Attributes:
+        path: dotted name.
+        module: where it is defined.
+        node: its definition.
+    """
+
+    path: str
+    module: Module
+    node: ast.ClassDef
+
+    @functools.cached_property
+    def signature(self) -> Mapping[str, Parameter] | None:
+        """Parameters of `__init__` by name; None where others may be accepted."""
+        if not self.is_plain or any(_function_name(s) == "__new__" for s in self.node.body):
+            return None
+        for statement in self.node.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+                return _signature(statement, self.module)
+        bases = self.bases
+        if not bases:
+            return {}
+        return bases[0].signature if len(bases) == 1 and bases[0] is not None else None
+
+    @functools.cached_property
+    def is_plain(self) -> bool:
+        """Whether no decorator or metaclass changes how it is made."""
+        return all(_last_name(d) in _HARMLESS for d in self.node.decorator_list) and all(
+            k.arg == "metaclass" and _last_name(k.value) == "ABCMeta" for k in self.node.keywords
+        )
+
+    @functools.cached_property
+    def bases(self) -> list["Class | None"]:
+        """Its base classes but `object`, `ABC` and `Generic`; None for one that cannot be read."""
+        nodes = [b.value if isinstance(b, ast.Subscript) else b for b in self.node.bases]
+        return [named(self.module, n) for n in nodes if _last_name(n) not in _EMPTY_BASES]
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether it is an abstract base itself."""
+        methods = [s for s in self.node.body if isinstance(s, ast.FunctionDef)]
+        marks = [_last_name(mark) for method in methods for mark in method.decorator_list]
+        return "abstractmethod" in marks or "ABC" in map(_last_name, self.node.bases)
+
+    def is_subclass(self, path: str) -> bool:
+        """Whether it is the class at `path` or inherits from it."""
+        return self.path == path or any(b is not None and b.is_subclass(path) for b in self.bases)
+
+    @functools.cached_property
+    def shown(self) -> str:
+        """The shortest path that leads to it, through re-exports."""
+        package = self.module.name.rpartition(".")[0]
+        path = self.path
+        while package:
+            shorter = f"{package}.{self.node.name}"
+            if find_or_none(shorter) != self:
+                break
+            path, package = shorter, package.rpartition(".")[0]
+        return path
+
+    @functools.cached_property
+    def takes_class_names(self) -> bool:
+        """Whether a string for a parameter of this type can only be the name of a class.
+
+        Not so for enumerations, dataclasses, paths and whatever cannot be read.
+        """
+        if self.module.name.split(".")[0] in sys.stdlib_module_names or not self.is_plain:
+            return False
+        return all(base is not None and base.takes_class_names for base in self.bases)
+
+
+def _function_name(statement: ast.stmt) -> str:
+    return statement.name if isinstance(statement, ast.FunctionDef) else ""
+
+
+def _last_name(node: ast.expr) -> str:
+    """Returns the last part of a dotted name, "" for another expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _signature(init: ast.FunctionDef, module: Module) -> dict[str, Parameter] | None:
+    args = init.args
+    if args.kwarg is not None or not all(_last_name(d) in _HARMLESS for d in init.decorator_list):
+        return None
+    positional = [*args.posonlyargs, *args.args]
+    gap: list[ast.expr | None] = [None] * (len(positional) - len(args.defaults))
+    pairs = [*zip(positional, [*gap, *args.defaults], strict=True)][1:]
+    pairs += zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    return {a.arg: Parameter(a.annotation, default, module) for a, default in pairs}
+
+
+@functools.cache
+def find_class(dotted: str) -> Class | None:
+    """Finds a class.
+
+    Args:
+        dotted: as `torch.optim.SGD`.
+
+    Returns:
+        The class, or None where the text does not tell.
+
+    Raises:
+        MissingNameError: there is no such name.
+    """
+    found = find(dotted)
+    if found is None:
+        return None
+    module, name = found
+    node = module.classes.get(name)
+    return None if node is None else Class(f"{module.name}.{name}", module, node)
+
+
+def dotted_name(module: Module, node: ast.expr) -> str | None:
+    """Writes a name out in full, as a module's imports and definitions say; None if they do not."""
+    if isinstance(node, ast.Attribute):
+        value = dotted_name(module, node.value)
+        return value and f"{value}.{node.attr}"
+    if not isinstance(node, ast.Name):
+        return None
+    if node.id in module.imports:
+        return module.imports[node.id]
+    return f"{module.name}.{node.id}" if node.id in module.names else None
+
+
+def named(module: Module, node: ast.expr) -> Class | None:
+    """Returns the class that an expression in a module names, None where it cannot be told."""
+    path = dotted_name(module, node)
+    return None if path is None else find_or_none(path)
+
+
+def find_or_none(dotted: str) -> Class | None:
+    """Finds a class, as `find_class`; None where there is none."""
+    try:
+        return find_class(dotted)
+    except MissingNameError:
+        return None
+
+
+def _files(package: str) -> Iterator[tuple[str, Path]]:
+    place = locate(package)
+    if place is None:
+        return
+    if place.file is not None:
+        yield package, place.file
+    for name in place.submodules if place.folders else ():
+        yield from _files(f"{package}.{name}")
+
+
+@functools.cache
+def _own_classes(packages: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """Returns which modules of the packages define a class of a name, without parsing them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for package in packages:
+        for name, file in _files(package):
+            for match in re.finditer(rb"^class (\w+)", file.read_bytes(), re.MULTILINE):
+                found[match[1].decode()] = (*found.get(match[1].decode(), ()), name)
+    return found
+
+
+def _known_here(base: Class) -> Iterator[str]:
+    """Yields dotted names of classes in a base's own module and in the package around it."""
+    for name in (base.module.name, base.module.name.rpartition(".")[0]):
+        module = read(name) if name else None
+        for public in module.public_classes if module else ():
+            yield f"{name}.{public}"
+
+
+def class_names(base: Class, packages: Sequence[str]) -> list[str]:
+    """Returns the names of classes, in our own packages and beside the base, subclasses or not."""
+    near = [path.rpartition(".")[2] for path in _known_here(base)]
+    return sorted({*_own_classes(tuple(packages)), *near})
+
+
+def subclasses(base: Class, packages: Sequence[str], names: Iterable[str]) -> list[Class]:
+    """Finds subclasses of a class, in our own packages and beside the base itself.
+
+    Args:
+        base: the base class.
+        packages: our own packages and modules.
+        names: what the subclasses may be called.
+
+    Returns:
+        The classes, each once, in the order of the names.
+    """
+    own = _own_classes(tuple(packages))
+    beside = list(_known_here(base))
+    found = {}
+    for name in names:
+        paths = [f"{module}.{name}" for module in own.get(name, ())]
+        for path in paths + [p for p in beside if p.rpartition(".")[2] == name]:
+            candidate = find_or_none(path)
+            if candidate is not None and candidate.is_subclass(base.path):
+                found[candidate.path] = candidate
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""Vocabularies and tokens of text; nothing here imports torch."""

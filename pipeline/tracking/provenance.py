@@ -1,0 +1,79 @@
+"""Where a run comes from: code, machine, person, job and packages."""
+
+import getpass
+import importlib.metadata
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+
+JOB_VARIABLES = {
+    "SLURM_JOB_ID": "slurm.job_id",
+    "SLURM_ARRAY_JOB_ID": "slurm.array_job_id",
+    "SLURM_ARRAY_TASK_ID": "slurm.array_task_id",
+    "SLURM_RESTART_COUNT": "slurm.restarts",
+    "PBS_JOBID": "pbs.job_id",
+    "LSB_JOBID": "lsf.job_id",
+}
+
+
+def provenance_tags(world_size: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Returns tags that say who ran what, where, and as which job.
+
+    Args:
+        world_size: The number of processes that train together.
+        environment: The variables among which those of a scheduler are looked for.
+    """
+    tags = {
+        "mlflow.source.name": command_line(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+        "host": socket.gethostname(),
+        "world_size": str(world_size),
+    }
+    tags |= {tag: environment[name] for name, tag in JOB_VARIABLES.items() if name in environment}
+    commit = git_commit()
+    return tags if commit is None else tags | {"mlflow.source.git.commit": commit}
+
+
+def command_line() -> str:
+    """Returns the command that runs, to be pasted into a shell."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    if module is None:
+        return shlex.join(sys.argv)
+    return shlex.join(["python", "-m", module.name.removesuffix(".__main__"), *sys.argv[1:]])
+
+
+def git_commit() -> str | None:
+    """Returns the commit that the current folder is at; None outside of git, or without it."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607  whichever git the person uses
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def package_versions() -> str:
+    """Returns the installed packages as `name==version` lines, sorted, as `pip freeze` does."""
+    found = {
+        (package.metadata["Name"], package.version)
+        for package in importlib.metadata.distributions()
+        if package.metadata["Name"]  # a half-removed package has none
+    }
+    lines = (f"{name}=={version}\n" for name, version in found)
+    return "".join(sorted(lines, key=str.lower))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without an entry, as in many containers
+        return str(os.getuid())

@@ -1,0 +1,202 @@
+"""What is logged, as values: each can be written to a journal, read back and sent, also twice."""
+
+import dataclasses
+import json
+import logging
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MAX_METRICS = 1000  # per request; see mlflow.utils.validation
+MAX_PAIRS = 100  # parameters or tags per request
+MAX_PARAM_LENGTH = 6000
+MAX_TAG_LENGTH = 8000
+MAX_DIGEST_LENGTH = 36
+DRIFT_TAG = "parameter_drift"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A value at a step; `timestamp` in milliseconds."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Params:
+    """Parameters; those that the run has already are never changed."""
+
+    values: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tags:
+    """Tags; the last value counts."""
+
+    values: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A text that becomes the artifact `artifact_path`."""
+
+    text: str
+    artifact_path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """A copy of a file, alone in a folder of its own; both are removed once it is sent."""
+
+    path: str
+    folder: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A data set that the run reads, `context` being the use made of it (train, test)."""
+
+    name: str
+    digest: str
+    source: str
+    context: str
+    profile: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """The state of the run; `time` in milliseconds."""
+
+    status: str
+    time: int
+
+
+Record: TypeAlias = Metric | Params | Tags | Text | Artifact | Dataset | Status
+_KINDS: dict[str, type[Record]] = {
+    kind.__name__.lower(): kind for kind in (Metric, Params, Tags, Text, Artifact, Dataset, Status)
+}
+
+
+def to_line(record: Record) -> str:
+    """Writes a record as one line of JSON (with Python's NaN and Infinity)."""
+    fields = dataclasses.asdict(record)
+    return json.dumps({"kind": type(record).__name__.lower(), **fields}) + "\n"
+
+
+def from_line(line: str) -> Record:
+    """Reads what `to_line` wrote.
+
+    Raises:
+        ValueError: It is not such a line.
+    """
+    try:
+        fields = json.loads(line)
+        return _KINDS[fields.pop("kind")](**fields)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a record: {line[:80]!r}") from error
+
+
+def send(client: "MlflowClient", run_id: str, records: Sequence[Record]) -> None:
+    """Sends one record, or up to `MAX_METRICS` metrics at once; sending again changes nothing."""
+    first = records[0]
+    match first:
+        case Metric():
+            _send_metrics(client, run_id, records)
+        case Params():
+            _send_params(client, run_id, first.values)
+        case Tags():
+            _send_tags(client, run_id, first.values)
+        case Text():
+            client.log_text(run_id, first.text, first.artifact_path)
+        case Artifact():
+            _send_artifact(client, run_id, first)
+        case Dataset():
+            _send_dataset(client, run_id, first)
+        case Status():
+            _send_status(client, run_id, first)
+
+
+def _send_metrics(client: "MlflowClient", run_id: str, records: Sequence[Record]) -> None:
+    from mlflow import entities
+
+    metrics = [
+        entities.Metric(record.key, record.value, record.timestamp, record.step)
+        for record in records
+        if isinstance(record, Metric)
+    ]
+    client.log_batch(run_id, metrics=metrics)
+
+
+def _send_params(client: "MlflowClient", run_id: str, values: Mapping[str, str]) -> None:
+    from mlflow import entities
+
+    old = client.get_run(run_id).data.params
+    new = [entities.Param(name, value) for name, value in values.items() if name not in old]
+    for start in range(0, len(new), MAX_PAIRS):
+        client.log_batch(run_id, params=new[start : start + MAX_PAIRS])
+    drift = [
+        f"{name}: {old[name]} -> {value}"
+        for name, value in values.items()
+        if name in old and not _same(old[name], value)
+    ]
+    if drift:
+        client.set_tag(run_id, DRIFT_TAG, "; ".join(drift)[:MAX_TAG_LENGTH])
+
+
+def _same(old: str, new: str) -> bool:
+    """Says whether two spellings mean one value: `mlflow run -P` logs what was typed, quoted."""
+    if old == new or old == shlex.quote(new):
+        return True
+    try:
+        return float(old) == float(new)
+    except ValueError:
+        return False
+
+
+def _send_tags(client: "MlflowClient", run_id: str, values: Mapping[str, str]) -> None:
+    from mlflow import entities
+
+    tags = [entities.RunTag(name, value) for name, value in values.items()]
+    for start in range(0, len(tags), MAX_PAIRS):
+        client.log_batch(run_id, tags=tags[start : start + MAX_PAIRS])
+
+
+def _send_artifact(client: "MlflowClient", run_id: str, artifact: Artifact) -> None:
+    path = Path(artifact.path)
+    if not path.exists():
+        _logger.warning("the artifact %s is gone: it was sent before, or removed by hand", path)
+        return
+    client.log_artifact(run_id, str(path), artifact.folder)
+    shutil.rmtree(path.parent)
+
+
+def _send_dataset(client: "MlflowClient", run_id: str, dataset: Dataset) -> None:
+    from mlflow import entities
+
+    is_web = dataset.source.startswith(("http://", "https://"))
+    entity = entities.Dataset(
+        name=dataset.name,
+        digest=dataset.digest,
+        source_type="http" if is_web else "local",
+        source=json.dumps({"url" if is_web else "uri": dataset.source}),
+        profile=dataset.profile,
+    )
+    tag = entities.InputTag("mlflow.data.context", dataset.context)
+    client.log_inputs(run_id, [entities.DatasetInput(entity, [tag])])
+
+
+def _send_status(client: "MlflowClient", run_id: str, status: Status) -> None:
+    if status.status == "SCHEDULED":  # it will go on: no end time
+        client.update_run(run_id, status=status.status)
+    else:
+        client.set_terminated(run_id, status.status, end_time=status.time)

@@ -1,0 +1,267 @@
+"""Looking at runs: the table of `unroll runs`, finding one by what a person calls it, fetching."""
+
+import contextlib
+import dataclasses
+import datetime
+import difflib
+import io
+import itertools
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import InputError
+from pipeline.tracking.store import open_store, refusing, sqlite_path, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+WIDTH = 100  # columns, where there is no terminal
+ID_LENGTH = 8
+PAGE = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRow:
+    """One run in a table.
+
+    `duration` is in seconds, of a run that is not over until now. `val_perplexity` is the lowest
+    of the run; `test_scores` are all `test/*` metrics but the perplexity.
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    start: datetime.datetime
+    duration: float
+    val_perplexity: float | None
+    test_perplexity: float | None
+    tokens_per_second: float | None
+    test_scores: dict[str, float]
+
+
+def list_runs(experiment: str | None = None, limit: int = 50) -> list[RunRow]:
+    """Returns the latest runs, the latest first.
+
+    Args:
+        experiment: The name of the only experiment to look at.
+        limit: The greatest number of runs.
+
+    Raises:
+        InputError: There is no store yet, or no such experiment.
+    """
+    with _existing_store() as client:
+        names = {e.experiment_id: e.name for e in _experiments(client, experiment)}
+        runs = itertools.islice(_runs(client, list(names)), limit)
+        return [_row(client, run, names[run.info.experiment_id]) for run in runs]
+
+
+def render(rows: Sequence[RunRow]) -> str:
+    """Writes runs as a table as wide as the terminal, or `WIDTH`.
+
+    Ids are cut to `ID_LENGTH` digits, which `find_run` takes as well.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "name", "experiment", "status", "started"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for heading in ("took", "val ppl", "test ppl", "tokens/s"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    if any(row.test_scores for row in rows):
+        table.add_column("test scores")
+    for row in rows:
+        table.add_row(*_cells(row))
+    console = Console(
+        file=io.StringIO(),
+        width=shutil.get_terminal_size((WIDTH, 24)).columns,
+        color_system=None,
+        emoji=False,
+        markup=False,
+    )
+    with console.capture() as capture:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def to_json(rows: Sequence[RunRow]) -> str:
+    """Writes runs as a JSON list, for programs; a score that is not finite is null."""
+    return json.dumps([_plain(dataclasses.asdict(row)) for row in rows], indent=2, allow_nan=False)
+
+
+def find_run(identifier: str) -> str:
+    """Returns the id of the run that a person means.
+
+    Args:
+        identifier: An id, the name of one run only, or the first digits of one id only.
+
+    Raises:
+        InputError: There is no store yet, no such run, or more than one.
+    """
+    with _existing_store() as client:
+        ids = [experiment.experiment_id for experiment in _experiments(client, None)]
+        names: dict[str, str] = {
+            run.info.run_id: run.info.run_name or "" for run in _runs(client, ids)
+        }
+    if identifier in names:
+        return identifier
+    found = [run_id for run_id, name in names.items() if name == identifier]
+    found = found or [run_id for run_id in names if identifier and run_id.startswith(identifier)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(f"{run_id} ({names[run_id]})" for run_id in found[:5])
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise InputError(
+            f"{identifier!r} may be any of {len(found)} runs, {listed}{more}; give an id"
+        )
+    hint = _did_you_mean(identifier, [*names.values(), *(run_id[:ID_LENGTH] for run_id in names)])
+    raise InputError(f"there is no run {identifier!r}{hint}; `unroll runs` lists all runs")
+
+
+def download(run_id: str, artifact_path: str, destination: Path) -> Path:
+    """Fetches an artifact of a run, whole or not at all.
+
+    Args:
+        run_id: The full id.
+        artifact_path: A file, or a folder, among the artifacts.
+        destination: The folder to put it into, created if need be.
+
+    Returns:
+        Where it is now. A file of that name that was there is replaced.
+
+    Raises:
+        InputError: There is no such artifact, or a folder of that name is there.
+    """
+    with _existing_store() as client:
+        folder, _, name = artifact_path.rpartition("/")
+        paths = [file.path for file in client.list_artifacts(run_id, folder or None)]
+        if artifact_path not in paths:
+            listed = ", ".join(paths) or "nothing"
+            raise InputError(
+                f"the run {run_id} has no artifact {artifact_path}: "
+                f"{folder or 'the root of its artifacts'} holds {listed}"
+            )
+        destination.mkdir(parents=True, exist_ok=True)
+        target = destination / name
+        if target.is_dir():
+            raise InputError(f"{target} is a folder, where {artifact_path} would go; remove it")
+        with tempfile.TemporaryDirectory(dir=destination, prefix=".unfinished-") as unfinished:
+            os.replace(client.download_artifacts(run_id, artifact_path, unfinished), target)
+        return target
+
+
+@contextlib.contextmanager
+def _existing_store() -> "Iterator[MlflowClient]":
+    uri = tracking_uri()
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise InputError(
+            f"there are no runs yet: {path} does not exist; train a model first, or name the "
+            "tracking store with MLFLOW_TRACKING_URI"
+        )
+    with refusing(uri):
+        yield open_store()
+
+
+def _experiments(client: "MlflowClient", name: str | None) -> "list[Experiment]":
+    found = list(client.search_experiments())
+    if name is None:
+        return found
+    chosen = [experiment for experiment in found if experiment.name == name]
+    if not chosen:
+        hint = _did_you_mean(name, [experiment.name for experiment in found])
+        raise InputError(f"there is no experiment {name!r}{hint}; `unroll runs` lists all runs")
+    return chosen
+
+
+def _runs(client: "MlflowClient", experiment_ids: list[str]) -> "Iterator[Run]":
+    token: str | None = ""
+    while token is not None:
+        page = client.search_runs(experiment_ids, max_results=PAGE, page_token=token or None)
+        yield from page
+        token = page.token or None
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _row(client: "MlflowClient", run: "Run", experiment: str) -> RunRow:
+    info, metrics = run.info, run.data.metrics
+    is_over = info.status in ("FINISHED", "FAILED", "KILLED")
+    start = datetime.datetime.fromtimestamp(info.start_time / 1000, datetime.UTC)
+    end = info.end_time / 1000 if is_over and info.end_time else time.time()
+    return RunRow(
+        run_id=info.run_id,
+        name=info.run_name or "",
+        experiment=experiment,
+        status=info.status,
+        start=start,
+        duration=end - info.start_time / 1000,
+        val_perplexity=_lowest(client, run, "val/perplexity"),
+        test_perplexity=metrics.get("test/perplexity"),
+        tokens_per_second=metrics.get("perf/tokens_per_second"),
+        test_scores={
+            name.removeprefix("test/"): value
+            for name, value in sorted(metrics.items())
+            if name.startswith("test/") and name != "test/perplexity"
+        },
+    )
+
+
+def _lowest(client: "MlflowClient", run: "Run", key: str) -> float | None:
+    if key not in run.data.metrics:
+        return None
+    values = [metric.value for metric in client.get_metric_history(run.info.run_id, key)]
+    return min((value for value in values if not math.isnan(value)), default=math.nan)
+
+
+def _cells(row: RunRow) -> list[str]:
+    scores = " ".join(f"{name} {_number(value)}" for name, value in row.test_scores.items())
+    return [
+        row.run_id[:ID_LENGTH],
+        row.name,
+        row.experiment,
+        row.status,
+        f"{row.start.astimezone():%m-%d %H:%M}",
+        _duration(row.duration),
+        *map(_number, (row.val_perplexity, row.test_perplexity, row.tokens_per_second)),
+        *([scores] if scores else []),
+    ]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if abs(value) >= 1e300:  # infinity, as MLflow stores it
+        return "inf"
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.4g}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, float) and (math.isnan(value) or abs(value) >= 1e300):
+        return None
+    return value

@@ -1,0 +1,14 @@
+#!/bin/sh
+# `make demo`: what a newcomer sees first. Trains through MLflow, then shows what came of it.
+set -eu
+echo "== mlflow run . (configs/lm/builtin-lstm.yaml: an LSTM on the built-in grammar)"
+mlflow run . --env-manager local --experiment-name lm/builtin
+run=$(python -m pipeline runs --experiment lm/builtin --limit 1 --json | python -c 'import json, sys; print(json.load(sys.stdin)[0]["run_id"])')
+echo
+echo "== unroll runs"
+python -m pipeline runs --experiment lm/builtin --limit 5
+echo
+echo "== unroll generate --run $run --prompt 'the boys who' --num 3"
+python -m pipeline generate --run "$run" --prompt "the boys who" --num 3
+echo
+echo "Compare runs in the browser:  .venv/bin/mlflow ui  (then open http://localhost:5000)"

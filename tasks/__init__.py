@@ -1,0 +1,1 @@
+"""LightningModules: one file a family of tasks; parts come in built."""

@@ -1,0 +1,212 @@
+"""Language modelling: predict each token of a stream from all that came before it."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from torch import Tensor, nn
+
+from pipeline.batches import Window, column_share
+from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
+from pipeline.heads import FullSoftmax, OutputLayer
+from pipeline.metrics import TokenNll, perplexity
+
+OutputLayerCallable: TypeAlias = Callable[[int, int], OutputLayer]
+
+
+class LanguageModel(LightningModule):
+    """A recurrent language model: embedding, dropout, causal encoder, dropout, output layer.
+
+    Training reads windows of a stream in columns and carries the encoder's memory, detached, from
+    window to
+    window: truncated back-propagation through time (Mikolov et al. 2011; Zaremba et al. 2014,
+        arXiv 1409.2329).
+    Evaluation reads a whole file as one column with the memory carried throughout, in float32, and
+    sums in float64, so that perplexity does not depend on how the file was cut.
+
+    Args:
+        encoder: causal encoder; its `input_size` is the size of the embedding.
+        vocab_size: number of token types (the command line takes it from the corpus).
+        head: makes the output layer from (input size, vocabulary size).
+        dropout: chance of a zero in the embedding's output and in the encoder's output.
+        tie_weights: share one matrix between embedding and output layer (Press & Wolf 2017, arXiv
+            1608.05859).
+        embedding_scale: the embedding starts uniform in [-embedding_scale, embedding_scale].
+        optimizer: makes the optimiser from the parameters.
+        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
+            validation.
+
+    Raises:
+        ValueError: the encoder is not causal, **or** tied weights are of unequal size.
+    """
+
+    experiment: ClassVar[str] = "lm"
+    monitor: ClassVar[str] = "val/perplexity"
+    monitor_mode: ClassVar[str] = "min"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        vocab_size: int,
+        head: OutputLayerCallable = FullSoftmax,
+        dropout: float = 0.0,
+        tie_weights: bool = False,
+        embedding_scale: float = 0.1,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        if not encoder.is_causal:
+            raise ValueError(
+                "language modelling needs a causal encoder, which reads the past only, but this "
+                f"{type(encoder).__name__} is not (set model.encoder.bidirectional to false)"
+            )
+        self.embedding = nn.Embedding(vocab_size, encoder.input_size)
+        nn.init.uniform_(self.embedding.weight, -embedding_scale, embedding_scale)
+        self.dropout = nn.Dropout(dropout)
+        self.encoder = encoder
+        self.head: OutputLayer = head(encoder.output_size, vocab_size)
+        if tie_weights:
+            self.head.tie(self.embedding)
+        self.make_optimizer = optimizer
+        self.make_lr_scheduler = lr_scheduler
+        # Each rank evaluates the whole file, so nothing is to be summed over ranks.
+        self.evaluation = TokenNll(sync_on_compute=False)
+        self._carries: dict[str, Carry] = {}
+
+    def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
+        """Reads tokens.
+
+        Args:
+            tokens: ids [batch time].
+            carry: the encoder's memory; none at the start of a stream.
+
+        Returns:
+            What the output layer reads [batch time encoder.output_size], and the new carry.
+        """
+        encoded = self.encoder(self.dropout(self.embedding(tokens)), carry=carry)
+        return self.dropout(encoded.states), encoded.carry
+
+    def on_train_epoch_start(self) -> None:
+        """Forgets the end of the stream (Lightning skips this when it resumes within an epoch)."""
+        self._carries.pop("train", None)
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts the validation stream."""
+        self._start_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        """Starts the test stream."""
+        self._start_evaluation()
+
+    def on_predict_epoch_start(self) -> None:
+        """Starts the stream whose tokens are scored."""
+        self._start_evaluation()
+
+    def training_step(self, window: Window, batch_idx: int) -> Tensor:
+        """Returns what is the mean nll of the window's targets, once averaged over ranks."""
+        states = self._continue("train", window.tokens)
+        return self.head.loss(states, window.targets) / window.targets_per_rank
+
+    def validation_step(self, window: Window, batch_idx: int) -> None:
+        """Adds the window to the validation sums."""
+        self._evaluate(window)
+
+    def test_step(self, window: Window, batch_idx: int) -> None:
+        """Adds the window to the test sums."""
+        self._evaluate(window)
+
+    def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Returns targets and their log-probabilities in nats, both [batch time]."""
+        return window.targets, self._log_probs(window)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `val/perplexity`, which checkpoints and schedules watch."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/perplexity`, `test/nll` and `test/tokens`."""
+        self._log_scores("test")
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
+        """See `LightningModule.configure_optimizers`."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_lr_scheduler is None:
+            return optimizer
+        scheduler = self.make_lr_scheduler(optimizer)
+        monitor = scheduler.monitor if isinstance(scheduler, ReduceLROnPlateau) else None
+        schedule = {"scheduler": scheduler, "interval": "epoch", "monitor": monitor or self.monitor}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Stores the memory of all columns, in their order, whatever rank they live on."""
+        carry = self._carries.get("train")
+        if not carry:
+            return
+        if self.trainer.world_size > 1:
+            carries: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(carries, _to_cpu(carry))
+            carry = concatenate_rows(carries)
+        checkpoint["carry"] = _to_cpu(carry)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes this rank's columns of the memory back."""
+        if "carry" in checkpoint and self._trainer is not None:
+            carry = checkpoint["carry"]
+            share = column_share(
+                _num_rows(carry), self.trainer.global_rank, self.trainer.world_size
+            )
+            self._carries["train"] = select_rows(carry, share)
+
+    def on_train_start(self) -> None:
+        """Moves a restored memory to where training happens."""
+        if "train" in self._carries:
+            self._carries["train"] = self.transfer_batch_to_device(
+                self._carries["train"], self.device, 0
+            )
+
+    def _continue(self, stage: str, tokens: Tensor) -> Tensor:
+        states: Tensor
+        states, carry = self(tokens, self._carries.get(stage))
+        self._carries[stage] = detach_carry(carry)
+        return states
+
+    def _start_evaluation(self) -> None:
+        self._carries.pop("evaluation", None)
+        self.evaluation.reset()
+
+    def _log_probs(self, window: Window) -> Tensor:
+        # bf16 would let the perplexity depend on where windows are cut.
+        with torch.autocast(self.device.type, enabled=False):
+            states = self._continue("evaluation", window.tokens)
+            return self.head.log_probs(states, window.targets)
+
+    def _evaluate(self, window: Window) -> None:
+        self.evaluation.update(self._log_probs(window), window.targets)
+
+    def _log_scores(self, stage: str) -> None:
+        # Ranks may differ in the last bits, and must agree on what is best.
+        nll = torch.tensor(
+            self.trainer.strategy.broadcast(float(self.evaluation.compute())), dtype=torch.float64
+        )
+        scores = {
+            "perplexity": perplexity(nll),
+            "nll": nll,
+            "tokens": self.evaluation.count.double(),
+        }
+        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+
+
+def _to_cpu(carry: Any) -> Any:  # noqa: ANN401 (a nest of tuples)
+    if isinstance(carry, tuple):
+        return tuple(_to_cpu(part) for part in carry)
+    return carry.detach().cpu()
+
+
+def _num_rows(carry: Any) -> int:  # noqa: ANN401 (a nest of tuples)
+    while isinstance(carry, tuple):
+        carry = carry[0]
+    return int(carry.shape[0])

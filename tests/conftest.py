@@ -1,0 +1,41 @@
+"""Fixtures that several tests share: a small corpus, a project folder, the real corpora."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from datamodules.builtin import generate_sentences
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty working folder with the environment of a fresh shell."""
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "UNROLL_OUTPUTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A folder with a few thousand tokens of the built-in grammar."""
+    folder = tmp_path / "corpora" / "small"
+    folder.mkdir(parents=True)
+    for seed, (split, count) in enumerate([("train", 500), ("valid", 60), ("test", 60)]):
+        lines = [" ".join(sentence) for sentence in generate_sentences(seed, count)]
+        (folder / f"{split}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real corpora; tests that need it are skipped without."""
+    folder = os.environ.get("UNROLL_DATA")
+    if not folder:
+        pytest.skip("UNROLL_DATA is not set")
+    return Path(folder)

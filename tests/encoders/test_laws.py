@@ -1,0 +1,73 @@
+"""Every encoder that a configuration can name keeps every law."""
+
+import itertools
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.encoders import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    DropInputs,
+    Elman,
+    ElmanCell,
+    Fused,
+    GRUCell,
+    LSTMCell,
+    Residual,
+    Stacked,
+    Unrolled,
+)
+from pipeline.encoders.testing import assert_laws
+
+KINDS = {
+    "elman-tanh": Elman,
+    "elman-relu": partial(Elman, nonlinearity="relu"),
+    "elman-sigmoid": partial(Elman, nonlinearity="sigmoid"),
+    "gru-after": GRU,
+    "gru-before": partial(GRU, reset="before"),
+    "lstm": LSTM,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("num_layers", "bidirectional", "skip"),
+    list(itertools.product([1, 2, 3], [False, True], ["none", "residual"])),
+)
+def test_laws(kind, num_layers, bidirectional, skip):
+    make = partial(
+        KINDS[kind],
+        3,
+        5,
+        num_layers=num_layers,
+        bidirectional=bidirectional,
+        skip=skip,
+        dropout=0.5,
+    )
+    assert_laws(make)
+    assert make().is_causal is not bidirectional
+
+
+COMPOSED = {
+    "a wrapper of other sizes each way": lambda: Bidirectional(
+        Unrolled(LSTMCell(3, 2)), Unrolled(ElmanCell(3, 4, torch.relu))
+    ),
+    "a stack of different encoders": lambda: Stacked(
+        [Elman(3, 4, bidirectional=True), LSTM(8, 2), Residual(Unrolled(GRUCell(2, 2, "before")))]
+    ),
+    "both directions of a stack": lambda: Bidirectional(LSTM(3, 2, 2), LSTM(3, 2, 2)),
+    "dropout on what is read": lambda: DropInputs(GRU(3, 2), 0.3),
+}
+
+
+@pytest.mark.parametrize("make", COMPOSED.values(), ids=COMPOSED.keys())
+def test_laws_of_compositions(make):
+    assert_laws(make)
+
+
+def test_fused_is_a_leaf_by_itself():
+    assert_laws(lambda: Fused(nn.GRU(3, 5, batch_first=True)))

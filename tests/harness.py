@@ -1,0 +1,118 @@
+"""Runs the command line as a person does, in processes of its own, and reads what MLflow got."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import yaml
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def small_config(corpus: Path, **changes: object) -> dict:
+    """A model that trains in seconds; `changes` are dotted keys."""
+    config = {
+        "seed_everything": 3,
+        "precision": "32-true",
+        "checkpoint_every": 7,
+        "trainer": {"max_epochs": 2, "gradient_clip_val": 1.0, "log_every_n_steps": 1},
+        "data": {
+            "class_path": "LanguageModelData",
+            "init_args": {"corpus": str(corpus), "batch_size": 8, "bptt": 20, "eval_bptt": 50},
+        },
+        "model": {
+            "class_path": "LanguageModel",
+            "init_args": {
+                "encoder": {
+                    "class_path": "LSTM",
+                    "init_args": {
+                        "input_size": 8,
+                        "hidden_size": 12,
+                        "num_layers": 2,
+                        "dropout": 0.2,
+                    },
+                },
+                "dropout": 0.2,
+                "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
+            },
+        },
+    }
+    for key, value in changes.items():
+        place = config
+        *path, last = key.split(".")
+        for part in path:
+            place = place[part]
+        place[last] = value
+    return config
+
+
+def write_config(folder: Path, config: dict, name: str = "config.yaml") -> Path:
+    path = folder / name
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
+def environment(**more: str) -> dict[str, str]:
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PYTHONPATH": path, "PATH": binaries, **more}
+
+
+def unroll(
+    *arguments: str, launcher: tuple[str, ...] = (sys.executable,), **more: str
+) -> subprocess.CompletedProcess:
+    """Runs `python -m pipeline ...` in the current folder."""
+    return subprocess.run(
+        [*launcher, "-m", "pipeline", *arguments],
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def start(*arguments: str, **more: str) -> subprocess.Popen:
+    """Starts `python -m pipeline ...` in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments],
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the condition never came true")
+        time.sleep(0.02)
+
+
+def client(folder: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
+
+
+def all_runs(folder: Path) -> list:
+    tracker = client(folder)
+    return [
+        run
+        for experiment in tracker.search_experiments()
+        for run in tracker.search_runs([experiment.experiment_id])
+    ]
+
+
+def only_run(folder: Path):
+    runs = all_runs(folder)
+    assert len(runs) == 1, [(run.info.run_name, run.info.status) for run in runs]
+    return runs[0]
+
+
+def history(folder: Path, run_id: str, key: str) -> list[tuple[int, float]]:
+    points = client(folder).get_metric_history(run_id, key)
+    return sorted((point.step, point.value) for point in points)

@@ -1,0 +1,53 @@
+"""A task takes its output layer as a factory, which a configuration names by class."""
+
+from collections.abc import Callable
+
+import pytest
+from jsonargparse import ArgumentParser
+from torch import nn
+
+from pipeline.heads import FullSoftmax, OutputLayer
+
+
+class Task(nn.Module):
+    def __init__(
+        self,
+        input_size: int,
+        vocab_size: int,
+        head: Callable[[int, int], OutputLayer] = FullSoftmax,
+    ) -> None:
+        super().__init__()
+        self.head = head(input_size, vocab_size)
+
+
+@pytest.fixture
+def build():
+    def build_from(*arguments):
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_argument("--config", action="config")
+        parser.add_class_arguments(Task, "task")
+        arguments = ["--task.input_size=3", "--task.vocab_size=5", *arguments]
+        return parser.instantiate(parser.parse_args(arguments)).task.head
+
+    return build_from
+
+
+def test_default(build):
+    head = build()
+    assert (type(head), head.input_size, head.vocab_size) == (FullSoftmax, 3, 5)
+    assert head.bias is not None
+
+
+def test_class_path_in_a_file(build, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "task: {head: {class_path: pipeline.heads.FullSoftmax, init_args: {bias: false}}}\n"
+    )
+    head = build(f"--config={path}")
+    assert (type(head), head.input_size, head.vocab_size) == (FullSoftmax, 3, 5)
+    assert head.bias is None
+
+
+def test_short_names_as_flags(build):
+    head = build("--task.head=FullSoftmax", "--task.head.init_scale=0.001")
+    assert head.weight.abs().max() <= 0.001

@@ -1,0 +1,176 @@
+"""One MLflow run per training, however it is started; an honest status and exit code."""
+
+import json
+import os
+import re
+import signal
+import sys
+
+import pytest
+
+from tests.harness import (
+    REPOSITORY,
+    all_runs,
+    client,
+    environment,
+    history,
+    only_run,
+    small_config,
+    start,
+    unroll,
+    wait_for,
+    write_config,
+)
+
+DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
+
+
+def train(project, corpus, *flags, launcher=(sys.executable,), **changes):
+    config = write_config(project, small_config(corpus, **changes))
+    return unroll("train", "--config", str(config), *flags, launcher=launcher)
+
+
+def test_plain_command(project, corpus):
+    done = train(project, corpus)
+    assert done.returncode == 0, done.stderr
+    run = only_run(project)
+    assert run.info.status == "FINISHED"
+    assert client(project).get_experiment(run.info.experiment_id).name == "lm/small"
+    assert run.info.run_name.startswith("lstm-2x12-")
+    assert run.info.run_name.endswith("-s3")
+    steps = [step for step, _ in history(project, run.info.run_id, "train/loss")]
+    assert steps == list(range(1, steps[-1] + 1))
+    assert [s for s, _ in history(project, run.info.run_id, "val/perplexity")] == [
+        steps[-1] // 2,
+        steps[-1],
+    ]
+    assert len(history(project, run.info.run_id, "test/perplexity")) == 1
+    for key in ("train/grad_norm", "tokens_seen", "epoch", "perf/tokens_per_second"):
+        points = history(project, run.info.run_id, key)
+        assert len(points) == len({step for step, _ in points}) > 1, key
+    assert run.data.params["model.encoder.hidden_size"] == "12"
+    assert run.data.tags["encoder"] == "LSTM"
+    names = {item.path for item in client(project).list_artifacts(run.info.run_id)}
+    assert {"config.yaml", "vocabulary.txt", "checkpoints"} <= names
+    assert "epoch 2/2" in done.stderr  # a clean, short log where there is no terminal
+    assert "Warning" not in done.stderr
+    assert f"test/tokens {count_tokens(corpus)}" in done.stdout
+
+
+def count_tokens(corpus):
+    lines = (corpus / "test.txt").read_text().splitlines()
+    return sum(len(line.split()) + 1 for line in lines)
+
+
+def test_a_parameter_pasted_back_is_a_flag(project, corpus):
+    """The parameters of a run, given as flags, are the same configuration."""
+    assert train(project, corpus, "--trainer.max_epochs=1").returncode == 0
+    params = only_run(project).data.params
+    flags = [f"--{name}={value}" for name, value in params.items() if value != "null"]
+    config = write_config(project, small_config(corpus, seed_everything=99))
+    done = unroll("train", "--config", str(config), *flags)
+    assert done.returncode == 0, done.stderr
+    first, second = (run.data for run in all_runs(project))
+    assert first.params == second.params
+    assert first.metrics["test/perplexity"] == second.metrics["test/perplexity"]
+
+
+def test_mlflow_run(project, corpus):
+    """`mlflow run . -P ...` trains in the run that MLflow opened; any field is a parameter."""
+    import subprocess
+
+    config = write_config(project, small_config(corpus))
+    done = subprocess.run(
+        [
+            "mlflow",
+            "run",
+            str(REPOSITORY),
+            "--env-manager",
+            "local",
+            "--experiment-name",
+            "lm/small",
+            "-P",
+            f"config={config}",
+            "-P",
+            "model.encoder.hidden_size=6",
+            "-P",
+            "trainer.max_epochs=1",
+        ],
+        env=environment(
+            MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db",
+            UNROLL_OUTPUTS=str(project / "outputs"),
+        ),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    run = only_run(project)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.encoder.hidden_size"] == "6"
+    assert run.info.run_name.startswith("lstm-2x6-")
+    assert "test/perplexity" in run.data.metrics
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [(sys.executable,), (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2")],
+    ids=["ddp", "torchrun"],
+)
+def test_two_processes(project, corpus, launcher):
+    done = train(project, corpus, *DDP, "--trainer.max_epochs=1", launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    run = only_run(project)
+    assert run.info.status == "FINISHED"
+    steps = [step for step, _ in history(project, run.info.run_id, "train/loss")]
+    assert steps == list(range(1, len(steps) + 1))
+    assert run.data.metrics["test/tokens"] == count_tokens(corpus)
+    assert run.data.tags["world_size"] == "2"
+    assert len(os.listdir(project / "outputs")) == 1
+
+
+@pytest.mark.parametrize("flags", [(), DDP], ids=["one", "two"])
+def test_a_loss_that_is_not_finite(project, corpus, flags):
+    done = train(
+        project,
+        corpus,
+        *flags,
+        "--model.optimizer=torch.optim.SGD",
+        "--model.optimizer.lr=1e30",
+        "--model.encoder=Elman",
+        "--model.encoder.input_size=8",
+        "--model.encoder.hidden_size=12",
+        "--model.encoder.nonlinearity=relu",
+        "--trainer.gradient_clip_val=null",
+        "--trainer.max_epochs=1",
+        checkpoint_every=1,
+    )
+    assert done.returncode == 1
+    assert re.search(r"step \d+ \(epoch 1\), so training stopped", done.stderr)
+    assert "learning rate" in done.stderr
+    assert "Traceback" not in done.stderr
+    run = only_run(project)
+    assert run.info.status == "FAILED"
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("flags", [(), DDP], ids=["one", "two"])
+def test_stopped(project, corpus, sent, code, flags):
+    config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1000}))
+    process = start("train", "--config", str(config), *flags)
+    wait_for(lambda: any((project / "outputs").glob("*/checkpoints/last.ckpt")))
+    os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert only_run(project).info.status == "KILLED"
+    with pytest.raises(ProcessLookupError):  # no process is left behind
+        wait_for(lambda: os.killpg(process.pid, 0), seconds=20)
+
+
+def test_runs_in_json(project, corpus):
+    assert train(project, corpus, "--trainer.max_epochs=1").returncode == 0
+    done = unroll("runs", "--json")
+    (row,) = json.loads(done.stdout)
+    run = only_run(project)
+    assert row["run_id"] == run.info.run_id
+    assert row["test_perplexity"] == run.data.metrics["test/perplexity"]
