@@ -11,4 +11,5 @@ echo
 echo "== unroll generate --run $run --prompt 'the boys who' --num 3"
 python -m pipeline generate --run "$run" --prompt "the boys who" --num 3
 echo
+python -c "from datamodules.builtin import perplexity_floor; print(f\"The grammar itself has a perplexity of {perplexity_floor():.2f}: no model can do better in the long run.\")"
 echo "Compare runs in the browser:  .venv/bin/mlflow ui  (then open http://localhost:5000)"

@@ -62,7 +62,10 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def unroll(
-    *arguments: str, launcher: tuple[str, ...] = (sys.executable,), **more: str
+    *arguments: str,
+    launcher: tuple[str, ...] = (sys.executable,),
+    timeout: float = 300,
+    **more: str,
 ) -> subprocess.CompletedProcess:
     """Runs `python -m pipeline ...` in the current folder."""
     return subprocess.run(
@@ -70,7 +73,7 @@ def unroll(
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
     )
 
 

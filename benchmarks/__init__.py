@@ -1,0 +1,1 @@
+"""Speed against plain baselines, measured in the same run."""

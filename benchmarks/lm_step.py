@@ -1,0 +1,204 @@
+"""Tokens per second of the whole training loop against a plain PyTorch loop of the same model.
+
+    python benchmarks/lm_step.py [--rounds 3] [--steps 300] [--epoch]
+
+The model is a 2 x 200 LSTM with a vocabulary of 10,000, batch 20, bptt 35, clipping, SGD: on the
+Penn Treebank where `UNROLL_DATA` holds it, else on random words with a Zipf distribution. "plain"
+is a loop as one writes it in a notebook: float32, logits materialised, nothing logged but the loss
+every 50 steps. "ours" is `unroll fit`: Lightning, MLflow on sqlite, checkpoints, metrics. Each
+measurement is a process of its own, the variants take turns, and the first 30 steps of each do not
+count. "kept memory" is the plain loop with the allocator setting that ours has
+(pipeline/process.py). `--epoch` also trains one epoch in float32 and in `precision: auto`, and
+compares the validation perplexities.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+WARM_UP = 30
+TOKENS_PER_STEP = 20 * 35
+
+
+def corpus_folder(folder: Path) -> Path:
+    """Returns the Penn Treebank's folder, or makes a folder of random words."""
+    found = Path(os.environ.get("UNROLL_DATA", "data")) / "ptb"
+    if found.is_dir():
+        return found.absolute()
+    words = np.array([f"w{index}" for index in range(9998)])
+    chances = 1 / np.arange(1, len(words) + 1)
+    generator = np.random.default_rng(0)
+    for split, lines in (("train", 42_068), ("valid", 3_370), ("test", 3_761)):
+        drawn = generator.choice(words, size=(lines, 21), p=chances / chances.sum())
+        if split == "train":
+            drawn.flat[: len(words)] = words  # each word at least once
+        text = "\n".join(" ".join(line) for line in drawn)
+        (folder / f"{split}.txt").write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def config(corpus: Path, precision: str, **trainer: object) -> dict[str, Any]:
+    """Returns the configuration of the benchmark's model."""
+    encoder = {"input_size": 200, "hidden_size": 200, "num_layers": 2}
+    return {
+        "seed_everything": 1,
+        "precision": precision,
+        "trainer": {"gradient_clip_val": 0.25, **trainer},
+        "data": {
+            "class_path": "LanguageModelData",
+            "init_args": {"corpus": str(corpus), "batch_size": 20, "bptt": 35},
+        },
+        "model": {
+            "class_path": "LanguageModel",
+            "init_args": {
+                "encoder": {"class_path": "LSTM", "init_args": encoder},
+                "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 20.0}},
+            },
+        },
+    }
+
+
+def run_ours(folder: Path, settings: dict[str, Any]) -> str:
+    """Runs `unroll fit` in a folder; returns what it says."""
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    command = [sys.executable, "-m", "pipeline", "fit", "--config", str(file)]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    return done.stderr
+
+
+def ours(corpus: Path, precision: str, steps: int) -> float:
+    """Returns tokens per second of our loop."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clock = {
+            "class_path": "benchmarks.clock.Clock",
+            "init_args": {"path": str(folder / "seconds.json"), "warm_up": WARM_UP},
+        }
+        settings = config(
+            corpus, precision, max_steps=steps, limit_val_batches=0, callbacks=[clock]
+        )
+        run_ours(folder, settings)
+        measured = json.loads((folder / "seconds.json").read_text(encoding="utf-8"))
+    return float(measured["steps"] * TOKENS_PER_STEP / measured["seconds"])
+
+
+def plain(corpus: Path, kept_memory: bool, steps: int) -> float:
+    """Returns tokens per second of the plain loop, which runs in a process of its own."""
+    command = [sys.executable, __file__, "--plain", str(corpus), "--steps", str(steps)]
+    if kept_memory:
+        command.append("--keep-memory")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def plain_loop(corpus: Path, steps: int) -> float:
+    """The plain loop."""
+    import torch
+    from torch import nn
+
+    text = next(path for path in sorted(corpus.iterdir()) if "train" in path.name)
+    words = text.read_text(encoding="utf-8").replace("\n", " <eos> ").split()
+    index = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    ids = torch.tensor([index[word] for word in words])
+    columns = ids[: len(ids) // 20 * 20].view(20, -1).t().contiguous()  # [time batch]
+
+    torch.manual_seed(1)
+    embedding = nn.Embedding(len(index), 200)
+    lstm = nn.LSTM(200, 200, 2)
+    output = nn.Linear(200, len(index))
+    parameters = [*embedding.parameters(), *lstm.parameters(), *output.parameters()]
+    for parameter in parameters:
+        nn.init.uniform_(parameter, -0.1, 0.1)
+    optimizer = torch.optim.SGD(parameters, lr=20.0)
+    state = None
+    start = 0.0
+    for step in range(steps):
+        if step == WARM_UP:
+            start = time.perf_counter()
+        place = step * 35 % (len(columns) - 36)
+        inputs, targets = columns[place : place + 35], columns[place + 1 : place + 36]
+        hidden, state = lstm(embedding(inputs), state)
+        state = tuple(part.detach() for part in state)
+        loss = nn.functional.cross_entropy(output(hidden).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 0.25)
+        optimizer.step()
+        if step % 50 == 0:
+            sys.stderr.write(f"{loss.item():.3f}\n")
+    return (steps - WARM_UP) * TOKENS_PER_STEP / (time.perf_counter() - start)
+
+
+def compare_epochs(corpus: Path) -> None:
+    """Trains an epoch in float32 and in `precision: auto`."""
+    for precision in ("32-true", "auto"):
+        with tempfile.TemporaryDirectory() as name:
+            start = time.perf_counter()
+            said = run_ours(Path(name), config(corpus, precision, max_epochs=1))
+            seconds = time.perf_counter() - start
+        line = next(line for line in said.splitlines() if "val/perplexity" in line)
+        print(f"one epoch, {precision:8} {line.strip()}  (whole command {seconds:.0f} s)")
+
+
+def main() -> None:
+    """Measures and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--epoch", action="store_true")
+    parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.plain is not None:
+        if options.keep_memory:
+            sys.path.insert(0, str(REPOSITORY))
+            from pipeline.process import keep_memory
+
+            keep_memory()
+        print(plain_loop(options.plain, options.steps))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        corpus = corpus_folder(Path(name))
+        variants = {
+            "plain float32": lambda: plain(corpus, False, options.steps),
+            "plain float32, kept memory": lambda: plain(corpus, True, options.steps),
+            "ours float32": lambda: ours(corpus, "32-true", options.steps),
+            "ours precision: auto": lambda: ours(corpus, "auto", options.steps),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in variants}
+        for number in range(options.rounds):
+            for name, measure in variants.items():
+                rates[name].append(measure())
+                print(
+                    f"round {number + 1}: {name}: {rates[name][-1]:.0f} tokens/s", file=sys.stderr
+                )
+        middle = {name: statistics.median(values) for name, values in rates.items()}
+        first, second, *_ = middle.values()
+        print(f"{'':28}{'tokens/s':>9}{'x plain':>9}{'x plain, kept memory':>22}")
+        for name, rate in middle.items():
+            print(f"{name:28}{rate:9.0f}{rate / first:9.2f}{rate / second:22.2f}")
+        if options.epoch:
+            compare_epochs(corpus)
+
+
+if __name__ == "__main__":
+    main()
