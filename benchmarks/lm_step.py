@@ -1,6 +1,6 @@
 """Tokens per second of the whole training loop against a plain PyTorch loop of the same model.
 
-    python benchmarks/lm_step.py [--rounds 3] [--steps 300] [--epoch]
+    python benchmarks/lm_step.py [--rounds 3] [--steps 300] [--epochs 3]
 
 The model is a 2 x 200 LSTM with a vocabulary of 10,000, batch 20, bptt 35, clipping, SGD: on the
 Penn Treebank where `UNROLL_DATA` holds it, else on random words with a Zipf distribution. "plain"
@@ -8,8 +8,8 @@ is a loop as one writes it in a notebook: float32, logits materialised, nothing 
 every 50 steps. "ours" is `unroll fit`: Lightning, MLflow on sqlite, checkpoints, metrics. Each
 measurement is a process of its own, the variants take turns, and the first 30 steps of each do not
 count. "kept memory" is the plain loop with the allocator setting that ours has
-(pipeline/process.py). `--epoch` also trains one epoch in float32 and in `precision: auto`, and
-compares the validation perplexities.
+(pipeline/process.py). `--epochs N` also trains one epoch in float32 and in `precision: auto`, from
+N seeds, and compares the validation perplexities.
 """
 
 import argparse
@@ -50,7 +50,11 @@ def corpus_folder(folder: Path) -> Path:
 
 def config(corpus: Path, precision: str, **trainer: object) -> dict[str, Any]:
     """Returns the configuration of the benchmark's model."""
-    encoder = {"input_size": 200, "hidden_size": 200, "num_layers": 2}
+    uniform = {
+        "class_path": "pipeline.encoders.initializers.Uniform",
+        "init_args": {"scale": 0.1},
+    }
+    encoder = {"input_size": 200, "hidden_size": 200, "num_layers": 2, "initializer": uniform}
     return {
         "seed_everything": 1,
         "precision": precision,
@@ -148,15 +152,39 @@ def plain_loop(corpus: Path, steps: int) -> float:
     return (steps - WARM_UP) * TOKENS_PER_STEP / (time.perf_counter() - start)
 
 
-def compare_epochs(corpus: Path) -> None:
-    """Trains an epoch in float32 and in `precision: auto`."""
-    for precision in ("32-true", "auto"):
-        with tempfile.TemporaryDirectory() as name:
-            start = time.perf_counter()
-            said = run_ours(Path(name), config(corpus, precision, max_epochs=1))
-            seconds = time.perf_counter() - start
-        line = next(line for line in said.splitlines() if "val/perplexity" in line)
-        print(f"one epoch, {precision:8} {line.strip()}  (whole command {seconds:.0f} s)")
+def compare_epochs(corpus: Path, seeds: int) -> None:
+    """Trains an epoch in float32 and in `precision: auto`, from the same seeds."""
+    found: dict[str, list[float]] = {"32-true": [], "auto": []}
+    for seed in range(1, seeds + 1):
+        for precision, perplexities in found.items():
+            with tempfile.TemporaryDirectory() as name:
+                settings = {**config(corpus, precision, max_epochs=1), "seed_everything": seed}
+                said = run_ours(Path(name), settings)
+            line = next(line for line in said.splitlines() if "val/perplexity" in line)
+            print(f"one epoch, seed {seed}, {precision:8} {line.strip()}", flush=True)
+            perplexities.append(float(line.split("val/perplexity")[1].split()[0]))
+    ratio = statistics.mean(found["auto"]) / statistics.mean(found["32-true"])
+    print(f"mean validation perplexity, auto / float32: {ratio:.4f}")
+
+
+def compare_loops(corpus: Path, rounds: int, steps: int) -> None:
+    """Measures each variant in turn, and prints the medians."""
+    variants = {
+        "plain float32": lambda: plain(corpus, False, steps),
+        "plain float32, kept memory": lambda: plain(corpus, True, steps),
+        "ours float32": lambda: ours(corpus, "32-true", steps),
+        "ours precision: auto": lambda: ours(corpus, "auto", steps),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds):
+        for name, measure in variants.items():
+            rates[name].append(measure())
+            print(f"round {number + 1}: {name}: {rates[name][-1]:.0f} tokens/s", file=sys.stderr)
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    first, second, *_ = middle.values()
+    print(f"{'':28}{'tokens/s':>9}{'x plain':>9}{'x plain, kept memory':>22}")
+    for name, rate in middle.items():
+        print(f"{name:28}{rate:9.0f}{rate / first:9.2f}{rate / second:22.2f}")
 
 
 def main() -> None:
@@ -164,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--epoch", action="store_true")
+    parser.add_argument("--epochs", type=int, default=0, help="seeds to compare an epoch from")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -178,26 +206,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         corpus = corpus_folder(Path(name))
-        variants = {
-            "plain float32": lambda: plain(corpus, False, options.steps),
-            "plain float32, kept memory": lambda: plain(corpus, True, options.steps),
-            "ours float32": lambda: ours(corpus, "32-true", options.steps),
-            "ours precision: auto": lambda: ours(corpus, "auto", options.steps),
-        }
-        rates: dict[str, list[float]] = {name: [] for name in variants}
-        for number in range(options.rounds):
-            for name, measure in variants.items():
-                rates[name].append(measure())
-                print(
-                    f"round {number + 1}: {name}: {rates[name][-1]:.0f} tokens/s", file=sys.stderr
-                )
-        middle = {name: statistics.median(values) for name, values in rates.items()}
-        first, second, *_ = middle.values()
-        print(f"{'':28}{'tokens/s':>9}{'x plain':>9}{'x plain, kept memory':>22}")
-        for name, rate in middle.items():
-            print(f"{name:28}{rate:9.0f}{rate / first:9.2f}{rate / second:22.2f}")
-        if options.epoch:
-            compare_epochs(corpus)
+        if options.rounds:
+            compare_loops(corpus, options.rounds, options.steps)
+        if options.epochs:
+            compare_epochs(corpus, options.epochs)
 
 
 if __name__ == "__main__":

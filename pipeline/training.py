@@ -184,7 +184,8 @@ def _trainer(
 
 def _make_trainer(arguments: dict[str, Any]) -> Trainer:
     try:
-        return Trainer(**arguments)
+        # Trainer adds to the very list it is given.
+        return Trainer(**{**arguments, "callbacks": list(arguments["callbacks"] or [])})
     except (MisconfigurationException, ValueError) as error:
         raise InputError(" ".join(str(error).split())) from error
 
