@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
+import torch
 import yaml
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -56,7 +57,7 @@ def build(arguments: Sequence[str]) -> Experiment:
         task=cast(Task, cli.model),
         data=cli.datamodule,
         corpus=cast(Corpus, cli.datamodule),
-        trainer=dict(cli.config_init.trainer),
+        trainer={**cli.config_init.trainer, "accelerator": _accelerator(cli.config_init.trainer)},
         config=yaml.safe_load(dumped),
     )
 
@@ -115,6 +116,12 @@ class _Parser(LightningCLI):
             raise InputError(_one_sentence(str(error))) from error
         self.datamodule = self.config_init.data
         self.model = self.config_init.model
+
+
+def _accelerator(trainer: Any) -> Any:  # noqa: ANN401 (a namespace; a name or a built accelerator)
+    """Prefers the CPU to Apple's GPU, which has no float64 for the sums of the scores."""
+    is_automatic = trainer.accelerator == "auto"
+    return "cpu" if is_automatic and not torch.cuda.is_available() else trainer.accelerator
 
 
 def _one_sentence(message: str) -> str:

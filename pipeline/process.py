@@ -14,7 +14,7 @@ _TOLD_TO_EVERYBODY = (
     ".*isinstance\\(treespec, LeafSpec\\).*",
     ".*smaller than the logging interval.*",
     ".*It is recommended to use .*sync_dist=True.*",  # each rank evaluates the whole file
-    ".*use_distributed_sampler.*",
+    ".*could not find the monitored key.*",  # told once, where training ends
     ".*during testing is recommended.*",
 )
 

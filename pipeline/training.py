@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -54,7 +55,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     experiment = build(arguments)
     name = experiment.config["run_name"] or run_name(experiment.config)
     precision = _precision(experiment)
-    _make_trainer({**experiment.trainer, "logger": False, "precision": precision})  # or refuses
+    _refuse_bad_trainer(experiment, precision)
     tracker = _start_run(experiment, name, resumed.run_id if resumed else None)
     say(f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}")
     try:
@@ -91,13 +92,21 @@ def _run(
     try:
         start = resumed.last if resumed else None
         trainer.fit(experiment.model, datamodule=experiment.data, ckpt_path=start)
+        path = best.best_model_path or _save_unvalidated(trainer, best)
         if and_test:
-            path = best.best_model_path or None
             trainer.test(experiment.model, experiment.data, ckpt_path=path, verbose=False)
             _show_scores(trainer)
     finally:
         if tracker.is_active and folder.best.is_file():
             tracker.log_artifact(folder.best, "checkpoints")
+
+
+def _save_unvalidated(trainer: Trainer, best: ModelCheckpoint) -> str:
+    """Keeps the last weights of a training that ended before its first validation."""
+    say(f"no validation was run, so the last weights are kept, not those of best {best.monitor}")
+    path = str(Path(str(best.dirpath)) / "best.ckpt")  # the same folder on every rank
+    trainer.save_checkpoint(path)
+    return path
 
 
 def _log_inputs(
@@ -180,6 +189,13 @@ def _trainer(
         enable_model_summary=bool(arguments["enable_model_summary"]),
     )
     return _make_trainer(arguments)
+
+
+def _refuse_bad_trainer(experiment: Experiment, precision: str) -> None:
+    """Raises `InputError` for settings of the Trainer that cannot be, before a run is opened."""
+    settings = {**experiment.trainer, "logger": False, "precision": precision}
+    settings["callbacks"] = [*(settings["callbacks"] or []), ModelCheckpoint()]
+    _make_trainer(settings)
 
 
 def _make_trainer(arguments: dict[str, Any]) -> Trainer:

@@ -39,8 +39,12 @@ class PeriodicCheckpoint(Callback):
         batch_idx: int,
     ) -> None:
         """See `Callback`."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return  # gradients that are being accumulated are in no checkpoint
         is_due = trainer.global_step % self.every_n_steps == 0
-        is_first_of_epoch = batch_idx == 0 and trainer.current_epoch > 0
+        is_first_of_epoch = (
+            batch_idx < trainer.accumulate_grad_batches and trainer.current_epoch > 0
+        )
         is_last_of_epoch = batch_idx + 1 >= trainer.num_training_batches
         if (is_due or is_first_of_epoch) and not is_last_of_epoch:
             trainer.save_checkpoint(self.path)

@@ -75,7 +75,8 @@ class RunLog(Callback):
         self.tokens_seen += round(batch.targets_per_rank * trainer.world_size)
         if self._mark is None:  # the first step of a process is slower: not counted
             self._mark = (time.perf_counter(), self.tokens_seen)
-        if trainer.global_step % self.every_n_steps:
+        is_update = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not is_update or trainer.global_step % self.every_n_steps:
             return
         loss = trainer.strategy.reduce(loss_of(outputs), reduce_op="mean")
         epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
