@@ -14,9 +14,7 @@ from pipeline.contracts import Corpus, Task
 from pipeline.errors import InputError
 from pipeline.process import settle
 
-Precision: TypeAlias = Literal[
-    "auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true"
-]
+Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
 class Experiment(NamedTuple):

@@ -9,7 +9,6 @@ SIGTERM.
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -178,9 +177,9 @@ def _generate(options: argparse.Namespace, fields: list[str], known: Sequence[st
 
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
-    root = options.to or Path(os.environ.get("UNROLL_DATA", "data"))
-    report = prepare.prepare(options.corpus, options.source, root / options.corpus)
-    show(str(report))
+    locate = importlib.import_module("datamodules.locate")
+    folder = options.to / options.corpus if options.to else locate.corpus_folder(options.corpus)
+    show(str(prepare.prepare(options.corpus, options.source, folder)))
     return 0
 
 
@@ -232,5 +231,5 @@ def main(arguments: Sequence[str] | None = None, known: Sequence[str] = ()) -> i
     except KeyboardInterrupt:
         complain("interrupted")
         return 130
-    except BrokenPipeError:
-        return 0
+    except BrokenPipeError:  # as of `unroll runs | head`
+        return 1

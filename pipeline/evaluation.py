@@ -14,10 +14,10 @@ from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.building import Experiment, build
 from pipeline.checkpoint import read_checkpoint
 from pipeline.console import show
+from pipeline.errors import InputError
 from pipeline.locate import locate
 from pipeline.outputs import write_atomically
-
-_ONE_PROCESS = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto")
+from pipeline.trainers import make_trainer
 
 
 def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequence[str]) -> int:
@@ -49,6 +49,8 @@ def predict(
     located = locate(run, checkpoint)
     experiment = _rebuild(located.path, fields)
     words = experiment.corpus.vocabulary.words
+    if output is not None and not output.parent.is_dir():
+        raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
     if output is None:
         _predict(experiment, located.path, _TokenWriter(sys.stdout, words))
         return 0
@@ -88,15 +90,16 @@ class _TokenWriter(Callback):
 
 
 def _rebuild(path: Path, fields: Sequence[str]) -> Experiment:
-    config = read_checkpoint(path)["config"]
+    # Its trainer section says how it was trained, perhaps on another machine.
+    config = {**read_checkpoint(path)["config"], "trainer": {"devices": 1}}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.yaml"
         write_atomically(file, yaml.safe_dump(config, sort_keys=False))
-        return build([f"--config={file}", *_ONE_PROCESS, *fields])
+        return build([f"--config={file}", *fields])
 
 
 def _trainer(experiment: Experiment, callbacks: list[Callback]) -> Trainer:
     arguments = {**experiment.trainer, "precision": None, "logger": False, "callbacks": callbacks}
     arguments.update(enable_checkpointing=False, enable_model_summary=False)
     arguments["enable_progress_bar"] = sys.stderr.isatty()
-    return Trainer(**arguments)
+    return make_trainer(arguments)

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import InputError
-from pipeline.outputs import find_local, outputs_root
+from pipeline.outputs import RunFolder, find_local
 
 
 class Located(NamedTuple):
@@ -44,8 +43,5 @@ def _download(run: str) -> Located:
     from pipeline.tracking.table import download, find_run
 
     run_id = find_run(run)
-    destination = outputs_root() / run_id
-    path = download(run_id, "checkpoints/best.ckpt", destination)
-    if path is None:
-        raise InputError(f"run {run_id} has no checkpoint: it ended before its first validation")
-    return Located(path, run_id)
+    destination = RunFolder.of(run_id).checkpoints
+    return Located(download(run_id, "checkpoints/best.ckpt", destination), run_id)

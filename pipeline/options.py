@@ -10,7 +10,7 @@ from pipeline.outputs import RunFolder, find_local
 from pipeline.preflight import check
 
 TOP_LEVEL = {
-    "precision": "str",
+    "precision": "Literal['auto', '32-true', 'bf16-mixed', '16-mixed']",
     "checkpoint_every": "int",
     "experiment": "str | None",
     "run_name": "str | None",

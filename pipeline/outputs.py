@@ -1,5 +1,7 @@
 """Where runs keep their files: `outputs/<run id>/`, or `$UNROLL_OUTPUTS/<run id>/`."""
 
+import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -61,6 +63,23 @@ class RunFolder:
             return str(json.loads((self.path / "run.json").read_text(encoding="utf-8"))["name"])
         except (OSError, ValueError, KeyError):
             return ""
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes this process the only one that trains the run, while the context lasts.
+
+        Raises:
+            InputError: another process is training it.
+        """
+        with (self.path / "lock").open("w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(
+                    f"run {self.run_id} is being trained by another process; wait until it has "
+                    "ended, or end it first"
+                ) from error
+            yield
 
     def create(self, name: str, config: str) -> None:
         """Makes the folder and writes its name and resolved configuration."""

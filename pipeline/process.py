@@ -14,7 +14,8 @@ _TOLD_TO_EVERYBODY = (
     ".*isinstance\\(treespec, LeafSpec\\).*",
     ".*smaller than the logging interval.*",
     ".*It is recommended to use .*sync_dist=True.*",  # each rank evaluates the whole file
-    ".*could not find the monitored key.*",  # told once, where training ends
+    ".*Checkpoint directory .* exists and is not empty.*",  # of a resumed run
+    ".*callbacks used to create the checkpoint need to be provided.*",  # not to evaluate
     ".*during testing is recommended.*",
 )
 

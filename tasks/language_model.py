@@ -137,7 +137,13 @@ class LanguageModel(LightningModule):
             return optimizer
         scheduler = self.make_lr_scheduler(optimizer)
         monitor = scheduler.monitor if isinstance(scheduler, ReduceLROnPlateau) else None
-        schedule = {"scheduler": scheduler, "interval": "epoch", "monitor": monitor or self.monitor}
+        schedule = {
+            "scheduler": scheduler,
+            "interval": "epoch",
+            "monitor": monitor or self.monitor,
+            # A plateau can be seen only where there was a validation.
+            "frequency": (self.trainer.check_val_every_n_epoch or 1) if monitor else 1,
+        }
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

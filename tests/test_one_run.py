@@ -167,6 +167,23 @@ def test_stopped(project, corpus, sent, code, flags):
         wait_for(lambda: os.killpg(process.pid, 0), seconds=20)
 
 
+def test_the_death_of_another_process(project, corpus):
+    """The run ends as FAILED, not RUNNING, when a process of the job dies without a word."""
+    (project / "dying.py").write_text(
+        "import os\n"
+        "from lightning.pytorch import Callback\n"
+        "class Dies(Callback):\n"
+        "    def on_train_batch_end(self, trainer, *rest):\n"
+        "        if trainer.global_rank == 1 and trainer.global_step == 5:\n"
+        "            os._exit(3)\n"
+    )
+    path = os.pathsep.join([str(project), str(REPOSITORY)])
+    config = small_config(corpus, **{"trainer.callbacks": [{"class_path": "dying.Dies"}]})
+    done = unroll("train", "--config", str(write_config(project, config)), *DDP, PYTHONPATH=path)
+    assert done.returncode == 1, done.stderr
+    assert only_run(project).info.status == "FAILED"
+
+
 def test_runs_in_json(project, corpus):
     assert train(project, corpus, "--trainer.max_epochs=1").returncode == 0
     done = unroll("runs", "--json")

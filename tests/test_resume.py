@@ -6,8 +6,10 @@ import signal
 
 import pytest
 
+from pipeline.cli import main
 from tests.harness import history, only_run, small_config, start, unroll, wait_for, write_config
 
+KNOWN = ("tasks.language_model", "datamodules.language_model")
 DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 
 
@@ -64,10 +66,6 @@ def test_kill_and_resume(tmp_path_factory, project, corpus, monkeypatch, flags):
 
 def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
     """Resuming from any update, the ones beside validation too, gives the same losses."""
-    from pipeline.__main__ import run as _  # noqa: F401
-    from pipeline.cli import main
-
-    known = ("tasks.language_model", "datamodules.language_model")
     changes = {
         "trainer.max_epochs": 3,
         "trainer.enable_progress_bar": False,
@@ -77,7 +75,7 @@ def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
     folder = project / "whole"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    assert main(["fit", "--config", str(config)], known) == 0
+    assert main(["fit", "--config", str(config)], KNOWN) == 0
     run = only_run(folder)
     expected = history(folder, run.info.run_id, "train/loss")
     scores = history(folder, run.info.run_id, "val/perplexity")
@@ -86,11 +84,82 @@ def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
         folder.mkdir()
         monkeypatch.chdir(folder)
         flags = [f"--trainer.max_steps={stop}", "--checkpoint_every=1"]
-        assert main(["fit", "--config", str(config), *flags], known) == 0
+        assert main(["fit", "--config", str(config), *flags], KNOWN) == 0
         run_id = only_run(folder).info.run_id
-        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], known) == 0
+        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], KNOWN) == 0
         assert history(folder, run_id, "train/loss") == expected, stop
         assert history(folder, run_id, "val/perplexity") == scores, stop
+
+
+def test_plateau_schedule_and_validation_within_epochs(project, corpus, monkeypatch):
+    """Neither a step of the schedule nor a validation is lost by resuming before it."""
+    plateau = {
+        "class_path": "lightning.pytorch.cli.ReduceLROnPlateau",
+        "init_args": {"monitor": "val/perplexity", "factor": 0.5, "patience": 0, "threshold": 0.5},
+    }
+    changes = {
+        "trainer.max_epochs": 3,
+        "trainer.val_check_interval": 4,
+        "data.init_args.bptt": 50,
+        "model.init_args.lr_scheduler": plateau,
+        "checkpoint_every": 1,
+    }
+    config = write_config(project, small_config(corpus, **changes))
+    folder = project / "whole"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert main(["fit", "--config", str(config)], KNOWN) == 0
+    run_id = only_run(folder).info.run_id
+    keys = ("train/loss", "val/perplexity", "learning_rate", "best/val_perplexity")
+    expected = {key: history(folder, run_id, key) for key in keys}
+    assert {rate for _, rate in expected["learning_rate"]} == {0.01, 0.005}
+    for stop in (4, 5, 9, len(expected["train/loss"]) // 3, len(expected["train/loss"]) // 3 + 1):
+        folder = project / str(stop)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        assert main(["fit", "--config", str(config), f"--trainer.max_steps={stop}"], KNOWN) == 0
+        run_id = only_run(folder).info.run_id
+        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], KNOWN) == 0
+        assert {key: history(folder, run_id, key) for key in keys} == expected, stop
+
+
+def test_one_process_at_a_time(project, corpus, capsys):
+    config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1000}))
+    process = start("train", "--config", str(config))
+    wait_for(lambda: any((project / "outputs").glob("*/checkpoints/last.ckpt")))
+    (folder,) = (project / "outputs").iterdir()
+    assert main(["train", "--resume", folder.name], KNOWN) == 2
+    assert "is being trained by another process" in capsys.readouterr().err
+    assert only_run(project).info.status == "RUNNING"
+    process.kill()
+    process.communicate()
+
+
+def test_accumulated_gradients(project, corpus, monkeypatch):
+    """An update of several windows is one step, and a checkpoint lies between updates."""
+    changes = {"trainer.accumulate_grad_batches": 2, "checkpoint_every": 1}
+    config = write_config(project, small_config(corpus, **changes))
+    histories = []
+    for name, flags in (("whole", []), ("broken", ["--trainer.max_steps=8"])):
+        (project / name).mkdir()
+        monkeypatch.chdir(project / name)
+        assert main(["fit", "--config", str(config), *flags], KNOWN) == 0
+        run_id = only_run(project / name).info.run_id
+        if flags:
+            assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], KNOWN) == 0
+        histories.append(history(project / name, run_id, "train/loss"))
+    whole, broken = histories
+    assert [step for step, _ in whole] == list(range(1, len(whole) + 1))
+    assert broken == whole
+
+
+def test_without_validation_the_last_weights_are_kept(project, corpus, capsys):
+    config = write_config(project, small_config(corpus))
+    assert main(["train", "--config", str(config), "--trainer.max_steps=3"], KNOWN) == 0
+    assert "the last weights are kept" in capsys.readouterr().err
+    run = only_run(project)
+    assert (project / "outputs" / run.info.run_id / "checkpoints" / "best.ckpt").is_file()
+    assert run.data.metrics["test/tokens"] > 0
 
 
 def test_nothing_to_go_on_from(project, corpus):

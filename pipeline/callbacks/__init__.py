@@ -1,13 +1,15 @@
 """What watches training: logs, checkpoints, guards, progress."""
 
+from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from pipeline.callbacks.guard import FiniteGuard
-from pipeline.callbacks.periodic_checkpoint import PeriodicCheckpoint
 from pipeline.callbacks.progress import EpochLines
 from pipeline.callbacks.random_state import RandomState
 from pipeline.callbacks.run_log import RunLog
-from pipeline.callbacks.termination import Terminated, Termination
+from pipeline.callbacks.termination import Children, Terminated, Termination
 
 __all__ = [
+    "BestCheckpoint",
+    "Children",
     "EpochLines",
     "FiniteGuard",
     "PeriodicCheckpoint",

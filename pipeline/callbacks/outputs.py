@@ -1,7 +1,8 @@
-"""What Lightning hands to callbacks after a training step."""
+"""What callbacks read off Lightning after a training step."""
 
 from collections.abc import Mapping
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
@@ -11,3 +12,9 @@ def loss_of(outputs: STEP_OUTPUT) -> Tensor:
     assert isinstance(outputs, Mapping), "automatic optimisation gives a mapping"
     loss: Tensor = outputs["loss"]
     return loss.detach()
+
+
+def is_update(trainer: Trainer, batch_idx: int) -> bool:
+    """Tells whether the optimiser stepped after this batch, or gradients are being accumulated."""
+    done = batch_idx + 1
+    return done % trainer.accumulate_grad_batches == 0 or done >= trainer.num_training_batches

@@ -24,6 +24,10 @@ class EpochLines(Callback):
         self._epoch_started = 0.0
         self._last_line = 0.0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Callback`; an epoch that is resumed has no start of its own."""
+        self._epoch_started = self._last_line = time.monotonic()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `Callback`."""
         self._epoch_started = self._last_line = time.monotonic()
@@ -38,7 +42,7 @@ class EpochLines(Callback):
     ) -> None:
         """See `Callback`."""
         if time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
-            loss = float(loss_of(outputs))
+            loss = float(loss_of(outputs)) * trainer.accumulate_grad_batches
             self._line(
                 trainer, f"step {batch_idx + 1}/{trainer.num_training_batches}  loss {loss:.4f}"
             )

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor
 from torch.optim import Optimizer
 
 from pipeline.batches import Window
-from pipeline.callbacks.outputs import loss_of
+from pipeline.callbacks.checkpoints import BestCheckpoint
+from pipeline.callbacks.outputs import is_update, loss_of
 from pipeline.tracking.logger import RunTracker
 
 
@@ -21,28 +23,26 @@ class RunLog(Callback):
 
     Args:
         monitor: the validation metric whose best value is logged as `best/...`.
-        mode: "min" or "max".
+        best: knows that value; it comes before this callback.
         every_n_steps: updates between two logs of training.
     """
 
-    def __init__(self, monitor: str, mode: str, every_n_steps: int) -> None:
-        self.monitor = monitor
+    def __init__(self, monitor: str, best: BestCheckpoint, every_n_steps: int) -> None:
         self.every_n_steps = every_n_steps
+        self.best = best
         self.best_name = "best/" + monitor.replace("/", "_")
-        self.sign = 1.0 if mode == "min" else -1.0
-        self.best: float | None = None
         self.tokens_seen = 0
+        self._losses: list[Tensor] = []  # of the batches since the last update
         self._grad_norm: float | None = None
         self._mark: tuple[float, int] | None = None  # (seconds, tokens seen) at the last log
 
     def state_dict(self) -> dict[str, Any]:
         """See `Callback`."""
-        return {"tokens_seen": self.tokens_seen, "best": self.best}
+        return {"tokens_seen": self.tokens_seen}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See `Callback`."""
         self.tokens_seen = state_dict["tokens_seen"]
-        self.best = state_dict["best"]
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -75,10 +75,15 @@ class RunLog(Callback):
         self.tokens_seen += round(batch.targets_per_rank * trainer.world_size)
         if self._mark is None:  # the first step of a process is slower: not counted
             self._mark = (time.perf_counter(), self.tokens_seen)
-        is_update = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not is_update or trainer.global_step % self.every_n_steps:
+        self._losses.append(loss_of(outputs))
+        if not is_update(trainer, batch_idx):
             return
-        loss = trainer.strategy.reduce(loss_of(outputs), reduce_op="mean")
+        losses, self._losses = self._losses, []
+        if trainer.global_step % self.every_n_steps:
+            return
+        # Lightning has divided each by the number of batches that an update accumulates.
+        mean = torch.stack(losses).mean() * trainer.accumulate_grad_batches
+        loss = trainer.strategy.reduce(mean, reduce_op="mean")
         epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
         metrics = {
             "train/loss": float(loss),
@@ -100,11 +105,8 @@ class RunLog(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         metrics = _scores(trainer, "val/")
-        value = metrics.get(self.monitor)
-        if value is not None:
-            if self.best is None or self.sign * value < self.sign * self.best:
-                self.best = value
-            metrics[self.best_name] = self.best
+        if self.best.best is not None:
+            metrics[self.best_name] = self.best.best
         at_end = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if at_end:
             metrics["epoch"] = trainer.current_epoch + 1

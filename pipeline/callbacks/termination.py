@@ -1,20 +1,21 @@
-"""SIGTERM ends training at once, as what it is."""
+"""How training ends before its time: SIGTERM, and the death of another process of the job."""
 
 import os
 import signal
+import subprocess
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+_GRACE = 10.0  # seconds that a process has to find out by itself that another one died
+_INTERVAL = 0.2
+
 
 class Terminated(SystemExit):
-    """SIGTERM came.
-
-    Attributes:
-        code: 143; 1 if what came was the news that another process of this training had failed.
-    """
+    """SIGTERM came; the exit code is 143."""
 
     def __init__(self) -> None:
         super().__init__(128 + signal.SIGTERM)
@@ -26,7 +27,13 @@ class Termination(Callback):
     Lightning 2.6 waits for the end of the batch, broadcasts from within the signal handler (a
     deadlock when ranks are at different places) and exits with code 0. Under SLURM, where its
     handler also requeues the job, it is left in place.
+
+    Args:
+        children: the processes that Lightning starts.
     """
+
+    def __init__(self, children: "Children") -> None:
+        self.children = children
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replaces the handler that Lightning has just installed."""
@@ -39,14 +46,46 @@ class Termination(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Ends the processes that Lightning started: they wait for this one for ever."""
-        processes: list[Any] = getattr(trainer.strategy.launcher, "procs", [])
-        # Lightning sends SIGTERM to the first process when another one dies.
-        if isinstance(exception, Terminated) and any(process.poll() for process in processes):
-            exception.code = 1
-        for process in processes:
+        """Ends the other processes, which wait for this one."""
+        self.children.end()
+
+
+class Children:
+    """Watches the processes that Lightning's launcher starts beside the first one.
+
+    Lightning's own watcher kills the first process with SIGKILL as soon as another has failed, so
+    that the run would stay RUNNING for ever. This one takes the processes over from it.
+
+    Args:
+        on_death: called, in a thread, if a process failed and the first one has not noticed for
+            some seconds (it waits in a collective, say); it is expected to end this process.
+    """
+
+    def __init__(self, on_death: Callable[[], None]) -> None:
+        self._on_death = on_death
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._is_over = threading.Event()
+
+    def watch(self, trainer: Trainer) -> None:
+        """Begins to watch; nothing where Lightning starts no processes."""
+        launcher = trainer.strategy.launcher
+        if hasattr(launcher, "procs"):
+            threading.Thread(target=self._work, args=(launcher,), daemon=True).start()
+
+    def end(self) -> None:
+        """Ends the processes, and watching."""
+        self._is_over.set()
+        for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
+
+    def _work(self, launcher: Any) -> None:  # noqa: ANN401 (of a private class)
+        while not self._is_over.wait(_INTERVAL):
+            while launcher.procs:
+                self._processes.append(launcher.procs.pop())
+            if any(process.poll() for process in self._processes):
+                self._is_over.wait(_GRACE) or self._on_death()
+                return
 
 
 def install() -> None:

@@ -1,11 +1,8 @@
 """The Lightning logger that owns the one MLflow run of a training."""
 
 import json
-import logging
 import os
 import re
-import shutil
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Mapping
@@ -16,23 +13,20 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from pipeline.tracking import records
-from pipeline.tracking.journal import Journal
+from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.records import Record
 from pipeline.tracking.run import OpenRun, open_run
-from pipeline.tracking.store import reason, shown
-from pipeline.tracking.writer import Writer
 
 FinalStatus = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
-
-_logger = logging.getLogger(__name__)
 
 
 class RunTracker(Logger):
     """Logs a training to one MLflow run, from rank 0; on other ranks every method does nothing.
 
-    Nothing here waits for the store: what is logged is sent by a thread. While the store does not
-    answer, training goes on, and what is logged waits in `<outputs>/<run id>/tracking.jsonl`. That
-    file is sent when the store answers again, or else when the run is resumed.
+    Nothing here waits for the store: what is logged is sent by threads. While the store does not
+    answer, training goes on, and what is logged waits in `<outputs>/<run id>/tracking.jsonl`,
+    artifacts in `artifacts.jsonl`, which may fail alone and hold up nothing else. Those files are
+    sent when the store answers again, or else when the run is resumed.
 
     The run stays RUNNING until `finish`, however often a Trainer fits or tests with this logger.
 
@@ -52,7 +46,7 @@ class RunTracker(Logger):
         self._outputs = outputs.absolute()  # the current folder may change
         self._finished = False
         self._run = run
-        self._writer = None if run is None else self._open_writer(run)
+        self._outbox = None if run is None else Outbox(run, self._outputs / run.run_id)
 
     @classmethod
     def start(
@@ -170,13 +164,9 @@ class RunTracker(Logger):
         Raises:
             ValueError: MLflow allows no such folder.
         """
-        if self._run is None:
-            return
-        unsent = self._unsent()
-        unsent.mkdir(parents=True, exist_ok=True)
-        copy = Path(tempfile.mkdtemp(dir=unsent)) / path.name
-        shutil.copyfile(path, copy)
-        self._put(records.Artifact(str(copy), artifact_folder and _checked(artifact_folder)))
+        folder = artifact_folder and _checked(artifact_folder)
+        if self._outbox is not None:
+            self._outbox.put_file(path, folder)
 
     def log_dataset(
         self,
@@ -205,13 +195,13 @@ class RunTracker(Logger):
         """Nothing: a run's parameters are its flags (`log_params`), not what modules save."""
 
     def flush(self) -> None:
-        """Returns when all that was logged is in the store, or in the journal on disk.
+        """Returns when all that was logged is in the store, or in a journal on disk.
 
         Called before a checkpoint is written, it makes sure that a training that is killed and
         resumes from that checkpoint has every metric of the steps before.
         """
-        if self._writer is not None:
-            self._writer.flush()
+        if self._outbox is not None:
+            self._outbox.flush()
 
     def finalize(self, status: str) -> None:
         """Flushes; the run goes on, since a test may follow a fit."""
@@ -221,62 +211,16 @@ class RunTracker(Logger):
     def finish(self, status: FinalStatus) -> None:
         """Ends the run, once: later calls do nothing.
 
-        What cannot be sent, the status included, stays in the journal, and is told.
+        Artifacts are sent first, for a bounded time, then the status. What cannot be sent stays in
+        its journal, and is told.
         """
-        if self._writer is None or self._finished:
-            return
-        self._finished = True
-        self._put(records.Status(status, _now()))
-        if not self._writer.close():
-            _logger.warning(
-                "the tracking store has not answered until the end; the rest of run %s, and that "
-                "it is %s, is in %s, and is sent when the run is resumed",
-                self._run_id,
-                status,
-                self._journal().path,
-            )
-        elif self._unsent().exists():
-            shutil.rmtree(self._unsent())
-
-    def _open_writer(self, run: OpenRun) -> Writer:
-        journal = self._journal()
-        recovered = [record for record in journal.read() if _is_news(record, run.logged)]
-        waiting = {Path(r.path).parent for r in recovered if isinstance(r, records.Artifact)}
-        for folder in set(self._unsent().glob("*")) - waiting:
-            shutil.rmtree(folder)  # copied for a process that was killed before it could note it
-        return Writer(
-            lambda batch: records.send(run.client, run.run_id, batch),
-            journal,
-            recovered,
-            lambda error: _logger.warning(
-                "the tracking store %s does not answer (%s); training goes on, and what is logged "
-                "waits in %s",
-                shown(run.client.tracking_uri),
-                reason(error),
-                journal.path,
-            ),
-        )
-
-    def _journal(self) -> Journal:
-        return Journal(self._outputs / str(self._run_id) / "tracking.jsonl")
-
-    def _unsent(self) -> Path:
-        return self._outputs / str(self._run_id) / "unsent"
+        if self._outbox is not None and not self._finished:
+            self._finished = True
+            self._outbox.close(records.Status(status, _now()))
 
     def _put(self, *new: Record) -> None:
-        if self._writer is not None:
-            self._writer.put(new)
-
-
-def _is_news(record: Record, logged: dict[str, set[int]]) -> bool:
-    """Says whether a recovered record is to be sent; takes note of the step of a metric."""
-    if isinstance(record, records.Status):
-        return False  # how the run ended before it was resumed
-    if not isinstance(record, records.Metric):
-        return True
-    is_new = record.step not in logged[record.key]
-    logged[record.key].add(record.step)
-    return is_new
+        if self._outbox is not None:
+            self._outbox.put(*new)
 
 
 def _checked(name: str) -> str:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 JOB_VARIABLES = {
     "SLURM_JOB_ID": "slurm.job_id",
@@ -47,10 +48,21 @@ def command_line() -> str:
 
 
 def git_commit() -> str | None:
-    """Returns the commit that the current folder is at; None outside of git, or without it."""
+    """Returns the commit that this code is at; None where git does not track it, or without git.
+
+    Code that is installed belongs to no repository, even if its environment lies inside of one.
+    """
+    code = Path(__file__)
+    if "site-packages" in code.parts or _git(code.parent, "ls-files", code.name) != code.name:
+        return None
+    return _git(code.parent, "rev-parse", "HEAD")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607  whichever git the person uses
+        found = subprocess.run(  # noqa: S603  the arguments are ours
+            ["git", *arguments],  # noqa: S607  whichever git the person uses
+            cwd=folder,
             capture_output=True,
             text=True,
             check=True,

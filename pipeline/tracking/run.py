@@ -39,31 +39,46 @@ def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
             which `mlflow run` sets; if that is not set either, a run is created.
 
     Raises:
-        InputError: The store cannot be used, or the run does not exist.
+        InputError: The store cannot be used, or the run does not exist, or MLFLOW_RUN_ID names one
+            that was trained before: it was inherited by mistake.
     """
     client = open_store()
     made_outside = os.environ.get("MLFLOW_RUN_ID")
     with refusing(client.tracking_uri):
         if run_id is not None:
-            return _attach(client, run_id)
+            return _attach(client, _existing(client, run_id))
         if made_outside:
-            opened = _attach(client, made_outside)
+            opened = _attach(client, _untrained(client, made_outside))
             client.update_run(made_outside, name=run_name)
             return opened
         run = client.create_run(experiment_id(client, experiment), run_name=run_name)
         return OpenRun(client, run.info.run_id, experiment, run.info.start_time, defaultdict(set))
 
 
-def _attach(client: "MlflowClient", run_id: str) -> OpenRun:
-    run = _existing(client, run_id)
+def _attach(client: "MlflowClient", run: "Run") -> OpenRun:
+    run_id = run.info.run_id
     logged: dict[str, set[int]] = defaultdict(set)
-    for key in run.data.metrics:
-        # Days of system metrics need not be read: their steps are times, and never come again.
-        if not key.startswith(SYSTEM_PREFIX):
-            logged[key] = {metric.step for metric in client.get_metric_history(run_id, key)}
+    for key in _scores(run):
+        logged[key] = {metric.step for metric in client.get_metric_history(run_id, key)}
     client.update_run(run_id, status="RUNNING")
     name = client.get_experiment(run.info.experiment_id).name
     return OpenRun(client, run_id, name, run.info.start_time, logged)
+
+
+def _scores(run: "Run") -> list[str]:
+    """Returns the metrics but those of the system, which are many and whose steps never repeat."""
+    return [key for key in run.data.metrics if not key.startswith(SYSTEM_PREFIX)]
+
+
+def _untrained(client: "MlflowClient", run_id: str) -> "Run":
+    run = _existing(client, run_id)
+    if _scores(run):
+        raise InputError(
+            f"MLFLOW_RUN_ID names the run {run_id}, which has been trained already, where one that "
+            "`mlflow run` has just made was expected; unset MLFLOW_RUN_ID to train in a new run, "
+            f"or go on with that one with `unroll train --resume {run_id}`"
+        )
+    return run
 
 
 def _existing(client: "MlflowClient", run_id: str) -> "Run":

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +91,8 @@ def _silence() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # It prints a traceback for an error that is also raised, and so told by us.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    # What they warn of is the use that they make of each other: nothing that a person could mend.
+    warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)(\.|$)")
 
 
 def _prepare_sqlite(path: Path) -> None:

@@ -74,8 +74,11 @@ class Writer:
             if self._sent < target:
                 self._secure()
 
-    def close(self) -> bool:
-        """Sends what is left, trying a few times, and ends the thread.
+    def close(self, patience: float | None = None) -> bool:
+        """Sends what is left, trying a few times, and ends the thread; may be called again.
+
+        Args:
+            patience: Seconds after which an attempt that goes on is no longer waited for.
 
         Returns:
             Whether everything is sent; if not, the rest is in the journal.
@@ -88,7 +91,7 @@ class Writer:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(patience)
         with self._changed:
             self._secure()
             return not self._pending

@@ -89,27 +89,6 @@ def test_resume_goes_on_with_the_run_and_drops_what_it_has(store, start):
     assert (second.name, run.info.run_name) == ("lm/small", "lstm-2x8-abcdef-s1")
 
 
-def test_run_of_mlflow_run_is_taken_over(store, start, monkeypatch):
-    made = store.create_run("0", run_name="chill-owl-867").info.run_id
-    store.log_param(made, "model.lr", "1e-3")
-    store.log_param(made, "data.corpus", "'my data'")  # quoted for a shell
-    store.log_param(made, "model.size", "20")
-    monkeypatch.setenv("MLFLOW_RUN_ID", made)
-    flags = {"model.lr": "0.001", "data.corpus": "my data", "model.size": "30", "data.bptt": "35"}
-    start(tags={"task": "lm"}, params=flags).finish("FINISHED")
-    [run] = all_runs(store)
-    assert (run.info.run_id, run.info.status) == (made, "FINISHED")
-    assert run.info.run_name == "lstm-2x8-abcdef-s1"
-    assert run.data.tags["task"] == "lm"
-    assert run.data.params == {
-        "model.lr": "1e-3",
-        "data.corpus": "'my data'",
-        "model.size": "20",
-        "data.bptt": "35",
-    }
-    assert run.data.tags["parameter_drift"] == "model.size: 20 -> 30"
-
-
 def test_parameters_are_cut_kept_and_told_when_they_drift(store, start):
     flags = {f"trainer.flag_{index}": str(index) for index in range(250)}
     first = start(params={**flags, "data.long": "x" * 7000})

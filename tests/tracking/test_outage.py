@@ -23,6 +23,10 @@ def journal_of(tracker):
     return Path(tracker.save_dir) / "tracking.jsonl"
 
 
+def artifact_journal_of(tracker):
+    return Path(tracker.save_dir) / "artifacts.jsonl"
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 30
     while not condition():
@@ -55,6 +59,7 @@ def test_training_goes_on_without_the_store_and_all_is_sent_later(
     outage.is_on = False
     tracker.log_metrics({"train/loss": 6.0}, 6)
     wait_until(lambda: not journal_of(tracker).exists())
+    wait_until(lambda: not artifact_journal_of(tracker).exists())
     tracker.finish("FINISHED")
     run = store.get_run(tracker.version)
     assert steps(store, tracker.version, "train/loss") == [(s, float(s)) for s in range(7)]
@@ -64,11 +69,12 @@ def test_training_goes_on_without_the_store_and_all_is_sent_later(
     artifacts = Path(store.download_artifacts(tracker.version, ""))
     assert (artifacts / "pictures" / "picture.png").read_text() == "pixels"
     assert (artifacts / "notes" / "5.txt").read_text() == "of step 5"
-    [warning] = warnings_of()
-    assert warning == (
+    assert set(warnings_of()) == {
         f"the tracking store sqlite:///{project}/mlflow.db does not answer (no route to host); "
-        f"training goes on, and what is logged waits in {journal_of(tracker)}"
-    )
+        f"training goes on, and what is logged waits in {journal_of(tracker)}",
+        f"artifacts of run {tracker.version} cannot be stored (no route to host); training goes "
+        f"on, and they wait in {artifact_journal_of(tracker)}",
+    }
 
 
 @pytest.mark.usefixtures("impatient")
@@ -83,9 +89,11 @@ def test_run_that_ends_during_an_outage_is_completed_by_a_resume(
         first.log_metrics({"train/loss": float(step)}, step)
     first.log_artifact(project / "best.ckpt")
     first.finish("KILLED")
-    assert warnings_of()[1:] == [
+    assert warnings_of()[2:] == [
         f"the tracking store has not answered until the end; the rest of run {first.version}, and "
-        f"that it is KILLED, is in {journal_of(first)}, and is sent when the run is resumed"
+        f"that it is KILLED, is in {journal_of(first)}, and is sent when the run is resumed",
+        f"artifacts of run {first.version} could not be stored until the end; they are in "
+        f"{artifact_journal_of(first)}, and are sent when the run is resumed",
     ]
     last = from_line(journal_of(first).read_text().splitlines()[-1])
     assert isinstance(last, Status)

@@ -1,12 +1,14 @@
 import getpass
 import importlib.metadata
+import importlib.util
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from pipeline.tracking.provenance import git_commit, package_versions, provenance_tags
+from pipeline.tracking import provenance
+from pipeline.tracking.provenance import package_versions, provenance_tags
 
 
 def test_tags_of_a_cluster_job(monkeypatch, tmp_path):
@@ -15,6 +17,7 @@ def test_tags_of_a_cluster_job(monkeypatch, tmp_path):
     job = {"SLURM_JOB_ID": "17", "SLURM_RESTART_COUNT": "2", "SLURM_NODELIST": "n[1-2]"}
     tags = provenance_tags(4, job)
     assert tags.pop("host")
+    tags.pop("mlflow.source.git.commit", None)  # of this checkout
     assert tags.pop("mlflow.source.name").endswith(" train '--data.corpus=my data'")
     assert tags == {
         "mlflow.source.type": "LOCAL",
@@ -25,16 +28,57 @@ def test_tags_of_a_cluster_job(monkeypatch, tmp_path):
     }
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_commit_of_the_current_folder(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert git_commit() is None
+@pytest.fixture
+def repository(tmp_path):
+    """A repository whose one commit holds a copy of the module; returns it and that commit."""
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    (tmp_path / "code").mkdir()
+    shutil.copy(provenance.__file__, tmp_path / "code" / "provenance.py")
+    return tmp_path, commit_all(tmp_path)
+
+
+def commit_all(folder):
     name = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
-    for arguments in (["init", "-q"], [*name, "commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *arguments], check=True)
-    commit = subprocess.check_output(["git", "log", "--format=%H"], text=True).strip()
-    assert git_commit() == commit
-    assert provenance_tags(1, {})["mlflow.source.git.commit"] == commit
+    for arguments in (["init", "-q"], ["add", "."], [*name, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *arguments], check=True, cwd=folder)
+    return subprocess.check_output(["git", "log", "--format=%H"], text=True, cwd=folder).strip()
+
+
+def loaded(path):
+    """The module that a copy of `pipeline.tracking.provenance` is."""
+    spec = importlib.util.spec_from_file_location("copied", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_commit_of_the_code_wherever_it_is_started(repository, monkeypatch, tmp_path_factory):
+    folder, commit = repository
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "notes.txt").write_text("of another project")
+    assert commit_all(elsewhere) != commit
+    monkeypatch.chdir(elsewhere)
+    copied = loaded(folder / "code" / "provenance.py")
+    assert copied.git_commit() == commit
+    assert copied.provenance_tags(1, {})["mlflow.source.git.commit"] == commit
+
+
+def test_code_that_a_surrounding_repository_does_not_track(repository, tmp_path_factory):
+    folder, _ = repository
+    untracked = folder / "vendored"
+    installed = folder / ".venv" / "lib" / "site-packages" / "pipeline"
+    alone = tmp_path_factory.mktemp("alone")
+    for place in (untracked, installed, alone):
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(provenance.__file__, place / "provenance.py")
+    for place in (untracked, installed, alone):
+        assert loaded(place / "provenance.py").git_commit() is None
+    commit_all(folder)  # an environment that somebody committed is still no source
+    assert loaded(untracked / "provenance.py").git_commit() is not None
+    copied = loaded(installed / "provenance.py")
+    assert copied.git_commit() is None
+    assert "mlflow.source.git.commit" not in copied.provenance_tags(1, {})
 
 
 def test_packages():

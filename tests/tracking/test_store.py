@@ -68,6 +68,16 @@ def test_six_processes_at_once_on_a_new_file(project):
     assert not (project / "mlflow.db.unfinished").exists()
 
 
+def test_warnings_of_libraries_about_each_other_are_kept_from_the_terminal(project):
+    program = (
+        "import warnings; warnings.simplefilter('default'); "  # as a library may do
+        "from pipeline.tracking.run import open_run; open_run('lm/small', 'name', None); "
+        "warnings.warn('one of ours')"
+    )
+    out, err = python(program)
+    assert (out, err) == ("", "<string>:1: UserWarning: one of ours\n")
+
+
 def test_naming_and_opening_are_cheap_to_import():
     program = (
         "import sys; from pipeline.tracking import naming, provenance, store, table; "

@@ -1,0 +1,115 @@
+"""The checkpoints of a run: the best, and the one that a killed run goes on from."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+
+from pipeline.batches import Window
+from pipeline.callbacks.outputs import is_update
+
+
+class BestCheckpoint(Callback):
+    """Writes `best.ckpt` at each validation whose score is better than all before.
+
+    Lightning's `ModelCheckpoint` forgets the best score when the folder has moved.
+
+    Args:
+        path: the file, in the first process's eyes.
+        monitor: the validation score, the same on all ranks.
+        mode: "min" or "max".
+
+    Attributes:
+        best: the best score so far.
+    """
+
+    def __init__(self, path: Path, monitor: str, mode: str) -> None:
+        self.path = path
+        self.monitor = monitor
+        self.best: float | None = None
+        self._latest: float | None = None
+        self._sign = 1.0 if mode == "min" else -1.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Callback`."""
+        return {"best": self.best, "latest": self._latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `Callback`."""
+        self.best, self._latest = state_dict["best"], state_dict["latest"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gives a schedule that watches the score the one from before training was resumed."""
+        if self._latest is not None:
+            score = torch.tensor(self._latest, dtype=torch.float64)
+            trainer.callback_metrics[self.monitor] = score
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Callback`."""
+        score = trainer.callback_metrics.get(self.monitor)
+        if trainer.state.fn != "fit" or trainer.sanity_checking or score is None:
+            return
+        self._latest = float(score)
+        if self.best is None or self._sign * self._latest < self._sign * self.best:
+            self.best = self._latest
+            trainer.save_checkpoint(self.path)
+
+
+class PeriodicCheckpoint(Callback):
+    """Writes `last.ckpt` every n updates and after the first update of an epoch.
+
+    It never writes right before a validation: Lightning 2.6 resumes there with the validation, or
+    the learning-rate schedule after it, skipped. What was due then is written at the next update,
+    which has no such trap (docs/decisions/0003).
+
+    Args:
+        path: the file, in the first process's eyes.
+        every_n_steps: updates between two checkpoints.
+
+    Raises:
+        ValueError: `every_n_steps` is below 1.
+    """
+
+    def __init__(self, path: Path, every_n_steps: int) -> None:
+        if every_n_steps < 1:
+            raise ValueError(f"checkpoint_every must be at least 1 update, got {every_n_steps}")
+        self.path = path
+        self.every_n_steps = every_n_steps
+        self._is_due = False
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Window,
+        batch_idx: int,
+    ) -> None:
+        """See `Callback`."""
+        if not is_update(trainer, batch_idx):
+            return  # gradients that are being accumulated are in no checkpoint
+        is_first_of_epoch = batch_idx < trainer.accumulate_grad_batches
+        self._is_due |= trainer.global_step % self.every_n_steps == 0
+        self._is_due |= is_first_of_epoch and trainer.current_epoch > 0
+        if self._is_due and not _validation_follows(trainer, batch_idx):
+            self._is_due = False
+            trainer.save_checkpoint(self.path)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lets the epoch end as any other, if training was resumed within it.
+
+        Lightning 2.6 goes on "restarting" until after the end of that epoch, and takes no plateau
+        step of the learning rate while it does.
+        """
+        trainer.fit_loop._restarting = False
+
+
+def _validation_follows(trainer: Trainer, batch_idx: int) -> bool:
+    if batch_idx + 1 >= trainer.num_training_batches:
+        return True
+    loop = trainer.fit_loop.epoch_loop
+    index = batch_idx if trainer.check_val_every_n_epoch is not None else loop.total_batch_idx
+    every = trainer.val_check_batch
+    return every is not None and (index + 1) % every == 0
