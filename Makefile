@@ -24,7 +24,7 @@ demo: $(STAMP) ## train on the built-in corpus through `mlflow run`, show scores
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(STAMP) ## lint, types, import rules
 	$(BIN)/ruff format --check .
