@@ -86,7 +86,7 @@ def training_trainer(
         theirs = [callback for callback in theirs if not isinstance(callback, ProgressBar)]
         ours.append(EpochLines(experiment.task.monitor))
     elif wants_progress and not has_bar:
-        ours.append(TQDMProgressBar())
+        ours.append(TQDMProgressBar(refresh_rate=10))
     plugins = _as_list(arguments["plugins"])
     if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
         plugins.append(AtomicCheckpointIO())

@@ -73,6 +73,8 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         except BaseException as error:
             _end(tracker, error)
             raise
+        finally:
+            termination.uninstall()
     tracker.finish("FINISHED")
     show(f"run {tracker.version} ({name})")
     return 0

@@ -1,6 +1,7 @@
 """Runs the command line as a person does, in processes of its own, and reads what MLflow got."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,6 +87,8 @@ def start(*arguments: str, **more: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # A suite that was itself started in the background would pass on that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

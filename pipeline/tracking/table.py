@@ -201,14 +201,14 @@ def _row(client: "MlflowClient", run: "Run", experiment: str) -> RunRow:
     info, metrics = run.info, run.data.metrics
     is_over = info.status in ("FINISHED", "FAILED", "KILLED")
     start = datetime.datetime.fromtimestamp(info.start_time / 1000, datetime.UTC)
-    end = info.end_time / 1000 if is_over and info.end_time else time.time()
+    end = info.end_time if is_over and info.end_time else time.time() * 1000  # milliseconds
     return RunRow(
         run_id=info.run_id,
         name=info.run_name or "",
         experiment=experiment,
         status=info.status,
         start=start,
-        duration=end - info.start_time / 1000,
+        duration=(end - info.start_time) / 1000,
         val_perplexity=_lowest(client, run, "val/perplexity"),
         test_perplexity=metrics.get("test/perplexity"),
         tokens_per_second=metrics.get("perf/tokens_per_second"),
