@@ -1,5 +1,6 @@
 """Reads a folder of train, valid and test text into ids, in bounded memory and once for all."""
 
+import codecs
 import hashlib
 import json
 from collections import Counter
@@ -19,7 +20,7 @@ from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 Ids: TypeAlias = npt.NDArray[np.int32]
 
 MAX_LINE_BYTES = 1_000_000
-_FORMAT = 1  # raised when the cached files change, or the rules by which text becomes ids
+_FORMAT = 2  # raised when the cached files change, or the rules by which text becomes ids
 _LARGE = 50_000_000  # bytes of text from which on reading shows a progress bar
 _CHUNK = 1 << 16  # ids that are held as Python integers at a time
 
@@ -164,6 +165,8 @@ def read_lines(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str
                     " sentence or a paragraph a line is expected: break the line, or raise"
                     " max_line_bytes"
                 )
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)  # an editor's mark, not a word
             yield _decode(line, path, number, offset)
             offset += len(line)
             bar.update(len(line))

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.errors import InputError
 
 SPLITS = ("train", "valid", "test")
+_ALSO = {"valid": "valid|validation|dev"}  # what others call it
 BUILTIN = "builtin"
 CORPORA = {
     "ptb": "Penn Treebank in Mikolov's preprocessing, 10,000 words, 929,589 training tokens",
@@ -81,7 +82,8 @@ def _find_file(folder: Path, split: str, given: str | None) -> Path:
         if not (folder / given).is_file():
             raise InputError(f"no file {folder / given}, which files names as the {split} text")
         return folder / given
-    pattern = re.compile(rf"(?:[^.].*\.)?{split}\.\w+")
+    names = _ALSO.get(split, split)
+    pattern = re.compile(rf"(?:[^.].*\.)?(?:{names})\.\w+")
     found = sorted(
         path for path in folder.iterdir() if pattern.fullmatch(path.name) and path.is_file()
     )
@@ -92,12 +94,12 @@ def _find_file(folder: Path, split: str, given: str | None) -> Path:
     if not found:
         raise InputError(
             f"no {split} text in {folder}: looked for {split}.* and *.{split}.* (as {split}.txt or"
-            f" ptb.{split}.txt); rename the file, or name it with files.{split}"
+            f" ptb.{split}.txt); rename the file, or name it with --data.files.{split}=NAME"
         )
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise InputError(
             f"{len(found)} files in {folder} could be the {split} text ({names}); choose one with"
-            f" files.{split}"
+            f" --data.files.{split}=NAME"
         )
     return found[0]

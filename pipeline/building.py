@@ -1,5 +1,6 @@
 """From files and flags to a built model and datamodule: LightningCLI, without its trainer."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -87,7 +88,7 @@ class _Parser(LightningCLI):
             "--precision", type=Precision, default="auto", help="auto, or Trainer's precision"
         )
         parser.add_argument(
-            "--checkpoint_every", type=PositiveInt, default=500, help="updates between checkpoints"
+            "--checkpoint_every", type=PositiveInt, default=200, help="updates between checkpoints"
         )
         parser.add_argument("--experiment", type=str | None, default=None, help="<task>/<corpus>")
         parser.add_argument(
@@ -122,7 +123,18 @@ def _accelerator(trainer: Any) -> Any:  # noqa: ANN401 (a namespace; a name or a
     return "cpu" if is_automatic and not torch.cuda.is_available() else trainer.accelerator
 
 
+_NOISE = re.compile(
+    r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>|Parser key|"
+    r"Problem with given class_path|Type typing\.|Expected a path but|Expected a dot import path"
+)
+
+
 def _one_sentence(message: str) -> str:
-    """Keeps what a person needs of jsonargparse's message, which nests one line per alternative."""
-    lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
-    return "; ".join(line for line in lines[:4])
+    """Keeps what a person needs of jsonargparse's message: which flag, what is wrong, what came."""
+    lines = [line.strip(" -") for line in message.splitlines()]
+    kept = [re.sub(r"<class '(\w+)'>", r"\1", x) for x in lines if x and not _NOISE.match(x)]
+    keys = re.findall(r'Parser key "([\w.]+)"', message)
+    value = re.search(r"NestedArg\(key='[^']*', val=(.*)\)", message)
+    where = f"--{'.'.join(keys)}: " if keys else ""
+    came = f", got {value[1]}" if value else ""
+    return where + "; ".join(kept or lines[:1]) + came

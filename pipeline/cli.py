@@ -57,9 +57,19 @@ def _add_training_verbs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
             help=text,
             description=f"{text}. Any field of a configuration is a flag: --trainer.max_epochs=3, "
             "--model.encoder=GRU, --model.encoder.hidden_size=650, --data.batch_size=10. "
-            "Later files and flags override earlier ones; --print_config shows the result.",
+            "Later files and flags override earlier ones; --print_config shows the result. Beside "
+            "trainer, data and model: --seed_everything (1), --precision (auto), --run_name, "
+            "--experiment (<task>/<corpus>), --checkpoint_every (200 updates).",
         )
-        verb.add_argument("--config", "-c", metavar="FILE", action="append", default=[], type=Path)
+        verb.add_argument(
+            "--config",
+            "-c",
+            metavar="FILE",
+            action="append",
+            default=[],
+            type=Path,
+            help="a configuration; several are laid over each other",
+        )
         verb.add_argument(
             "--resume", metavar="RUN", help="go on with a killed run, in the same run"
         )
@@ -79,7 +89,8 @@ def _add_training_verbs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _add_generate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
-    verb = verbs.add_parser("generate", help="sample text from a trained model")
+    text = "sample text from a trained model"
+    verb = verbs.add_parser("generate", help=text, description=text)
     _model_source(verb)
     verb.add_argument("--prompt", default="", help="the text to go on from")
     verb.add_argument("--num", type=int, default=5, help="how many samples (5)")
@@ -186,6 +197,8 @@ def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str
 def _runs(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     from pipeline.tracking.table import list_runs, render, to_json
 
+    if options.limit < 1:
+        raise InputError(f"--limit must be at least 1, got {options.limit}")
     rows = list_runs(experiment=options.experiment, limit=options.limit)
     show(to_json(rows) if options.json else render(rows))
     return 0
@@ -220,6 +233,8 @@ def main(arguments: Sequence[str] | None = None, known: Sequence[str] = ()) -> i
         The exit code.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if "" not in sys.path and (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # classes of one's own, as `python -m` finds them
     try:
         options, fields = _parse(arguments)
         return _HANDLERS[options.verb](options, fields, known)

@@ -34,6 +34,7 @@ def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequen
     """
     located = locate(run, checkpoint)
     experiment = _rebuild(located.path, fields)
+    _refuse_other_vocabulary(experiment, located.path)
     trainer = _trainer(experiment, [])
     score = trainer.test if verb == "test" else trainer.validate
     score(experiment.model, experiment.data, ckpt_path=located.path, verbose=False)
@@ -48,6 +49,7 @@ def predict(
     """Writes each token of the test split with its log-probability in nats, TAB between them."""
     located = locate(run, checkpoint)
     experiment = _rebuild(located.path, fields)
+    _refuse_other_vocabulary(experiment, located.path)
     words = experiment.corpus.vocabulary.words
     if output is not None and not output.parent.is_dir():
         raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
@@ -59,6 +61,16 @@ def predict(
         _predict(experiment, located.path, _TokenWriter(file, words))
     temporary.replace(output)
     return 0
+
+
+def _refuse_other_vocabulary(experiment: Experiment, path: Path) -> None:
+    words = read_checkpoint(path)["LanguageModelData"]["vocabulary"]
+    corpus = experiment.corpus
+    if corpus.vocabulary.words != words:
+        raise InputError(
+            f"the model knows {len(words):,} words, and corpus {corpus.name} gives a vocabulary of "
+            f"{len(corpus.vocabulary):,} others; a model is scored on the corpus it was trained on"
+        )
 
 
 def _predict(experiment: Experiment, path: Path, writer: "_TokenWriter") -> None:

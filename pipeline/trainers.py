@@ -7,10 +7,11 @@ from typing import Any
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 
 from pipeline.building import Experiment
 from pipeline.callbacks import (
+    Bar,
     BestCheckpoint,
     Children,
     EpochLines,
@@ -82,11 +83,12 @@ def training_trainer(
         ours += [best, PeriodicCheckpoint(folder.last, experiment.config["checkpoint_every"])]
     wants_progress = arguments["enable_progress_bar"] is not False
     has_bar = any(isinstance(callback, ProgressBar) for callback in theirs)
+    if wants_progress:
+        ours.append(EpochLines(experiment.task.monitor))
     if wants_progress and not sys.stderr.isatty():
         theirs = [callback for callback in theirs if not isinstance(callback, ProgressBar)]
-        ours.append(EpochLines(experiment.task.monitor))
     elif wants_progress and not has_bar:
-        ours.append(TQDMProgressBar(refresh_rate=10))
+        ours.append(Bar(experiment.task.monitor))
     plugins = _as_list(arguments["plugins"])
     if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
         plugins.append(AtomicCheckpointIO())

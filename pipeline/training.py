@@ -65,6 +65,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         tracker = _start_run(experiment, name, resumed.run_id if resumed else None)
         folder = RunFolder.of(tracker.version or "of-another-rank")
         say(f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}")
+        _say_corpus(experiment)
         job = _Job(experiment, name, precision, tracker, folder, resumed is not None, and_test)
         try:
             termination.install()
@@ -77,6 +78,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
             termination.uninstall()
     tracker.finish("FINISHED")
     show(f"run {tracker.version} ({name})")
+    say(f"try: unroll generate --run {tracker.version}")
     return 0
 
 
@@ -130,6 +132,13 @@ def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTrac
     )
 
 
+def _say_corpus(experiment: Experiment) -> None:
+    splits = experiment.corpus.describe()
+    sizes = ", ".join(f"{s.split} {s.tokens:,} ({s.unknown / s.tokens:.1%} <unk>)" for s in splits)
+    size = len(experiment.corpus.vocabulary)
+    say(f"corpus {experiment.corpus.name}: tokens {sizes}; vocabulary {size:,}")
+
+
 def _log_inputs(job: _Job) -> None:
     tracker, config = job.tracker, job.experiment.config
     task, corpus = job.experiment.task, job.experiment.corpus
@@ -161,6 +170,8 @@ def _end(tracker: RunTracker, error: BaseException) -> None:
     status: FinalStatus = "KILLED" if is_interrupt or is_terminated else "FAILED"
     tracker.finish(status)
     say(f"run {tracker.version} ended as {status}")
+    if status == "KILLED" and RunFolder.of(str(tracker.version)).last.is_file():
+        say(f"go on with: unroll train --resume {tracker.version}")
     if is_interrupt:
         sys.exit(130)
     if is_terminated:

@@ -2,8 +2,11 @@
 # `make demo`: what a newcomer sees first. Trains through MLflow, then shows what came of it.
 set -eu
 echo "== mlflow run . (configs/lm/builtin-lstm.yaml: an LSTM on the built-in grammar)"
-mlflow run . --env-manager local --experiment-name lm/builtin
-run=$(python -m pipeline runs --experiment lm/builtin --limit 1 --json | python -c 'import json, sys; print(json.load(sys.stdin)[0]["run_id"])')
+said=$(mktemp)
+mlflow run . --env-manager local --experiment-name lm/builtin | tee "$said"
+run=$(sed -n 's/^run \([0-9a-f]*\) .*/\1/p' "$said" | tail -n 1)
+rm -f "$said"
+test -n "$run" || exit 1
 echo
 echo "== unroll runs"
 python -m pipeline runs --experiment lm/builtin --limit 5

@@ -72,6 +72,9 @@ class LanguageModel(LightningModule):
             self.head.tie(self.embedding)
         self.make_optimizer = optimizer
         self.make_lr_scheduler = lr_scheduler
+        trial = optimizer(self.parameters())  # an impossible rate is told before a run is opened
+        if lr_scheduler is not None:
+            lr_scheduler(trial)
         # Each rank evaluates the whole file, so nothing is to be summed over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
         self._carries: dict[str, Carry] = {}

@@ -2,12 +2,13 @@
 
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from pipeline.callbacks.guard import FiniteGuard
-from pipeline.callbacks.progress import EpochLines
+from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
 from pipeline.callbacks.run_log import RunLog
 from pipeline.callbacks.termination import Children, Terminated, Termination
 
 __all__ = [
+    "Bar",
     "BestCheckpoint",
     "Children",
     "EpochLines",

@@ -92,7 +92,7 @@ class PeriodicCheckpoint(Callback):
             return  # gradients that are being accumulated are in no checkpoint
         is_first_of_epoch = batch_idx < trainer.accumulate_grad_batches
         self._is_due |= trainer.global_step % self.every_n_steps == 0
-        self._is_due |= is_first_of_epoch and trainer.current_epoch > 0
+        self._is_due |= is_first_of_epoch
         if self._is_due and not _validation_follows(trainer, batch_idx):
             self._is_due = False
             trainer.save_checkpoint(self.path)

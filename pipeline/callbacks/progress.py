@@ -1,19 +1,41 @@
-"""Progress where there is no terminal: one line an epoch, and one a minute within long epochs."""
+"""Progress: a bar where there is a terminal, a line after each validation everywhere."""
 
+import sys
 import time
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities.types import STEP_OUTPUT
+from tqdm import tqdm
 
 from pipeline.batches import Window
 from pipeline.callbacks.outputs import loss_of
-from pipeline.console import say
+from pipeline.console import is_first_process
 
 _SECONDS_BETWEEN_LINES = 60.0
 
 
+class Bar(TQDMProgressBar):
+    """Lightning's bar, with the score that matters in place of the version of the logger.
+
+    Args:
+        monitor: the validation metric to show.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        super().__init__(refresh_rate=10)
+        self.monitor = monitor
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """See `ProgressBar`."""
+        score = trainer.callback_metrics.get(self.monitor)
+        return {} if score is None else {self.monitor: f"{float(score):.2f}"}
+
+
 class EpochLines(Callback):
-    """Prints a line at the end of each epoch's validation, and a sign of life every minute.
+    """Prints a line after each validation, and without a terminal a sign of life every minute.
 
     Args:
         monitor: the validation metric to show.
@@ -41,7 +63,8 @@ class EpochLines(Callback):
         batch_idx: int,
     ) -> None:
         """See `Callback`."""
-        if time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+        is_silent = time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES
+        if is_silent and not sys.stderr.isatty():  # a terminal has a bar
             loss = float(loss_of(outputs)) * trainer.accumulate_grad_batches
             self._line(
                 trainer, f"step {batch_idx + 1}/{trainer.num_training_batches}  loss {loss:.4f}"
@@ -58,4 +81,6 @@ class EpochLines(Callback):
     def _line(self, trainer: Trainer, text: str) -> None:
         self._last_line = time.monotonic()
         total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
-        say(f"epoch {trainer.current_epoch + 1}/{total}  {text}")
+        if is_first_process():
+            tqdm.write(f"epoch {trainer.current_epoch + 1}/{total}  {text}", file=sys.stderr)
+            sys.stderr.flush()

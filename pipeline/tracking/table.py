@@ -74,9 +74,11 @@ def render(rows: Sequence[RunRow]) -> str:
 
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "name", "experiment", "status", "started"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+        # Names may be cut where the terminal is narrow, ids and numbers not.
+        width = 8 if heading in ("name", "experiment") else max(ID_LENGTH, len(heading))
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=width)
     for heading in ("took", "val ppl", "test ppl", "tokens/s"):
-        table.add_column(heading, no_wrap=True, justify="right")
+        table.add_column(heading, no_wrap=True, justify="right", min_width=len(heading))
     if any(row.test_scores for row in rows):
         table.add_column("test scores")
     for row in rows:

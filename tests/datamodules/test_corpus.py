@@ -238,3 +238,10 @@ def test_published_counts(real_data, name, unit, size, counts):
     assert [len(ids) for ids in corpus.ids.values()] == [tokens for _, tokens in counts]
     written = UNK in corpus.vocabulary.decode(corpus.ids["train"].tolist())
     assert written == (unit == "word")  # PTB's characters spell <unk> out: the id is for other text
+
+
+def test_a_byte_order_mark_is_no_word(tmp_path):
+    """At the start of a file only: WikiText-2 holds U+FEFF as a token."""
+    path = tmp_path / "train.txt"
+    path.write_bytes(b"\xef\xbb\xbfone two\n\xef\xbb\xbf three\n")
+    assert list(read_lines(path)) == ["one two\n", "\ufeff three\n"]

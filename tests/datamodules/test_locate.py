@@ -90,3 +90,10 @@ def test_files_that_cannot_be_told(tmp_path):
         "ptb.valid.txt",
         "ptb.valid.txt",
     ]
+
+
+@pytest.mark.parametrize("name", ["validation.txt", "dev.txt", "some.valid.txt"])
+def test_other_names_of_the_validation_text(tmp_path, name):
+    for file in ("train.txt", name, "test.txt"):
+        (tmp_path / file).write_text("a b\n")
+    assert find_files(tmp_path)["valid"].name == name
