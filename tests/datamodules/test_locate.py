@@ -72,7 +72,7 @@ def test_files_that_cannot_be_told(tmp_path):
         (tmp_path / name).touch()
     with refuses(
         f"2 files in {tmp_path} could be the train text (ptb.char.train.txt, ptb.train.txt); choose"
-        " one with files.train"
+        " one with --data.files.train=NAME"
     ):
         find_files(tmp_path)
     with refuses(
