@@ -27,13 +27,18 @@ def test_the_small_model_reaches_the_published_perplexity(real_data, project):
 
 
 def test_two_hundred_steps_on_one_process_and_on_two(real_data, project, monkeypatch):
-    """20 columns on one process, 10 each on two: the same losses, the same validation score."""
+    """20 columns on one process, 10 each on two: the same losses, the same validation score.
+
+    At a rate of 1. At the recipe's 20 the first steps are chaotic: the traces are equal to the bit
+    for 15 steps and to 1e-6 for 20, then each step multiplies what rounding has left.
+    """
     traces, perplexities = [], []
     for devices in ("1", "2"):
         folder = project / devices
         folder.mkdir()
         monkeypatch.chdir(folder)
         flags = ["--trainer.max_steps=200", "--trainer.log_every_n_steps=1", "--precision=32-true"]
+        flags += ["--model.optimizer.lr=1.0"]
         flags += ["--trainer.accelerator=cpu", f"--trainer.devices={devices}"]
         flags += ["--trainer.strategy=ddp", "--trainer.val_check_interval=200"]
         done = unroll("fit", "--config", SMALL, *flags, timeout=1200)

@@ -77,7 +77,7 @@ def test_files_that_cannot_be_told(tmp_path):
         find_files(tmp_path)
     with refuses(
         f"no test text in {tmp_path}: looked for test.* and *.test.* (as test.txt or ptb.test.txt);"
-        " rename the file, or name it with files.test"
+        " rename the file, or name it with --data.files.test=NAME"
     ):
         find_files(tmp_path, {"train": "ptb.train.txt"})
     with refuses(f"no file {tmp_path}/nothing, which files names as the test text"):
