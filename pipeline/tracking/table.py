@@ -28,6 +28,10 @@ ID_LENGTH = 8
 PAGE = 1000
 
 
+_TEXTS = ("run", "name", "experiment", "status", "started")
+_NUMBERS = ("took", "val ppl", "test ppl", "tokens/s")
+
+
 @dataclasses.dataclass(frozen=True)
 class RunRow:
     """One run in a table.
@@ -72,24 +76,26 @@ def render(rows: Sequence[RunRow]) -> str:
     from rich.console import Console
     from rich.table import Table
 
+    width = shutil.get_terminal_size((WIDTH, 24)).columns
+    left_out = ("experiment", "started", "test scores") if width < WIDTH else ()
     table = Table(box=None, pad_edge=False)
-    for heading in ("run", "name", "experiment", "status", "started"):
-        # Names may be cut where the terminal is narrow, ids and numbers not.
-        width = 8 if heading in ("name", "experiment") else max(ID_LENGTH, len(heading))
-        table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=width)
-    for heading in ("took", "val ppl", "test ppl", "tokens/s"):
-        table.add_column(heading, no_wrap=True, justify="right", min_width=len(heading))
-    if any(row.test_scores for row in rows):
-        table.add_column("test scores")
+    for heading in (*_TEXTS, *_NUMBERS):
+        if heading not in left_out:
+            # A name may be cut where the terminal is narrow; an id or a number may not.
+            table.add_column(
+                heading,
+                no_wrap=True,
+                justify="right" if heading in _NUMBERS else "left",
+                overflow="ellipsis",
+                min_width=8 if heading in ("name", "experiment") else _width(heading, rows),
+            )
+    with_scores = any(row.test_scores for row in rows) and "test scores" not in left_out
+    if with_scores:
+        table.add_column("test scores", no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*_cells(row))
-    console = Console(
-        file=io.StringIO(),
-        width=shutil.get_terminal_size((WIDTH, 24)).columns,
-        color_system=None,
-        emoji=False,
-        markup=False,
-    )
+        cells = zip((*_TEXTS, *_NUMBERS, "test scores"), _cells(row), strict=False)
+        table.add_row(*(cell for heading, cell in cells if heading not in left_out))
+    console = Console(file=io.StringIO(), width=width, color_system=None, emoji=False, markup=False)
     with console.capture() as capture:
         console.print(table)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
@@ -227,6 +233,11 @@ def _lowest(client: "MlflowClient", run: "Run", key: str) -> float | None:
         return None
     values = [metric.value for metric in client.get_metric_history(run.info.run_id, key)]
     return min((value for value in values if not math.isnan(value)), default=math.nan)
+
+
+def _width(heading: str, rows: Sequence[RunRow]) -> int:
+    index = (*_TEXTS, *_NUMBERS).index(heading)
+    return max(len(heading), *(len(_cells(row)[index]) for row in rows), 0)
 
 
 def _cells(row: RunRow) -> list[str]:
