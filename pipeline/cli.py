@@ -200,7 +200,7 @@ def _runs(options: argparse.Namespace, fields: list[str], known: Sequence[str]) 
     if options.limit < 1:
         raise InputError(f"--limit must be at least 1, got {options.limit}")
     rows = list_runs(experiment=options.experiment, limit=options.limit)
-    show(to_json(rows) if options.json else render(rows))
+    show(to_json(rows) if options.json else render(rows).rstrip())
     return 0
 
 

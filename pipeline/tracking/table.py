@@ -77,7 +77,8 @@ def render(rows: Sequence[RunRow]) -> str:
     from rich.table import Table
 
     width = shutil.get_terminal_size((WIDTH, 24)).columns
-    left_out = ("experiment", "started", "test scores") if width < WIDTH else ()
+    left_out: tuple[str, ...] = ("experiment", "started") if width < WIDTH else ()
+    left_out += ("test scores",) if width < WIDTH + 20 else ()
     table = Table(box=None, pad_edge=False)
     for heading in (*_TEXTS, *_NUMBERS):
         if heading not in left_out:
