@@ -32,12 +32,12 @@ def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequen
     Returns:
         The exit code, 0.
     """
-    located = locate(run, checkpoint)
-    experiment = _rebuild(located.path, fields)
-    _refuse_other_vocabulary(experiment, located.path)
+    path = locate(run, checkpoint)
+    experiment = _rebuild(path, fields)
+    _refuse_other_vocabulary(experiment, path)
     trainer = _trainer(experiment, [])
     score = trainer.test if verb == "test" else trainer.validate
-    score(experiment.model, experiment.data, ckpt_path=located.path, verbose=False)
+    score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
     for name, value in sorted(trainer.callback_metrics.items()):
         show(f"{name} {float(value):.10g}")
     return 0
@@ -47,18 +47,18 @@ def predict(
     run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None
 ) -> int:
     """Writes each token of the test split with its log-probability in nats, TAB between them."""
-    located = locate(run, checkpoint)
-    experiment = _rebuild(located.path, fields)
-    _refuse_other_vocabulary(experiment, located.path)
-    words = experiment.corpus.vocabulary.words
     if output is not None and not output.parent.is_dir():
         raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
+    path = locate(run, checkpoint)
+    experiment = _rebuild(path, fields)
+    _refuse_other_vocabulary(experiment, path)
+    words = experiment.corpus.vocabulary.words
     if output is None:
-        _predict(experiment, located.path, _TokenWriter(sys.stdout, words))
+        _predict(experiment, path, _TokenWriter(sys.stdout, words))
         return 0
     temporary = output.with_name(f".{output.name}.part")
     with temporary.open("w", encoding="utf-8") as file:
-        _predict(experiment, located.path, _TokenWriter(file, words))
+        _predict(experiment, path, _TokenWriter(file, words))
     temporary.replace(output)
     return 0
 

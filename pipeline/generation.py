@@ -30,7 +30,7 @@ def generate(run: str | None, checkpoint: Path | None, prompt: str, sampling: Sa
     Returns:
         The exit code, 0.
     """
-    trained = load_trained(locate(run, checkpoint).path, "LanguageModel")
+    trained = load_trained(locate(run, checkpoint), "LanguageModel")
     for text in generate_texts(trained, prompt, sampling):
         show(text)
     return 0

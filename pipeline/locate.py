@@ -1,24 +1,11 @@
 """Finds the checkpoint of a trained model from what a person typed."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline.outputs import RunFolder, find_local
 
 
-class Located(NamedTuple):
-    """A trained model's checkpoint.
-
-    Attributes:
-        path: the file.
-        run_id: the run that wrote it, where it was named by its run.
-    """
-
-    path: Path
-    run_id: str | None
-
-
-def locate(run: str | None, checkpoint: Path | None) -> Located:
+def locate(run: str | None, checkpoint: Path | None) -> Path:
     """Finds the best checkpoint of a run, on this machine or among the run's artifacts.
 
     Args:
@@ -29,19 +16,19 @@ def locate(run: str | None, checkpoint: Path | None) -> Located:
         InputError: there is no such run or file, or the run has no checkpoint.
     """
     if checkpoint is not None:
-        return Located(checkpoint, None)
+        return checkpoint
     assert run is not None
     folder = find_local(run)
     if folder is not None:
         for path in (folder.best, folder.last):
             if path.is_file():
-                return Located(path, folder.run_id)
+                return path
     return _download(run)
 
 
-def _download(run: str) -> Located:
+def _download(run: str) -> Path:
     from pipeline.tracking.table import download, find_run
 
     run_id = find_run(run)
     destination = RunFolder.of(run_id).checkpoints
-    return Located(download(run_id, "checkpoints/best.ckpt", destination), run_id)
+    return download(run_id, "checkpoints/best.ckpt", destination)

@@ -81,14 +81,12 @@ def training_trainer(
     ]
     if arguments["enable_checkpointing"] is not False:
         ours += [best, PeriodicCheckpoint(folder.last, experiment.config["checkpoint_every"])]
+    has_terminal = sys.stderr.isatty()
     wants_progress = arguments["enable_progress_bar"] is not False
-    has_bar = any(isinstance(callback, ProgressBar) for callback in theirs)
     if wants_progress:
-        ours.append(EpochLines(experiment.task.monitor))
-    if wants_progress and not sys.stderr.isatty():
+        ours += _progress(experiment.task.monitor, theirs, has_terminal)
+    if not has_terminal:
         theirs = [callback for callback in theirs if not isinstance(callback, ProgressBar)]
-    elif wants_progress and not has_bar:
-        ours.append(Bar(experiment.task.monitor))
     plugins = _as_list(arguments["plugins"])
     if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
         plugins.append(AtomicCheckpointIO())
@@ -100,10 +98,17 @@ def training_trainer(
         precision=precision,
         default_root_dir=folder.path,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in theirs),
-        enable_progress_bar=wants_progress and sys.stderr.isatty(),
+        enable_progress_bar=wants_progress and has_terminal,
         enable_model_summary=bool(arguments["enable_model_summary"]),
     )
     return make_trainer(arguments)
+
+
+def _progress(monitor: str, theirs: list[Callback], has_terminal: bool) -> list[Callback]:
+    """A line after each validation, and in a terminal a bar, unless there is one."""
+    has_bar = any(isinstance(callback, ProgressBar) for callback in theirs)
+    bars: list[Callback] = [Bar(monitor)] if has_terminal and not has_bar else []
+    return [EpochLines(monitor), *bars]
 
 
 def make_trainer(arguments: dict[str, Any]) -> Trainer:
