@@ -63,9 +63,9 @@ class SplitStatistics(NamedTuple):
     unknown: int
 
     @property
-    def unknown_share(self) -> float:
-        """`<unk>` among all tokens."""
-        return self.unknown / self.tokens
+    def profile(self) -> dict[str, int]:
+        """The counts by name."""
+        return {"lines": self.lines, "tokens": self.tokens, "unknown": self.unknown}
 
 
 class Corpus(NamedTuple):

@@ -13,7 +13,7 @@ _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two packets
 _BLOCK = 1 << 14  # bytes; the block in which a connection breaks is asked for again
 
 
-def fetch(url: str, path: Path, sha256: str, hint: str) -> Path:
+def fetch(url: str, path: Path, digest: str, hint: str) -> Path:
     """Downloads a file.
 
     What came before a failure stays beside `path`, and the next try goes on from it if it can.
@@ -21,11 +21,11 @@ def fetch(url: str, path: Path, sha256: str, hint: str) -> Path:
     Args:
         url: the file's address.
         path: where to put it.
-        sha256: what it must be.
+        digest: of what it must be, as "sha256:..." or "md5:...".
         hint: a command for those who cannot reach the address.
 
     Returns:
-        `path`, whose contents have the sha256.
+        `path`, whose contents have the digest.
 
     Raises:
         InputError: the address cannot be reached, or gives another file.
@@ -34,7 +34,7 @@ def fetch(url: str, path: Path, sha256: str, hint: str) -> Path:
     import requests
 
     pooch.utils.get_logger().setLevel(logging.WARNING)
-    known, address = {path.name: f"sha256:{sha256}"}, {path.name: url}
+    known, address = {path.name: digest}, {path.name: url}
     registry = pooch.core.create(path.parent, "", registry=known, urls=address)
     registry.retry_if_failed = _RETRIES
     try:
@@ -46,8 +46,8 @@ def fetch(url: str, path: Path, sha256: str, hint: str) -> Path:
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{url} gave another file than the one with sha256 {sha256}, {_RETRIES + 1} times; try"
-            f" again later, or get the file elsewhere and run `{hint}`"
+            f"{url} gave another file than the one with {digest.replace(':', ' ')},"
+            f" {_RETRIES + 1} times; try again later, or get the file elsewhere and run `{hint}`"
         ) from error
     return path
 

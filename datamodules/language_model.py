@@ -1,16 +1,19 @@
 """Text for language models: a corpus as streams of windows."""
 
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 
 from datamodules.builtin import builtin_folder
 from datamodules.corpus import MAX_LINE_BYTES, Corpus, Settings, SplitStatistics, open_corpus
 from datamodules.locate import BUILTIN, find_files, locate
 from datamodules.streams import Streams
+from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.errors import InputError
 from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
@@ -87,6 +90,30 @@ class LanguageModelData(LightningDataModule):
     def describe(self) -> list[SplitStatistics]:
         """Tells what each split holds. Raises as `vocabulary`."""
         return list(self._corpus.statistics.values())
+
+    @property
+    def summary(self) -> str:
+        """Tokens of each split, and the size of the vocabulary. Raises as `vocabulary`."""
+        sizes = (
+            f"{s.split} {s.tokens:,} ({s.unknown / s.tokens:.1%} <unk>)" for s in self.describe()
+        )
+        return f"tokens {', '.join(sizes)}; vocabulary {self.vocab_size:,}"
+
+    def texts(self) -> dict[str, str]:
+        """Gives what the run keeps of the corpus: file name -> contents."""
+        return {"vocabulary.txt": "\n".join(self.vocabulary.words) + "\n"}
+
+    def lines(self, batch: Window, outputs: tuple[Tensor, Tensor]) -> Iterator[str]:
+        """Gives each token of a window with its log-probability in nats, TAB between them.
+
+        Args:
+            batch: the window.
+            outputs: its targets and their log-probabilities, both [batch time].
+        """
+        targets, log_probs = (part.flatten().tolist() for part in outputs)
+        for target, log_prob in zip(targets, log_probs, strict=True):
+            if target != IGNORE_INDEX:
+                yield f"{self.vocabulary.words[target]}\t{log_prob:.6f}"
 
     @cached_property
     def _corpus(self) -> Corpus:

@@ -2,10 +2,21 @@
 
 from pipeline.cli import main
 
+KNOWN = (
+    "tasks.language_model",
+    "tasks.tagging",
+    "datamodules.language_model",
+    "datamodules.tagging",
+    "datamodules.columns",
+    "datamodules.mpqa",
+    "datamodules.opinions",
+)
+"""Modules whose classes may be named without their path."""
+
 
 def run() -> int:
     """Runs the command line; our tasks and datamodules are known by their short names."""
-    return main(known=("tasks.language_model", "datamodules.language_model"))
+    return main(known=KNOWN)
 
 
 if __name__ == "__main__":

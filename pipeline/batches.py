@@ -6,6 +6,8 @@ from torch import Tensor
 
 IGNORE_INDEX = -100
 """A target with this value carries no loss (the default of `torch.nn.functional.cross_entropy`)."""
+UNSEEN_BEGIN, UNSEEN_INSIDE = -1, -2
+"""Gold tags of a type that training lacks: the first and the later tokens of its spans."""
 
 
 class Window(NamedTuple):
@@ -27,3 +29,25 @@ class Window(NamedTuple):
 def column_share(num_columns: int, rank: int, world_size: int) -> slice:
     """Returns the columns of a stream that a rank owns; the shares of all ranks join up."""
     return slice(rank * num_columns // world_size, (rank + 1) * num_columns // world_size)
+
+
+class Sentences(NamedTuple):
+    """Whole sentences, one a row, right-padded.
+
+    Attributes:
+        words: ids in the datamodule's lexicon, int64 [batch time]; 0 after a row's end.
+        columns: ids of the values of each other column, int64 [batch time column].
+        tags: gold tag ids, int64 [batch time]; `IGNORE_INDEX` after a row's end; in evaluation
+            `UNSEEN_BEGIN` and `UNSEEN_INSIDE` for what training lacks.
+        lengths: real tokens of each row, int64 [batch].
+        rows: which sentence of its split each row is, int64 [batch]; -1 for a row without a
+            sentence, which evens out what ranks get.
+        targets_per_rank: tokens of this batch over all ranks, divided by the number of ranks.
+    """
+
+    words: Tensor
+    columns: Tensor
+    tags: Tensor
+    lengths: Tensor
+    rows: Tensor
+    targets_per_rank: float

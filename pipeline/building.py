@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
@@ -15,6 +16,8 @@ from pipeline.contracts import Corpus, Task
 from pipeline.errors import InputError
 from pipeline.process import settle
 
+LINKED = ("vocab_size", "lexicon", "tags")
+"""Arguments of tasks that come from the data."""
 Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -94,9 +97,13 @@ class _Parser(LightningCLI):
         parser.add_argument(
             "--run_name", type=str | None, default=None, help="<encoder>-<hash>-s<seed>"
         )
-        parser.link_arguments(
-            "data.vocab_size", "model.init_args.vocab_size", apply_on="instantiate"
-        )
+        for name in LINKED:  # those that the task does not have are left out
+            parser.link_arguments(
+                "data",
+                f"model.init_args.{name}",
+                compute_fn=partial(_linked, name=name),
+                apply_on="instantiate",
+            )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """See `LightningCLI`."""
@@ -115,6 +122,11 @@ class _Parser(LightningCLI):
             raise InputError(_one_sentence(str(error))) from error
         self.datamodule = self.config_init.data
         self.model = self.config_init.model
+
+
+def _linked(data: LightningDataModule, name: str) -> Any:  # noqa: ANN401 (of any task)
+    # jsonargparse asks for the links of all tasks, and drops those that the chosen one lacks.
+    return getattr(data, name, None)
 
 
 def _accelerator(trainer: Any) -> Any:  # noqa: ANN401 (a namespace; a name or a built accelerator)

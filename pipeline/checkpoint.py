@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from pipeline.errors import InputError
-from pipeline.text.units import Unit
+from pipeline.text.lexicon import Lexicon
 
 
 class ModelCard(Callback):
@@ -33,14 +33,12 @@ class Trained(NamedTuple):
 
     Attributes:
         model: in evaluation mode, on the CPU.
-        words: the vocabulary, in the order of the ids.
-        unit: "word" or "character".
+        data: what the datamodule kept: the words and whatever else its batches are made of.
         config: the configuration that it was trained with.
     """
 
     model: LightningModule
-    words: list[str]
-    unit: Unit
+    data: dict[str, Any]
     config: dict[str, Any]
 
 
@@ -85,16 +83,30 @@ def load_trained(path: Path, expected_task: str) -> Trained:
         raise InputError(
             f"checkpoint {path} holds a {task}, but this command needs a {expected_task}"
         )
-    data = checkpoint["LanguageModelData"]
-    model = _build_model(config["model"], vocab_size=len(data["vocabulary"]))
+    data = data_state(checkpoint)
+    model = _build_model(config["model"], _linked(data))
     model.load_state_dict(checkpoint["state_dict"])
-    return Trained(model.eval(), data["vocabulary"], data["unit"], config)
+    return Trained(model.eval(), data, config)
 
 
-def _build_model(config: dict[str, Any], vocab_size: int) -> LightningModule:
+def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the datamodule kept in a checkpoint."""
+    datamodule = checkpoint["config"]["data"]["class_path"].rpartition(".")[2]
+    state: dict[str, Any] = checkpoint[datamodule]
+    return state
+
+
+def _linked(data: dict[str, Any]) -> dict[str, Any]:
+    """Gives the arguments of a task that the command line takes from the data."""
+    if "vocabulary" in data:
+        return {"vocab_size": len(data["vocabulary"])}
+    return {"lexicon": Lexicon.from_state(data["lexicon"]), "tags": data["tags"]}
+
+
+def _build_model(config: dict[str, Any], linked: dict[str, Any]) -> LightningModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LightningModule, "model")
-    init_args = {**config["init_args"], "vocab_size": vocab_size}
+    init_args = {**config["init_args"], **linked}
     parsed = parser.parse_object({"model": {**config, "init_args": init_args}})
     model: LightningModule = parser.instantiate(parsed).model
     return model

@@ -23,6 +23,7 @@ examples:
   unroll train --config configs/lm/ptb-lstm-small.yaml train, then test the best checkpoint
   unroll train --config C --model.encoder=GRU --trainer.max_epochs=3
   unroll train --resume RUN                            go on after a kill
+  unroll crossvalidate --config C                      train and test on each fold
   unroll runs                                          compare runs
   unroll generate --run RUN --prompt "the boys who"    sample text
 
@@ -47,6 +48,36 @@ def _model_source(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--checkpoint", metavar="FILE", type=Path, help="a checkpoint file")
 
 
+def _add_configuration(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--config",
+        "-c",
+        metavar="FILE",
+        action="append",
+        default=[],
+        type=Path,
+        help="a configuration; several are laid over each other",
+    )
+    verb.add_argument("--resume", metavar="RUN", help="go on with a killed run, in the same run")
+
+
+def _add_crossvalidate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    text = "train and test on each fold of a corpus: a run a fold, and one that sums them up"
+    verb = verbs.add_parser(
+        "crossvalidate",
+        help=text,
+        description=f"{text}. Takes the flags of `train`. With --resume, folds that are finished "
+        "stay as they are, and those that were killed go on.",
+    )
+    _add_configuration(verb)
+    verb.add_argument(
+        "--folds", type=int, help="how many, for a corpus without folds of its own (10)"
+    )
+    verb.add_argument(
+        "--jobs", type=int, help="trainings at the same time (a GPU each, or a core each)"
+    )
+
+
 def _add_training_verbs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     for name, text in (
         ("train", "fit, then test the best checkpoint: one run"),
@@ -61,18 +92,7 @@ def _add_training_verbs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
             "trainer, data and model: --seed_everything (1), --precision (auto), --run_name, "
             "--experiment (<task>/<corpus>), --checkpoint_every (200 updates).",
         )
-        verb.add_argument(
-            "--config",
-            "-c",
-            metavar="FILE",
-            action="append",
-            default=[],
-            type=Path,
-            help="a configuration; several are laid over each other",
-        )
-        verb.add_argument(
-            "--resume", metavar="RUN", help="go on with a killed run, in the same run"
-        )
+        _add_configuration(verb)
     for name, text in (
         ("validate", "score the validation split with a trained model"),
         ("test", "score the test split with a trained model"),
@@ -107,7 +127,7 @@ def _add_generate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _add_prepare_and_runs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     verb = verbs.add_parser("prepare", help="fetch (or copy) a corpus, verify it, put it in place")
-    verb.add_argument("corpus", help="ptb or wikitext2")
+    verb.add_argument("corpus", help="ptb, wikitext2, conll2000, conll2003 or mpqa")
     verb.add_argument(
         "--from", dest="source", metavar="DIR", type=Path, help="take the files from DIR"
     )
@@ -130,6 +150,7 @@ def _parser() -> _Parser:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
     _add_training_verbs(verbs)
+    _add_crossvalidate(verbs)
     _add_prepare_and_runs(verbs)
     _add_generate(verbs)
     return parser
@@ -160,6 +181,16 @@ def _train(options: argparse.Namespace, fields: list[str], known: Sequence[str])
     from pipeline.training import train
 
     return train(arguments, resume=options.resume, and_test=options.verb == "train")
+
+
+def _crossvalidate(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import crossvalidation_arguments
+
+    arguments = crossvalidation_arguments(options, fields)
+    _load(known)
+    from pipeline.crossvalidation import crossvalidate
+
+    return crossvalidate(arguments, options.resume, options.folds, options.jobs)
 
 
 def _evaluate(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
@@ -207,6 +238,7 @@ def _runs(options: argparse.Namespace, fields: list[str], known: Sequence[str]) 
 _HANDLERS = {
     "train": _train,
     "fit": _train,
+    "crossvalidate": _crossvalidate,
     "validate": _evaluate,
     "test": _evaluate,
     "predict": _evaluate,

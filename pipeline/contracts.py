@@ -1,15 +1,13 @@
 """What the command line expects of a task and of a datamodule, beside being Lightning's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from pipeline.encoders import Carry
 from pipeline.heads import OutputLayer
-from pipeline.text.units import Unit
-from pipeline.text.vocabulary import Vocabulary
 
 
 class Task(Protocol):
@@ -44,16 +42,8 @@ class Split(Protocol):
         """Of the file's bytes."""
 
     @property
-    def lines(self) -> int:
-        """The number of lines."""
-
-    @property
-    def tokens(self) -> int:
-        """The number of tokens."""
-
-    @property
-    def unknown(self) -> int:
-        """The number of tokens that are `<unk>`."""
+    def profile(self) -> Mapping[str, int]:
+        """Counts of what it holds, as {"tokens": 929589}."""
 
 
 class Corpus(Protocol):
@@ -64,15 +54,25 @@ class Corpus(Protocol):
         """The second part of the MLflow experiment's name, as "ptb"."""
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """The words, by id."""
-
-    @property
-    def unit(self) -> Unit:
-        """What a token is."""
+    def summary(self) -> str:
+        """What a person should see of it before training."""
 
     def describe(self) -> Sequence[Split]:
         """Tells what each split holds."""
+
+    def texts(self) -> Mapping[str, str]:
+        """Gives what a run keeps of it: file name -> contents, as {"vocabulary.txt": ...}."""
+
+    def lines(self, batch: Any, outputs: Any) -> Iterator[str]:  # noqa: ANN401 (the task's own)
+        """Gives the lines that say what `predict_step` made of a batch of the test split."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A task that tells more of a test than its scores."""
+
+    def write_report(self, folder: Path) -> list[Path]:
+        """Writes what the last test showed into files, and returns them."""
 
 
 class Generator(Protocol):

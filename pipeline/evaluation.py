@@ -4,16 +4,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.building import Experiment, build
-from pipeline.checkpoint import read_checkpoint
+from pipeline.checkpoint import data_state, read_checkpoint
 from pipeline.console import show
+from pipeline.contracts import Corpus
 from pipeline.errors import InputError
 from pipeline.locate import locate
 from pipeline.outputs import write_atomically
@@ -34,7 +33,7 @@ def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequen
     """
     path = locate(run, checkpoint)
     experiment = _rebuild(path, fields)
-    _refuse_other_vocabulary(experiment, path)
+    _refuse_other_corpus(experiment, path)
     trainer = _trainer(experiment, [])
     score = trainer.test if verb == "test" else trainer.validate
     score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
@@ -51,54 +50,46 @@ def predict(
         raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
     path = locate(run, checkpoint)
     experiment = _rebuild(path, fields)
-    _refuse_other_vocabulary(experiment, path)
-    words = experiment.corpus.vocabulary.words
+    _refuse_other_corpus(experiment, path)
     if output is None:
-        _predict(experiment, path, _TokenWriter(sys.stdout, words))
+        _predict(experiment, path, sys.stdout)
         return 0
     temporary = output.with_name(f".{output.name}.part")
     with temporary.open("w", encoding="utf-8") as file:
-        _predict(experiment, path, _TokenWriter(file, words))
+        _predict(experiment, path, file)
     temporary.replace(output)
     return 0
 
 
-def _refuse_other_vocabulary(experiment: Experiment, path: Path) -> None:
-    words = read_checkpoint(path)["LanguageModelData"]["vocabulary"]
-    corpus = experiment.corpus
-    if corpus.vocabulary.words != words:
-        raise InputError(
-            f"the model knows {len(words):,} words, and corpus {corpus.name} gives a vocabulary of "
-            f"{len(corpus.vocabulary):,} others; a model is scored on the corpus it was trained on"
-        )
+def _refuse_other_corpus(experiment: Experiment, path: Path) -> None:
+    # A datamodule refuses to go on with the state of another corpus; nothing else is wanted here.
+    experiment.data.load_state_dict(data_state(read_checkpoint(path)))
 
 
-def _predict(experiment: Experiment, path: Path, writer: "_TokenWriter") -> None:
-    trainer = _trainer(experiment, [writer])
+def _predict(experiment: Experiment, path: Path, file: TextIO) -> None:
+    trainer = _trainer(experiment, [_LineWriter(file, experiment.corpus)])
     trainer.predict(experiment.model, experiment.data, ckpt_path=path, return_predictions=False)
 
 
-class _TokenWriter(Callback):
-    """Writes predictions as they come: a corpus of any length in the memory of a window."""
+class _LineWriter(Callback):
+    """Writes predictions as they come: a corpus of any length in the memory of a batch."""
 
-    def __init__(self, file: TextIO, words: Sequence[str]) -> None:
+    def __init__(self, file: TextIO, corpus: Corpus) -> None:
         self.file = file
-        self.words = words
+        self.corpus = corpus
 
     def on_predict_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: tuple[torch.Tensor, torch.Tensor],
-        batch: Window,
+        outputs: Any,  # noqa: ANN401 (the task's own)
+        batch: Any,  # noqa: ANN401 (the datamodule's own)
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """See `Callback`."""
-        targets, log_probs = (part.flatten().tolist() for part in outputs)
-        for target, log_prob in zip(targets, log_probs, strict=True):
-            if target != IGNORE_INDEX:
-                self.file.write(f"{self.words[target]}\t{log_prob:.6f}\n")
+        for line in self.corpus.lines(batch, outputs):
+            self.file.write(line + "\n")
 
 
 def _rebuild(path: Path, fields: Sequence[str]) -> Experiment:

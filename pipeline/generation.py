@@ -42,12 +42,12 @@ def generate_texts(trained: Trained, prompt: str, sampling: Sampling) -> list[st
     Returns:
         One text a sample.
     """
-    vocabulary = Vocabulary(trained.words)
-    words = tokenise(prompt, trained.unit)
+    vocabulary, unit = Vocabulary(trained.data["vocabulary"]), trained.data["unit"]
+    words = tokenise(prompt, unit)
     if unknown := vocabulary.unknown(words):
         say(f"the model does not know {', '.join(map(repr, unknown))}: read as {UNK}")
     ids = sample_ids(trained, vocabulary, vocabulary.encode(words), sampling)
-    return [join([*words, *vocabulary.decode(row)], trained.unit) for row in ids]
+    return [join([*words, *vocabulary.decode(row)], unit) for row in ids]
 
 
 @torch.inference_mode()

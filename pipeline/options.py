@@ -83,6 +83,27 @@ def training_arguments(
     return arguments
 
 
+def crossvalidation_arguments(options: argparse.Namespace, fields: Sequence[str]) -> list[str]:
+    """Takes the options of `crossvalidate`; as `training_arguments`.
+
+    Raises:
+        InputError: as `training_arguments`, or a number is out of its range.
+    """
+    for flag, value, least in (("--jobs", options.jobs, 1), ("--folds", options.folds, 3)):
+        if value is not None and value < least:
+            raise InputError(f"{flag} must be at least {least}, got {value}")
+    if options.resume is None:
+        return training_arguments(options.config, None, fields)
+    given = [f"--config {path}" for path in options.config] + list(fields)
+    if options.folds is not None:
+        given.append("--folds")
+    if given:
+        raise InputError(
+            f"--resume goes on with the crossvalidation as it was begun; leave {given[0]} out"
+        )
+    return []
+
+
 def _resume_arguments(configs: Sequence[Path], resume: str, fields: Sequence[str]) -> list[str]:
     if configs:
         raise InputError("--resume goes on with the run's own configuration; leave --config out")

@@ -47,6 +47,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def report(self) -> Path:
+        """Holds what the test showed."""
+        return self.path / "report"
+
+    @property
     def last(self) -> Path:
         """The checkpoint that training goes on from."""
         return self.checkpoints / "last.ckpt"

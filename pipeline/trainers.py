@@ -20,6 +20,7 @@ from pipeline.callbacks import (
     RandomState,
     RunLog,
     Termination,
+    TestReport,
 )
 from pipeline.checkpoint import ModelCard
 from pipeline.checkpoint_io import AtomicCheckpointIO
@@ -78,6 +79,7 @@ def training_trainer(
         RandomState(),
         ModelCard(experiment.config),
         RunLog(experiment.task.monitor, best, arguments["log_every_n_steps"] or 50),
+        TestReport(folder.report),
     ]
     if arguments["enable_checkpointing"] is not False:
         ours += [best, PeriodicCheckpoint(folder.last, experiment.config["checkpoint_every"])]

@@ -15,9 +15,11 @@ from pipeline.building import Experiment, build
 from pipeline.callbacks import BestCheckpoint, Children, Terminated, termination
 from pipeline.checkpoint import read_checkpoint
 from pipeline.console import is_first_process, say, show
+from pipeline.contracts import Reporting
 from pipeline.errors import InputError
 from pipeline.options import resumable
 from pipeline.outputs import RunFolder, outputs_root
+from pipeline.tracking.family import family_tags
 from pipeline.tracking.logger import FinalStatus, RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
@@ -78,7 +80,8 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
             termination.uninstall()
     tracker.finish("FINISHED")
     show(f"run {tracker.version} ({name})")
-    say(f"try: unroll generate --run {tracker.version}")
+    verb = "predict --input -" if isinstance(experiment.task, Reporting) else "generate"
+    say(f"try: unroll {verb} --run {tracker.version}")
     return 0
 
 
@@ -128,15 +131,13 @@ def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTrac
         experiment=wanted or f"{experiment.task.experiment}/{experiment.corpus.name}",
         run_name=name,
         run_id=run_id,
+        tags=family_tags(),
         outputs=outputs_root(),
     )
 
 
 def _say_corpus(experiment: Experiment) -> None:
-    splits = experiment.corpus.describe()
-    sizes = ", ".join(f"{s.split} {s.tokens:,} ({s.unknown / s.tokens:.1%} <unk>)" for s in splits)
-    size = len(experiment.corpus.vocabulary)
-    say(f"corpus {experiment.corpus.name}: tokens {sizes}; vocabulary {size:,}")
+    say(f"corpus {experiment.corpus.name}: {experiment.corpus.summary}")
 
 
 def _log_inputs(job: _Job) -> None:
@@ -155,10 +156,12 @@ def _log_inputs(job: _Job) -> None:
     tracker.log_artifact(job.folder.config)
     tracker.log_text(command_line() + "\n", "command.txt")
     tracker.log_text(package_versions(), "packages.txt")
-    tracker.log_text("\n".join(corpus.vocabulary.words) + "\n", "vocabulary.txt")
+    for file, text in corpus.texts().items():
+        tracker.log_text(text, file)
     for split in corpus.describe():
-        profile = {"lines": split.lines, "tokens": split.tokens, "unknown": split.unknown}
-        tracker.log_dataset(corpus.name, split.sha256, str(split.path), split.split, profile)
+        tracker.log_dataset(
+            corpus.name, split.sha256, str(split.path), split.split, dict(split.profile)
+        )
 
 
 def _end(tracker: RunTracker, error: BaseException) -> None:

@@ -5,13 +5,14 @@ from typing import Any, ClassVar, TypeAlias
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from pipeline.batches import Window, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.metrics import TokenNll, perplexity
+from pipeline.optimization import optimization, refuse_impossible
 
 OutputLayerCallable: TypeAlias = Callable[[int, int], OutputLayer]
 
@@ -72,9 +73,7 @@ class LanguageModel(LightningModule):
             self.head.tie(self.embedding)
         self.make_optimizer = optimizer
         self.make_lr_scheduler = lr_scheduler
-        trial = optimizer(self.parameters())  # an impossible rate is told before a run is opened
-        if lr_scheduler is not None:
-            lr_scheduler(trial)
+        refuse_impossible(self, optimizer, lr_scheduler)
         # Each rank evaluates the whole file, so nothing is to be summed over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
         self._carries: dict[str, Carry] = {}
@@ -135,19 +134,7 @@ class LanguageModel(LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
-        optimizer = self.make_optimizer(self.parameters())
-        if self.make_lr_scheduler is None:
-            return optimizer
-        scheduler = self.make_lr_scheduler(optimizer)
-        monitor = scheduler.monitor if isinstance(scheduler, ReduceLROnPlateau) else None
-        schedule = {
-            "scheduler": scheduler,
-            "interval": "epoch",
-            "monitor": monitor or self.monitor,
-            # A plateau can be seen only where there was a validation.
-            "frequency": (self.trainer.check_val_every_n_epoch or 1) if monitor else 1,
-        }
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Stores the memory of all columns, in their order, whatever rank they live on."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.builtin import generate_sentences
+from datamodules.opinions import generate_opinions
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -29,6 +30,20 @@ def corpus(tmp_path):
     for seed, (split, count) in enumerate([("train", 500), ("valid", 60), ("test", 60)]):
         lines = [" ".join(sentence) for sentence in generate_sentences(seed, count)]
         (folder / f"{split}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def opinions(tmp_path):
+    """A folder of column files with a few hundred sentences of the built-in opinions."""
+    folder = tmp_path / "corpora" / "opinions"
+    folder.mkdir(parents=True)
+    for seed, (split, count) in enumerate([("train", 300), ("valid", 60), ("test", 61)]):
+        with (folder / f"{split}.txt").open("w", encoding="utf-8") as file:
+            for sentence in generate_opinions(seed, count):
+                rows = zip(sentence.tokens, *sentence.columns, sentence.tags, strict=True)
+                file.writelines("\t".join(row) + "\n" for row in rows)
+                file.write("\n")
     return folder
 
 

@@ -21,7 +21,7 @@ def trained():
     torch.manual_seed(4)
     model = LanguageModel(LSTM(3, 5), vocab_size=len(WORDS), embedding_scale=2.0).eval()
     torch.nn.init.normal_(model.head.weight, std=2.0)
-    return Trained(model, WORDS, "word", {})
+    return Trained(model, {"vocabulary": WORDS, "unit": "word"}, {})
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from pipeline.callbacks.guard import FiniteGuard
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
+from pipeline.callbacks.reports import TestReport
 from pipeline.callbacks.run_log import RunLog
 from pipeline.callbacks.termination import Children, Terminated, Termination
 
@@ -18,4 +19,5 @@ __all__ = [
     "RunLog",
     "Terminated",
     "Termination",
+    "TestReport",
 ]

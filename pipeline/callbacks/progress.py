@@ -31,7 +31,7 @@ class Bar(TQDMProgressBar):
     ) -> dict[str, int | str | float | dict[str, float]]:
         """See `ProgressBar`."""
         score = trainer.callback_metrics.get(self.monitor)
-        return {} if score is None else {self.monitor: f"{float(score):.2f}"}
+        return {} if score is None else {self.monitor: f"{float(score):.5g}"}
 
 
 class EpochLines(Callback):
@@ -76,7 +76,7 @@ class EpochLines(Callback):
             return
         score = float(trainer.callback_metrics.get(self.monitor, float("nan")))
         seconds = time.monotonic() - self._epoch_started
-        self._line(trainer, f"{self.monitor} {score:.2f}  {seconds:.0f} s")
+        self._line(trainer, f"{self.monitor} {score:.5g}  {seconds:.0f} s")
 
     def _line(self, trainer: Trainer, text: str) -> None:
         self._last_line = time.monotonic()

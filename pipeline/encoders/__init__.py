@@ -3,10 +3,13 @@
 from pipeline.encoders.base import Encoded, Encoder
 from pipeline.encoders.carry import Carry, concatenate_rows, detach_carry, select_rows
 from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from pipeline.encoders.dropout import VariationalDropout
+from pipeline.encoders.identity import Identity
 from pipeline.encoders.initializers import Initializer, Orthogonal, Uniform
 from pipeline.encoders.leaves import Fused, Unrolled
 from pipeline.encoders.recurrent import GRU, LSTM, Elman
 from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.window import Window
 from pipeline.encoders.wrappers import Bidirectional, DropInputs, Residual, Stacked
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "Encoder",
     "Fused",
     "GRUCell",
+    "Identity",
     "Initializer",
     "LSTMCell",
     "Orthogonal",
@@ -30,6 +34,8 @@ __all__ = [
     "Stacked",
     "Uniform",
     "Unrolled",
+    "VariationalDropout",
+    "Window",
     "concatenate_rows",
     "detach_carry",
     "select_rows",

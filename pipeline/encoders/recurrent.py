@@ -10,9 +10,10 @@ from torch import Tensor
 
 from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
 from pipeline.encoders.carry import Carry
+from pipeline.encoders.dropout import check_dropout
 from pipeline.encoders.initializers import Initializer, Orthogonal
 from pipeline.encoders.leaves import Leaf, elman_leaf, gru_leaf, lstm_leaf
-from pipeline.encoders.wrappers import Bidirectional, DropInputs, Residual, Stacked, check_dropout
+from pipeline.encoders.wrappers import Bidirectional, DropInputs, Residual, Stacked
 
 
 class _Recurrent(Encoder, abc.ABC):
@@ -54,6 +55,7 @@ class Elman(_Recurrent):
             a residual connection's share, and not before the first or after the last layer).
         nonlinearity: "tanh", "relu", or the paper's "sigmoid" (no kernel: a slower loop).
         initializer: first values of each layer; `Orthogonal()` if omitted.
+        variational: one dropout mask per row, the same at each step.
 
     Raises:
         ValueError: a size or `num_layers` is below 1, or `dropout` is not in [0, 1).
@@ -69,10 +71,13 @@ class Elman(_Recurrent):
         dropout: float = 0.0,
         nonlinearity: Literal["tanh", "relu", "sigmoid"] = "tanh",
         initializer: Initializer | None = None,
+        variational: bool = False,
     ) -> None:
         leaf = partial(elman_leaf, hidden_size=hidden_size, nonlinearity=nonlinearity)
         super().__init__(
-            _stack(leaf, input_size, num_layers, bidirectional, skip, dropout, initializer)
+            _stack(
+                leaf, input_size, num_layers, bidirectional, skip, dropout, variational, initializer
+            )
         )
 
 
@@ -89,6 +94,7 @@ class GRU(_Recurrent):
         reset: "after" the recurrent product, as cuDNN and torch have it, or "before", as the
             paper has it (no kernel: a slower loop).
         initializer: see `Elman`.
+        variational: see `Elman`.
 
     Raises:
         ValueError: see `Elman`.
@@ -104,10 +110,13 @@ class GRU(_Recurrent):
         dropout: float = 0.0,
         reset: Literal["after", "before"] = "after",
         initializer: Initializer | None = None,
+        variational: bool = False,
     ) -> None:
         leaf = partial(gru_leaf, hidden_size=hidden_size, reset=reset)
         super().__init__(
-            _stack(leaf, input_size, num_layers, bidirectional, skip, dropout, initializer)
+            _stack(
+                leaf, input_size, num_layers, bidirectional, skip, dropout, variational, initializer
+            )
         )
 
 
@@ -122,6 +131,7 @@ class LSTM(_Recurrent):
         skip: see `Elman`.
         dropout: see `Elman`.
         initializer: see `Elman`; the bias of the forget gates is set here too.
+        variational: see `Elman`.
 
     Raises:
         ValueError: see `Elman`.
@@ -136,10 +146,13 @@ class LSTM(_Recurrent):
         skip: Literal["none", "residual"] = "none",
         dropout: float = 0.0,
         initializer: Initializer | None = None,
+        variational: bool = False,
     ) -> None:
         leaf = partial(lstm_leaf, hidden_size=hidden_size)
         super().__init__(
-            _stack(leaf, input_size, num_layers, bidirectional, skip, dropout, initializer)
+            _stack(
+                leaf, input_size, num_layers, bidirectional, skip, dropout, variational, initializer
+            )
         )
 
 
@@ -150,6 +163,7 @@ def _stack(
     bidirectional: bool,
     skip: str,
     dropout: float,
+    variational: bool,
     initializer: Initializer | None,
 ) -> Stacked:
     check_at_least_one("num_layers", num_layers)
@@ -166,12 +180,12 @@ def _stack(
     for index in range(num_layers):
         size = layers[-1].output_size if layers else input_size
         layer = Bidirectional(build(size), build(size)) if bidirectional else build(size)
-        layers.append(_connect(layer, skip, dropout) if index else layer)
+        layers.append(_connect(layer, skip, dropout, variational) if index else layer)
     return Stacked(layers)
 
 
-def _connect(layer: Encoder, skip: str, dropout: float) -> Encoder:
+def _connect(layer: Encoder, skip: str, dropout: float, variational: bool) -> Encoder:
     """How a layer is joined to the one below; dropout is inside, so a skip carries all."""
     # Wrapped at dropout 0 as well, so that the names in a checkpoint do not depend on the chance.
-    layer = DropInputs(layer, dropout)
+    layer = DropInputs(layer, dropout, variational)
     return Residual(layer) if skip == "residual" else layer

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.encoders.base import Encoded, Encoder, check_inputs
 from pipeline.encoders.carry import Carry
+from pipeline.encoders.dropout import VariationalDropout, check_dropout
 
 
 class Stacked(Encoder):
@@ -156,15 +157,17 @@ class DropInputs(Encoder):
     Args:
         inner: reads what is left.
         dropout: the chance of each number to become 0.
+        variational: one mask for all steps of a row, see `VariationalDropout`.
 
     Raises:
         ValueError: `dropout` is not in [0, 1).
     """
 
-    def __init__(self, inner: Encoder, dropout: float) -> None:
+    def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
         super().__init__()
         check_dropout(dropout)
-        self.inner, self.dropout = inner, nn.Dropout(dropout)
+        self.inner = inner
+        self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
         self.input_size, self.output_size = inner.input_size, inner.output_size
         self.is_causal = inner.is_causal
 
@@ -180,12 +183,6 @@ class DropInputs(Encoder):
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""
         return self.inner.initial_carry(batch_size)
-
-
-def check_dropout(dropout: float) -> None:
-    """Raises a ValueError unless `dropout` is a chance in [0, 1)."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
 
 
 def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:

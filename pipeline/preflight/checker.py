@@ -26,6 +26,8 @@ from pipeline.preflight.values import OPEN, Types, accepts, types_of
 OWN_PACKAGES = (
     "pipeline.encoders",
     "pipeline.heads",
+    "pipeline.inputs",
+    "pipeline.decoders",
     "pipeline.schedules",
     "pipeline.callbacks",
     "tasks",

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,8 @@ PAGE = 1000
 
 
 _TEXTS = ("run", "name", "experiment", "status", "started")
-_NUMBERS = ("took", "val ppl", "test ppl", "tokens/s")
+_NUMBERS = ("took", "val ppl", "test ppl", "val F1", "test F1", "tokens/s")
+_SCORES = {"val ppl", "test ppl", "val F1", "test F1"}  # shown where there is one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class RunRow:
     """One run in a table.
 
     `duration` is in seconds, of a run that is not over until now. `val_perplexity` is the lowest
-    of the run; `test_scores` are all `test/*` metrics but the perplexity.
+    and `val_f1` the highest of the run; `test_scores` are all other `test/*` metrics.
     """
 
     run_id: str
@@ -48,6 +49,8 @@ class RunRow:
     duration: float
     val_perplexity: float | None
     test_perplexity: float | None
+    val_f1: float | None
+    test_f1: float | None
     tokens_per_second: float | None
     test_scores: dict[str, float]
 
@@ -79,6 +82,7 @@ def render(rows: Sequence[RunRow]) -> str:
     width = shutil.get_terminal_size((WIDTH, 24)).columns
     left_out: tuple[str, ...] = ("experiment", "started") if width < WIDTH else ()
     left_out += ("test scores",) if width < WIDTH + 20 else ()
+    left_out += _empty(rows)
     table = Table(box=None, pad_edge=False)
     for heading in (*_TEXTS, *_NUMBERS):
         if heading not in left_out:
@@ -218,22 +222,33 @@ def _row(client: "MlflowClient", run: "Run", experiment: str) -> RunRow:
         status=info.status,
         start=start,
         duration=(end - info.start_time) / 1000,
-        val_perplexity=_lowest(client, run, "val/perplexity"),
+        val_perplexity=_best(client, run, "val/perplexity", min),
         test_perplexity=metrics.get("test/perplexity"),
+        val_f1=_best(client, run, "val/f1", max),
+        test_f1=metrics.get("test/f1"),
         tokens_per_second=metrics.get("perf/tokens_per_second"),
         test_scores={
             name.removeprefix("test/"): value
             for name, value in sorted(metrics.items())
-            if name.startswith("test/") and name != "test/perplexity"
+            if name.startswith("test/") and name not in ("test/perplexity", "test/f1")
         },
     )
 
 
-def _lowest(client: "MlflowClient", run: "Run", key: str) -> float | None:
+def _best(
+    client: "MlflowClient", run: "Run", key: str, choose: Callable[..., float]
+) -> float | None:
     if key not in run.data.metrics:
         return None
     values = [metric.value for metric in client.get_metric_history(run.info.run_id, key)]
-    return min((value for value in values if not math.isnan(value)), default=math.nan)
+    return choose((value for value in values if not math.isnan(value)), default=math.nan)
+
+
+def _empty(rows: Sequence[RunRow]) -> tuple[str, ...]:
+    """Gives the scores that no run has, but the perplexities where there are no scores at all."""
+    cells = [dict(zip((*_TEXTS, *_NUMBERS), _cells(row), strict=False)) for row in rows]
+    shown = {name for row in cells for name in _SCORES if row[name] != "-"}
+    return tuple(_SCORES - (shown or {"val ppl", "test ppl"}))
 
 
 def _width(heading: str, rows: Sequence[RunRow]) -> int:
@@ -250,7 +265,8 @@ def _cells(row: RunRow) -> list[str]:
         row.status,
         f"{row.start.astimezone():%m-%d %H:%M}",
         _duration(row.duration),
-        *map(_number, (row.val_perplexity, row.test_perplexity, row.tokens_per_second)),
+        *map(_number, (row.val_perplexity, row.test_perplexity, row.val_f1, row.test_f1)),
+        _number(row.tokens_per_second),
         *([scores] if scores else []),
     ]
 

@@ -36,7 +36,7 @@ def test_lines_and_tokens_by_hand(write_corpus):
         (2, 5, 1),
         (2, 4, 2),
     ]
-    assert corpus.statistics["test"].unknown_share == 0.5
+    assert corpus.statistics["test"].profile == {"lines": 2, "tokens": 4, "unknown": 2}
     assert corpus.statistics["valid"].path == folder / "valid.txt"
 
 

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from datamodules.locate import find_files, locate
+from datamodules.locate import TAGGED, find_files, find_tagged_files, locate
 from pipeline.errors import InputError
 
 
@@ -97,3 +97,44 @@ def test_other_names_of_the_validation_text(tmp_path, name):
     for file in ("train.txt", name, "test.txt"):
         (tmp_path / file).write_text("a b\n")
     assert find_files(tmp_path)["valid"].name == name
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("eng.train", "eng.testa", "eng.testb"), ("eng.train", "eng.testa", "eng.testb")),
+        (("train.txt", "test.txt", "README"), ("train.txt", None, "test.txt")),
+        (("train", "dev", "test", "train.txt.gz"), ("train", "dev", "test")),
+        (("my.train.conll", "my.valid.conll", "my.test.conll"), None),
+    ],
+)
+def test_files_of_tagged_sentences(tmp_path, names, found):
+    for name in names:
+        (tmp_path / name).touch()
+    splits = zip(("train", "valid", "test"), found or names, strict=True)
+    expected = [(split, name) for split, name in splits if name]
+    assert [(split, path.name) for split, path in find_tagged_files(tmp_path).items()] == expected
+
+
+def test_files_of_tagged_sentences_that_cannot_be_told(tmp_path):
+    for name in ("eng.train", "esp.train", "eng.testb"):
+        (tmp_path / name).touch()
+    with refuses(
+        f"2 files in {tmp_path} could be the train sentences (eng.train, esp.train); choose one"
+        " with --data.source.files.train=NAME"
+    ):
+        find_tagged_files(tmp_path)
+    with refuses(f"no file {tmp_path}/nothing, which files names as the train sentences"):
+        find_tagged_files(tmp_path, {"train": "nothing"})
+
+
+def test_a_missing_tagged_corpus(data):
+    with pytest.raises(
+        InputError, match=r"^the corpus conll2003 is not in data/conll2003; `unroll"
+    ):
+        locate("conll2003", TAGGED)
+    (data / "data" / "conll2003").mkdir(parents=True)
+    with refuses(
+        "no train sentences in data/conll2003; `unroll prepare conll2003` gets what is missing"
+    ):
+        find_tagged_files(locate("conll2003"))

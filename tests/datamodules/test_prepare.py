@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import re
 import threading
@@ -6,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from datamodules import fetch, prepare
-from datamodules.locate import find_files
+from datamodules.locate import CORPORA, find_files, find_tagged_files
+from datamodules.sources import PublicFile
 from pipeline.errors import InputError
 
 TEXTS = {
@@ -21,11 +23,21 @@ COUNTS = {
 }  # by hand: words and line ends
 
 
+TAGGED = {
+    "train": b"the DT O\nboys NN B-NP\n\nsleep VB O\n\n" * 1000,
+    "test": b"the DT O\ndog NN B-NP\n\n",
+}
+TAGGED_COUNTS = {"train": (2_000, 3_000), "test": (1, 2)}  # by hand
+FILES = {f"tiny.{split}.txt": text for split, text in TEXTS.items()} | {
+    f"{split}.txt.gz": gzip.compress(text) for split, text in TAGGED.items()
+}
+
+
 class Server:
-    """Serves TEXTS; `faults` are done to the first requests, `log` is (path, range) of each."""
+    """Serves FILES; `faults` are done to the first requests, `log` is (path, range) of each."""
 
     def __init__(self, faults=(), ranges=True):
-        self.faults, self.ranges, self.log = list(faults), ranges, []
+        self.files, self.faults, self.ranges, self.log = dict(FILES), list(faults), ranges, []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,7 +54,7 @@ class Server:
     def answer(self, request):
         asked = request.headers.get("Range")
         self.log.append((request.path, asked))
-        data = TEXTS[request.path.strip("/").split(".")[1]]
+        data = self.files[request.path.strip("/")]
         fault = self.faults.pop(0) if self.faults else None
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.ranges else 0
         if fault == "down":
@@ -65,7 +77,7 @@ def serve(monkeypatch):
         server = Server(faults, ranges)
         servers.append(server)
         sources = [
-            prepare._Source(
+            PublicFile(
                 split,
                 server.address + f"tiny.{split}.txt",
                 f"tiny.{split}.txt",
@@ -74,7 +86,20 @@ def serve(monkeypatch):
             )
             for split, text in TEXTS.items()
         ]
-        monkeypatch.setitem(prepare._SOURCES, "tiny", tuple(sources))
+        monkeypatch.setitem(prepare.SOURCES, "tiny", tuple(sources))
+        tagged = [
+            PublicFile(
+                split,
+                f"{server.address}{split}.txt.gz",
+                f"{split}.txt",
+                hashlib.sha256(text).hexdigest(),
+                *TAGGED_COUNTS[split],
+                unit="sentences",
+                packed=f"md5:{hashlib.md5(FILES[f'{split}.txt.gz']).hexdigest()}",
+            )
+            for split, text in TAGGED.items()
+        ]
+        monkeypatch.setitem(prepare.SOURCES, "tagged", tuple(tagged))
         return server
 
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -251,10 +276,95 @@ def test_what_cannot_be_prepared(serve, tmp_path):
         prepare.prepare("tiny", None, tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", ["ptb", "wikitext2"])
+def holds_the_tagged(folder):
+    assert {path.name for path in folder.iterdir()} == {"train.txt", "test.txt"}
+    return all((folder / f"{split}.txt").read_bytes() == text for split, text in TAGGED.items())
+
+
+def test_compressed_files_are_fetched_and_unpacked(serve, tmp_path):
+    server = serve(["cut", "corrupt"])
+    folder = tmp_path / "tagged"
+    report = prepare.prepare("tagged", None, folder)
+    assert holds_the_tagged(folder)
+    assert list(find_tagged_files(folder)) == ["train", "test"]
+    assert str(report) == (
+        f"tagged in {folder}\n"
+        "  train.txt      fetched          2,000 sentences      3,000 tokens  sha256 verified\n"
+        "  test.txt       fetched              1 sentences          2 tokens  sha256 verified"
+    )
+    again = prepare.prepare("tagged", None, folder)
+    assert [file.how for file in again.files] == ["already there"] * 2
+    assert [path for path, _ in server.log] == ["/train.txt.gz"] * 3 + ["/test.txt.gz"]
+
+
+@pytest.mark.parametrize("ending", [".txt", ".txt.gz"])
+def test_compressed_and_unpacked_files_from_a_folder(serve, tmp_path, ending):
+    server = serve()
+    (tmp_path / "source").mkdir()
+    for split, text in TAGGED.items():
+        data = gzip.compress(text, 1) if ending == ".txt.gz" else text
+        (tmp_path / "source" / f"{split}{ending}").write_bytes(data)
+    report = prepare.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
+    assert [(file.how, file.check) for file in report.files] == [("taken", "sha256 verified")] * 2
+    assert holds_the_tagged(tmp_path / "tagged")
+    assert server.log == []
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (gzip.compress(b"the DT O\n"), "does not hold the published train text"),
+        (gzip.compress(TAGGED["train"])[:-20], "is not a whole gzip file (Compressed file ended"),
+        (b"no gzip at all", "is not a whole gzip file (Not a gzipped file"),
+    ],
+    ids=["other text", "cut", "no gzip"],
+)
+def test_a_compressed_file_of_something_else_is_refused(serve, tmp_path, data, message):
+    serve()
+    (tmp_path / "source").mkdir()
+    packed = tmp_path / "source" / "train.txt.gz"
+    packed.write_bytes(data)
+    with pytest.raises(InputError, match=re.escape(f"{packed} {message}")):
+        prepare.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
+    assert not (tmp_path / "tagged").exists()
+
+
+def test_a_tagged_copy_of_other_bytes_is_counted(serve, tmp_path):
+    serve()
+    (tmp_path / "source").mkdir()
+    for split, text in TAGGED.items():
+        (tmp_path / "source" / f"my.{split}").write_bytes(text.replace(b"\n", b"\r\n"))
+    report = prepare.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
+    assert {file.check for file in report.files} == {
+        "sentence and token counts verified (sha256 differs)"
+    }
+    test = tmp_path / "tagged" / "test.txt"
+    test.write_bytes(TAGGED["test"] * 2)
+    with refuses(
+        f"{test} is not the published test text: it has 2 sentences and 4 tokens, 1 and 2 are"
+        " expected; move it away and run `unroll prepare tagged` again"
+    ):
+        prepare.prepare("tagged", None, tmp_path / "tagged")
+
+
+def test_a_folder_without_the_validation_file(serve, tmp_path, monkeypatch):
+    serve()
+    valid = prepare.SOURCES["tagged"][0]._replace(split="valid", file="eng.testa", packed="")
+    monkeypatch.setitem(prepare.SOURCES, "tagged", (valid,))
+    (tmp_path / "source").mkdir()
+    for name in ("eng.train", "eng.testb"):
+        (tmp_path / "source" / name).touch()
+    with refuses(f"no eng.testa in {tmp_path}/source; a folder with the published files is needed"):
+        prepare.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
+
+
+def test_every_corpus_has_its_files():
+    assert set(CORPORA) == {*prepare.SOURCES, "mpqa"}
+
+
+@pytest.mark.parametrize("name", ["ptb", "wikitext2", "conll2000", "conll2003"])
 def test_the_published_files_are_as_listed(real_data, tmp_path, name):
     report = prepare.prepare(name, real_data / name, tmp_path / name)
     assert {file.check for file in report.files} == {"sha256 verified"}
-    for file, source in zip(report.files, prepare._SOURCES[name], strict=True):
-        count = prepare.count_text(file.path)
-        assert (count.lines, count.tokens) == (source.lines, source.tokens)
+    for path, _, _, published in report.files:
+        assert prepare._count(path, published) == (published.size, published.tokens)

@@ -40,6 +40,8 @@ def test_list(store, runs):
         duration=pytest.approx((info.end_time - info.start_time) / 1000),
         val_perplexity=99.5,
         test_perplexity=97.25,
+        val_f1=None,
+        test_f1=None,
         tokens_per_second=54321.0,
         test_scores={"tokens": 82430.0},
     )
@@ -72,6 +74,8 @@ def row(**changes):
         "duration": 3725.0,
         "val_perplexity": 118.125,
         "test_perplexity": 114.5,
+        "val_f1": None,
+        "test_f1": None,
         "tokens_per_second": 12345.6,
         "test_scores": {},
     }

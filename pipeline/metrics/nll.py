@@ -1,4 +1,4 @@
-"""Corpus scores: exact sums over a corpus, divided once."""
+"""The mean negative log-likelihood of tokens."""
 
 import torch
 from torch import Tensor

@@ -1,0 +1,134 @@
+"""Sentences of like lengths in batches, shared by all ranks."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_Ints: TypeAlias = npt.NDArray[np.int64]
+
+_NOISE = 0.1  # of a length, at most; padded to real tokens on MPQA: 1.04, in random order 2.4
+
+
+class Share(NamedTuple):
+    """What one rank gets of a batch.
+
+    Attributes:
+        rows: its sentences, as indices into `lengths`; none where a batch has fewer sentences than
+            there are ranks.
+        num_tokens: tokens of the batch over all ranks, padding excluded.
+    """
+
+    rows: list[int]
+    num_tokens: int
+
+
+class Buckets:
+    """Cuts sentences into batches of like lengths; each sentence comes once in an epoch.
+
+    The sentences are sorted by length, the longest first, and cut where they stand. To shuffle is
+    to draw the order of batches, and the order of sentences within reach of each other: those of
+    equal length where a batch is so many tokens; those that differ in length by a tenth where it is
+    so many sentences. So the number of batches is the same in every epoch, and the order is a
+    function of `seed` and the epoch alone.
+
+    Each rank gets a share of each batch, every `world_size`-th sentence: the k-th batches of all
+    ranks are together the k-th batch of a single process.
+
+    Iterating starts from batch 0, or once from the `position` that was set; iterating that was
+    broken off does not move the next start. Epoch and position are read when the first batch is
+    asked for, so that an iterator may be made before `set_epoch` is called, as Lightning does.
+
+    Args:
+        lengths: tokens of each sentence.
+        batch_size: of all ranks together, in `unit`.
+        unit: "sentences"; or "tokens", padding included: the longest sentence's times the
+            sentences. A sentence that is longer than a batch of tokens is a batch of its own.
+        shuffle: as told above; if false each epoch is the same, the longest sentences first.
+        seed: of the shuffle.
+        rank: this process.
+        world_size: processes.
+
+    Attributes:
+        epoch: the epoch whose batches come next.
+
+    Raises:
+        ValueError: `batch_size` or a length is below 1.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        unit: Literal["sentences", "tokens"] = "sentences",
+        *,
+        shuffle: bool,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._lengths: _Ints = np.asarray(lengths, dtype=np.int64)
+        if batch_size < 1 or (self._lengths < 1).any():
+            raise ValueError(f"a batch and each sentence hold 1 or more, got {batch_size=}")
+        self._noise = _NOISE if unit == "sentences" else 0.0
+        self._cuts = _cuts(np.sort(self._lengths)[::-1], batch_size, unit)
+        self._shuffle, self._seed = shuffle, seed
+        self._rank, self._world_size = rank, world_size
+        self.epoch = self._position = self._first = 0
+
+    def __len__(self) -> int:
+        """Gives the number of batches in an epoch, the same in each and on every rank."""
+        return len(self._cuts) - 1
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch, from 0, whose batches come next; the position stays."""
+        self.epoch = epoch
+
+    @property
+    def position(self) -> int:
+        """The batch that comes next: while batch k is in use k + 1, and 0 while the last one is.
+
+        Set, it is where the next iteration starts.
+
+        Raises:
+            ValueError: set to a batch that there is not.
+        """
+        return self._position
+
+    @position.setter
+    def position(self, batch: int) -> None:
+        if not 0 <= batch < len(self):
+            raise ValueError(f"the batches are 0 to {len(self) - 1}, got position {batch}")
+        self._position = self._first = batch
+
+    def __iter__(self) -> Iterator[Share]:
+        batches = self._batches()
+        first, self._first = self._first, 0  # not before a batch is asked for
+        for index in range(first, len(self)):
+            self._position = (index + 1) % len(self)
+            batch = batches[index]
+            rows = batch[self._rank :: self._world_size].tolist()
+            yield Share(rows, int(self._lengths[batch].sum()))
+
+    def _batches(self) -> list[_Ints]:
+        if not self._shuffle:
+            return self._cut(np.argsort(-self._lengths, kind="stable"))
+        random = np.random.default_rng((self._seed, self.epoch))
+        shuffled = random.permutation(len(self._lengths))
+        noisy = self._lengths[shuffled] * (1 + self._noise * random.random(len(shuffled)))
+        batches = self._cut(shuffled[np.argsort(-noisy, kind="stable")])
+        return [batches[index] for index in random.permutation(len(batches))]
+
+    def _cut(self, order: _Ints) -> list[_Ints]:
+        return [order[start:end] for start, end in pairwise(self._cuts)]
+
+
+def _cuts(lengths: _Ints, batch_size: int, unit: str) -> list[int]:
+    """Gives where batches begin and end in lengths that are sorted, the longest first."""
+    cuts = [0]
+    while cuts[-1] < len(lengths):
+        count = batch_size if unit == "sentences" else batch_size // int(lengths[cuts[-1]])
+        cuts.append(min(len(lengths), cuts[-1] + max(1, count)))
+    return cuts

@@ -1,0 +1,256 @@
+"""Tagged sentences: any BIO corpus, in batches of sentences of like lengths."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+from lightning.pytorch import LightningDataModule
+
+from datamodules.buckets import Buckets
+from datamodules.encoded import Batches, EncodedSentences, InOrder
+from datamodules.statistics import SplitDigest, describe_tagged, digest, statistics
+from datamodules.tagged import Sentence, Source, TaggedCorpus
+from datamodules.vectors import corpus_vectors
+from pipeline.batches import Sentences
+from pipeline.errors import InputError
+from pipeline.text.lexicon import Lexicon
+from pipeline.text.tags import are_labels, tag_set, types_of
+
+
+class TaggingData(LightningDataModule):
+    """A tagged corpus in batches.
+
+    Sentences of like lengths stand together, padded to the longest of them. All ranks get the same
+    number of batches and no sentence twice, in training and in evaluation.
+
+    A checkpoint keeps the words, columns and tags, and the position in the epoch.
+
+    Args:
+        source: reads the corpus.
+        batch_size: sentences (or tokens, padding included) of a training batch, over all ranks.
+        batch_unit: what `batch_size` counts.
+        eval_batch_tokens: most tokens of a batch in evaluation, padding included; it changes speed
+            and memory, no score.
+        vectors: file of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors`, else
+            in `data/vectors`.
+        seed: of the order of sentences (the command line takes it from `seed_everything`).
+
+    Raises:
+        InputError: a size is below 1.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int = 32,
+        batch_unit: Literal["sentences", "tokens"] = "sentences",
+        eval_batch_tokens: int = 8192,
+        vectors: str | None = None,
+        seed: int = 1,
+    ) -> None:
+        super().__init__()
+        for name, size in (("batch_size", batch_size), ("eval_batch_tokens", eval_batch_tokens)):
+            if size < 1:
+                raise InputError(f"{name} is {size}; 1 or more is expected")
+        self.source = source
+        self._batch_size, self._batch_unit = batch_size, batch_unit
+        self._eval_batch_tokens, self._vectors, self._seed = eval_batch_tokens, vectors, seed
+        self._coverage = ""
+        self._train: Buckets | None = None
+        self._resumed: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
+        """The corpus' name."""
+        return self.source.name
+
+    @cached_property
+    def corpus(self) -> TaggedCorpus:
+        """The sentences. Raises `InputError` where they cannot be read."""
+        return self.source.read()
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that training holds."""
+        found = {tag for sentence in self.corpus.splits["train"] for tag in sentence.tags}
+        if are_labels(found):
+            return tuple(sorted(found))
+        types = types_of(found)
+        if not types:
+            raise InputError(
+                f"the training text of {self.name} has no tag but O; sentences with spans are "
+                "expected (is the right column read as the tag?)"
+            )
+        return tag_set(types)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The words and columns. Raises as `corpus`, and where vectors cannot be read."""
+        corpus = self.corpus
+        counts = Counter(token for s in corpus.splits["train"] for token in s.tokens)
+        ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        others = {t for split in ("valid", "test") for s in corpus.splits[split] for t in s.tokens}
+        ordered.update(dict.fromkeys(sorted(others - counts.keys()), 0))
+        columns = {
+            name: _by_frequency(value for s in corpus.splits["train"] for value in s.columns[i])
+            for i, name in enumerate(corpus.column_names)
+        }
+        vectors = None
+        if self._vectors is not None:
+            vectors, coverage = corpus_vectors(self._vectors, ordered)
+            self._coverage = f"vectors {vectors.name}: {coverage}"
+        return Lexicon(ordered, columns, vectors)
+
+    def sentences(self, split: str) -> Sequence[Sentence]:
+        """Gives the sentences of a split: "train", "valid" or "test"."""
+        return self.corpus.splits[split]
+
+    def describe(self) -> list[SplitDigest]:
+        """Tells what each split holds. Raises as `corpus`."""
+        train = {word for word, count in self.lexicon.counts.items() if count}
+        return [
+            SplitDigest(
+                split, self.corpus.files[split], digest(sentences), statistics(sentences, train)
+            )
+            for split, sentences in self.corpus.splits.items()
+        ]
+
+    @property
+    def summary(self) -> str:
+        """What a person should see before training, in a few lines."""
+        described = describe_tagged(self.corpus, self.lexicon)
+        return f"{described}\n{self._coverage}" if self._coverage else described
+
+    def texts(self) -> dict[str, str]:
+        """Gives what the run keeps of the corpus: file name -> contents."""
+        return {
+            "vocabulary.txt": "".join(f"{word}\n" for word in self.lexicon.counts),
+            "tags.txt": "".join(f"{tag}\n" for tag in self.tags),
+            "corpus.txt": self.summary + "\n",
+        }
+
+    def lines(self, batch: Sentences, outputs: dict[int, Any]) -> Iterator[str]:
+        """Gives token, columns, gold tag and predicted tag, TAB between them, as conlleval reads.
+
+        Args:
+            batch: the batch.
+            outputs: row -> what was predicted of it, with `tags`.
+        """
+        for row, predicted in outputs.items():
+            sentence = self.corpus.splits["test"][row]
+            for fields in zip(
+                sentence.tokens, *sentence.columns, sentence.tags, predicted.tags, strict=True
+            ):
+                yield "\t".join(fields)
+            yield ""
+
+    @cached_property
+    def _encoded(self) -> dict[str, EncodedSentences]:
+        return {
+            split: EncodedSentences(sentences, self.lexicon, self.tags)
+            for split, sentences in self.corpus.splits.items()
+        }
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _epoch(self) -> int:
+        return self.trainer.current_epoch if self.trainer else 0
+
+    def train_dataloader(self) -> Batches:
+        """Gives this rank's share of the training sentences, from a loaded checkpoint's place."""
+        rank, world_size = self._place
+        encoded = self._encoded["train"]
+        self._train = Buckets(
+            encoded.lengths,
+            self._batch_size,
+            self._batch_unit,
+            shuffle=True,
+            seed=self._seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        self._resume(self._train)
+        return Batches(encoded, self._train, world_size, self._epoch)
+
+    def val_dataloader(self) -> Batches:
+        """Gives this rank's share of the validation sentences."""
+        return self._whole("valid")
+
+    def test_dataloader(self) -> Batches:
+        """Gives this rank's share of the test sentences."""
+        return self._whole("test")
+
+    def predict_dataloader(self) -> InOrder:
+        """Gives all test sentences, in their order."""
+        return InOrder(self._encoded["test"])
+
+    def _whole(self, split: str) -> Batches:
+        rank, world_size = self._place
+        encoded = self._encoded[split]
+        buckets = Buckets(
+            encoded.lengths,
+            self._eval_batch_tokens,
+            "tokens",
+            shuffle=False,
+            seed=0,
+            rank=rank,
+            world_size=world_size,
+        )
+        return Batches(encoded, buckets, world_size, self._epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives the next training batch, and what a model needs to be built again: plain data."""
+        position = self._train.position if self._train else 0
+        batches = self.trainer.num_training_batches if self.trainer else 0
+        if isinstance(batches, int) and batches:  # limit_train_batches ends an epoch early
+            position %= batches
+        return {
+            "position": position,
+            "batch": [self._batch_size, self._batch_unit],
+            "lexicon": self.lexicon.to_state(),
+            "tags": list(self.tags),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave.
+
+        Args:
+            state_dict: the state.
+
+        Raises:
+            InputError: the state is of another corpus, or in the middle of an epoch that was cut
+                otherwise.
+        """
+        lexicon = Lexicon.from_state(state_dict["lexicon"])
+        same = list(lexicon.counts.items()) == list(self.lexicon.counts.items())
+        if not same or state_dict["tags"] != list(self.tags):
+            raise InputError(
+                f"the checkpoint is of another corpus than {self.name}: it knows "
+                f"{len(lexicon.counts):,} words and {len(state_dict['tags'])} tags, and "
+                f"{self.name} has {len(self.lexicon.counts):,} and {len(self.tags)} that are not "
+                "the same; give the data that it was trained with"
+            )
+        self._resumed = state_dict
+        if self._train is not None:  # a schedule may ask for the length before the state is read
+            self._resume(self._train)
+
+    def _resume(self, buckets: Buckets) -> None:
+        state, self._resumed = self._resumed, None
+        if state is None:
+            return
+        if state["position"] and state["batch"] != [self._batch_size, self._batch_unit]:
+            size, unit = state["batch"]
+            raise InputError(
+                f"the checkpoint is in the middle of an epoch with batches of {size} {unit}, now "
+                f"{self._batch_size} {self._batch_unit}; go on with those, or from a checkpoint "
+                "at the end of an epoch"
+            )
+        buckets.position = state["position"]
+
+
+def _by_frequency(values: Iterator[str]) -> tuple[str, ...]:
+    counts = Counter(values)
+    return tuple(sorted(counts, key=lambda value: (-counts[value], value)))

@@ -1,0 +1,164 @@
+"""Exact computations on linear chains: partition function, best path, posterior.
+
+A path of tags scores starts[y_1] + sum_t emissions[t, y_t] + sum_t transitions[y_t, y_(t+1)] +
+ends[y_n]. Rabiner (1989, "A tutorial on hidden Markov models") has the recursions; here all rows of
+a batch take a step together, and a row without steps is harmless.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.batches import IGNORE_INDEX
+from pipeline.decoders.emissions import real_steps
+
+
+class ChainScores(NamedTuple):
+    """What does not depend on the sentence.
+
+    Attributes:
+        transitions: from the first tag to the second [tag tag].
+        starts: of the first tag [tag].
+        ends: of the last tag [tag].
+    """
+
+    transitions: Tensor
+    starts: Tensor
+    ends: Tensor
+
+
+class Posterior(NamedTuple):
+    """The distribution of the tags given the sentence, which is a Markov chain.
+
+    Attributes:
+        log_marginals: log p(y_t) [batch time tag].
+        messages: log of what step t and all later ones say of the tag at t, up to a constant of
+            each step [batch time tag].
+        transitions: [tag tag].
+    """
+
+    log_marginals: Tensor
+    messages: Tensor
+    transitions: Tensor
+
+    def following(self, rows: Tensor, times: Tensor, previous: Tensor) -> Tensor:
+        """Gives log p(y_t | y_(t-1) = previous), for each of some rows, times and tags.
+
+        Args:
+            rows: [*], as the others, up to broadcasting.
+            times: t of each, above 0 [*].
+            previous: tag ids [*].
+
+        Returns:
+            Normalised [* tag].
+        """
+        return (self.transitions[previous] + self.messages[rows, times]).log_softmax(-1)
+
+
+def log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
+    """Gives the logarithm of the sum of exp(score) over all paths, by the forward recursion.
+
+    Args:
+        emissions: finite at padded steps too [batch time tag].
+        lengths: int64 [batch].
+        scores: of the chain.
+
+    Returns:
+        0 for a row without steps [batch].
+    """
+    # Unbound, since the gradient of each emissions[:, t] would be a tensor of full size.
+    steps = emissions.transpose(0, 1).unbind()
+    into = scores.transitions.t().contiguous()
+    forward = [scores.starts + steps[0]]
+    for step in steps[1:]:
+        forward.append((forward[-1].unsqueeze(1) + into).logsumexp(-1) + step)
+    total = (_last(torch.stack(forward, dim=1), lengths) + scores.ends).logsumexp(-1)
+    return total.where(lengths.to(total.device) > 0, 0.0)
+
+
+def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets: Tensor) -> Tensor:
+    """Scores one path of each row.
+
+    Args:
+        emissions: [batch time tag].
+        lengths: int64 [batch].
+        scores: of the chain.
+        targets: tag ids int64 [batch time]; whatever stands after a row's end is not read.
+
+    Returns:
+        0 for a row without steps [batch].
+    """
+    is_real = real_steps(emissions, lengths)
+    tags = targets.where(is_real, 0)
+    emitted = emissions.gather(-1, tags.unsqueeze(-1)).squeeze(-1)
+    moved = scores.transitions[tags[:, :-1], tags[:, 1:]]
+    edges = scores.starts[tags[:, 0]] + scores.ends[_last(tags, lengths)]
+    return (
+        emitted.where(is_real, 0.0).sum(1)
+        + moved.where(is_real[:, 1:], 0.0).sum(1)
+        + edges.where(is_real[:, 0], 0.0)
+    )
+
+
+def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
+    """Finds the path with the highest score (Viterbi 1967).
+
+    Args:
+        emissions: finite at padded steps too [batch time tag].
+        lengths: int64 [batch].
+        scores: of the chain; -inf forbids.
+
+    Returns:
+        Tag ids, int64 [batch time]; `IGNORE_INDEX` after a row's end.
+    """
+    steps = emissions.transpose(0, 1).unbind()
+    into = scores.transitions.t().contiguous()
+    best, origins = [scores.starts + steps[0]], []
+    for step in steps[1:]:
+        score, origin = (best[-1].unsqueeze(1) + into).max(-1)
+        best.append(score + step)
+        origins.append(origin)
+    tag = (_last(torch.stack(best, dim=1), lengths) + scores.ends).argmax(-1, keepdim=True)
+    is_real, path = real_steps(emissions, lengths), [tag]
+    later = is_real[:, 1:].t().unsqueeze(-1).flip(0)
+    for origin, is_step in zip(reversed(origins), later, strict=True):
+        path.append(origin.gather(1, path[-1]).where(is_step, path[-1]))
+    return torch.cat(path[::-1], dim=1).where(is_real, IGNORE_INDEX)
+
+
+def posterior(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Posterior:
+    """Finds the distribution of the tags, by the forward and the backward recursion.
+
+    Both are shifted at each step, so a long sentence is as exact as a short one.
+
+    Args:
+        emissions: finite at padded steps too [batch time tag].
+        lengths: int64 [batch].
+        scores: of the chain.
+
+    Returns:
+        The posterior; unspecified at padded steps.
+    """
+    into = scores.transitions.t().contiguous()
+    predicted = [scores.starts.expand_as(emissions[:, 0])]
+    for step in emissions.transpose(0, 1)[:-1]:
+        forward = predicted[-1] + step
+        forward = forward - forward.amax(-1, keepdim=True)
+        predicted.append((forward.unsqueeze(1) + into).logsumexp(-1))
+
+    is_inner = real_steps(emissions, lengths - 1).t().unsqueeze(-1)  # another real step follows
+    ahead, messages = predicted[0], []
+    for step, is_followed in zip(emissions.transpose(0, 1).flip(0), is_inner.flip(0), strict=True):
+        message = step + ahead.where(is_followed, scores.ends)
+        messages.append(message - message.amax(-1, keepdim=True))
+        ahead = (messages[-1].unsqueeze(1) + scores.transitions).logsumexp(-1)
+    backward = torch.stack(messages[::-1], dim=1)
+    log_marginals = (torch.stack(predicted, dim=1) + backward).log_softmax(-1)
+    return Posterior(log_marginals, backward, scores.transitions)
+
+
+def _last(steps: Tensor, lengths: Tensor) -> Tensor:
+    """Gives the last real step of each row, of `steps` [batch time ...]; any of an empty row."""
+    rows = torch.arange(len(steps), device=steps.device)
+    return steps[rows, (lengths.to(steps.device) - 1).clamp(min=0)]

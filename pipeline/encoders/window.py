@@ -1,0 +1,100 @@
+"""A window of fixed size around each step: what the lectures classify words by."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
+from pipeline.encoders.carry import Carry
+
+_NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+class Window(Encoder):
+    """The inputs of a window side by side, and one hidden layer over them or none.
+
+    state_t = f(W [input_(t-before); ...; input_(t+after)] + b): window classification (Collobert et
+    al. 2011, arXiv 1103.0398, section 3.3.1), and with `after=0` the fixed-window language model of
+    Bengio et al. (2003, JMLR 3). Before the first step and after the last one stand learned vectors
+    of their own. The carry is the last `before` inputs.
+
+    Args:
+        input_size: features of each input step.
+        before: steps to the left of each step.
+        after: steps to the right; with 0 the encoder is causal.
+        hidden_size: features of the hidden layer; without one a state is the window itself.
+        nonlinearity: of the hidden layer, "tanh" or "relu".
+
+    Raises:
+        ValueError: a size is out of its range.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        before: int = 2,
+        after: int = 2,
+        hidden_size: int | None = None,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+    ) -> None:
+        super().__init__()
+        check_at_least_one("input_size", input_size)
+        check_choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        for name, size in (("before", before), ("after", after)):
+            if size < 0:
+                raise ValueError(f"{name} must be at least 0, got {size}")
+        self.input_size, self.before, self.after = input_size, before, after
+        self.nonlinearity = nonlinearity
+        self.is_causal = after == 0
+        width = before + 1 + after
+        self.hidden = None if hidden_size is None else nn.Linear(width * input_size, hidden_size)
+        self.output_size = width * input_size if hidden_size is None else hidden_size
+        self.start = nn.Parameter(_vectors(before, input_size)) if before else None
+        self.end = nn.Parameter(_vectors(after, input_size)) if after else None
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        check_inputs(self, inputs)
+        (left,) = self.initial_carry(len(inputs)) if carry is None else carry
+        if left.shape != (len(inputs), self.before, self.input_size):
+            raise ValueError(
+                f"Window expects a carry [batch={len(inputs)} before={self.before} "
+                f"input={self.input_size}], got {list(left.shape)}"
+            )
+        seen = torch.cat([left.to(inputs), inputs], dim=1)
+        windows = self._with_ends(seen, lengths).unfold(1, self.before + 1 + self.after, 1)
+        states = windows.transpose(2, 3).flatten(2)
+        if self.hidden is not None:
+            states = _NONLINEARITIES[self.nonlinearity](self.hidden(states))
+        return Encoded(states, (seen[:, seen.shape[1] - self.before :],))
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`; the learned vectors of the start."""
+        if self.start is None:
+            return (torch.zeros(batch_size, 0, self.input_size),)
+        return (self.start.expand(batch_size, -1, -1),)
+
+    def _with_ends(self, seen: Tensor, lengths: Tensor | None) -> Tensor:
+        """Puts the vectors of the end after each row's last real step."""
+        if self.end is None:
+            return seen
+        batch, time, _ = seen.shape
+        whole = torch.cat([seen, self.end.to(seen.dtype).expand(batch, -1, -1)], dim=1)
+        if lengths is None:
+            return whole
+        # Steps after a row's end, counted from there; those beyond the window are never read.
+        steps = torch.arange(time + self.after, device=seen.device) - self.before
+        beyond = steps - lengths.to(seen.device).unsqueeze(1)
+        ends = self.end.to(seen.dtype)[beyond.clamp(0, self.after - 1)]
+        return torch.where((beyond >= 0).unsqueeze(-1), ends, whole)
+
+
+def _vectors(count: int, size: int) -> Tensor:
+    return torch.empty(count, size).uniform_(-0.1, 0.1)

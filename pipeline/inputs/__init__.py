@@ -1,0 +1,16 @@
+"""What turns the tokens of a sentence into vectors: parts that stand side by side."""
+
+from pipeline.inputs.base import InputPart
+from pipeline.inputs.characters import CharacterCNN, CharacterLSTM
+from pipeline.inputs.shape import Affixes, Capitalisation
+from pipeline.inputs.words import Column, Words
+
+__all__ = [
+    "Affixes",
+    "Capitalisation",
+    "CharacterCNN",
+    "CharacterLSTM",
+    "Column",
+    "InputPart",
+    "Words",
+]

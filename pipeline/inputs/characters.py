@@ -1,0 +1,143 @@
+"""Parts that read a word's characters, so that words which were never seen say something."""
+
+import abc
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.encoders import LSTM
+from pipeline.inputs.base import InputPart
+from pipeline.text.lexicon import Lexicon
+
+_PADDING, _UNKNOWN = 0, 1
+
+
+class _Characters(InputPart, abc.ABC):
+    """What `CharacterCNN` and `CharacterLSTM` share: characters, their vectors, their ids."""
+
+    is_costly = True
+
+    @abc.abstractmethod
+    def __init__(self, char_size: int, dropout: float, max_length: int) -> None:
+        super().__init__()
+        for name, value in (("char_size", char_size), ("max_length", max_length)):
+            if value < 1:
+                raise ValueError(f"{name} of a character part must be at least 1, got {value}")
+        self.char_size, self.max_length = char_size, max_length
+        self.dropout = nn.Dropout(dropout)
+        self._ids: dict[str, int] = {}
+
+    def fit(self, lexicon: Lexicon) -> None:
+        """See `InputPart`; characters of the training text have vectors of their own."""
+        counts: Counter[str] = Counter()
+        for word, count in lexicon.counts.items():
+            if count:
+                counts.update(word)
+        ordered = sorted(counts, key=lambda character: (-counts[character], character))
+        self._ids = {character: index for index, character in enumerate(ordered, _UNKNOWN + 1)}
+        self.table = nn.Embedding(len(ordered) + _UNKNOWN + 1, self.char_size)
+        bound = (3 / self.char_size) ** 0.5  # Ma and Hovy's: of variance 1 / char_size
+        nn.init.uniform_(self.table.weight, -bound, bound)
+
+    def index(self, strings: Sequence[str]) -> Tensor:
+        """See `InputPart`: a character a number, 0 after a word's end.
+
+        Of a word longer than `max_length` the first and the last characters are read.
+        """
+        half = self.max_length // 2
+        cut = [
+            word if len(word) <= self.max_length else word[: self.max_length - half] + word[-half:]
+            for word in strings
+        ]
+        width = max((len(word) for word in cut), default=1) or 1
+        numbers = torch.zeros(len(cut), width, dtype=torch.int64)
+        for row, word in enumerate(cut):
+            ids = [self._ids.get(character, _UNKNOWN) for character in word]
+            numbers[row, : len(ids)] = torch.tensor(ids, dtype=torch.int64)
+        return numbers
+
+    def _read(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives the characters' vectors [word width char_size], and which are real."""
+        flat = numbers.flatten(0, -2)
+        is_real = flat != _PADDING
+        longest = int(is_real.sum(dim=1).max())  # a table is as wide as its longest word
+        flat, is_real = flat[:, : max(longest, 1)], is_real[:, : max(longest, 1)]
+        vectors: Tensor = self.dropout(self.table(flat))
+        return vectors, is_real
+
+
+class CharacterCNN(_Characters):
+    """The maximum of convolutions over a word's characters (Ma and Hovy 2016, arXiv 1603.01354).
+
+    Args:
+        size: filters, which are the features of a vector.
+        char_size: features of a character.
+        width: characters that a filter sees, an odd number.
+        dropout: chance of a zero in the characters' vectors.
+        max_length: characters of a word that are read, from its start and its end.
+
+    Raises:
+        ValueError: a size is below 1, or `width` is even.
+    """
+
+    def __init__(
+        self,
+        size: int = 50,
+        char_size: int = 30,
+        width: int = 3,
+        dropout: float = 0.3,
+        max_length: int = 20,
+    ) -> None:
+        super().__init__(char_size, dropout, max_length)
+        if width < 1 or width % 2 == 0:
+            raise ValueError(f"width of CharacterCNN must be an odd number, got {width}")
+        self.output_size = size
+        self.filters = nn.Conv1d(char_size, size, width, padding=width // 2)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """See `InputPart`."""
+        vectors, is_real = self._read(numbers)
+        # Zeros stand beside a word, whatever it is padded with.
+        vectors = vectors * is_real.unsqueeze(-1)
+        found = self.filters(vectors.transpose(1, 2))
+        found = found.masked_fill(~is_real.unsqueeze(1), -torch.inf).amax(dim=2)
+        found = torch.where(is_real.any(dim=1, keepdim=True), found, 0.0)
+        return found.view(*numbers.shape[:-1], -1)
+
+
+class CharacterLSTM(_Characters):
+    """The last states of LSTMs that read a word forwards and backwards.
+
+    Lample et al. (2016, arXiv 1603.01360, section 4.1).
+
+    Args:
+        size: features of a vector, half from each direction.
+        char_size: features of a character.
+        dropout: chance of a zero in the characters' vectors.
+        max_length: characters of a word that are read, from its start and its end.
+
+    Raises:
+        ValueError: a size is below 1, or `size` is odd.
+    """
+
+    def __init__(
+        self, size: int = 50, char_size: int = 25, dropout: float = 0.0, max_length: int = 20
+    ) -> None:
+        super().__init__(char_size, dropout, max_length)
+        if size < 2 or size % 2:
+            raise ValueError(f"size of CharacterLSTM must be an even number, got {size}")
+        self.output_size = size
+        self.encoder = LSTM(char_size, size // 2, bidirectional=True)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """See `InputPart`."""
+        vectors, is_real = self._read(numbers)
+        lengths = is_real.sum(dim=1)
+        states = self.encoder(vectors, lengths).states
+        forwards, backwards = states.chunk(2, dim=-1)
+        last = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, forwards.shape[-1])
+        ends = torch.cat([forwards.gather(1, last).squeeze(1), backwards[:, 0]], dim=-1)
+        ends = torch.where((lengths > 0).unsqueeze(1), ends, 0.0)
+        return ends.view(*numbers.shape[:-1], -1)

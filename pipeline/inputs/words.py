@@ -1,0 +1,159 @@
+"""Parts that look a string up in a table: words, and the values of a column."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.inputs.base import InputPart
+from pipeline.text.lexicon import Lexicon, Vectors
+
+UNKNOWN = 0
+"""The number of every string that has no row of its own."""
+
+
+class Words(InputPart):
+    """A vector for each word: pretrained where the lexicon has one, else random.
+
+    A word has a row of its own if it has a pretrained vector or occurs in the training text often
+    enough; all others share the vector of the unknown word, which is always learned.
+
+    Args:
+        size: features of a vector; that of the pretrained ones where there are any.
+        tuned: whether vectors are learned; `False` keeps the pretrained ones as they are, and
+            needs them.
+        unknown_chance: chance that a word is read as the unknown one in training.
+        min_count: words rarer than this in the training text have no row of their own.
+        lower: whether words are read in lower case.
+        pretrained: whether the lexicon's vectors are used, if it has some. Small vectors that are
+            learned may so stand beside pretrained ones that stay as they are (the channels of Kim
+            2014, arXiv 1408.5882).
+        init_scale: a random vector starts uniform in [-init_scale, init_scale].
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        size: int = 300,
+        tuned: bool = True,
+        unknown_chance: float = 0.0,
+        min_count: int = 1,
+        lower: bool = False,
+        pretrained: bool = True,
+        init_scale: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"size of Words must be at least 1, got {size}")
+        if not 0 <= unknown_chance < 1:
+            raise ValueError(f"unknown_chance must be at least 0 and below 1, got {unknown_chance}")
+        self.output_size, self.tuned, self.unknown_chance = size, tuned, unknown_chance
+        self.min_count, self.lower, self.init_scale = min_count, lower, init_scale
+        self.pretrained = pretrained
+        self.unknown = nn.Parameter(torch.empty(size).uniform_(-init_scale, init_scale))
+        self._rows: dict[str, int] = {}
+
+    def fit(self, lexicon: Lexicon) -> None:
+        """See `InputPart`."""
+        vectors = lexicon.vectors if self.pretrained else None
+        self._check(vectors)
+        given = vectors.words if vectors is not None else ()
+        self._rows = {}
+        for word in given:
+            self._rows.setdefault(self._spelling(word), len(self._rows) + 1)
+        num_given = len(self._rows)
+        if self.tuned:
+            for word, count in self._counts(lexicon).items():
+                if count >= self.min_count:
+                    self._rows.setdefault(word, len(self._rows) + 1)
+        table = torch.empty(len(self._rows) + 1, self.output_size)
+        nn.init.uniform_(table[num_given + 1 :], -self.init_scale, self.init_scale)
+        table[UNKNOWN] = 0.0  # `unknown` stands in its place
+        if vectors is not None:
+            rows = torch.tensor([self._rows[self._spelling(word)] for word in reversed(given)])
+            # Of several spellings the first one wins: it is written last.
+            table[rows] = torch.from_numpy(vectors.values[::-1].copy())
+        self.table = nn.Embedding(len(table), self.output_size, _weight=table)
+        self.table.weight.requires_grad_(self.tuned)
+
+    def index(self, strings: Sequence[str]) -> Tensor:
+        """See `InputPart`; one number a word."""
+        rows = [self._rows.get(self._spelling(word), UNKNOWN) for word in strings]
+        return torch.tensor(rows, dtype=torch.int64).view(-1, 1)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """See `InputPart`."""
+        rows = numbers.squeeze(-1)
+        if self.training and self.unknown_chance:
+            hidden = torch.rand(rows.shape, device=rows.device) < self.unknown_chance
+            rows = rows.masked_fill(hidden, UNKNOWN)
+        vectors: Tensor = self.table(rows)
+        is_unknown = (rows == UNKNOWN).unsqueeze(-1)
+        return vectors + is_unknown * self.unknown
+
+    def _spelling(self, word: str) -> str:
+        return word.lower() if self.lower else word
+
+    def _counts(self, lexicon: Lexicon) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for word, count in lexicon.counts.items():
+            spelling = self._spelling(word)
+            counts[spelling] = counts.get(spelling, 0) + count
+        return {word: count for word, count in counts.items() if count}
+
+    def _check(self, vectors: Vectors | None) -> None:
+        if vectors is None and not self.tuned:
+            raise ValueError(
+                "Words with tuned=false keeps pretrained vectors as they are, but the data has "
+                "none; name a file with --data.vectors=FILE, or set tuned to true"
+            )
+        if vectors is not None and vectors.values.shape[1] != self.output_size:
+            raise ValueError(
+                f"Words has size {self.output_size}, but the vectors of {vectors.name} have "
+                f"{vectors.values.shape[1]} numbers; set size of Words to that (and input_size "
+                "of the encoder to the sum of all parts)"
+            )
+
+
+class Column(InputPart):
+    """A learned vector for each value of a column of the corpus, as the part of speech.
+
+    Args:
+        column: the column's name, as "pos".
+        size: features of a vector.
+
+    Raises:
+        ValueError: `size` is below 1.
+    """
+
+    def __init__(self, column: str, size: int = 20) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"size of Column must be at least 1, got {size}")
+        self.column, self.output_size = column, size
+        self._rows: dict[str, int] = {}
+
+    def fit(self, lexicon: Lexicon) -> None:
+        """See `InputPart`."""
+        assert self.column is not None, "the constructor sets it"
+        if self.column not in lexicon.columns:
+            known = ", ".join(lexicon.columns) or "none"
+            raise ValueError(
+                f"the corpus has no column {self.column!r} for a Column part; its columns: {known}"
+            )
+        values = lexicon.columns[self.column]
+        self._rows = {value: row for row, value in enumerate(values, start=1)}
+        self.table = nn.Embedding(len(values) + 1, self.output_size)
+        nn.init.uniform_(self.table.weight, -0.1, 0.1)
+
+    def index(self, strings: Sequence[str]) -> Tensor:
+        """See `InputPart`; one number a value, `UNKNOWN` for one that training lacks."""
+        rows = [self._rows.get(value, UNKNOWN) for value in strings]
+        return torch.tensor(rows, dtype=torch.int64).view(-1, 1)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """See `InputPart`."""
+        vectors: Tensor = self.table(numbers.squeeze(-1))
+        return vectors

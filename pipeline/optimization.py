@@ -1,0 +1,50 @@
+"""From the optimiser and schedule of a configuration to what Lightning wants of a task."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from torch import nn
+
+
+def learned(task: LightningModule) -> list[nn.Parameter]:
+    """Returns the parameters that are learned."""
+    return [parameter for parameter in task.parameters() if parameter.requires_grad]
+
+
+def refuse_impossible(
+    task: LightningModule, optimizer: OptimizerCallable, lr_scheduler: LRSchedulerCallable | None
+) -> None:
+    """Raises a ValueError for an impossible rate or schedule, before a run is opened."""
+    trial = optimizer(learned(task))
+    if lr_scheduler is not None:
+        lr_scheduler(trial)
+
+
+def optimization(
+    task: LightningModule,
+    optimizer: OptimizerCallable,
+    lr_scheduler: LRSchedulerCallable | None,
+    monitor: str,
+) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
+    """Returns what `configure_optimizers` has to.
+
+    Args:
+        task: whose parameters are learned.
+        optimizer: makes the optimiser.
+        lr_scheduler: makes the schedule, which steps once an epoch, after validation.
+        monitor: the metric that a plateau is looked for in, unless the schedule names one.
+    """
+    built = optimizer(learned(task))
+    if lr_scheduler is None:
+        return built
+    scheduler = lr_scheduler(built)
+    own = scheduler.monitor if isinstance(scheduler, ReduceLROnPlateau) else None
+    schedule = {
+        "scheduler": scheduler,
+        "interval": "epoch",
+        "monitor": own or monitor,
+        # A plateau can be seen only where there was a validation.
+        "frequency": (task.trainer.check_val_every_n_epoch or 1) if own else 1,
+    }
+    return {"optimizer": built, "lr_scheduler": schedule}

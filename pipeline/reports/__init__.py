@@ -1,0 +1,6 @@
+"""What a test shows beside its scores, for a person and for programs."""
+
+from pipeline.reports.calibration import apply_platt, expected_calibration_error, fit_platt
+from pipeline.reports.tagging import TaggingReport
+
+__all__ = ["TaggingReport", "apply_platt", "expected_calibration_error", "fit_platt"]

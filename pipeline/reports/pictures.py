@@ -1,0 +1,77 @@
+"""Pictures of a test."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pipeline.reports.calibration import expected_calibration_error, reliability
+
+_MOST_TAGS = 24
+_BLUE, _GREY = "#2a6f97", "#888888"
+
+
+def draw_confusion(counts: Mapping[tuple[str, str], int], path: Path) -> None:
+    """Draws which tags are taken for which, as shares of the gold tag, with the counts.
+
+    Args:
+        counts: (gold, predicted) -> tokens; of many tags the most frequent are drawn.
+        path: of the PNG file.
+    """
+    totals: dict[str, int] = {}
+    for (gold, found), count in counts.items():
+        totals[gold] = totals.get(gold, 0) + count
+        totals.setdefault(found, 0)
+    frequent = sorted(totals, key=lambda tag: -totals[tag])[:_MOST_TAGS]
+    tags = sorted(frequent, key=lambda tag: (tag == "O", tag[2:], tag))
+    table = np.array([[counts.get((gold, found), 0) for found in tags] for gold in tags])
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    side = 2.2 + 0.55 * len(tags)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(tags)), tags, rotation=60, ha="right")
+    axes.set_yticks(range(len(tags)), tags)
+    axes.set_xlabel("predicted tag")
+    axes.set_ylabel("gold tag")
+    axes.set_title("Tokens by gold and predicted tag")
+    for row, column in zip(*np.nonzero(table), strict=True):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(
+            column, row, f"{table[row, column]}", ha="center", va="center", color=colour, fontsize=7
+        )
+    figure.colorbar(image, ax=axes, label="share of the gold tag", shrink=0.8)
+    figure.savefig(path, dpi=110)
+
+
+def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], path: Path) -> None:
+    """Draws how often predictions are right against how sure the model was of them.
+
+    Args:
+        probabilities: confidences, in [0, 1].
+        is_right: whether each prediction was right.
+        path: of the PNG file.
+    """
+    bins = reliability(probabilities, is_right)
+    error = expected_calibration_error(probabilities, is_right)
+    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfectly calibrated")
+    confidence, right, share = (list(column) for column in zip(*bins, strict=True))
+    axes.plot(confidence, right, color=_BLUE, marker="o", label="this model")
+    axes.bar(confidence, share, width=0.06, color=_BLUE, alpha=0.25, label="share of predictions")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("share that is right")
+    axes.set_title(
+        f"Confidence of {len(probabilities):,} predictions\n"
+        f"(expected calibration error {error:.3f})"
+    )
+    axes.legend(loc="upper left", frameon=False)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,219 @@
+"""What a tagger gets wrong: by type, by length, by kind, and sentence by sentence."""
+
+import contextlib
+import io
+import json
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seqeval.metrics.sequence_labeling import classification_report
+from seqeval.scheme import IOB2
+
+from pipeline.reports.calibration import expected_calibration_error
+from pipeline.reports.pictures import draw_calibration, draw_confusion
+from pipeline.text.tags import Span, are_labels, spans
+
+_WORST = 50
+_LENGTHS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 10**9))
+
+
+class TaggingReport:
+    """Tells of the test of a tagger.
+
+    Args:
+        tokens: of each sentence.
+        gold: tags of each sentence.
+        predicted: tags of each sentence.
+        confidences: for each sentence, of each predicted span (of each token where tags are plain
+            labels) a probability in [0, 1].
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[Sequence[str]],
+        gold: Sequence[Sequence[str]],
+        predicted: Sequence[Sequence[str]],
+        confidences: Sequence[Sequence[float]],
+    ) -> None:
+        self._tokens, self._gold, self._predicted = tokens, gold, predicted
+        self._has_spans = not are_labels({tag for row in gold for tag in row})
+        self._pairs = [
+            (_units(true, self._has_spans), _units(found, self._has_spans))
+            for true, found in zip(gold, predicted, strict=True)
+        ]
+        self._probabilities = [value for row in confidences for value in row]
+        self._is_right = [span in set(true) for true, found in self._pairs for span in found]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Writes the report.
+
+        Args:
+            folder: made if need be.
+
+        Returns:
+            The files: `errors.txt` for a person, `report.json` for programs, `seqeval.txt`, and
+            the pictures `confusion.png` and `calibration.png`.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = {
+            "errors.txt": self.errors(),
+            "report.json": json.dumps(self.numbers(), indent=1) + "\n",
+        }
+        if self._has_spans:
+            texts["seqeval.txt"] = self._seqeval()
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        files = [folder / name for name in texts]
+        if self._gold:
+            draw_confusion(self._confusion(), folder / "confusion.png")
+            files.append(folder / "confusion.png")
+        if len(self._probabilities) == len(self._is_right) > 0:
+            draw_calibration(self._probabilities, self._is_right, folder / "calibration.png")
+            files.append(folder / "calibration.png")
+        return files
+
+    def numbers(self) -> dict[str, Any]:
+        """Gives all counts as plain data."""
+        return {
+            "types": self._by(lambda span: span.label),
+            "lengths": self._by(_length_class),
+            "kinds": dict(self._kinds()),
+            "confusion": [[*pair, count] for pair, count in sorted(self._confusion().items())],
+            "calibration_error": expected_calibration_error(self._probabilities, self._is_right),
+        }
+
+    def errors(self) -> str:
+        """Writes the report for a person."""
+        numbers = self.numbers()
+        parts = [
+            _table("By type", numbers["types"]),
+            _table("By length in tokens", numbers["lengths"]),
+            "Kinds\n"
+            + "".join(f"  {count:>7,}  {kind}\n" for kind, count in numbers["kinds"].items()),
+            _confusion_table(self._confusion()),
+            f"Confidence of predictions: expected calibration error "
+            f"{numbers['calibration_error']:.3f} (10 bins; 0 is perfect)\n",
+            self._worst(),
+        ]
+        return "\n".join(parts)
+
+    def _by(self, key: Any) -> dict[str, dict[str, float]]:  # noqa: ANN401 (Span -> str)
+        gold = Counter(key(span) for true, _ in self._pairs for span in true)
+        found = Counter(key(span) for _, predicted in self._pairs for span in predicted)
+        right = Counter(key(span) for true, guess in self._pairs for span in set(true) & set(guess))
+        return {
+            name: _scores(right[name], found[name], gold[name]) for name in sorted({*gold, *found})
+        }
+
+    def _kinds(self) -> dict[str, int]:
+        counts = dict.fromkeys(("right", "wrong boundary", "wrong type", "spurious", "missed"), 0)
+        for true, found in self._pairs:
+            for span in found:
+                counts[_kind(span, true)] += 1
+            counts["missed"] += sum(not any(_touch(s, other) for other in found) for s in true)
+        return counts
+
+    def _confusion(self) -> Counter[tuple[str, str]]:
+        return Counter(
+            pair
+            for true, found in zip(self._gold, self._predicted, strict=True)
+            for pair in zip(true, found, strict=True)
+        )
+
+    def _seqeval(self) -> str:
+        gold, predicted = ([list(row) for row in rows] for rows in (self._gold, self._predicted))
+        if not any(true or found for true, found in self._pairs):  # seqeval cannot report nothing
+            return "no span in the gold tags and none in the predicted ones\n"
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")  # of types that are never predicted
+            lenient = classification_report(  # type: ignore[no-untyped-call]
+                gold, predicted, digits=4, zero_division=0
+            )
+            text = f"lenient (conlleval: an I that continues nothing begins a span)\n{lenient}"
+            if any(tag.startswith("B-") for row in gold for tag in row):
+                strict = classification_report(  # type: ignore[no-untyped-call]
+                    gold, predicted, digits=4, mode="strict", scheme=IOB2, zero_division=0
+                )
+                text += f"\nstrict (IOB2: only a B begins a span)\n{strict}"
+        return text
+
+    def _worst(self) -> str:
+        wrong = [
+            (len(set(true) ^ set(found)), row)
+            for row, (true, found) in enumerate(self._pairs)
+            if set(true) != set(found)
+        ]
+        lines = [f"Worst sentences ({min(len(wrong), _WORST)} of {len(wrong):,} with an error)\n"]
+        for count, row in sorted(wrong, key=lambda pair: (-pair[0], pair[1]))[:_WORST]:
+            true, found = self._pairs[row]
+            lines.append(
+                f"  sentence {row + 1}, {count} differences\n"
+                f"    gold       {_marked(self._tokens[row], true)}\n"
+                f"    predicted  {_marked(self._tokens[row], found)}\n"
+            )
+        return "".join(lines)
+
+
+def _units(tags: Sequence[str], has_spans: bool) -> list[Span]:
+    if has_spans:
+        return spans(tags)
+    return [Span(tag, index, index + 1) for index, tag in enumerate(tags)]
+
+
+def _length_class(span: Span) -> str:
+    length = span.end - span.start
+    low, high = next((low, high) for low, high in _LENGTHS if low <= length <= high)
+    if low == high:
+        return f"{low:>2}"
+    return f"{low:>2} or more" if high > 10**8 else f"{low:>2} to {high}"
+
+
+def _touch(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _kind(span: Span, gold: Sequence[Span]) -> str:
+    if span in gold:
+        return "right"
+    near = [other for other in gold if _touch(span, other)]
+    if any(other.label == span.label for other in near):
+        return "wrong boundary"
+    return "wrong type" if near else "spurious"
+
+
+def _scores(right: int, found: int, gold: int) -> dict[str, float]:
+    precision, recall = right / found if found else 0.0, right / gold if gold else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1, "gold": gold, "predicted": found}
+
+
+def _table(title: str, rows: dict[str, dict[str, float]]) -> str:
+    width = max(len(title), *(len(name) for name in rows), 0) if rows else len(title)
+    lines = [f"{title:<{width}}  precision  recall      F1     gold  predicted\n"]
+    for name, row in rows.items():
+        lines.append(
+            f"{name:<{width}}  {row['precision']:>9.4f}  {row['recall']:.4f}  {row['f1']:.4f}"
+            f"  {row['gold']:>7,}  {row['predicted']:>9,}\n"
+        )
+    return "".join(lines)
+
+
+def _confusion_table(counts: Counter[tuple[str, str]]) -> str:
+    wrong = [(count, pair) for pair, count in counts.items() if pair[0] != pair[1]]
+    lines = ["Tags that are taken for others (gold -> predicted)\n"]
+    for count, (gold, found) in sorted(wrong, reverse=True)[:20]:
+        lines.append(f"  {count:>7,}  {gold} -> {found}\n")
+    return "".join(lines)
+
+
+def _marked(tokens: Sequence[str], found: Sequence[Span]) -> str:
+    starts = {span.start: span.label for span in found}
+    ends = {span.end for span in found}
+    words = []
+    for index, token in enumerate(tokens):
+        opening = f"[{starts[index]} " if index in starts else ""
+        words.append(f"{opening}{token}{']' if index + 1 in ends else ''}")
+    return " ".join(words)

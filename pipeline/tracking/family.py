@@ -1,0 +1,55 @@
+"""Runs that belong together: a parent, and a child for each part of its work."""
+
+import os
+from typing import NamedTuple
+
+from pipeline.tracking.store import open_store, refusing
+
+PARENT, FOLD = "UNROLL_PARENT_RUN", "UNROLL_FOLD"
+"""Environment variables that make a training a child."""
+_PARENT_TAG, _FOLD_TAG = "mlflow.parentRunId", "fold"
+
+
+class Child(NamedTuple):
+    """A child run.
+
+    Attributes:
+        fold: its fold.
+        run_id: its id.
+        status: as MLflow says it.
+        scores: its test metrics.
+    """
+
+    fold: int
+    run_id: str
+    status: str
+    scores: dict[str, float]
+
+
+def family_tags() -> dict[str, str]:
+    """Returns the tags that make this training a child, if it is one."""
+    parent, fold = os.environ.get(PARENT), os.environ.get(FOLD)
+    return {_PARENT_TAG: parent, _FOLD_TAG: fold} if parent and fold else {}
+
+
+def children(parent: str) -> list[Child]:
+    """Returns the last child run of each fold, in the order of folds."""
+    client = open_store()
+    with refusing(client.tracking_uri):
+        experiment = client.get_run(parent).info.experiment_id
+        runs = client.search_runs(
+            [experiment],
+            filter_string=f"tags.`{_PARENT_TAG}` = '{parent}'",
+            order_by=["attributes.start_time ASC"],
+            max_results=1000,
+        )
+    found = {
+        int(run.data.tags[_FOLD_TAG]): Child(
+            int(run.data.tags[_FOLD_TAG]),
+            run.info.run_id,
+            run.info.status,
+            {k: v for k, v in run.data.metrics.items() if k.startswith("test/")},
+        )
+        for run in runs
+    }
+    return [found[fold] for fold in sorted(found)]

@@ -1,0 +1,285 @@
+"""Tagging: a tag for each token of a sentence, from all of the sentence."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from pipeline.reports import TaggingReport, apply_platt, fit_platt
+from torch import Tensor, nn
+
+from pipeline.batches import UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences
+from pipeline.decoders import Decoder, Softmax
+from pipeline.encoders import Encoder, VariationalDropout
+from pipeline.inputs import InputPart, Words
+from pipeline.metrics import SpanScores, TokenScores
+from pipeline.optimization import optimization, refuse_impossible
+from pipeline.predictions import Evaluated, Prediction, gathered
+from pipeline.text.lexicon import Lexicon
+from pipeline.text.tags import Span, are_labels, spans, types_of
+
+_UNSEEN = {UNSEEN_BEGIN: "B-unseen", UNSEEN_INSIDE: "I-unseen"}
+DecoderCallable: TypeAlias = Callable[[int, Sequence[str]], Decoder]
+
+
+class Tagger(LightningModule):
+    """A sequence tagger: input parts, dropout, any encoder, dropout, decoder.
+
+    With `Elman(bidirectional=True, nonlinearity="relu")` and `Softmax` it is the deep recurrent
+    network of Irsoy and Cardie (2014, "Opinion Mining with Deep Recurrent Neural Networks", EMNLP),
+    with `Window` the lectures' window classifier, with `LSTM` and `CRF` that of Lample et al.
+    (2016, arXiv 1603.01360).
+
+    Args:
+        encoder: its `input_size` is the sum of the sizes of the input parts.
+        lexicon: words and columns (the command line takes it from the corpus).
+        tags: the tags (the command line takes them from the corpus).
+        inputs: parts whose vectors of a token stand side by side; `Words` of the encoder's
+            `input_size` if omitted.
+        decoder: makes the decoder from (input size, tags).
+        dropout: chance of a zero in what the encoder reads and in its states.
+        variational: one dropout mask per sentence, the same at each token (Gal and Ghahramani
+            2016, arXiv 1512.05287).
+        gradients: the "mean" over the tokens of a batch, or their "sum".
+        monitor: the validation metric that says which checkpoint is best; `val/f1`, or
+            `val/accuracy` where tags are plain labels, if omitted.
+        optimizer: makes the optimiser from the parameters.
+        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
+            validation.
+
+    Raises:
+        ValueError: the sizes of the input parts do not add up to the encoder's `input_size`, or a
+            part does not fit the corpus.
+    """
+
+    experiment: ClassVar[str] = "tagging"
+    monitor_mode: ClassVar[str] = "max"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        lexicon: Lexicon,
+        tags: Sequence[str],
+        inputs: list[InputPart] | None = None,
+        decoder: DecoderCallable = Softmax,
+        dropout: float = 0.0,
+        variational: bool = False,
+        gradients: Literal["mean", "sum"] = "mean",
+        monitor: str | None = None,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        parts = inputs or [Words(size=encoder.input_size)]
+        _check_sizes(parts, encoder)
+        for part in parts:
+            part.fit(lexicon)
+        self.inputs = nn.ModuleList(parts)
+        self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
+        self.encoder = encoder
+        self.decoder: Decoder = decoder(encoder.output_size, tags)
+        self.gradients = gradients
+        self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
+        refuse_impossible(self, optimizer, lr_scheduler)
+        self.monitor = monitor or ("val/accuracy" if are_labels(tags) else "val/f1")
+        # A sigmoid's slope and shift, found on validation; a parameter, so that it is saved, but
+        # not a buffer, which DDP would send around before each step.
+        self.calibration = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)
+        self._evaluated: dict[int, Evaluated] = {}
+        self.scores = TokenScores(tags) if are_labels(tags) else SpanScores(types_of(tags))
+        self._columns = list(lexicon.columns)
+        self._tables = self.index(list(lexicon.counts), lexicon.columns)
+
+    def index(self, words: Sequence[str], columns: Any) -> list[Tensor]:  # noqa: ANN401
+        """Gives what `forward` needs to know of strings.
+
+        Args:
+            words: distinct words; the ids of a batch are places in it.
+            columns: column -> distinct values; the ids of a batch are places in it plus 1.
+
+        Returns:
+            For each input part int64 [strings width].
+        """
+        return [
+            part.index(words if part.column is None else ["", *columns[part.column]])
+            for part in self._parts
+        ]
+
+    def forward(self, sentences: Sentences, tables: Sequence[Tensor] | None = None) -> Tensor:
+        """Reads sentences.
+
+        Args:
+            sentences: the batch.
+            tables: what `index` gave for its strings; those of the lexicon if omitted.
+
+        Returns:
+            What the decoder reads [batch time encoder.output_size].
+        """
+        if tables is None:
+            self._tables = tables = [table.to(sentences.words.device) for table in self._tables]
+        vectors = [
+            self._vectors(part, table, sentences)
+            for part, table in zip(self._parts, tables, strict=True)
+        ]
+        inputs = self.dropout(torch.cat(vectors, dim=-1))
+        states: Tensor = self.dropout(self.encoder(inputs, sentences.lengths).states)
+        return states
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets what was predicted before."""
+        self._start_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        """Forgets what was predicted before."""
+        self._start_evaluation()
+
+    def training_step(self, sentences: Sentences, batch_idx: int) -> Tensor:
+        """Returns the nll, such that its gradient averaged over ranks is the mean or the sum."""
+        states = self(sentences)
+        nll = self.decoder.loss(states, sentences.tags, sentences.lengths)
+        if self.gradients == "sum":
+            return nll * self.trainer.world_size
+        return nll / sentences.targets_per_rank
+
+    def validation_step(self, sentences: Sentences, batch_idx: int) -> None:
+        """Adds the batch to the validation sums."""
+        self._evaluate(sentences)
+
+    def test_step(self, sentences: Sentences, batch_idx: int) -> None:
+        """Adds the batch to the test sums."""
+        self._evaluate(sentences)
+
+    def predict_step(self, sentences: Sentences, batch_idx: int) -> dict[int, Prediction]:
+        """Returns the prediction of each row that holds a sentence."""
+        predicted = self.predict(sentences)
+        rows = sentences.rows.tolist()
+        return {row: one for row, one in zip(rows, predicted, strict=True) if row >= 0}
+
+    def on_validation_epoch_end(self) -> None:
+        """Fits the calibration, and logs `val/f1` and the others."""
+        self._log_scores("val")
+        self._calibrate()
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/f1` and the others."""
+        self._log_scores("test")
+
+    def write_report(self, folder: Path) -> list[Path]:
+        """Writes what the last test showed: scores by type and length, confusions, worst sentences.
+
+        Args:
+            folder: made if need be.
+
+        Returns:
+            The files.
+        """
+        data: Any = cast(Any, self.trainer).datamodule
+        sentences = data.sentences("test")
+        probabilities = [
+            apply_platt(one.predicted.log_probs, self.calibration.tolist())
+            for one in self._evaluated.values()
+        ]
+        report = TaggingReport(
+            tokens=[sentences[row].tokens for row in self._evaluated],
+            gold=[sentences[row].tags for row in self._evaluated],
+            predicted=[one.predicted.tags for one in self._evaluated.values()],
+            confidences=probabilities,
+        )
+        return report.write(folder)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
+        """See `LightningModule.configure_optimizers`."""
+        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
+
+    @torch.no_grad()
+    def predict(
+        self, sentences: Sentences, tables: Sequence[Tensor] | None = None
+    ) -> list[Prediction]:
+        """Predicts the tags of sentences, in float32 whatever autocast says.
+
+        Args:
+            sentences: the batch; its gold tags are not read.
+            tables: see `forward`.
+
+        Returns:
+            One prediction a row.
+        """
+        # bf16 would let scores depend on how sentences are batched.
+        with torch.autocast(self.device.type, enabled=False):
+            states = self(sentences, tables)
+            ids = self.decoder.decode(states, sentences.lengths).tolist()
+            lengths = sentences.lengths.tolist()
+            tags = [
+                [self.decoder.tags[i] for i in row[:length]]
+                for row, length in zip(ids, lengths, strict=True)
+            ]
+            found = [self._units(row) for row in tags]
+            log_probs = self.decoder.span_log_probs(states, sentences.lengths, found)
+        return [Prediction(*pair) for pair in zip(tags, log_probs, strict=True)]
+
+    @property
+    def _parts(self) -> list[InputPart]:
+        return [part for part in self.inputs if isinstance(part, InputPart)]
+
+    def _vectors(self, part: InputPart, table: Tensor, sentences: Sentences) -> Tensor:
+        if part.column is not None:
+            ids = sentences.columns[..., self._columns.index(part.column)]
+        else:
+            ids = sentences.words
+        vectors: Tensor
+        if part.is_costly:  # once for each distinct word of the batch
+            distinct, places = torch.unique(ids, return_inverse=True)
+            vectors = part(table[distinct])[places]
+        else:
+            vectors = part(table[ids])
+        return vectors
+
+    def _start_evaluation(self) -> None:
+        self.scores.reset()
+        self._evaluated = {}
+
+    def _evaluate(self, sentences: Sentences) -> None:
+        names = {**dict(enumerate(self.decoder.tags)), **_UNSEEN}
+        new: dict[int, Evaluated] = {}
+        for row, ids, predicted in zip(
+            sentences.rows.tolist(), sentences.tags.tolist(), self.predict(sentences), strict=True
+        ):
+            if row >= 0:  # the others even out what ranks get
+                gold = [names[i] for i in ids[: len(predicted.tags)]]
+                new[row] = Evaluated(gold, predicted)
+        self.scores.update(
+            [one.gold for one in new.values()], [one.predicted.tags for one in new.values()]
+        )
+        self._evaluated.update(new)
+
+    def _log_scores(self, stage: str) -> None:
+        # Ranks agree on the calibration to the last bit, since they fit it to the same sentences.
+        self._evaluated = gathered(self._evaluated, self.trainer.world_size)
+        scores = self.scores.compute()
+        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+
+    def _calibrate(self) -> None:
+        log_probs, is_right = [], []
+        for gold, predicted in self._evaluated.values():
+            true = set(self._units(gold))
+            log_probs += predicted.log_probs
+            is_right += [unit in true for unit in self._units(predicted.tags)]
+        self.calibration.copy_(torch.tensor(fit_platt(log_probs, is_right)))
+
+    def _units(self, tags: Sequence[str]) -> list[Span]:
+        if are_labels(self.decoder.tags):
+            return [Span(tag, index, index + 1) for index, tag in enumerate(tags)]
+        return spans(tags)
+
+
+def _check_sizes(parts: Sequence[InputPart], encoder: Encoder) -> None:
+    total = sum(part.output_size for part in parts)
+    if total != encoder.input_size:
+        sizes = " + ".join(f"{type(part).__name__} {part.output_size}" for part in parts)
+        raise ValueError(
+            f"the input parts give {sizes} = {total} numbers a token, but the encoder reads "
+            f"input_size {encoder.input_size}; set model.encoder.input_size to {total}"
+        )
