@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,10 +34,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 from torch.utils.data import DataLoader
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.lm_step import run_ours
+from benchmarks.lm_step import REPOSITORY, run_ours
 
 if TYPE_CHECKING:
     from datamodules.tagging import TaggingData
@@ -126,7 +126,7 @@ def load_data(folder: Path, settings: dict[str, Any], sentences: int) -> "Taggin
     )
 
 
-def write_vectors(path: Path, words: dict[str, int], size: int) -> None:
+def write_vectors(path: Path, words: Iterable[str], size: int) -> None:
     """Writes a random vector for each word."""
     generator = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:
@@ -188,10 +188,9 @@ def plain_loop(file: Path) -> float:
 
 def collate(rows: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
     """Pads the sentences of a batch: words, tags (-100 after the end), lengths."""
-    words, tags = zip(*rows, strict=True)
-    lengths = torch.tensor([len(row) for row in words])
-    padded = pad_sequence(words, batch_first=True)
-    return padded, pad_sequence(tags, batch_first=True, padding_value=-100), lengths
+    words = pad_sequence([words for words, _ in rows], batch_first=True)
+    tags = pad_sequence([tags for _, tags in rows], batch_first=True, padding_value=-100)
+    return words, tags, torch.tensor([len(words) for words, _ in rows])
 
 
 def plain(work: Work, kept_memory: bool) -> float:
@@ -199,9 +198,9 @@ def plain(work: Work, kept_memory: bool) -> float:
     command = [sys.executable, __file__, "--plain", str(work.file)]
     if kept_memory:
         command.append("--keep-memory")
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(done.stderr.decode())
+        sys.exit(done.stderr)
     return work.sentences / float(done.stdout)
 
 
@@ -225,8 +224,8 @@ def compare(work: Work, rounds: int) -> None:
     for number in range(rounds):
         for name, measure in variants.items():
             rates[name].append(measure())
-            rate = f"{rates[name][-1]:.0f} sentences/s"
-            print(f"round {number + 1}: {name}: {rate}", file=sys.stderr, flush=True)
+            said = f"round {number + 1}: {name}: {rates[name][-1]:.0f} sentences/s"
+            print(said, file=sys.stderr)
     middle = {name: statistics.median(values) for name, values in rates.items()}
     first, second, *_ = middle.values()
     print(f"{'':24}{'sentences/s':>12}{'x plain':>9}{'x plain, kept memory':>22}")

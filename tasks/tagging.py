@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from torch import Tensor, nn
 
 from pipeline.batches import UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences
@@ -17,6 +16,7 @@ from pipeline.inputs import InputPart, Words
 from pipeline.metrics import SpanScores, TokenScores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.predictions import Evaluated, Prediction, gathered
+from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
 
