@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.corpus import read_lines
-from datamodules.treebank import Token, tokenise
+from pipeline.text.treebank import Token, tokenise
 from pipeline.errors import InputError
 
 ANNOTATIONS = "man_anns"

@@ -14,6 +14,7 @@ from datamodules.tagged import Sentence, Source, TaggedCorpus
 from datamodules.vectors import corpus_vectors
 from pipeline.batches import Sentences
 from pipeline.errors import InputError
+from pipeline.text import treebank
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import are_labels, tag_set, types_of
 
@@ -212,6 +213,7 @@ class TaggingData(LightningDataModule):
             "batch": [self._batch_size, self._batch_unit],
             "lexicon": self.lexicon.to_state(),
             "tags": list(self.tags),
+            "text": treebank.state(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,14 +1,18 @@
 """`validate`, `test` and `predict`: a trained model on the splits of a corpus."""
 
+import argparse
+import contextlib
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from pipeline.annotation import Request, annotate
+from pipeline.annotation.reading import check_files
 from pipeline.building import Experiment, build
 from pipeline.checkpoint import data_state, read_checkpoint
 from pipeline.console import show
@@ -46,19 +50,41 @@ def predict(
     run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None
 ) -> int:
     """Writes each token of the test split with its log-probability in nats, TAB between them."""
-    if output is not None and not output.parent.is_dir():
-        raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
     path = locate(run, checkpoint)
-    experiment = _rebuild(path, fields)
-    _refuse_other_corpus(experiment, path)
-    if output is None:
-        _predict(experiment, path, sys.stdout)
-        return 0
-    temporary = output.with_name(f".{output.name}.part")
-    with temporary.open("w", encoding="utf-8") as file:
+    with _writing(output) as file:
+        experiment = _rebuild(path, fields)
+        _refuse_other_corpus(experiment, path)
         _predict(experiment, path, file)
-    temporary.replace(output)
     return 0
+
+
+def tag(options: argparse.Namespace, fields: Sequence[str]) -> int:
+    """Tags text of a person's own; takes the options of `predict`."""
+    if fields:
+        raise InputError(f"{fields[0]} cannot be given beside --input; leave it out")
+    check_files(options.input)
+    path = locate(options.run, options.checkpoint)
+    with _writing(options.output) as file:
+        request = Request(options.input, options.format, options.style, options.encoding)
+        annotate(path, request, file)
+    return 0
+
+
+@contextlib.contextmanager
+def _writing(output: Path | None) -> Iterator[TextIO]:
+    """Opens what is written, which is there as a whole or not at all."""
+    if output is None:
+        yield sys.stdout
+        return
+    if not output.parent.is_dir():
+        raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
+    temporary = output.with_name(f".{output.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            yield file
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _refuse_other_corpus(experiment: Experiment, path: Path) -> None:

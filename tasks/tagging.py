@@ -215,7 +215,7 @@ class Tagger(LightningModule):
                 [self.decoder.tags[i] for i in row[:length]]
                 for row, length in zip(ids, lengths, strict=True)
             ]
-            found = [self._units(row) for row in tags]
+            found = [self.units(row) for row in tags]
             log_probs = self.decoder.span_log_probs(states, sentences.lengths, found)
         return [Prediction(*pair) for pair in zip(tags, log_probs, strict=True)]
 
@@ -264,12 +264,13 @@ class Tagger(LightningModule):
     def _calibrate(self) -> None:
         log_probs, is_right = [], []
         for gold, predicted in self._evaluated.values():
-            true = set(self._units(gold))
+            true = set(self.units(gold))
             log_probs += predicted.log_probs
-            is_right += [unit in true for unit in self._units(predicted.tags)]
+            is_right += [unit in true for unit in self.units(predicted.tags)]
         self.calibration.copy_(torch.tensor(fit_platt(log_probs, is_right)))
 
-    def _units(self, tags: Sequence[str]) -> list[Span]:
+    def units(self, tags: Sequence[str]) -> list[Span]:
+        """Gives the spans of tags; where tags are plain labels, each token is one."""
         if are_labels(self.decoder.tags):
             return [Span(tag, index, index + 1) for index, tag in enumerate(tags)]
         return spans(tags)

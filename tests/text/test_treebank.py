@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.treebank import tokenise
+from pipeline.text.treebank import _places, _tokenizer, split_sentences, tokenise
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,29 @@ def _stays_whole(word):
         return True
     plain = word.replace(r"\/", "/").replace(r"\*", "*")
     return len(tokenise(f"a {plain} a")) == 3
+
+
+def test_pieces_are_cut_as_the_whole_sentence_is(real_data):
+    """Cutting at white space first, which is fast, gives what NLTK gives for whole sentences."""
+    folder = real_data / "mpqa/standoff_sample/docs"
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*/*")]
+    sentences = [text[start:end] for text in texts for start, end in split_sentences(text)]
+    assert len(sentences) > 150
+    for sentence in sentences:
+        whole = [(start, end) for _, start, end in _places(_tokenizer.tokenize(sentence), sentence)]
+        assert [(token.start, token.end) for token in tokenise(sentence)] == whole, sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("He left. She stayed.", ["He left.", "She stayed."]),
+        ("Mr. Smith met Dr. Jones. They spoke!", ["Mr. Smith met Dr. Jones.", "They spoke!"]),
+        ("The U.S. envoy left at 5 p.m. today.", ["The U.S. envoy left at 5 p.m. today."]),
+        ("  Is it?\n\nYes.  ", ["Is it?", "Yes."]),
+        ("no end", ["no end"]),
+        ("", []),
+    ],
+)
+def test_sentences(text, sentences):
+    assert [text[start:end] for start, end in split_sentences(text)] == sentences

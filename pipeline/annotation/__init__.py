@@ -1,0 +1,7 @@
+"""A trained tagger on text of one's own."""
+
+from pipeline.annotation.annotate import Request, annotate
+from pipeline.annotation.reading import FORMATS
+from pipeline.annotation.writing import STYLES
+
+__all__ = ["FORMATS", "STYLES", "Request", "annotate"]

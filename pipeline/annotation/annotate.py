@@ -1,0 +1,171 @@
+"""From files to tagged sentences, in flat memory: read, cut, batch, tag, write."""
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, cast
+
+import torch
+from tqdm import tqdm
+
+from pipeline.annotation.reading import Passage, read_passages
+from pipeline.annotation.writing import STYLES, Tagged, to_text
+from pipeline.batches import IGNORE_INDEX, Sentences
+from pipeline.checkpoint import Trained, load_trained
+from pipeline.console import say
+from pipeline.errors import InputError
+from pipeline.reports import apply_platt
+from pipeline.text import treebank
+
+_CHUNK = 2048  # sentences that are sorted by length together
+_BATCH_TOKENS = 8192  # of a batch, padding included
+
+
+class Request(NamedTuple):
+    """What is to be tagged, and how it is written.
+
+    Attributes:
+        sources: files, "-" for standard input.
+        form: one of `FORMATS`.
+        style: one of `STYLES`; None: text where it goes to a terminal, else JSON lines.
+        encoding: of the files.
+    """
+
+    sources: Sequence[str]
+    form: str = "sentences"
+    style: str | None = None
+    encoding: str = "utf-8"
+
+
+def annotate(path: Path, request: Request, file: TextIO) -> None:
+    """Tags text with a trained tagger.
+
+    Args:
+        path: its checkpoint.
+        request: what to tag.
+        file: where to write.
+
+    Raises:
+        InputError: the checkpoint holds another model, a file cannot be read, or the model reads
+            columns that the text does not have.
+    """
+    trained = load_trained(path, "Tagger")
+    if trained.data["text"] != treebank.state():
+        say(
+            f"text is cut by {treebank.state()}, the model was trained beside "
+            f"{trained.data['text']}: words may be cut otherwise"
+        )
+    columns = list(trained.data["lexicon"]["columns"])
+    used = {part.column for part in cast(Any, trained.model).inputs} - {None}
+    if used and request.form != "columns":
+        raise InputError(
+            f"the model reads the column {', '.join(sorted(used))}, which raw text does not have; "
+            "give column files with --format columns, or train a model without it"
+        )
+    numbers = len(columns) if used else 0
+    passages = itertools.chain.from_iterable(
+        read_passages(source, request.encoding, request.form, numbers) for source in request.sources
+    )
+    write = _writer(request.style, file)
+    tagger = _Tagger(trained, has_columns=bool(used))
+    hidden = None if sys.stderr.isatty() else True
+    for tagged in tqdm(
+        tagger.tag(passages), unit=" sentences", unit_scale=True, disable=hidden, leave=False
+    ):
+        file.write(write(tagged) + "\n")
+    if tagger.num_tokens:
+        share = tagger.num_unknown / tagger.num_tokens
+        say(
+            f"{tagger.num_sentences:,} sentences, {tagger.num_tokens:,} tokens, {share:.1%} of "
+            "which the training corpus did not have"
+        )
+
+
+def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:
+    is_terminal = file.isatty()
+    style = style or ("text" if is_terminal else "jsonl")
+    if style == "text" and is_terminal and "NO_COLOR" not in os.environ:
+        colours: dict[str, int] = {}
+        return lambda tagged: to_text(tagged, colours)
+    return STYLES[style]
+
+
+class _Tagger:
+    """Tags passages in chunks: sorted by length inside a chunk, given in their order."""
+
+    def __init__(self, trained: Trained, has_columns: bool) -> None:
+        self._model: Any = trained.model
+        lexicon = trained.data["lexicon"]
+        self._words = set(lexicon["words"])
+        self._columns = list(lexicon["columns"]) if has_columns else []
+        self.num_sentences = self.num_tokens = self.num_unknown = 0
+
+    def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
+        while chunk := list(itertools.islice(passages, _CHUNK)):
+            yield from self._tag_chunk(chunk)
+
+    @torch.inference_mode()
+    def _tag_chunk(self, chunk: list[Passage]) -> list[Tagged]:
+        words = [[self._spelling(passage, token) for token in passage.tokens] for passage in chunk]
+        self.num_sentences += len(chunk)
+        self.num_tokens += sum(len(row) for row in words)
+        self.num_unknown += sum(word not in self._words for row in words for word in row)
+        distinct = {
+            word: index for index, word in enumerate(dict.fromkeys(itertools.chain(*words)))
+        }
+        values = [
+            {value: None for passage in chunk for value in passage.columns[place]}
+            for place in range(len(self._columns))
+        ]
+        columns = {name: list(found) for name, found in zip(self._columns, values, strict=True)}
+        tables = self._model.index(list(distinct), columns)
+        places = [{value: i for i, value in enumerate(found, 1)} for found in values]
+        ids = [torch.tensor([distinct[word] for word in row]) for row in words]
+        result: list[Tagged | None] = [None] * len(chunk)
+        for rows in _batches([len(row) for row in words]):
+            batch = _batch([ids[row] for row in rows], rows)
+            batch = batch._replace(columns=_column_ids([chunk[row] for row in rows], places))
+            for row, predicted in zip(rows, self._model.predict(batch, tables), strict=True):
+                sure = apply_platt(predicted.log_probs, self._model.calibration.tolist())
+                units = self._model.units(predicted.tags)
+                result[row] = Tagged(chunk[row], predicted.tags, units, sure)
+        return cast(list[Tagged], result)
+
+    def _spelling(self, passage: Passage, token: Any) -> str:  # noqa: ANN401 (a Token)
+        """Gives a token as the corpus writes it: `(` or `-LRB-`, a quotation mark or two."""
+        if token.text in self._words:
+            return str(token.text)
+        raw = passage.text[token.start : token.end]
+        return raw if raw in self._words else str(token.text)
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    while order:
+        size = max(1, _BATCH_TOKENS // lengths[order[0]])
+        yield order[:size]
+        order = order[size:]
+
+
+def _batch(ids: Sequence[torch.Tensor], rows: Sequence[int]) -> Sentences:
+    words = torch.nn.utils.rnn.pad_sequence(list(ids), batch_first=True)
+    return Sentences(
+        words=words,
+        columns=words.new_zeros(*words.shape, 0),
+        tags=torch.full_like(words, IGNORE_INDEX),
+        lengths=torch.tensor([len(row) for row in ids]),
+        rows=torch.tensor(rows),
+        targets_per_rank=1.0,
+    )
+
+
+def _column_ids(chunk: Sequence[Passage], places: Sequence[dict[str, int]]) -> torch.Tensor:
+    width = max(len(passage.tokens) for passage in chunk)
+    ids = torch.zeros(len(chunk), width, len(places), dtype=torch.int64)
+    for row, passage in enumerate(chunk):
+        for column, known in enumerate(places):
+            found = [known[value] for value in passage.columns[column]]
+            ids[row, : len(found), column] = torch.tensor(found)
+    return ids

@@ -1,0 +1,172 @@
+"""The verbs of the command line and their options."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+
+_EPILOG = """\
+examples:
+  unroll prepare ptb                                   fetch and verify the Penn Treebank
+  unroll train --config configs/lm/ptb-lstm-small.yaml train, then test the best checkpoint
+  unroll train --config C --model.encoder=GRU --trainer.max_epochs=3
+  unroll train --resume RUN                            go on after a kill
+  unroll crossvalidate --config C                      train and test on each fold
+  unroll runs                                          compare runs
+  unroll generate --run RUN --prompt "the boys who"    sample text
+  unroll predict --run RUN --input reviews.txt         tag text
+
+RUN is a run id, the beginning of one, or a run's name. `unroll VERB --help` tells more; `--debug`
+shows the traceback of an error.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence, and that guesses no abbreviation."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (argparse makes the subparsers)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message} (see `{self.prog} --help`)")
+
+
+def _model_source(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--run", metavar="RUN", help="a run: id, beginning of an id, or name")
+    source.add_argument("--checkpoint", metavar="FILE", type=Path, help="a checkpoint file")
+
+
+def _add_configuration(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--config",
+        "-c",
+        metavar="FILE",
+        action="append",
+        default=[],
+        type=Path,
+        help="a configuration; several are laid over each other",
+    )
+    verb.add_argument("--resume", metavar="RUN", help="go on with a killed run, in the same run")
+
+
+def _add_crossvalidate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    text = "train and test on each fold of a corpus: a run a fold, and one that sums them up"
+    verb = verbs.add_parser(
+        "crossvalidate",
+        help=text,
+        description=f"{text}. Takes the flags of `train`. With --resume, folds that are finished "
+        "stay as they are, and those that were killed go on.",
+    )
+    _add_configuration(verb)
+    verb.add_argument(
+        "--folds", type=int, help="how many, for a corpus without folds of its own (10)"
+    )
+    verb.add_argument(
+        "--jobs", type=int, help="trainings at the same time (a GPU each, or a core each)"
+    )
+
+
+def _add_training_verbs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    for name, text in (
+        ("train", "fit, then test the best checkpoint: one run"),
+        ("fit", "fit only"),
+    ):
+        verb = verbs.add_parser(
+            name,
+            help=text,
+            description=f"{text}. Any field of a configuration is a flag: --trainer.max_epochs=3, "
+            "--model.encoder=GRU, --model.encoder.hidden_size=650, --data.batch_size=10. "
+            "Later files and flags override earlier ones; --print_config shows the result. Beside "
+            "trainer, data and model: --seed_everything (1), --precision (auto), --run_name, "
+            "--experiment (<task>/<corpus>), --checkpoint_every (200 updates).",
+        )
+        _add_configuration(verb)
+    for name, text in (
+        ("validate", "score the validation split with a trained model"),
+        ("test", "score the test split with a trained model"),
+        ("predict", "tag text, or write what the model says of each token of the test split"),
+    ):
+        verb = verbs.add_parser(
+            name,
+            help=text,
+            description=f"{text}. Flags such as --data.eval_bptt=1 change how the corpus is read.",
+        )
+        _model_source(verb)
+        if name == "predict":
+            _add_prediction(verb)
+
+
+def _add_prediction(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--output", metavar="FILE", type=Path, help="where to write (stdout)")
+    verb.add_argument(
+        "--input",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="text for a tagger, - for standard input (the test split)",
+    )
+    verb.add_argument(
+        "--format",
+        choices=("sentences", "documents", "tokens", "columns"),
+        default="sentences",
+        help="what the text is: a sentence a line; paragraphs; sentences cut into tokens with one "
+        "space between them; a token a line, with the columns that the model reads (sentences)",
+    )
+    verb.add_argument(
+        "--as",
+        dest="style",
+        choices=("text", "jsonl", "conll"),
+        help="how it is written (text in a terminal, else jsonl)",
+    )
+    verb.add_argument("--encoding", default="utf-8", help="of the text (utf-8)")
+
+
+def _add_generate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    text = "sample text from a trained model"
+    verb = verbs.add_parser("generate", help=text, description=text)
+    _model_source(verb)
+    verb.add_argument("--prompt", default="", help="the text to go on from")
+    verb.add_argument("--num", type=int, default=5, help="how many samples (5)")
+    verb.add_argument("--length", type=int, default=100, help="at most so many new tokens (100)")
+    verb.add_argument(
+        "--temperature", type=float, default=1.0, help="0 is greedy; 1 is the model's own (1)"
+    )
+    verb.add_argument("--top-k", type=int, default=None, help="only the k likeliest tokens")
+    verb.add_argument("--top-p", type=float, default=None, help="only the nucleus of this mass")
+    verb.add_argument("--seed", type=int, default=1, help="the same seed gives the same text (1)")
+    verb.add_argument("--lines", type=int, default=1, help="stop after so many line ends (1)")
+    verb.add_argument("--allow-unk", action="store_true", help="let <unk> be sampled")
+
+
+def _add_prepare_and_runs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    verb = verbs.add_parser("prepare", help="fetch (or copy) a corpus, verify it, put it in place")
+    verb.add_argument("corpus", help="ptb, wikitext2, conll2000, conll2003 or mpqa")
+    verb.add_argument(
+        "--from", dest="source", metavar="DIR", type=Path, help="take the files from DIR"
+    )
+    verb.add_argument(
+        "--to", metavar="DIR", type=Path, help="folder of corpora ($UNROLL_DATA, else data)"
+    )
+    verb = verbs.add_parser("runs", help="a table of the runs, newest first")
+    verb.add_argument("--experiment", help="only this experiment, as lm/ptb")
+    verb.add_argument("--limit", type=int, default=20, help="at most so many (20)")
+    verb.add_argument("--json", action="store_true", help="for programs")
+
+
+def make_parser() -> _Parser:
+    """Builds the parser of the command line; fields of a configuration are left over."""
+    parser = _Parser(
+        prog="unroll",
+        description="Recurrent networks on text: trained with Lightning, tracked with MLflow.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    _add_training_verbs(verbs)
+    _add_crossvalidate(verbs)
+    _add_prepare_and_runs(verbs)
+    _add_generate(verbs)
+    return parser

@@ -1,0 +1,89 @@
+"""Whatever is read, the file holds it at the very place that is told."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.annotation.reading import check_files, read_passages
+from pipeline.errors import InputError
+
+TEXT = (
+    "He said: \"It's bad.\"\r\n\n\tDr. Who  can't\u00a0go. (9/11)\nDon't!\r\n"
+    "More \U0001f600 e\u0301."
+)
+
+
+def read(folder, text, form, columns=0, encoding="utf-8"):
+    path = folder / "text"
+    path.write_bytes(text.encode(encoding))
+    return list(read_passages(str(path), encoding, form, columns))
+
+
+@pytest.mark.parametrize("form", ["sentences", "documents", "tokens"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_places(tmp_path, form, encoding):
+    passages = read(tmp_path, TEXT, form, encoding=encoding)
+    assert_places(TEXT, passages, form)
+    lines = TEXT.replace("\r\n", "\n").split("\n")
+    for passage in passages:
+        assert passage.text.split("\n")[0].split()[0] in lines[passage.line - 1]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.text(alphabet="ab Z.,'\"()\t\r\n\u00a0\u00e9\U0001f600\u2028", max_size=60),
+    st.sampled_from(["sentences", "documents", "tokens"]),
+)
+def test_places_in_any_text(tmp_path_factory, text, form):
+    assert_places(text, read(tmp_path_factory.mktemp("any"), text, form), form)
+
+
+def assert_places(text, passages, form):
+    done = 0
+    for passage in passages:
+        assert passage.start >= done
+        done = passage.start
+        assert passage.tokens
+        for token in passage.tokens:
+            start, end = passage.start + token.start, passage.start + token.end
+            assert text[start:end] == passage.text[token.start : token.end] != ""
+            done = end
+    words = [
+        passage.text[t.start : t.end].strip("\r\n") for passage in passages for t in passage.tokens
+    ]
+    if form == "tokens":
+        kept = text.replace("\r", "\n").replace("\n", " ")
+        assert words == [word for word in kept.split(" ") if word]
+    else:
+        assert "".join(words) == "".join(text.split())
+
+
+def test_sentences_of_documents_go_over_lines(tmp_path):
+    passages = read(tmp_path, "He met Mr.\nJones. They\nspoke.\n\nNew one", "documents")
+    assert [" ".join(p.text.split()) for p in passages] == [
+        "He met Mr. Jones.",
+        "They spoke.",
+        "New one",
+    ]
+    assert [passage.line for passage in passages] == [1, 2, 5]
+
+
+def test_columns(tmp_path):
+    passages = read(tmp_path, "The\tDT\tO\nend\tNN\tO\n\n\nYes\tUH\tO", "columns", columns=1)
+    assert [[t.text for t in p.tokens] for p in passages] == [["The", "end"], ["Yes"]]
+    assert [passage.columns for passage in passages] == [(("DT", "NN"),), (("UH",),)]
+    with pytest.raises(InputError, match=r"line 2 of .*text has 1 columns"):
+        read(tmp_path, "The DT\nend\n", "columns", columns=1)
+
+
+def test_what_cannot_be_read(tmp_path):
+    path = tmp_path / "latin"
+    path.write_bytes("fine\ncaf\u00e9\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"latin is not utf-8.*0xe9.*--encoding latin-1"):
+        list(read_passages(str(path), "utf-8", "sentences", 0))
+    assert [p.text for p in read_passages(str(path), "latin-1", "sentences", 0)][1] == "caf\u00e9"
+    with pytest.raises(InputError, match="--encoding klingon"):
+        list(read_passages(str(path), "klingon", "sentences", 0))
+    with pytest.raises(InputError, match="no such file"):
+        check_files(["-", str(tmp_path / "nowhere")])
+    assert read(tmp_path, "", "documents") == read(tmp_path, "\n \n", "sentences") == []
