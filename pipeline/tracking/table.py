@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import InputError
 from pipeline.tracking.store import open_store, refusing, sqlite_path, tracking_uri
@@ -84,16 +84,10 @@ def render(rows: Sequence[RunRow]) -> str:
     left_out += ("test scores",) if width < WIDTH + 20 else ()
     left_out += _empty(rows)
     table = Table(box=None, pad_edge=False)
-    for heading in (*_TEXTS, *_NUMBERS):
-        if heading not in left_out:
-            # A name may be cut where the terminal is narrow; an id or a number may not.
-            table.add_column(
-                heading,
-                no_wrap=True,
-                justify="right" if heading in _NUMBERS else "left",
-                overflow="ellipsis",
-                min_width=8 if heading in ("name", "experiment") else _width(heading, rows),
-            )
+    headings = [heading for heading in (*_TEXTS, *_NUMBERS) if heading not in left_out]
+    for heading, size in _widths(headings, rows, width).items():
+        justify: Literal["right", "left"] = "right" if heading in _NUMBERS else "left"
+        table.add_column(heading, no_wrap=True, justify=justify, overflow="ellipsis", width=size)
     with_scores = any(row.test_scores for row in rows) and "test scores" not in left_out
     if with_scores:
         table.add_column("test scores", no_wrap=True, overflow="ellipsis")
@@ -249,6 +243,17 @@ def _empty(rows: Sequence[RunRow]) -> tuple[str, ...]:
     cells = [dict(zip((*_TEXTS, *_NUMBERS), _cells(row), strict=False)) for row in rows]
     shown = {name for row in cells for name in _SCORES if row[name] != "-"}
     return tuple(_SCORES - (shown or {"val ppl", "test ppl"}))
+
+
+def _widths(headings: Sequence[str], rows: Sequence[RunRow], total: int) -> dict[str, int]:
+    """Gives each column what it needs; a name may be cut to fit, an id or a number may not."""
+    widths = {heading: _width(heading, rows) for heading in headings}
+    gaps = 2 * (len(headings) - 1)
+    for heading in ("name", "experiment"):
+        excess = sum(widths.values()) + gaps - total
+        if heading in widths and excess > 0:
+            widths[heading] = max(8, widths[heading] - excess)
+    return widths
 
 
 def _width(heading: str, rows: Sequence[RunRow]) -> int:
