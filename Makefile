@@ -34,6 +34,8 @@ check: $(STAMP) ## lint, types, import rules
 
 bench: $(STAMP) ## speed against plain baselines
 	$(BIN)/python benchmarks/lm_step.py
+	$(BIN)/python benchmarks/tagging_step.py
+	$(BIN)/python benchmarks/vectors.py
 
 clean: ## remove .venv and caches (runs, data and mlflow.db stay)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.corpus import read_lines
-from pipeline.text.treebank import Token, tokenise
 from pipeline.errors import InputError
+from pipeline.text.treebank import Token, tokenise
 
 ANNOTATIONS = "man_anns"
 _VERSIONS = ("2.0", "1.2")

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
+from inspect import signature
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
@@ -114,6 +116,7 @@ class _Parser(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Builds the datamodule and the model."""
+        _check_pair(self.config.data.class_path, self.config.model.class_path)
         try:
             self.config_init = self.parser.instantiate(self.config)
         except InputError:
@@ -129,6 +132,23 @@ def _linked(data: LightningDataModule, name: str) -> Any:  # noqa: ANN401 (of an
     return getattr(data, name, None)
 
 
+def _check_pair(data_path: str, task_path: str) -> None:
+    """Refuses a task on a corpus of another task."""
+    data, task = (_class_at(path) for path in (data_path, task_path))
+    wanted = [name for name in LINKED if name in signature(task).parameters]
+    missing = [name for name in wanted if not hasattr(data, name)]
+    if missing:
+        raise InputError(
+            f"--data: {data.__name__} has no {' or '.join(missing)}, which {task.__name__} needs: "
+            "give the datamodule of this task, or another --model"
+        )
+
+
+def _class_at(path: str) -> type[Any]:
+    module, _, name = path.rpartition(".")
+    return cast(type[Any], getattr(import_module(module), name))
+
+
 def _accelerator(trainer: Any) -> Any:  # noqa: ANN401 (a namespace; a name or a built accelerator)
     """Prefers the CPU to Apple's GPU, which has no float64 for the sums of the scores."""
     is_automatic = trainer.accelerator == "auto"
@@ -141,8 +161,13 @@ _NOISE = re.compile(
 )
 
 
+# The repr of a whole part, whose linked arguments (vectors, say) may fill many lines.
+_DUMP = re.compile(r"(Got value|Given value): Namespace\(.*?(?=\n\s*- |\n *(?:Given|Parser)|\Z)", re.S)
+
+
 def _one_sentence(message: str) -> str:
     """Keeps what a person needs of jsonargparse's message: which flag, what is wrong, what came."""
+    message = _DUMP.sub(r"\1", message)
     lines = [line.strip(" -") for line in message.splitlines()]
     kept = [re.sub(r"<class '(\w+)'>", r"\1", x) for x in lines if x and not _NOISE.match(x)]
     keys = re.findall(r'Parser key "([\w.]+)"', message)

@@ -74,6 +74,7 @@ def test_vocabulary_of_one_word(capsys, project, corpus):
         (["--model.optimizer.lr=-1"], "Invalid learning rate: -1.0"),
         (["--model.optimizer.lr=fast"], "--model.optimizer.lr: Expected a float, got 'fast'"),
         (["--model.encoder=my.Decay"], "my"),
+        (["--model=Tagger", "--model.encoder.input_size=8"], "has no lexicon or tags, which Tag"),
         (["--trainer.precision=bf16-true"], "float32"),
         (["stray"], "stray"),
     ],

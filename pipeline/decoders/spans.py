@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.decoders.chain import Posterior
-from pipeline.text.tags import Span
+from pipeline.text.tags import Span, are_labels
 
 
 class _Place(NamedTuple):
@@ -28,7 +28,8 @@ def span_log_probs(
     """Gives the log-probability that the tags, read as spans, hold exactly this one.
 
     Args:
-        tags: in the order of their ids.
+        tags: in the order of their ids. Where they are labels (parts of speech), each token is a
+            span of its own.
         posterior: distribution of the tags.
         lengths: real steps of each row, int64 [batch].
         spans: of each row.
@@ -44,6 +45,11 @@ def span_log_probs(
     # Sums over few numbers: quickest on the host.
     posterior, ends = Posterior(*(part.cpu() for part in posterior)), lengths.tolist()
     ids = {tag: index for index, tag in enumerate(tags)}
+    if are_labels(tags):
+        return [
+            [float(posterior.log_marginals[row, span.start, ids[span.label]]) for span in of_row]
+            for row, of_row in enumerate(spans)
+        ]
     places = [_place(row, span, ids) for row, of_row in enumerate(spans) for span in of_row]
     rows, begins, insides, starts, _ = _columns(places, 5)
     totals = posterior.log_marginals[rows, starts, begins].double()

@@ -112,6 +112,20 @@ def test_span_log_probs(name, num_tags):
         assert result == pytest.approx(right, rel=1e-10)
 
 
+@pytest.mark.parametrize("name", ["softmax", "constrained", "crf"])
+def test_labels_are_spans_of_one_token(name):
+    labels = ("DT", "NN", "VB")
+    decoder = DECODERS[name](4, labels).double()
+    for parameter in decoder.parameters():
+        torch.nn.init.normal_(parameter)
+    states, _, lengths, real = rows(decoder, 3)
+    for row, length, paths, log_probs in real:
+        asked = [[] for _ in LENGTHS]
+        asked[row] = [Span("NN", t, t + 1) for t in range(length)]
+        expected = [log_probs[paths[:, t] == 1].exp().sum().log().item() for t in range(length)]
+        assert decoder.span_log_probs(states, lengths, asked)[row] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", DECODERS)
 def test_no_spans_and_unknown_types(name):
     decoder = make(name)
