@@ -162,12 +162,12 @@ _NOISE = re.compile(
 
 
 # The repr of a whole part, whose linked arguments (vectors, say) may fill many lines.
-_DUMP = re.compile(r"(Got value|Given value): Namespace\(.*?(?=\n\s*- |\n *(?:Given|Parser)|\Z)", re.S)
+_DUMP = re.compile(r"(Got|Given) value: Namespace\(.*?(?=\n\s*- |\n *(?:Given|Parser)|\Z)", re.S)
 
 
 def _one_sentence(message: str) -> str:
     """Keeps what a person needs of jsonargparse's message: which flag, what is wrong, what came."""
-    message = _DUMP.sub(r"\1", message)
+    message = _DUMP.sub(r"\1 value", message)
     lines = [line.strip(" -") for line in message.splitlines()]
     kept = [re.sub(r"<class '(\w+)'>", r"\1", x) for x in lines if x and not _NOISE.match(x)]
     keys = re.findall(r'Parser key "([\w.]+)"', message)

@@ -211,9 +211,9 @@ class Tagger(LightningModule):
             states = self(sentences, tables)
             ids = self.decoder.decode(states, sentences.lengths).tolist()
             lengths = sentences.lengths.tolist()
+            names = self.decoder.tags
             tags = [
-                [self.decoder.tags[i] for i in row[:length]]
-                for row, length in zip(ids, lengths, strict=True)
+                [names[i] for i in row[:length]] for row, length in zip(ids, lengths, strict=True)
             ]
             found = [self.units(row) for row in tags]
             log_probs = self.decoder.span_log_probs(states, sentences.lengths, found)

@@ -1,9 +1,11 @@
 """From files to tagged sentences, in flat memory: read, cut, batch, tag, write."""
 
+import gc
 import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
@@ -18,6 +20,7 @@ from pipeline.console import say
 from pipeline.errors import InputError
 from pipeline.reports import apply_platt
 from pipeline.text import treebank
+from pipeline.text.treebank import Token
 
 _CHUNK = 2048  # sentences that are sorted by length together
 _BATCH_TOKENS = 8192  # of a batch, padding included
@@ -65,6 +68,7 @@ def annotate(path: Path, request: Request, file: TextIO) -> None:
             "give column files with --format columns, or train a model without it"
         )
     numbers = len(columns) if used else 0
+    gc.freeze()  # the collector need not look through the model again for each chunk
     passages = itertools.chain.from_iterable(
         read_passages(source, request.encoding, request.form, numbers) for source in request.sources
     )
@@ -92,6 +96,11 @@ def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:
     return STYLES[style]
 
 
+class _Chunk(NamedTuple):
+    passages: list[Passage]
+    words: list[list[str]]  # as the model's corpus writes them
+
+
 class _Tagger:
     """Tags passages in chunks: sorted by length inside a chunk, given in their order."""
 
@@ -103,15 +112,27 @@ class _Tagger:
         self.num_sentences = self.num_tokens = self.num_unknown = 0
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
-        while chunk := list(itertools.islice(passages, _CHUNK)):
-            yield from self._tag_chunk(chunk)
+        # One thread reads the next chunk while torch, which frees the interpreter, tags this one.
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming = reader.submit(self._read, passages)
+            while (read := coming.result()).passages:
+                coming = reader.submit(self._read, passages)
+                yield from self._tag_chunk(*read)
 
-    @torch.inference_mode()
-    def _tag_chunk(self, chunk: list[Passage]) -> list[Tagged]:
-        words = [[self._spelling(passage, token) for token in passage.tokens] for passage in chunk]
+    def _read(self, passages: Iterator[Passage]) -> _Chunk:
+        chunk = list(itertools.islice(passages, _CHUNK))
+        known, spell = self._words, self._spelling
+        words = [
+            [token[0] if token[0] in known else spell(passage, token) for token in passage.tokens]
+            for passage in chunk
+        ]
         self.num_sentences += len(chunk)
         self.num_tokens += sum(len(row) for row in words)
-        self.num_unknown += sum(word not in self._words for row in words for word in row)
+        self.num_unknown += sum(word not in known for row in words for word in row)
+        return _Chunk(chunk, words)
+
+    @torch.inference_mode()
+    def _tag_chunk(self, chunk: list[Passage], words: list[list[str]]) -> list[Tagged]:
         distinct = {
             word: index for index, word in enumerate(dict.fromkeys(itertools.chain(*words)))
         }
@@ -122,9 +143,11 @@ class _Tagger:
         columns = {name: list(found) for name, found in zip(self._columns, values, strict=True)}
         tables = self._model.index(list(distinct), columns)
         places = [{value: i for i, value in enumerate(found, 1)} for found in values]
-        ids = [torch.tensor([distinct[word] for word in row]) for row in words]
+        lengths = [len(row) for row in words]
+        flat = torch.tensor([distinct[word] for row in words for word in row])
+        ids = torch.split(flat, lengths)
         result: list[Tagged | None] = [None] * len(chunk)
-        for rows in _batches([len(row) for row in words]):
+        for rows in _batches(lengths):
             batch = _batch([ids[row] for row in rows], rows)
             batch = batch._replace(columns=_column_ids([chunk[row] for row in rows], places))
             for row, predicted in zip(rows, self._model.predict(batch, tables), strict=True):
@@ -133,12 +156,10 @@ class _Tagger:
                 result[row] = Tagged(chunk[row], predicted.tags, units, sure)
         return cast(list[Tagged], result)
 
-    def _spelling(self, passage: Passage, token: Any) -> str:  # noqa: ANN401 (a Token)
-        """Gives a token as the corpus writes it: `(` or `-LRB-`, a quotation mark or two."""
-        if token.text in self._words:
-            return str(token.text)
+    def _spelling(self, passage: Passage, token: Token) -> str:
+        """Gives an unknown token as the corpus may write it: `(` for `-LRB-`, one quote for two."""
         raw = passage.text[token.start : token.end]
-        return raw if raw in self._words else str(token.text)
+        return raw if raw in self._words else token.text
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -21,19 +21,25 @@ class Vectors(NamedTuple):
     values: NDArray[np.float32]
 
 
-class Lexicon(NamedTuple):
+class Lexicon:
     """The words of a corpus, exactly as written, and the values of its other columns.
 
-    Attributes:
+    A plain class, since jsonargparse would look at each word of a NamedTuple or dataclass.
+
+    Args:
         counts: word -> occurrences in the training text, the most frequent first, followed by the
             words of validation and test that training lacks, with 0.
         columns: name of a column -> its values in the training text, the most frequent first.
         vectors: pretrained vectors of some of the words, or None.
     """
 
-    counts: Mapping[str, int]
-    columns: Mapping[str, tuple[str, ...]]
-    vectors: Vectors | None = None
+    def __init__(
+        self,
+        counts: Mapping[str, int],
+        columns: Mapping[str, tuple[str, ...]],
+        vectors: Vectors | None = None,
+    ) -> None:
+        self.counts, self.columns, self.vectors = counts, columns, vectors
 
     def to_state(self) -> dict[str, Any]:
         """Gives plain data for a checkpoint, without the vectors' numbers, which are a model's."""
