@@ -122,7 +122,7 @@ class _Parser(LightningCLI):
         except InputError:
             raise
         except (ValueError, TypeError) as error:  # a part's constructor refuses its arguments
-            raise InputError(_one_sentence(str(error))) from error
+            raise (_cause(error) or InputError(_one_sentence(str(error)))) from error
         self.datamodule = self.config_init.data
         self.model = self.config_init.model
 
@@ -130,6 +130,13 @@ class _Parser(LightningCLI):
 def _linked(data: LightningDataModule, name: str) -> Any:  # noqa: ANN401 (of any task)
     # jsonargparse asks for the links of all tasks, and drops those that the chosen one lacks.
     return getattr(data, name, None)
+
+
+def _cause(error: BaseException | None) -> InputError | None:
+    """Finds what we said ourselves below what jsonargparse made of it."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _check_pair(data_path: str, task_path: str) -> None:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 WIDTH = 100  # columns, where there is no terminal
 ID_LENGTH = 8
 PAGE = 1000
-
-
 _TEXTS = ("run", "name", "experiment", "status", "started")
 _NUMBERS = ("took", "val ppl", "test ppl", "val F1", "test F1", "tokens/s")
 _SCORES = {"val ppl", "test ppl", "val F1", "test F1"}  # shown where there is one
