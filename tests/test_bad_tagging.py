@@ -1,4 +1,4 @@
-"""A person's mistake with a tagger: one sentence on stderr, exit code 2, before any run is opened."""
+"""Mistakes with a tagger: one sentence on stderr, exit code 2, before any run is opened."""
 
 import pytest
 
