@@ -81,6 +81,11 @@ class MPQA(Source):
                 f"the document {both[0]} is in {paths['train']} and in {paths['test']}; a fold "
                 "tests only documents that it does not train on: take it out of one of them"
             )
+        if outside := sorted((train | test) - subset):
+            raise InputError(
+                f"the document {outside[0]} is in {paths['train']} or {paths['test']}, but not in "
+                f"{folder / SUBSET}, which lists all that is used; add it there or take it out"
+            )
         valid = subset - train - test
         if not valid:
             raise InputError(

@@ -210,7 +210,7 @@ class TaggingData(LightningDataModule):
             position %= batches
         return {
             "position": position,
-            "batch": [self._batch_size, self._batch_unit],
+            "batch": [self._batch_size, self._batch_unit, self._seed],
             "lexicon": self.lexicon.to_state(),
             "tags": list(self.tags),
             "text": treebank.state(),
@@ -226,14 +226,20 @@ class TaggingData(LightningDataModule):
             InputError: the state is of another corpus, or in the middle of an epoch that was cut
                 otherwise.
         """
-        lexicon = Lexicon.from_state(state_dict["lexicon"])
-        same = list(lexicon.counts.items()) == list(self.lexicon.counts.items())
-        if not same or state_dict["tags"] != list(self.tags):
+        theirs, ours = dict(state_dict["lexicon"]), self.lexicon.to_state()
+        for lexicon in (theirs, ours):  # a file may be called otherwise elsewhere
+            lexicon["vectors"] = {**(lexicon["vectors"] or {}), "name": None}
+        theirs["tags"], ours["tags"] = state_dict["tags"], list(self.tags)
+        differing = [name for name in ours if theirs[name] != ours[name]]
+        if differing:
+            sizes = ", ".join(
+                f"{len(theirs[name]):,} {name} there and {len(ours[name]):,} here"
+                for name in ("words", "tags")
+            )
             raise InputError(
-                f"the checkpoint is of another corpus than {self.name}: it knows "
-                f"{len(lexicon.counts):,} words and {len(state_dict['tags'])} tags, and "
-                f"{self.name} has {len(self.lexicon.counts):,} and {len(self.tags)} that are not "
-                "the same; give the data that it was trained with"
+                f"the checkpoint is of another corpus than {self.name}: its "
+                f"{' and '.join(differing)} are not the same ({sizes}); give the data that it was "
+                "trained with"
             )
         self._resumed = state_dict
         if self._train is not None:  # a schedule may ask for the length before the state is read
@@ -243,12 +249,13 @@ class TaggingData(LightningDataModule):
         state, self._resumed = self._resumed, None
         if state is None:
             return
-        if state["position"] and state["batch"] != [self._batch_size, self._batch_unit]:
-            size, unit = state["batch"]
+        now = [self._batch_size, self._batch_unit, self._seed]
+        if state["position"] and state["batch"] != now:
+            size, unit, seed = state["batch"]
             raise InputError(
-                f"the checkpoint is in the middle of an epoch with batches of {size} {unit}, now "
-                f"{self._batch_size} {self._batch_unit}; go on with those, or from a checkpoint "
-                "at the end of an epoch"
+                f"the checkpoint is in the middle of an epoch with batches of {size} {unit} and "
+                f"seed {seed}, now {self._batch_size} {self._batch_unit} and {self._seed}; go on "
+                "with those, or from a checkpoint at the end of an epoch"
             )
         buckets.position = state["position"]
 

@@ -57,7 +57,8 @@ def run_jobs(jobs: Sequence[Job], at_once: int, threads: int) -> Iterator[Outcom
     """
     waiting, running = list(jobs), list[_Running]()
     slots = list(range(at_once))
-    before = signal.signal(signal.SIGTERM, _raise_exit)
+    ends = (signal.SIGTERM, signal.SIGHUP)  # a closed terminal leaves nothing behind either
+    before = [signal.signal(number, _raise_exit) for number in ends]
     try:
         while waiting or running:
             while waiting and slots:
@@ -70,7 +71,8 @@ def run_jobs(jobs: Sequence[Job], at_once: int, threads: int) -> Iterator[Outcom
             time.sleep(_POLL)
     finally:
         _end([one.process for one in running])
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(ends, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _raise_exit(number: int, frame: object) -> None:
@@ -79,15 +81,23 @@ def _raise_exit(number: int, frame: object) -> None:
 
 def _start(job: Job, slot: int, at_once: int, threads: int) -> _Running:
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **job.environment}
-    if at_once > 1:  # a GPU each, where there are some
-        devices = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")
-        environment["CUDA_VISIBLE_DEVICES"] = devices[slot] if slot < len(devices) else str(slot)
+    if at_once > 1 and (devices := _gpus(environment)):  # one for each, in turn
+        environment["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
     environment.pop("MLFLOW_RUN_ID", None)  # names the parent's run
     with job.log.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command line
             job.command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     return _Running(job, process, time.monotonic(), slot)
+
+
+def _gpus(environment: Mapping[str, str]) -> list[str]:
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [device for device in visible.split(",") if device.strip()]
+    import torch  # counts without starting a driver that children could not share
+
+    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

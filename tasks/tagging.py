@@ -20,7 +20,7 @@ from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
 
-_UNSEEN = {UNSEEN_BEGIN: "B-unseen", UNSEEN_INSIDE: "I-unseen"}
+_UNSEEN = {UNSEEN_BEGIN: "B-\tunseen", UNSEEN_INSIDE: "I-\tunseen"}  # a TAB: no file spells it
 DecoderCallable: TypeAlias = Callable[[int, Sequence[str]], Decoder]
 
 

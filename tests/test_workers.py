@@ -1,12 +1,15 @@
 """Commands at the same time: nothing is lost, nothing is left behind."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 
 import pytest
 
 from pipeline.workers import Job, run_jobs
+from tests.harness import REPOSITORY, wait_for
 
 
 def job(number, folder, script, **environment):
@@ -53,3 +56,32 @@ def test_what_runs_is_ended_when_the_iteration_is(tmp_path):
     assert time.monotonic() - start < 10
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text()), 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_when_we_are_ended(tmp_path, number):
+    child = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid()));"
+    script = (
+        "import sys, pathlib; from pipeline.workers import Job, run_jobs;"
+        f"job = Job(0, [sys.executable, '-c', {child + 'time.sleep(60)'!r}], {{}},"
+        " pathlib.Path('log')); list(run_jobs([job], 1, 1))"
+    )
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
+    )
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    process.send_signal(number)
+    assert process.wait(30) == 128 + number
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"), [("", ["", "", ""]), ("2,3", ["2", "3", "2"]), ("7", ["7"] * 3)]
+)
+def test_each_job_gets_a_gpu_in_turn(tmp_path, monkeypatch, visible, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    script = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES']); time.sleep(1)"
+    list(run_jobs([job(n, tmp_path, script) for n in range(3)], at_once=3, threads=1))
+    assert [(tmp_path / f"{n}.log").read_text().strip() for n in range(3)] == expected

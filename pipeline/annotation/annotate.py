@@ -5,14 +5,14 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
 import torch
 from tqdm import tqdm
 
-from pipeline.annotation.reading import Passage, read_passages
+from pipeline.annotation.ahead import ahead
+from pipeline.annotation.reading import STANDARD_INPUT, Passage, read_passages
 from pipeline.annotation.writing import STYLES, Tagged, to_text
 from pipeline.batches import IGNORE_INDEX, Sentences
 from pipeline.checkpoint import Trained, load_trained
@@ -73,7 +73,8 @@ def annotate(path: Path, request: Request, file: TextIO) -> None:
         read_passages(source, request.encoding, request.form, numbers) for source in request.sources
     )
     write = _writer(request.style, file)
-    tagger = _Tagger(trained, has_columns=bool(used))
+    is_typed = STANDARD_INPUT in request.sources
+    tagger = _Tagger(trained, has_columns=bool(used), is_typed=is_typed)
     hidden = None if sys.stderr.isatty() else True
     for tagged in tqdm(
         tagger.tag(passages), unit=" sentences", unit_scale=True, disable=hidden, leave=False
@@ -101,26 +102,30 @@ class _Chunk(NamedTuple):
     words: list[list[str]]  # as the model's corpus writes them
 
 
+_NOTHING = _Chunk([], [])
+
+
 class _Tagger:
     """Tags passages in chunks: sorted by length inside a chunk, given in their order."""
 
-    def __init__(self, trained: Trained, has_columns: bool) -> None:
+    def __init__(self, trained: Trained, has_columns: bool, is_typed: bool) -> None:
         self._model: Any = trained.model
+        self._is_typed = is_typed
         lexicon = trained.data["lexicon"]
         self._words = set(lexicon["words"])
+        pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
+        self._trained_on = {word for word, count in pairs if count}
         self._columns = list(lexicon["columns"]) if has_columns else []
         self.num_sentences = self.num_tokens = self.num_unknown = 0
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
-        # One thread reads the next chunk while torch, which frees the interpreter, tags this one.
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            coming = reader.submit(self._read, passages)
-            while (read := coming.result()).passages:
-                coming = reader.submit(self._read, passages)
-                yield from self._tag_chunk(*read)
+        for chunk in ahead(iter(lambda: self._read(passages), _NOTHING)):
+            yield from self._tag_chunk(*chunk)
 
     def _read(self, passages: Iterator[Passage]) -> _Chunk:
-        chunk = list(itertools.islice(passages, _CHUNK))
+        # A person who types waits for an answer to each line.
+        size = 1 if sys.stdin.isatty() and self._is_typed else _CHUNK
+        chunk = list(itertools.islice(passages, size))
         known, spell = self._words, self._spelling
         words = [
             [token[0] if token[0] in known else spell(passage, token) for token in passage.tokens]
@@ -128,7 +133,7 @@ class _Tagger:
         ]
         self.num_sentences += len(chunk)
         self.num_tokens += sum(len(row) for row in words)
-        self.num_unknown += sum(word not in known for row in words for word in row)
+        self.num_unknown += sum(word not in self._trained_on for row in words for word in row)
         return _Chunk(chunk, words)
 
     @torch.inference_mode()

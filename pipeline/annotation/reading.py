@@ -1,6 +1,8 @@
 """Text as people have it, sentence by sentence, with the places that it comes from."""
 
+import codecs
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,9 @@ from pipeline.errors import InputError
 from pipeline.text.treebank import Token, split_sentences, tokenise
 
 STANDARD_INPUT = "-"
+_MARK = "\ufeff"
+_PARAGRAPH = 100_000  # characters of a paragraph that are held
+_LONGEST = 100_000  # tokens of a sentence in columns
 
 
 class Passage(NamedTuple):
@@ -22,6 +27,8 @@ class Passage(NamedTuple):
         line: the number of the line that it begins on, from 1.
         tokens: with places in `text`.
         columns: for each column that the model reads, a value per token.
+        places: where each token begins in the file, in characters, where that is not `start` and
+            its place in `text`; none otherwise.
     """
 
     source: str
@@ -30,6 +37,14 @@ class Passage(NamedTuple):
     line: int
     tokens: list[Token]
     columns: tuple[tuple[str, ...], ...] = ()
+    places: tuple[int, ...] = ()
+
+    def place(self, first: int, end: int) -> tuple[int, int]:
+        """Gives where tokens from `first` up to `end`, exclusive, begin and end in the file."""
+        last = self.tokens[end - 1]
+        if self.places:
+            return self.places[first], self.places[end - 1] + last.end - last.start
+        return self.start + self.tokens[first].start, self.start + last.end
 
 
 class _Line(NamedTuple):
@@ -56,6 +71,10 @@ def read_passages(source: str, encoding: str, style: str, num_columns: int) -> I
 
 @contextmanager
 def _opened(source: str, encoding: str) -> Iterator[TextIO]:
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise InputError(f"--encoding {encoding} is not an encoding that is known here") from error
     # Line ends stay as they are, or places would shift.
     descriptor = sys.stdin.fileno() if source == STANDARD_INPUT else source
     try:
@@ -63,8 +82,6 @@ def _opened(source: str, encoding: str) -> Iterator[TextIO]:
             descriptor, encoding=encoding, newline="", closefd=source != STANDARD_INPUT
         ) as file:
             yield file
-    except LookupError as error:
-        raise InputError(f"--encoding {encoding} is not an encoding that is known here") from error
     except OSError as error:
         raise InputError(
             f"cannot read {source} ({error.strerror}); a readable text file, or - for standard "
@@ -76,13 +93,19 @@ def _lines(source: str, file: TextIO, encoding: str) -> Iterator[_Line]:
     start, number = 0, 0
     try:
         for number, line in enumerate(file, start=1):
-            yield _Line(number, start, line.rstrip("\r\n"))
+            text = line.rstrip("\r\n")
+            if number == 1 and text.startswith(_MARK):  # an editor's mark, not a word
+                yield _Line(1, 1, text[1:])
+            else:
+                yield _Line(number, start, text)
             start += len(line)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
+        what = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            what = f"it holds the byte 0x{error.object[error.start]:02x}, which is none of it"
         raise InputError(
-            f"{source} is not {encoding}: after line {number} stands the byte "
-            f"0x{error.object[error.start]:02x}, which is none of it; name its encoding, as "
-            "--encoding latin-1, or convert the file"
+            f"{source} is not {encoding}: {what}, in line {number + 1} or after it; name its "
+            "encoding, as --encoding latin-1, or convert the file"
         ) from error
 
 
@@ -93,14 +116,24 @@ def _sentences(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterat
 
 
 def _documents(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterator[Passage]:
-    """Cuts paragraphs, which end at an empty line, into sentences of any number of lines."""
+    """Cuts paragraphs, which end at an empty line, into sentences of any number of lines.
+
+    A paragraph without an end is cut after so many characters, at the end of a sentence.
+    """
     paragraph: list[_Line] = []
+    size = 0
     for line in lines:
         if line.text.strip():
             paragraph.append(line)
+            size += len(line.text)
+            if size > _PARAGRAPH:
+                *done, last = _paragraph(source, paragraph)
+                yield from done or [last]
+                paragraph = _rest(last, paragraph) if done else []
+                size = len(last.text) if done else 0
         elif paragraph:
             yield from _paragraph(source, paragraph)
-            paragraph = []
+            paragraph, size = [], 0
     if paragraph:
         yield from _paragraph(source, paragraph)
 
@@ -108,13 +141,29 @@ def _documents(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterat
 def _paragraph(source: str, lines: list[_Line]) -> Iterator[Passage]:
     first = lines[0].start
     # As long as the lines and their ends, so that places are those of the file.
-    text = ""
+    pieces: list[str] = []
+    place = first
     for line in lines:
-        text = text.ljust(line.start - first) + line.text
+        pieces += [" " * (line.start - place), line.text]
+        place = line.start + len(line.text)
+    text = "".join(pieces)
+    starts = [line.start - first for line in lines]
     for start, end in split_sentences(text):
-        number = max(line.number for line in lines if line.start - first <= start)
+        number = lines[bisect_right(starts, start) - 1].number
         sentence = text[start:end]
         yield Passage(source, sentence, first + start, number, tokenise(sentence))
+
+
+def _rest(last: Passage, lines: list[_Line]) -> list[_Line]:
+    """Gives what the last sentence so far is made of: it may go on."""
+    rest = []
+    for line in lines:
+        cut = last.start - line.start
+        if cut <= 0:
+            rest.append(line)
+        elif cut < len(line.text):
+            rest.append(_Line(line.number, last.start, line.text[cut:]))
+    return rest
 
 
 def _tokens(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterator[Passage]:
@@ -130,35 +179,41 @@ def _tokens(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterator[
 
 def _columns(source: str, lines: Iterator[_Line], num_columns: int) -> Iterator[Passage]:
     """Reads a token a line, then the columns that the model reads; others are left alone."""
-    rows: list[list[str]] = []
-    begin: _Line | None = None
+    block: list[tuple[_Line, list[str]]] = []
     for line in lines:
         if not line.text.strip():
-            if begin is not None:
-                yield _block(source, begin, rows, num_columns)
-            rows, begin = [], None
+            if block:
+                yield _block(source, block, num_columns)
+            block = []
             continue
         fields = line.text.split("\t" if "\t" in line.text else " ")
-        if len(fields) < 1 + num_columns:
+        if len(fields) < 1 + num_columns or "" in fields[: 1 + num_columns]:
             raise InputError(
-                f"line {line.number} of {source} has {len(fields)} columns; the token and "
-                f"{num_columns} columns that the model reads are expected, with TAB or one space "
-                "between them"
+                f"line {line.number} of {source} has {sum(map(bool, fields))} columns; the token "
+                f"and {num_columns} columns that the model reads are expected, with TAB or one "
+                "space between them"
             )
-        begin = begin or line
-        rows.append(fields)
-    if begin is not None:
-        yield _block(source, begin, rows, num_columns)
+        block.append((line, fields))
+        if len(block) > _LONGEST:
+            raise InputError(
+                f"line {line.number} of {source}: the sentence that begins at line "
+                f"{block[0][0].number} has more than {_LONGEST:,} tokens; an empty line after each "
+                "sentence is expected"
+            )
+    if block:
+        yield _block(source, block, num_columns)
 
 
-def _block(source: str, begin: _Line, rows: list[list[str]], num_columns: int) -> Passage:
+def _block(source: str, block: list[tuple[_Line, list[str]]], num_columns: int) -> Passage:
     tokens, place = [], 0
-    for fields in rows:
+    for _, fields in block:
         tokens.append(Token(fields[0], place, place + len(fields[0])))
         place += len(fields[0]) + 1
-    columns = tuple(tuple(fields[1 + n] for fields in rows) for n in range(num_columns))
-    text = " ".join(fields[0] for fields in rows)
-    return Passage(source, text, begin.start, begin.number, tokens, columns)
+    columns = tuple(tuple(fields[1 + n] for _, fields in block) for n in range(num_columns))
+    text = " ".join(fields[0] for _, fields in block)
+    begin = block[0][0]
+    places = tuple(line.start for line, _ in block)
+    return Passage(source, text, begin.start, begin.number, tokens, columns, places)
 
 
 _READERS: dict[str, Callable[[str, Iterator[_Line], int], Iterator[Passage]]] = {

@@ -53,11 +53,12 @@ def to_json(tagged: Tagged) -> str:
     spans = []
     for span, confidence in zip(tagged.spans, tagged.confidences, strict=True):
         start, end = _place(passage, span)
+        first, last = passage.place(span.start, span.end)
         spans.append(
             {
                 "label": span.label,
-                "start": passage.start + start,
-                "end": passage.start + end,
+                "start": first,
+                "end": last,
                 "text": passage.text[start:end],
                 "confidence": round(confidence, 4),
             }
@@ -66,7 +67,9 @@ def to_json(tagged: Tagged) -> str:
         "source": passage.source,
         "line": passage.line,
         "start": passage.start,
-        "end": passage.start + len(passage.text),
+        "end": passage.place(0, len(passage.tokens))[1]
+        if passage.places
+        else passage.start + len(passage.text),
         "text": passage.text,
         "spans": spans,
     }
@@ -75,7 +78,8 @@ def to_json(tagged: Tagged) -> str:
 
 def to_conll(tagged: Tagged) -> str:
     """Writes a token a line with its columns and its tag, TAB between them, and an empty line."""
-    tokens = [token.text for token in tagged.passage.tokens]
+    # Where tokens were given with spaces between them, one may hold a TAB.
+    tokens = [token.text.replace("\t", " ") for token in tagged.passage.tokens]
     rows = zip(tokens, *tagged.passage.columns, tagged.tags, strict=True)
     return "".join("\t".join(row) + "\n" for row in rows)
 

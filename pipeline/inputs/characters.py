@@ -48,7 +48,9 @@ class _Characters(InputPart, abc.ABC):
         """
         half = self.max_length // 2
         cut = [
-            word if len(word) <= self.max_length else word[: self.max_length - half] + word[-half:]
+            word
+            if len(word) <= self.max_length
+            else word[: self.max_length - half] + word[len(word) - half :]
             for word in strings
         ]
         width = max((len(word) for word in cut), default=1) or 1

@@ -75,7 +75,8 @@ class Words(InputPart):
             rows = torch.tensor([self._rows[self._spelling(word)] for word in reversed(given)])
             # Of several spellings the first one wins: it is written last.
             table[rows] = torch.from_numpy(vectors.values[::-1].copy())
-        self.table = nn.Embedding(len(table), self.output_size, _weight=table)
+        # `padding_idx` keeps the zeros of UNKNOWN from learning beside `unknown`.
+        self.table = nn.Embedding(len(table), self.output_size, padding_idx=UNKNOWN, _weight=table)
         self.table.weight.requires_grad_(self.tuned)
 
     def index(self, strings: Sequence[str]) -> Tensor:

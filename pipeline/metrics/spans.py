@@ -9,8 +9,10 @@ from torchmetrics import Metric
 
 from pipeline.text.tags import Span, count_malformed, spans, strict_spans
 
-OTHER = "other"
-"""Stands for the types that the tag set lacks: their gold spans count as missed."""
+OTHER = "\tother"
+"""Stands for the types that the tag set lacks: their gold spans count as missed. A TAB, since no
+file can spell it."""
+_RESERVED = ("strict", "proportional", "binary", "other")  # names of scores that are of no type
 
 _Reader = Callable[[Sequence[str]], list[Span]]
 _READINGS: dict[str, _Reader] = {"": spans, "_strict": strict_spans}
@@ -143,8 +145,15 @@ class SpanScores(Metric):
                 part[0, place] for part in (self.correct, self.predicted, self.gold)
             )
             if label != OTHER or gold:
-                scores |= _scores(f"_{label}", correct, correct, predicted, gold)
+                scores |= _scores(f"_{_name(label)}", correct, correct, predicted, gold)
         return scores
+
+
+def _name(label: str) -> str:
+    """Gives a type's name in scores: `type_strict` where `strict` is a score already."""
+    if label == OTHER:
+        return "other"
+    return f"type_{label}" if label in _RESERVED else label
 
 
 class _Counts(NamedTuple):

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.annotation import reading
+from pipeline.annotation.ahead import ahead
 from pipeline.annotation.reading import check_files, read_passages
 from pipeline.errors import InputError
 
@@ -74,6 +76,57 @@ def test_columns(tmp_path):
     assert [passage.columns for passage in passages] == [(("DT", "NN"),), (("UH",),)]
     with pytest.raises(InputError, match=r"line 2 of .*text has 1 columns"):
         read(tmp_path, "The DT\nend\n", "columns", columns=1)
+    with pytest.raises(InputError, match=r"line 1 of .*text has 2 columns"):
+        read(tmp_path, " Peter NNP\n", "columns", columns=1)
+
+
+def test_places_in_columns_are_those_of_the_file(tmp_path):
+    text = "Peter\tNNP\r\nsleeps\tVBZ\r\n\r\nYes\tUH"
+    for passage in read(tmp_path, text, "columns", columns=1):
+        for index, token in enumerate(passage.tokens):
+            start, end = passage.place(index, index + 1)
+            assert text[start:end] == token.text
+    (first, _) = read(tmp_path, text, "columns", columns=1)
+    assert text[slice(*first.place(0, 2))] == "Peter\tNNP\r\nsleeps"
+
+
+def test_a_mark_of_an_editor_is_no_word(tmp_path):
+    for form in ("sentences", "documents", "tokens", "columns"):
+        (passage,) = read(tmp_path, "\ufeffPeter", form)
+        assert [token.text for token in passage.tokens] == ["Peter"]
+        assert passage.place(0, 1) == (1, 6)
+
+
+@pytest.mark.parametrize("ends", ["", " ."])
+def test_a_paragraph_without_an_end_is_read_in_parts(tmp_path, monkeypatch, ends):
+    monkeypatch.setattr(reading, "_PARAGRAPH", 60)
+    lines = [f"word{n} goes{ends if n % 3 == 2 else ''}" for n in range(40)]
+    text = "\n".join(lines)
+    assert_places(text, read(tmp_path, text, "documents"), "documents")
+    if ends:
+        parts = [p.text.split() for p in read(tmp_path, text, "documents")]
+        monkeypatch.setattr(reading, "_PARAGRAPH", 10**6)
+        whole = read(tmp_path, text, "documents")
+        assert parts == [p.text.split() for p in whole]
+        assert [p.line for p in whole] == list(range(1, 41, 3))
+
+
+def test_columns_without_an_empty_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_LONGEST", 5)
+    with pytest.raises(InputError, match=r"line 7 of .*begins at line 2 has more than 5 tokens"):
+        read(tmp_path, "\n" + "a\n" * 9, "columns")
+
+
+def test_what_is_read_ahead_is_the_same_and_so_is_what_goes_wrong():
+    def items():
+        yield from range(5)
+        raise InputError("the sixth")
+
+    coming = ahead(items())
+    assert [next(coming) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(InputError, match="the sixth"):
+        next(coming)
+    assert list(ahead(iter([]))) == []
 
 
 def test_what_cannot_be_read(tmp_path):
@@ -82,6 +135,8 @@ def test_what_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"latin is not utf-8.*0xe9.*--encoding latin-1"):
         list(read_passages(str(path), "utf-8", "sentences", 0))
     assert [p.text for p in read_passages(str(path), "latin-1", "sentences", 0)][1] == "caf\u00e9"
+    with pytest.raises(InputError, match="latin is not utf-16: UTF-16 stream does not start with"):
+        list(read_passages(str(path), "utf-16", "sentences", 0))
     with pytest.raises(InputError, match="--encoding klingon"):
         list(read_passages(str(path), "klingon", "sentences", 0))
     with pytest.raises(InputError, match="no such file"):

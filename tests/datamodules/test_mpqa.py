@@ -88,6 +88,7 @@ def change(path, old, new):
         ("datasplit/filelist_train0", "a/d0", "a/d3", r"a/d3 is in \S+train0 and in \S+test0"),
         ("datasplit/filelist_test0", "a/d3", "a/d3\na/d1", r"name all documents of \S+Subset"),
         ("datasplit/filelist_test0", "a/d3", "", r"filelist_test0 names no document"),
+        ("datasplit/filelist_train0", "a/d0", "a/d4", r"a/d4 is in \S+train0 .* not in \S+Subset"),
     ],
 )  # fmt: skip
 def test_broken_files_are_refused(folder, file, old, new, message):

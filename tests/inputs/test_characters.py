@@ -74,3 +74,12 @@ def test_no_characters_and_characters_that_training_lacks(kind):
 def test_impossible_settings(kind, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         kind(**settings)
+
+
+def test_of_a_long_word_both_ends_are_read():
+    part = CharacterCNN(max_length=9)
+    part.fit(LEXICON)
+    for length, expected in ((1, "w"), (2, "wd"), (3, "wod"), (4, "word"), (5, "word")):
+        part.max_length = length
+        (cut,) = part.index(["word"]).tolist()
+        assert cut == [part._ids[character] for character in expected]

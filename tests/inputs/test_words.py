@@ -93,3 +93,13 @@ def test_what_does_not_fit_is_named(part, lexicon, message):
 def test_impossible_settings(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         Words(**settings)
+
+
+def test_the_unknown_word_learns_as_fast_as_the_others():
+    part = Words(size=3)
+    part.fit(Lexicon(COUNTS, {}))
+    numbers = part.index([next(iter(COUNTS)), "never seen"])
+    part(numbers).sum().backward()
+    assert part.unknown.grad.tolist() == [1, 1, 1]
+    assert part.table.weight.grad[numbers[0, 0]].tolist() == [1, 1, 1]
+    assert part.table.weight.grad[0].tolist() == [0, 0, 0]

@@ -173,3 +173,14 @@ def test_labels_of_tokens():
     # DT: one of two guesses, recall 1: F1 2/3; NN: one of two, one of two: 1/2; XX: never: 0
     expected = {"accuracy": 0.5, "macro_f1": (2 / 3 + 1 / 2 + 0) / 3, "tokens": 4, "sentences": 2}
     assert found == pytest.approx(expected)
+
+
+def test_a_type_may_be_called_as_a_score_is():
+    types = ("other", "strict")
+    metric = SpanScores(types)
+    metric.update([["B-zzz", "B-other", "B-strict"]], [["O", "B-other", "O"]])
+    found = {name: float(value) for name, value in metric.compute().items()}
+    assert found["recall_type_other"] == 1
+    assert found["f1_type_strict"] == 0
+    assert found["recall_other"] == 0  # of the type that the tag set lacks
+    assert found["f1"] == found["f1_strict"] == 0.5
