@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TextIO, cast
 import torch
 from tqdm import tqdm
 
-from pipeline.annotation.ahead import ahead
 from pipeline.annotation.reading import STANDARD_INPUT, Passage, read_passages
 from pipeline.annotation.writing import STYLES, Tagged, to_text
 from pipeline.batches import IGNORE_INDEX, Sentences
@@ -119,7 +118,7 @@ class _Tagger:
         self.num_sentences = self.num_tokens = self.num_unknown = 0
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
-        for chunk in ahead(iter(lambda: self._read(passages), _NOTHING)):
+        for chunk in iter(lambda: self._read(passages), _NOTHING):
             yield from self._tag_chunk(*chunk)
 
     def _read(self, passages: Iterator[Passage]) -> _Chunk:

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.annotation import reading
-from pipeline.annotation.ahead import ahead
 from pipeline.annotation.reading import check_files, read_passages
 from pipeline.errors import InputError
 
@@ -115,18 +114,6 @@ def test_columns_without_an_empty_line(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "_LONGEST", 5)
     with pytest.raises(InputError, match=r"line 7 of .*begins at line 2 has more than 5 tokens"):
         read(tmp_path, "\n" + "a\n" * 9, "columns")
-
-
-def test_what_is_read_ahead_is_the_same_and_so_is_what_goes_wrong():
-    def items():
-        yield from range(5)
-        raise InputError("the sixth")
-
-    coming = ahead(items())
-    assert [next(coming) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(InputError, match="the sixth"):
-        next(coming)
-    assert list(ahead(iter([]))) == []
 
 
 def test_what_cannot_be_read(tmp_path):
