@@ -61,10 +61,12 @@ def _add_crossvalidate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _add_configuration(verb)
     verb.add_argument(
-        "--folds", type=int, help="how many, for a corpus without folds of its own (10)"
+        "--folds", type=int, help="how many (3 or more), for a corpus without folds of its own (10)"
     )
     verb.add_argument(
-        "--jobs", type=int, help="trainings at the same time (a GPU each, or a core each)"
+        "--jobs",
+        type=int,
+        help="trainings at the same time (a GPU each, else a core)",
     )
 
 

@@ -59,7 +59,7 @@ def _evaluate(options: argparse.Namespace, fields: list[str], known: Sequence[st
     from pipeline.options import check_fields, require_model_source
 
     require_model_source(options)
-    check_fields(fields)
+    check_fields(fields, vars(options))
     _load(known)
     from pipeline.evaluation import evaluate, predict, tag
 

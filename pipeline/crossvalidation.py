@@ -5,6 +5,7 @@ import os
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -22,6 +23,8 @@ from pipeline.workers import Job, Outcome, run_jobs
 
 _PLAN = "crossvalidation.json"
 _GIB = 1024**3
+_FOLDS = 10
+_MISTAKE = 2  # exit code of a command that a person got wrong
 
 
 class _Plan(NamedTuple):
@@ -145,9 +148,17 @@ def _folded(experiment: Experiment, num_folds: int | None) -> dict[str, Any]:
                 "its own; leave --folds out"
             )
         return dict(config)
+    count = num_folds or _FOLDS
+    splits = cast(Any, experiment.data).corpus.splits
+    size = len(splits["train"]) + len(splits["valid"])
+    if size < count:
+        raise InputError(
+            f"--folds {count}: {experiment.corpus.name} has {size:,} sentences to train and "
+            "validate with, fewer than folds; lower --folds"
+        )
     data["source"] = {
         "class_path": "datamodules.folds.Folds",
-        "init_args": {"source": data["source"], "num_folds": num_folds or 10, "fold": 0},
+        "init_args": {"source": data["source"], "num_folds": count, "fold": 0},
     }
     return dict(config)
 
@@ -168,10 +179,13 @@ def _run_folds(parent: RunFolder, plan: _Plan, jobs: int) -> list[Outcome]:
     failed = []
     for outcome in run_jobs(todo, jobs, threads):
         scores = {child.fold: child.scores for child in children(parent.run_id)}
-        said = _shown(scores.get(outcome.job.number, {})) if outcome.code == 0 else "failed"
-        say(f"fold {outcome.job.number}: {said}  ({outcome.seconds / 60:.1f} min)")
+        said = _shown(scores.get(outcome.job.number, {}))
         if outcome.code:
             failed.append(outcome)
+            said = f"failed: {_last_line(outcome.job.log)}"
+        say(f"fold {outcome.job.number}: {said}  ({outcome.seconds / 60:.1f} min)")
+        if outcome.code == _MISTAKE:  # the other folds would make the same one
+            raise InputError(f"fold {outcome.job.number}: {_last_line(outcome.job.log)}")
     return failed
 
 
@@ -192,6 +206,11 @@ def _job(parent: RunFolder, plan: _Plan, fold: int, child: Child | None) -> Job:
         environment={PARENT: parent.run_id, FOLD: str(fold)},
         log=folder / f"{fold}.log",
     )
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), f"see {log}")
 
 
 def _room() -> int:

@@ -1,7 +1,8 @@
 """What the command line checks before anything heavy is imported."""
 
 import argparse
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,8 +154,12 @@ def require_model_source(options: argparse.Namespace) -> None:
         raise InputError(f"there is no checkpoint file {options.checkpoint}")
 
 
-def check_fields(fields: Sequence[str]) -> None:
+def check_fields(fields: Sequence[str], own: Iterable[str] = ()) -> None:
     """Checks flags that change a trained model's own configuration.
+
+    Args:
+        fields: the flags.
+        own: names of the verb's own flags, one of which may have been meant.
 
     Raises:
         InputError: a flag does not exist, or would change the model itself.
@@ -162,4 +167,7 @@ def check_fields(fields: Sequence[str]) -> None:
     for field in fields:
         if field.startswith("--model"):
             raise InputError(f"{field} cannot change a model that is trained; leave it out")
+        name = field.partition("=")[0].removeprefix("--")
+        if name not in TOP_LEVEL and (near := difflib.get_close_matches(name, list(own), n=1)):
+            raise InputError(f"unknown flag --{name}; did you mean --{near[0]}?")
     check(list(fields), TOP_LEVEL)

@@ -102,6 +102,7 @@ def test_flags(capsys, project, corpus, flags, expected):
         (["generate", "--run", "x", "--num", "0"], "--num"),
         (["runs", "--limit", "-1"], "--limit"),
         (["generate", "--run", "x", "--prmpt", "a"], "--prmpt"),
+        (["predict", "--run", "x", "--inptu=a"], "unknown flag --inptu; did you mean --input?"),
         (["prepare", "ptbb"], "ptb"),
         (["runs", "--experiment", "lm/none"], "no runs yet"),
     ],

@@ -81,6 +81,8 @@ def test_unknown_words_are_named(trained, capsys):
 
 
 def test_characters(trained):
-    text = generate_texts(trained._replace(unit="character"), "ab", ONE._replace(length=3))[0]
+    text = generate_texts(
+        trained._replace(data={**trained.data, "unit": "character"}), "ab", ONE._replace(length=3)
+    )[0]
     assert text.startswith("ab")
     assert " " not in text

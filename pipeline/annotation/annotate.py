@@ -79,12 +79,11 @@ def annotate(path: Path, request: Request, file: TextIO) -> None:
         tagger.tag(passages), unit=" sentences", unit_scale=True, disable=hidden, leave=False
     ):
         file.write(write(tagged) + "\n")
-    if tagger.num_tokens:
-        share = tagger.num_unknown / tagger.num_tokens
-        say(
-            f"{tagger.num_sentences:,} sentences, {tagger.num_tokens:,} tokens, {share:.1%} of "
-            "which the training corpus did not have"
-        )
+    share = tagger.num_unknown / max(tagger.num_tokens, 1)
+    say(
+        f"{tagger.num_sentences:,} sentences, {tagger.num_tokens:,} tokens, {share:.1%} of which "
+        "the training text did not have"
+    )
 
 
 def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:

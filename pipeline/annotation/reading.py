@@ -13,6 +13,7 @@ from pipeline.text.treebank import Token, split_sentences, tokenise
 
 STANDARD_INPUT = "-"
 _MARK = "\ufeff"
+_MARKS_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PARAGRAPH = 100_000  # characters of a paragraph that are held
 _LONGEST = 100_000  # tokens of a sentence in columns
 
@@ -74,7 +75,10 @@ def _opened(source: str, encoding: str) -> Iterator[TextIO]:
     try:
         codecs.lookup(encoding)
     except LookupError as error:
-        raise InputError(f"--encoding {encoding} is not an encoding that is known here") from error
+        raise InputError(
+            f"--encoding {encoding} is not an encoding that is known here; utf-8, latin-1, cp1252 "
+            "or utf-16, say, is expected"
+        ) from error
     # Line ends stay as they are, or places would shift.
     descriptor = sys.stdin.fileno() if source == STANDARD_INPUT else source
     try:
@@ -100,12 +104,13 @@ def _lines(source: str, file: TextIO, encoding: str) -> Iterator[_Line]:
                 yield _Line(number, start, text)
             start += len(line)
     except UnicodeError as error:
-        what = str(error)
+        what, other = str(error), "latin-1"
         if isinstance(error, UnicodeDecodeError):
             what = f"it holds the byte 0x{error.object[error.start]:02x}, which is none of it"
+            other = "utf-16" if number == 0 and error.object[:2] in _MARKS_16 else other
         raise InputError(
             f"{source} is not {encoding}: {what}, in line {number + 1} or after it; name its "
-            "encoding, as --encoding latin-1, or convert the file"
+            f"encoding, as --encoding {other}, or convert the file"
         ) from error
 
 
@@ -180,6 +185,7 @@ def _tokens(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterator[
 def _columns(source: str, lines: Iterator[_Line], num_columns: int) -> Iterator[Passage]:
     """Reads a token a line, then the columns that the model reads; others are left alone."""
     block: list[tuple[_Line, list[str]]] = []
+    width = 0
     for line in lines:
         if not line.text.strip():
             if block:
@@ -192,6 +198,12 @@ def _columns(source: str, lines: Iterator[_Line], num_columns: int) -> Iterator[
                 f"line {line.number} of {source} has {sum(map(bool, fields))} columns; the token "
                 f"and {num_columns} columns that the model reads are expected, with TAB or one "
                 "space between them"
+            )
+        width = width or len(fields)
+        if len(fields) != width:
+            raise InputError(
+                f"line {line.number} of {source} has {len(fields)} columns, {width} are expected, "
+                "as before; a token a line is expected (--format sentences reads plain text)"
             )
         block.append((line, fields))
         if len(block) > _LONGEST:
@@ -230,5 +242,7 @@ space between them; a token a line."""
 def check_files(sources: list[Path | str]) -> None:
     """Raises `InputError` for a file that is not there, before a model is loaded."""
     for source in sources:
-        if str(source) != STANDARD_INPUT and not Path(source).is_file():
+        if str(source) != STANDARD_INPUT and not Path(source).exists():
             raise InputError(f"--input {source}: there is no such file")
+        if Path(source).is_dir():
+            raise InputError(f"--input {source} is a folder; a file is expected")

@@ -79,7 +79,7 @@ class TaggingReport:
         """Gives all counts as plain data."""
         return {
             "types": self._by(lambda span: span.label),
-            "lengths": self._by(_length_class),
+            "lengths": {name.strip(): row for name, row in self._by(_length_class).items()},
             "kinds": dict(self._kinds()),
             "confusion": [[*pair, count] for pair, count in sorted(self._confusion().items())],
             "calibration_error": expected_calibration_error(self._probabilities, self._is_right),

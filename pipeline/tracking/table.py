@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import InputError
+from pipeline.tracking.naming import shortened
 from pipeline.tracking.store import open_store, refusing, sqlite_path, tracking_uri
 
 if TYPE_CHECKING:
@@ -83,14 +84,16 @@ def render(rows: Sequence[RunRow]) -> str:
     left_out += _empty(rows)
     table = Table(box=None, pad_edge=False)
     headings = [heading for heading in (*_TEXTS, *_NUMBERS) if heading not in left_out]
-    for heading, size in _widths(headings, rows, width).items():
+    sizes = _widths(headings, rows, width)
+    for heading, size in sizes.items():
         justify: Literal["right", "left"] = "right" if heading in _NUMBERS else "left"
         table.add_column(heading, no_wrap=True, justify=justify, overflow="ellipsis", width=size)
     with_scores = any(row.test_scores for row in rows) and "test scores" not in left_out
     if with_scores:
         table.add_column("test scores", no_wrap=True, overflow="ellipsis")
     for row in rows:
-        cells = zip((*_TEXTS, *_NUMBERS, "test scores"), _cells(row), strict=False)
+        named = dataclasses.replace(row, name=shortened(row.name, sizes.get("name")))
+        cells = zip((*_TEXTS, *_NUMBERS, "test scores"), _cells(named), strict=False)
         table.add_row(*(cell for heading, cell in cells if heading not in left_out))
     console = Console(file=io.StringIO(), width=width, color_system=None, emoji=False, markup=False)
     with console.capture() as capture:

@@ -110,6 +110,11 @@ def test_a_paragraph_without_an_end_is_read_in_parts(tmp_path, monkeypatch, ends
         assert [p.line for p in whole] == list(range(1, 41, 3))
 
 
+def test_prose_is_no_column_file(tmp_path):
+    with pytest.raises(InputError, match=r"line 2 of .* has 3 columns, 2 are expected, as before"):
+        read(tmp_path, "Plain text\nof two lines.\n", "columns")
+
+
 def test_columns_without_an_empty_line(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "_LONGEST", 5)
     with pytest.raises(InputError, match=r"line 7 of .*begins at line 2 has more than 5 tokens"):
@@ -128,4 +133,11 @@ def test_what_cannot_be_read(tmp_path):
         list(read_passages(str(path), "klingon", "sentences", 0))
     with pytest.raises(InputError, match="no such file"):
         check_files(["-", str(tmp_path / "nowhere")])
+    with pytest.raises(InputError, match="is a folder; a file is expected"):
+        check_files([str(tmp_path)])
+    path.write_bytes("fine".encode("utf-16"))
+    with pytest.raises(
+        InputError, match="in line 1 or after it; name its encoding, as --encoding utf-1"
+    ):
+        list(read_passages(str(path), "utf-8", "sentences", 0))
     assert read(tmp_path, "", "documents") == read(tmp_path, "\n \n", "sentences") == []

@@ -29,7 +29,7 @@ def test_counts_by_hand(report):
         "missed": 0,
     }
     lengths = {name: (row["gold"], row["predicted"]) for name, row in numbers["lengths"].items()}
-    assert lengths == {" 1": (1, 3), " 2": (2, 1)}
+    assert lengths == {"1": (1, 3), "2": (2, 1)}
     assert ["I-D", "B-D", 1] in numbers["confusion"]
     # confidences .9 (right), .6, .3, .5 (wrong): each in a bin of its own
     assert numbers["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.3 + 0.5) / 4)
