@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipeline.batches import UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences
 from pipeline.decoders import Decoder, Softmax
 from pipeline.encoders import Encoder, VariationalDropout
-from pipeline.inputs import InputPart, Words
+from pipeline.inputs import InputPart, Inputs, Words
 from pipeline.metrics import SpanScores, TokenScores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.predictions import Evaluated, Prediction, gathered
@@ -73,10 +73,7 @@ class Tagger(LightningModule):
     ) -> None:
         super().__init__()
         parts = inputs or [Words(size=encoder.input_size)]
-        _check_sizes(parts, encoder)
-        for part in parts:
-            part.fit(lexicon)
-        self.inputs = nn.ModuleList(parts)
+        self.inputs = Inputs(parts, lexicon, encoder.input_size)
         self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
         self.encoder = encoder
         self.decoder: Decoder = decoder(encoder.output_size, tags)
@@ -89,41 +86,18 @@ class Tagger(LightningModule):
         self.calibration = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)
         self._evaluated: dict[int, Evaluated] = {}
         self.scores = TokenScores(tags) if are_labels(tags) else SpanScores(types_of(tags))
-        self._columns = list(lexicon.columns)
-        self._tables = self.index(list(lexicon.counts), lexicon.columns)
-
-    def index(self, words: Sequence[str], columns: Any) -> list[Tensor]:  # noqa: ANN401
-        """Gives what `forward` needs to know of strings.
-
-        Args:
-            words: distinct words; the ids of a batch are places in it.
-            columns: column -> distinct values; the ids of a batch are places in it plus 1.
-
-        Returns:
-            For each input part int64 [strings width].
-        """
-        return [
-            part.index(words if part.column is None else ["", *columns[part.column]])
-            for part in self._parts
-        ]
 
     def forward(self, sentences: Sentences, tables: Sequence[Tensor] | None = None) -> Tensor:
         """Reads sentences.
 
         Args:
             sentences: the batch.
-            tables: what `index` gave for its strings; those of the lexicon if omitted.
+            tables: what `inputs.index` gave for its strings; those of the lexicon if omitted.
 
         Returns:
             What the decoder reads [batch time encoder.output_size].
         """
-        if tables is None:
-            self._tables = tables = [table.to(sentences.words.device) for table in self._tables]
-        vectors = [
-            self._vectors(part, table, sentences)
-            for part, table in zip(self._parts, tables, strict=True)
-        ]
-        inputs = self.dropout(torch.cat(vectors, dim=-1))
+        inputs = self.dropout(self.inputs(sentences.words, sentences.columns, tables))
         states: Tensor = self.dropout(self.encoder(inputs, sentences.lengths).states)
         return states
 
@@ -219,23 +193,6 @@ class Tagger(LightningModule):
             log_probs = self.decoder.span_log_probs(states, sentences.lengths, found)
         return [Prediction(*pair) for pair in zip(tags, log_probs, strict=True)]
 
-    @property
-    def _parts(self) -> list[InputPart]:
-        return [part for part in self.inputs if isinstance(part, InputPart)]
-
-    def _vectors(self, part: InputPart, table: Tensor, sentences: Sentences) -> Tensor:
-        if part.column is not None:
-            ids = sentences.columns[..., self._columns.index(part.column)]
-        else:
-            ids = sentences.words
-        vectors: Tensor
-        if part.is_costly:  # once for each distinct word of the batch
-            distinct, places = torch.unique(ids, return_inverse=True)
-            vectors = part(table[distinct])[places]
-        else:
-            vectors = part(table[ids])
-        return vectors
-
     def _start_evaluation(self) -> None:
         self.scores.reset()
         self._evaluated = {}
@@ -274,13 +231,3 @@ class Tagger(LightningModule):
         if are_labels(self.decoder.tags):
             return [Span(tag, index, index + 1) for index, tag in enumerate(tags)]
         return spans(tags)
-
-
-def _check_sizes(parts: Sequence[InputPart], encoder: Encoder) -> None:
-    total = sum(part.output_size for part in parts)
-    if total != encoder.input_size:
-        sizes = " + ".join(f"{type(part).__name__} {part.output_size}" for part in parts)
-        raise ValueError(
-            f"the input parts give {sizes} = {total} numbers a token, but the encoder reads "
-            f"input_size {encoder.input_size}; set model.encoder.input_size to {total}"
-        )

@@ -144,7 +144,7 @@ class _Tagger:
             for place in range(len(self._columns))
         ]
         columns = {name: list(found) for name, found in zip(self._columns, values, strict=True)}
-        tables = self._model.index(list(distinct), columns)
+        tables = self._model.inputs.index(list(distinct), columns)
         places = [{value: i for i, value in enumerate(found, 1)} for found in values]
         lengths = [len(row) for row in words]
         flat = torch.tensor([distinct[word] for row in words for word in row])

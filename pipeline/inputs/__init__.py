@@ -2,6 +2,7 @@
 
 from pipeline.inputs.base import InputPart
 from pipeline.inputs.characters import CharacterCNN, CharacterLSTM
+from pipeline.inputs.joined import Inputs
 from pipeline.inputs.shape import Affixes, Capitalisation
 from pipeline.inputs.words import Column, Words
 
@@ -12,5 +13,6 @@ __all__ = [
     "CharacterLSTM",
     "Column",
     "InputPart",
+    "Inputs",
     "Words",
 ]

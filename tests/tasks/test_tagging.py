@@ -69,7 +69,7 @@ def test_other_words_are_read_through_tables_of_their_own():
     model = tagger().eval()
     expected = model.predict(batch(0))
     words, columns = ["new", "c", "b", "a"], {"pos": ["Y", "X"]}
-    tables = model.index(words, columns)
+    tables = model.inputs.index(words, columns)
     sentence = batch(0)._replace(
         words=torch.tensor([[3, 2, 1, 3]]), columns=torch.tensor([[[2], [1], [2], [1]]])
     )
