@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,23 @@ class Share(NamedTuple):
     Attributes:
         rows: its sentences, as indices into `lengths`; none where a batch has fewer sentences than
             there are ranks.
+        num_rows: sentences of the batch over all ranks.
         num_tokens: tokens of the batch over all ranks, padding excluded.
     """
 
     rows: list[int]
+    num_rows: int
     num_tokens: int
+
+
+class Draw(Protocol):
+    """Which sentences an epoch has, where not all of them."""
+
+    size: int
+    """Sentences of an epoch."""
+
+    def __call__(self, random: np.random.Generator) -> _Ints:
+        """Draws the sentences of one epoch, indices [size]."""
 
 
 class Buckets:
@@ -50,6 +62,8 @@ class Buckets:
         seed: of the shuffle.
         rank: this process.
         world_size: processes.
+        draw: gives the sentences of each epoch; all of them, each once, if omitted. It needs
+            `shuffle`, and a batch of so many sentences.
 
     Attributes:
         epoch: the epoch whose batches come next.
@@ -68,12 +82,16 @@ class Buckets:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        draw: Draw | None = None,
     ) -> None:
         self._lengths: _Ints = np.asarray(lengths, dtype=np.int64)
         if batch_size < 1 or (self._lengths < 1).any():
             raise ValueError(f"a batch and each sentence hold 1 or more, got {batch_size=}")
         self._noise = _NOISE if unit == "sentences" else 0.0
-        self._cuts = _cuts(np.sort(self._lengths)[::-1], batch_size, unit)
+        assert draw is None or (shuffle and unit == "sentences"), "each epoch has as many batches"
+        size = len(self._lengths) if draw is None else draw.size
+        self._draw = draw
+        self._cuts = _cuts(np.sort(self._lengths)[::-1][:size], batch_size, unit)
         self._shuffle, self._seed = shuffle, seed
         self._rank, self._world_size = rank, world_size
         self.epoch = self._position = self._first = 0
@@ -110,13 +128,14 @@ class Buckets:
             self._position = (index + 1) % len(self)
             batch = batches[index]
             rows = batch[self._rank :: self._world_size].tolist()
-            yield Share(rows, int(self._lengths[batch].sum()))
+            yield Share(rows, len(batch), int(self._lengths[batch].sum()))
 
     def _batches(self) -> list[_Ints]:
         if not self._shuffle:
             return self._cut(np.argsort(-self._lengths, kind="stable"))
         random = np.random.default_rng((self._seed, self.epoch))
-        shuffled = random.permutation(len(self._lengths))
+        drawn = None if self._draw is None else self._draw(random)
+        shuffled = random.permutation(len(self._lengths) if drawn is None else drawn)
         noisy = self._lengths[shuffled] * (1 + self._noise * random.random(len(shuffled)))
         batches = self._cut(shuffled[np.argsort(-noisy, kind="stable")])
         return [batches[index] for index in random.permutation(len(batches))]

@@ -160,7 +160,7 @@ class TaggingData(LightningDataModule):
     def _epoch(self) -> int:
         return self.trainer.current_epoch if self.trainer else 0
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Batches[Sentences]:
         """Gives this rank's share of the training sentences, from a loaded checkpoint's place."""
         rank, world_size = self._place
         encoded = self._encoded["train"]
@@ -176,19 +176,19 @@ class TaggingData(LightningDataModule):
         self._resume(self._train)
         return Batches(encoded, self._train, world_size, self._epoch)
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> Batches[Sentences]:
         """Gives this rank's share of the validation sentences."""
         return self._whole("valid")
 
-    def test_dataloader(self) -> Batches:
+    def test_dataloader(self) -> Batches[Sentences]:
         """Gives this rank's share of the test sentences."""
         return self._whole("test")
 
-    def predict_dataloader(self) -> InOrder:
+    def predict_dataloader(self) -> InOrder[Sentences]:
         """Gives all test sentences, in their order."""
         return InOrder(self._encoded["test"])
 
-    def _whole(self, split: str) -> Batches:
+    def _whole(self, split: str) -> Batches[Sentences]:
         rank, world_size = self._place
         encoded = self._encoded[split]
         buckets = Buckets(

@@ -9,6 +9,9 @@ IGNORE_INDEX = -100
 UNSEEN_BEGIN, UNSEEN_INSIDE = -1, -2
 """Gold tags of a type that training lacks: the first and the later tokens of its spans."""
 
+UNSEEN = -3
+"""The gold label of a text where training lacks it."""
+
 
 class Window(NamedTuple):
     """`bptt` steps of the columns that one rank owns of a stream.
@@ -48,6 +51,28 @@ class Sentences(NamedTuple):
     words: Tensor
     columns: Tensor
     tags: Tensor
+    lengths: Tensor
+    rows: Tensor
+    targets_per_rank: float
+
+
+class Texts(NamedTuple):
+    """Whole texts, one a row, right-padded, with a label each.
+
+    Attributes:
+        words: ids in the datamodule's lexicon, int64 [batch time]; 0 after a row's end.
+        columns: as those of `Sentences`, int64 [batch time column].
+        labels: gold label ids, int64 [batch]; `UNSEEN` in evaluation for one that training lacks,
+            `IGNORE_INDEX` for a row without a text.
+        lengths: real tokens of each row, int64 [batch].
+        rows: which text of its split each row is, int64 [batch]; -1 for a row without a text,
+            which evens out what ranks get.
+        targets_per_rank: texts of this batch over all ranks, divided by the number of ranks.
+    """
+
+    words: Tensor
+    columns: Tensor
+    labels: Tensor
     lengths: Tensor
     rows: Tensor
     targets_per_rank: float

@@ -85,13 +85,14 @@ def test_confidence_is_the_calibrated_probability(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "load_trained", lambda path, task: trained)
     (row,) = [json.loads(line) for line in run(tmp_path, SENTENCES[0]).splitlines()]
     words = SENTENCES[0].split()
+    from datamodules.buckets import Share
     from datamodules.encoded import EncodedSentences
     from datamodules.tagged import Sentence
 
     encoded = EncodedSentences(
         [Sentence(tuple(words), ("O",) * 6, (("DT",) * 6,))], lexicon, ("O",)
     )
-    (predicted,) = built.predict(encoded.batch([0], 1.0))
+    (predicted,) = built.predict(encoded.batch(Share([0], 1, 1), 1))
     logits = [lp - math.log1p(-math.exp(lp)) for lp in predicted.log_probs]
     expected = [1 / (1 + math.exp(-(0.5 * logit - 0.2))) for logit in logits]
     assert [s["confidence"] for s in row["spans"]] == pytest.approx(expected, abs=1e-4)
