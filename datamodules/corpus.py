@@ -133,20 +133,23 @@ def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
     )
 
 
-def read_lines(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str]:
+def read_lines(
+    path: Path, max_line_bytes: int = MAX_LINE_BYTES, encoding: str = "utf-8"
+) -> Iterator[str]:
     r"""Reads a text line by line.
 
     Only "\n" ends a line, so U+0085, U+2028 and their like stay inside.
 
     Args:
-        path: the text, UTF-8.
+        path: the text.
         max_line_bytes: the length from which on a line is refused.
+        encoding: of the text, one in which ASCII is ASCII.
 
     Yields:
         The lines, line ends included.
 
     Raises:
-        InputError: the file is not UTF-8, or a line is too long.
+        InputError: the file is not in that encoding, or a line is too long.
     """
     size = path.stat().st_size
     hidden = None if size >= _LARGE else True  # None: shown where stderr is a terminal
@@ -167,17 +170,23 @@ def read_lines(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str
                 )
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)  # an editor's mark, not a word
-            yield _decode(line, path, number, offset)
+            yield _decode(line, path, (number, offset), encoding)
             offset += len(line)
             bar.update(len(line))
 
 
-def _decode(line: bytes, path: Path, number: int, offset: int) -> str:
+def _decode(line: bytes, path: Path, place: tuple[int, int], encoding: str) -> str:
     try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
+        return line.decode(encoding)
+    except LookupError as error:
         raise InputError(
-            f"{path} is not UTF-8: byte {offset + error.start} (in line {number}) is"
+            f"the encoding {encoding} is not known here; utf-8, cp1252 or latin-1, say, is expected"
+        ) from error
+    except UnicodeDecodeError as error:
+        number, offset = place
+        name = "UTF-8" if encoding == "utf-8" else encoding
+        raise InputError(
+            f"{path} is not {name}: byte {offset + error.start} (in line {number}) is"
             f" 0x{line[error.start]:02x}; convert the file, for example with `iconv -f"
             " WINDOWS-1252 -t UTF-8`"
         ) from error

@@ -25,8 +25,9 @@ class LabelledCorpus(NamedTuple):
         files: split -> the file or folder that its texts come from.
         labels: those that training holds, in their order where they have one.
         is_ordinal: the labels have an order, as the stars of a review.
-        phrases: for each text of "train" the phrases of it that have a label of their own; () where
-            there are none. They are trained on, never scored.
+        phrases: for each text of "train", and then for each that was left out of it, the phrases of
+            it that have a label of their own; () where there are none. They are trained on, never
+            scored.
         notes: what a person should know about how the files were read, a sentence each.
     """
 

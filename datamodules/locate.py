@@ -22,7 +22,12 @@ TAGGED = {
 OPINIONS = {
     "mpqa": "MPQA opinion expressions as Irsoy & Cardie (2014) released them, 14,492 sentences",
 }
-CORPORA = TEXTS | TAGGED | OPINIONS
+SENTIMENT = {
+    "sst": "Stanford Sentiment Treebank, 8,544 training sentences with all their phrases",
+    "mr": "Movie Review sentence polarity, 5,331 positive and 5,331 negative sentences",
+    "imdb": "IMDB movie reviews, 25,000 to train and 25,000 to test, whole documents",
+}
+CORPORA = TEXTS | TAGGED | OPINIONS | SENTIMENT
 """The corpora that `unroll prepare` can get: name -> description."""
 
 

@@ -1,6 +1,5 @@
 """Tagged sentences: any BIO corpus, in batches of sentences of like lengths."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -9,9 +8,9 @@ from lightning.pytorch import LightningDataModule
 
 from datamodules.buckets import Buckets
 from datamodules.encoded import Batches, EncodedSentences, InOrder
+from datamodules.lexicons import CoveredLexicon, build_lexicon
 from datamodules.statistics import SplitDigest, describe_tagged, digest, statistics
 from datamodules.tagged import Sentence, Source, TaggedCorpus
-from datamodules.vectors import corpus_vectors
 from pipeline.batches import Sentences
 from pipeline.errors import InputError
 from pipeline.text import treebank
@@ -57,7 +56,6 @@ class TaggingData(LightningDataModule):
         self.source = source
         self._batch_size, self._batch_unit = batch_size, batch_unit
         self._eval_batch_tokens, self._vectors, self._seed = eval_batch_tokens, vectors, seed
-        self._coverage = ""
         self._train: Buckets | None = None
         self._resumed: dict[str, Any] | None = None
 
@@ -86,22 +84,22 @@ class TaggingData(LightningDataModule):
         return tag_set(types)
 
     @cached_property
+    def _covered(self) -> CoveredLexicon:
+        corpus = self.corpus
+        return build_lexicon(
+            (token for s in corpus.splits["train"] for token in s.tokens),
+            (t for split in ("valid", "test") for s in corpus.splits[split] for t in s.tokens),
+            {
+                name: (value for s in corpus.splits["train"] for value in s.columns[i])
+                for i, name in enumerate(corpus.column_names)
+            },
+            self._vectors,
+        )
+
+    @property
     def lexicon(self) -> Lexicon:
         """The words and columns. Raises as `corpus`, and where vectors cannot be read."""
-        corpus = self.corpus
-        counts = Counter(token for s in corpus.splits["train"] for token in s.tokens)
-        ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-        others = {t for split in ("valid", "test") for s in corpus.splits[split] for t in s.tokens}
-        ordered.update(dict.fromkeys(sorted(others - counts.keys()), 0))
-        columns = {
-            name: _by_frequency(value for s in corpus.splits["train"] for value in s.columns[i])
-            for i, name in enumerate(corpus.column_names)
-        }
-        vectors = None
-        if self._vectors is not None:
-            vectors, coverage = corpus_vectors(self._vectors, ordered)
-            self._coverage = f"vectors {vectors.name}: {coverage}"
-        return Lexicon(ordered, columns, vectors)
+        return self._covered.lexicon
 
     def sentences(self, split: str) -> Sequence[Sentence]:
         """Gives the sentences of a split: "train", "valid" or "test"."""
@@ -120,8 +118,8 @@ class TaggingData(LightningDataModule):
     @property
     def summary(self) -> str:
         """What a person should see before training, in a few lines."""
-        described = describe_tagged(self.corpus, self.lexicon)
-        return f"{described}\n{self._coverage}" if self._coverage else described
+        lines = [describe_tagged(self.corpus, self.lexicon), self._covered.coverage]
+        return "\n".join(line for line in lines if line)
 
     def texts(self) -> dict[str, str]:
         """Gives what the run keeps of the corpus: file name -> contents."""
@@ -258,8 +256,3 @@ class TaggingData(LightningDataModule):
                 "with those, or from a checkpoint at the end of an epoch"
             )
         buckets.position = state["position"]
-
-
-def _by_frequency(values: Iterator[str]) -> tuple[str, ...]:
-    counts = Counter(values)
-    return tuple(sorted(counts, key=lambda value: (-counts[value], value)))

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from pipeline.errors import InputError
+from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
 
 
@@ -100,7 +101,10 @@ def _linked(data: dict[str, Any]) -> dict[str, Any]:
     """Gives the arguments of a task that the command line takes from the data."""
     if "vocabulary" in data:
         return {"vocab_size": len(data["vocabulary"])}
-    return {"lexicon": Lexicon.from_state(data["lexicon"]), "tags": data["tags"]}
+    linked: dict[str, Any] = {"lexicon": Lexicon.from_state(data["lexicon"])}
+    if "tags" in data:
+        return {**linked, "tags": data["tags"]}
+    return {**linked, "labels": Labels.from_state(data["labels"])}
 
 
 def _build_model(config: dict[str, Any], linked: dict[str, Any]) -> LightningModule:

@@ -1,9 +1,11 @@
-"""What a tagger said of the sentences of a split, wherever they were evaluated."""
+"""What a model said of the sentences of a split, wherever they were evaluated."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
+
+_One = TypeVar("_One")
 
 
 class Prediction(NamedTuple):
@@ -26,15 +28,15 @@ class Evaluated(NamedTuple):
     predicted: Prediction
 
 
-def gathered(evaluated: Mapping[int, Evaluated], world_size: int) -> dict[int, Evaluated]:
+def gathered(evaluated: Mapping[int, _One], world_size: int) -> dict[int, _One]:
     """Joins what all ranks evaluated, on every rank.
 
     Args:
-        evaluated: row of the split -> the sentence, of this rank.
+        evaluated: row of the split -> what was said of it, of this rank.
         world_size: number of ranks, which all call this.
 
     Returns:
-        Row -> the sentence, of all ranks, in the order of rows.
+        Row -> what was said of it, of all ranks, in the order of rows.
     """
     parts = [dict(evaluated)]
     if world_size > 1:

@@ -1,7 +1,8 @@
 """Corpus scores: exact sums over a corpus, divided once."""
 
+from pipeline.metrics.labels import LabelScores
 from pipeline.metrics.nll import TokenNll, perplexity
 from pipeline.metrics.spans import SpanScores
 from pipeline.metrics.tokens import TokenScores
 
-__all__ = ["SpanScores", "TokenNll", "TokenScores", "perplexity"]
+__all__ = ["LabelScores", "SpanScores", "TokenNll", "TokenScores", "perplexity"]

@@ -13,12 +13,21 @@ _MOST_TAGS = 24
 _BLUE, _GREY = "#2a6f97", "#888888"
 
 
-def draw_confusion(counts: Mapping[tuple[str, str], int], path: Path) -> None:
-    """Draws which tags are taken for which, as shares of the gold tag, with the counts.
+def draw_confusion(
+    counts: Mapping[tuple[str, str], int],
+    path: Path,
+    order: Sequence[str] | None = None,
+    kind: str = "tag",
+    unit: str = "tokens",
+) -> None:
+    """Draws what is taken for what, as shares of the gold tag or label, with the counts.
 
     Args:
         counts: (gold, predicted) -> tokens; of many tags the most frequent are drawn.
         path: of the PNG file.
+        order: of the rows; by type and "O" last if omitted.
+        kind: what is predicted.
+        unit: what is counted.
     """
     totals: dict[str, int] = {}
     for (gold, found), count in counts.items():
@@ -26,6 +35,8 @@ def draw_confusion(counts: Mapping[tuple[str, str], int], path: Path) -> None:
         totals.setdefault(found, 0)
     frequent = sorted(totals, key=lambda tag: -totals[tag])[:_MOST_TAGS]
     tags = sorted(frequent, key=lambda tag: (tag == "O", tag[2:], tag))
+    if order is not None:
+        tags = [tag for tag in order if tag in frequent]
     table = np.array([[counts.get((gold, found), 0) for found in tags] for gold in tags])
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.55 * len(tags)
@@ -35,15 +46,15 @@ def draw_confusion(counts: Mapping[tuple[str, str], int], path: Path) -> None:
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(tags)), tags, rotation=60, ha="right")
     axes.set_yticks(range(len(tags)), tags)
-    axes.set_xlabel("predicted tag")
-    axes.set_ylabel("gold tag")
-    axes.set_title("Tokens by gold and predicted tag")
+    axes.set_xlabel(f"predicted {kind}")
+    axes.set_ylabel(f"gold {kind}")
+    axes.set_title(f"{unit.capitalize()} by gold and predicted {kind}")
     for row, column in zip(*np.nonzero(table), strict=True):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(
             column, row, f"{table[row, column]}", ha="center", va="center", color=colour, fontsize=7
         )
-    figure.colorbar(image, ax=axes, label="share of the gold tag", shrink=0.8)
+    figure.colorbar(image, ax=axes, label=f"share of the gold {kind}", shrink=0.8)
     figure.savefig(path, dpi=110)
 
 

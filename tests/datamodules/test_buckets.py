@@ -37,11 +37,11 @@ def test_batches_by_hand():
     # sorted: 9 | 4 4 | 3 2 1, as 3 x 3 is 9 tokens and 2 x 4 is 8
     lengths = [1, 4, 9, 2, 4, 3]
     assert list(buckets(lengths, 9, "tokens", shuffle=False)) == [
-        ([2], 9),
-        ([1, 4], 8),
-        ([5, 3, 0], 6),
+        ([2], 1, 9),
+        ([1, 4], 2, 8),
+        ([5, 3, 0], 3, 6),
     ]
-    assert list(buckets(lengths, 4, shuffle=False)) == [([2, 1, 4, 5], 20), ([3, 0], 3)]
+    assert list(buckets(lengths, 4, shuffle=False)) == [([2, 1, 4, 5], 4, 20), ([3, 0], 2, 3)]
     # a sentence that is longer than a batch stands alone
     assert [share.rows for share in buckets(lengths, 3, "tokens", shuffle=False)] == [
         [2],
@@ -60,6 +60,7 @@ def test_every_sentence_comes_once(lengths, size, unit, shuffle, epoch):
     assert sorted(row for batch in batches for row in batch.rows) == list(range(len(lengths)))
     assert len(batches) == len(made)
     for batch in batches:
+        assert batch.num_rows == len(batch.rows)
         assert batch.num_tokens == sum(lengths[row] for row in batch.rows)
 
 
@@ -89,6 +90,7 @@ def test_the_ranks_together_get_what_one_process_gets(lengths, size, unit, shuff
         rows = [share.rows for share in shares]
         assert sorted(chain.from_iterable(rows)) == sorted(batch.rows)
         assert {share.num_tokens for share in shares} == {batch.num_tokens}
+        assert {share.num_rows for share in shares} == {batch.num_rows}
         assert max(map(len, rows)) - min(map(len, rows)) <= 1
 
 

@@ -1,0 +1,78 @@
+"""What is done to labelled corpora, and what is odd about them."""
+
+from collections.abc import Sequence
+
+from datamodules.labelled import LabelledCorpus
+from datamodules.splits import stratified
+from pipeline.errors import InputError
+
+
+def shortened(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCorpus, int]:
+    """Keeps the first and last halves of so many tokens of longer texts.
+
+    Returns:
+        The corpus, and the number of its texts that were longer.
+    """
+    num_cut = sum(len(t.tokens) > max_tokens for texts in corpus.splits.values() for t in texts)
+    splits = {
+        split: [text._replace(tokens=cut(text.tokens, max_tokens)) for text in texts]
+        for split, texts in corpus.splits.items()
+    }
+    return corpus._replace(splits=splits), num_cut
+
+
+def cut(tokens: Sequence[str], max_tokens: int) -> tuple[str, ...]:
+    """Gives the first and last halves of so many tokens; all tokens where there are no more."""
+    if len(tokens) <= max_tokens:
+        return tuple(tokens)
+    last = max_tokens // 2
+    return (*tokens[: max_tokens - last], *tokens[len(tokens) - last :])
+
+
+def first_of_each(corpus: LabelledCorpus, count: int, seed: int) -> LabelledCorpus:
+    """Keeps so many training texts, each label as often as in the whole.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    train = corpus.splits["train"]
+    if count > len(train):
+        raise InputError(
+            f"num_train is {count:,}, but there are {len(train):,} training texts; lower it"
+        )
+    parts = stratified(train, max(1, len(train) // count), seed)
+    order = [place for part in parts for place in part]
+    kept = sorted(order[:count])
+    return corpus._replace(
+        splits={**corpus.splits, "train": [train[place] for place in kept]},
+        phrases=tuple(corpus.phrases[place] for place in kept) if corpus.phrases else (),
+        notes=(
+            *corpus.notes,
+            f"{count:,} of {len(train):,} training texts are trained on, chosen with seed {seed}",
+        ),
+    )
+
+
+def oddities(corpus: LabelledCorpus) -> list[str]:
+    """Tells of texts that stand in several splits, and of labels that splits lack."""
+    notes = []
+    train = {text.tokens for text in corpus.splits["train"]}
+    known = {text.label for text in corpus.splits["train"]}
+    for split in ("valid", "test"):
+        texts = corpus.splits[split]
+        if not texts:
+            raise InputError(f"{corpus.files[split]} holds no text for {split}")
+        if leaked := sum(text.tokens in train for text in texts):
+            notes.append(
+                f"{leaked:,} texts of {split} stand in train too, word by word: scores on them say "
+                "what was learned by heart"
+            )
+        held = {text.label for text in texts}
+        if unseen := sorted(held - known):
+            notes.append(
+                f"{split} has labels that training lacks, which no model can predict: "
+                f"{', '.join(unseen)}"
+            )
+        if missing := sorted(known - held):
+            notes.append(f"{split} has no text with the label {', '.join(missing)}")
+    return notes

@@ -1,0 +1,177 @@
+"""Labelled texts in tables: CSV, TSV, JSON lines, with the columns that a person names."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datamodules.corpus import MAX_LINE_BYTES, read_lines
+from datamodules.labelled import LabelledCorpus, LabelledSource, Text
+from datamodules.splits import hold_out
+from datamodules.words import words_of
+from pipeline.errors import InputError
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_ENDINGS = (*_DELIMITERS, ".jsonl")
+
+
+class _Row(NamedTuple):
+    line: int
+    values: Mapping[str, Any]
+
+
+class Table(LabelledSource):
+    """Reads texts and labels from columns of CSV, TSV or JSON lines files.
+
+    The ending of a file's name says its format; the first row of a CSV or TSV file names the
+    columns. Where validation or test have no file, stratified shares of the training texts are held
+    out.
+
+    Args:
+        train: the training file.
+        text: name of the column with the text.
+        label: name of the column with the label, which may be anything.
+        valid: the validation file.
+        test: the test file.
+        labels: the labels in their order, which makes them ordinal; found, in alphabetical order,
+            if omitted.
+        is_tokenised: the text is words with one space between them; else it is cut into words.
+        fraction: share that is held out for each split without a file.
+        seed: of what is held out.
+        encoding: of the files.
+    """
+
+    def __init__(
+        self,
+        train: str,
+        text: str = "text",
+        label: str = "label",
+        valid: str | None = None,
+        test: str | None = None,
+        labels: list[str] | None = None,
+        is_tokenised: bool = False,
+        fraction: float = 0.1,
+        seed: int = 1,
+        encoding: str = "utf-8",
+    ) -> None:
+        self.name = Path(train).stem
+        self._files = {"train": train, "valid": valid, "test": test}
+        self._text, self._label, self._labels = text, label, labels
+        self._is_tokenised, self._fraction, self._seed = is_tokenised, fraction, seed
+        self._encoding = encoding
+
+    def read(self) -> LabelledCorpus:
+        """See `LabelledSource`."""
+        files = {split: Path(file) for split, file in self._files.items() if file is not None}
+        splits, notes = {}, []
+        for split, path in files.items():
+            splits[split], num_empty = self._read(path)
+            if num_empty:
+                notes.append(f"{num_empty:,} rows of {path.name} have no text and are left out")
+        for split in ("test", "valid"):
+            if split not in splits:
+                splits["train"], splits[split] = hold_out(
+                    splits["train"], self._fraction, self._seed, self.name
+                )
+                notes.append(
+                    f"there is no {split} file: {len(splits[split]):,} texts of train, stratified "
+                    f"and chosen with seed {self._seed}, are held out"
+                )
+        found = {text.label for text in splits["train"]}
+        labels = self._labels or sorted(found)
+        if strange := sorted(found - {*labels}):
+            raise InputError(
+                f"{files['train']} has the label {strange[0]!r}, which is none of --data.source."
+                f"labels ({', '.join(labels)})"
+            )
+        order = ("train", "valid", "test")
+        return LabelledCorpus(
+            splits={split: splits[split] for split in order},
+            files={split: files.get(split, files["train"]) for split in order},
+            labels=tuple(label for label in labels if label in found),
+            is_ordinal=self._labels is not None,
+            notes=tuple(notes),
+        )
+
+    def _read(self, path: Path) -> tuple[list[Text], int]:
+        if not path.is_file():
+            raise InputError(f"there is no file {path}; a {', '.join(_ENDINGS)} file is expected")
+        texts, num_empty = [], 0
+        for row in _rows(path, self._encoding):
+            text, label = (self._value(path, row, name) for name in (self._text, self._label))
+            if "\0" in text:
+                raise InputError(
+                    f"row that ends at line {row.line} of {path} holds a NUL character; the text "
+                    "is damaged, or not in the encoding that was declared"
+                )
+            tokens = tuple(text.split()) if self._is_tokenised else words_of(text)
+            if not tokens:
+                num_empty += 1
+            elif not label:
+                raise InputError(
+                    f"the row that ends at line {row.line} of {path} has no {self._label}; a label "
+                    "for each text is expected"
+                )
+            else:
+                texts.append(Text(tokens, label))
+        if not texts:
+            raise InputError(f"{path} holds no text in the column {self._text!r}")
+        return texts, num_empty
+
+    @staticmethod
+    def _value(path: Path, row: _Row, name: str) -> str:
+        if name not in row.values:
+            raise InputError(
+                f"{path} has no column {name!r} (line {row.line}); there is "
+                f"{', '.join(map(repr, row.values))}: name them with --data.source.text and "
+                "--data.source.label"
+            )
+        value = row.values[name]
+        return "" if value is None else str(value).strip()
+
+
+def _rows(path: Path, encoding: str) -> Iterator[_Row]:
+    ending = path.suffix.lower()
+    lines = read_lines(path, encoding=encoding)
+    if ending == ".jsonl":
+        return _json_rows(path, lines)
+    if ending in _DELIMITERS:
+        return _csv_rows(path, lines, _DELIMITERS[ending])
+    raise InputError(f"{path} ends in {ending or 'nothing'}; {', '.join(_ENDINGS)} are known")
+
+
+def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"line {number} of {path} is no JSON ({error.msg} at character {error.colno})"
+            ) from error
+        if not isinstance(values, dict):
+            raise InputError(f'line {number} of {path} is no JSON object, as {{"text": "..."}}')
+        yield _Row(number, values)
+
+
+def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row]:
+    csv.field_size_limit(16 * MAX_LINE_BYTES)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        names = next(reader, None)
+        if not names:
+            raise InputError(f"{path} is empty; a first line that names the columns is expected")
+        for fields in reader:
+            if not fields:
+                continue
+            if len(fields) != len(names):
+                raise InputError(
+                    f"the row that ends at line {reader.line_num} of {path} has {len(fields)} "
+                    f"columns, {len(names)} are expected, as in line 1; quote text that holds "
+                    f"{'a comma' if delimiter == ',' else 'a TAB'}"
+                )
+            yield _Row(reader.line_num, dict(zip(names, fields, strict=True)))
+    except csv.Error as error:
+        raise InputError(f"line {reader.line_num} of {path}: {error}") from error

@@ -1,0 +1,117 @@
+"""What a text classifier gets wrong: which labels for which, how surely, text by text."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.reports.calibration import expected_calibration_error
+from pipeline.reports.pictures import draw_calibration, draw_confusion
+
+_WORST = 50
+_WIDTH = 400  # characters of a text that are shown
+
+
+class LabelReport:
+    """Tells of the test of a text classifier.
+
+    Args:
+        texts: tokens of each text.
+        gold: label of each text.
+        probabilities: of all labels, for each text.
+        labels: those that can be predicted, in their order.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[Sequence[str]],
+        gold: Sequence[str],
+        probabilities: Sequence[Sequence[float]],
+        labels: Sequence[str],
+    ) -> None:
+        self._texts, self._gold, self._labels = texts, gold, labels
+        best = [max(range(len(labels)), key=row.__getitem__) for row in probabilities]
+        self._predicted = [labels[place] for place in best]
+        self._confidences = [row[place] for row, place in zip(probabilities, best, strict=True)]
+        self._is_right = [a == b for a, b in zip(gold, self._predicted, strict=True)]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Writes the report.
+
+        Args:
+            folder: made if need be.
+
+        Returns:
+            The files: `errors.txt` for a person, `report.json` for programs, and the pictures
+            `confusion.png` and `calibration.png`.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = {
+            "errors.txt": self.errors(),
+            "report.json": json.dumps(self.numbers(), indent=1, ensure_ascii=False) + "\n",
+        }
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        files = [folder / name for name in texts]
+        if self._gold:
+            rows = (*self._labels, *sorted({*self._gold} - {*self._labels}))
+            path = folder / "confusion.png"
+            draw_confusion(self._confusion(), path, order=rows, kind="label", unit="texts")
+            draw_calibration(self._confidences, self._is_right, folder / "calibration.png")
+            files += [path, folder / "calibration.png"]
+        return files
+
+    def numbers(self) -> dict[str, Any]:
+        """Gives all counts as plain data."""
+        gold, found = Counter(self._gold), Counter(self._predicted)
+        right = Counter(
+            label for label, good in zip(self._gold, self._is_right, strict=True) if good
+        )
+        names = (*self._labels, *sorted(gold.keys() - {*self._labels}))
+        return {
+            "accuracy": sum(self._is_right) / max(len(self._is_right), 1),
+            "labels": {
+                name: {
+                    "precision": right[name] / found[name] if found[name] else 0.0,
+                    "recall": right[name] / gold[name] if gold[name] else 0.0,
+                    "f1": 2 * right[name] / max(gold[name] + found[name], 1),
+                    "gold": gold[name],
+                    "predicted": found[name],
+                }
+                for name in names
+            },
+            "confusion": [[*pair, count] for pair, count in sorted(self._confusion().items())],
+            "calibration_error": expected_calibration_error(self._confidences, self._is_right),
+        }
+
+    def errors(self) -> str:
+        """Writes the report for a person."""
+        numbers = self.numbers()
+        width = max(5, *(len(name) for name in numbers["labels"]))
+        lines = [
+            f"Accuracy {numbers['accuracy']:.4f} of {len(self._gold):,} texts; expected "
+            f"calibration error {numbers['calibration_error']:.3f} (10 bins; 0 is perfect)\n\n",
+            f"{'Label':<{width}}  precision  recall      F1     gold  predicted\n",
+        ]
+        lines += [
+            f"{name:<{width}}  {row['precision']:>9.4f}  {row['recall']:.4f}  {row['f1']:.4f}"
+            f"  {row['gold']:>7,}  {row['predicted']:>9,}\n"
+            for name, row in numbers["labels"].items()
+        ]
+        return "".join([*lines, "\n", self._worst()])
+
+    def _confusion(self) -> Counter[tuple[str, str]]:
+        return Counter(zip(self._gold, self._predicted, strict=True))
+
+    def _worst(self) -> str:
+        wrong = [row for row, good in enumerate(self._is_right) if not good]
+        lines = [f"Most surely wrong ({min(len(wrong), _WORST)} of {len(wrong):,} errors)\n"]
+        for row in sorted(wrong, key=lambda row: (-self._confidences[row], row))[:_WORST]:
+            text = " ".join(self._texts[row])
+            shown = text if len(text) <= _WIDTH else f"{text[:_WIDTH]} ..."
+            lines.append(
+                f"  {self._confidences[row]:.3f}  {self._gold[row]} taken for "
+                f"{self._predicted[row]}  (text {row + 1})\n         {shown}\n"
+            )
+        return "".join(lines)

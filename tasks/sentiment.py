@@ -1,0 +1,267 @@
+"""Sentiment: one label for a text, from all of it."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from pipeline.batches import Texts
+from pipeline.encoders import Encoder, VariationalDropout
+from pipeline.inputs import InputPart, Inputs, Words
+from pipeline.metrics import LabelScores
+from pipeline.optimization import optimization, refuse_impossible
+from pipeline.pooling import Attention, Last, Pooling
+from pipeline.predictions import gathered
+from pipeline.reports import LabelReport
+from pipeline.text.labels import Labels
+from pipeline.text.lexicon import Lexicon
+
+
+class _Scored(NamedTuple):
+    gold: int  # negative where training lacks the label
+    probabilities: list[float]
+
+
+class SentenceClassifier(LightningModule):
+    """A text classifier: input parts, dropout, any encoder, pooling, hidden layers, softmax.
+
+    With `LSTM` and `Last` it is the acceptor of the lectures, with `Identity`, `Mean`, hidden
+    layers and word dropout the deep averaging network of Iyyer et al. (2015, "Deep Unordered
+    Composition Rivals Syntactic Methods for Text Classification", ACL).
+
+    Args:
+        encoder: its `input_size` is the sum of the sizes of the input parts.
+        lexicon: words (the command line takes it from the corpus).
+        labels: the labels (the command line takes them from the corpus).
+        inputs: parts whose vectors of a token stand side by side; `Words` of the encoder's
+            `input_size` if omitted.
+        pooling: makes one vector of the states; `Last` if omitted.
+        hidden_sizes: of the layers (ReLU) between that vector and the labels.
+        dropout: chance of a zero in what the encoder reads, and in what each layer above it reads.
+        word_dropout: chance that a token is left out of a training text (Iyyer et al., section
+            3.1); a text of which nothing would be left is kept whole.
+        variational: one dropout mask per text, the same at each token (Gal and Ghahramani 2016,
+            arXiv 1512.05287).
+        class_weights: "balanced" lets all labels weigh the same in the loss, however often they
+            occur.
+        monitor: the validation metric that says which checkpoint is best.
+        optimizer: makes the optimiser from the parameters.
+        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
+            validation.
+
+    Raises:
+        ValueError: the sizes of the input parts do not add up to the encoder's `input_size`, a
+            number is out of its range, or a part does not fit the corpus.
+    """
+
+    experiment: ClassVar[str] = "sentiment"
+    monitor_mode: ClassVar[str] = "max"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        lexicon: Lexicon,
+        labels: Labels,
+        inputs: list[InputPart] | None = None,
+        pooling: Pooling | None = None,
+        hidden_sizes: list[int] | None = None,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        variational: bool = False,
+        class_weights: Literal["none", "balanced"] = "none",
+        monitor: str = "val/accuracy",
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= word_dropout < 1:
+            raise ValueError(f"word_dropout must be at least 0 and below 1, got {word_dropout}")
+        parts = inputs or [Words(size=encoder.input_size)]
+        self.inputs = Inputs(parts, lexicon, encoder.input_size)
+        self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
+        self.encoder = encoder
+        self.pooling = pooling or Last()
+        self.pooling.fit(encoder)
+        sizes = [self.pooling.output_size, *(hidden_sizes or []), len(labels.names)]
+        self.layers = _layers(sizes, dropout)
+        self.labels, self.word_dropout, self.monitor = labels, word_dropout, monitor
+        self._weights = _class_weights(labels.counts, class_weights)
+        self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
+        refuse_impossible(self, optimizer, lr_scheduler)
+        self.scores = LabelScores(labels.names, labels.is_ordinal)
+        self._evaluated: dict[int, _Scored] = {}
+
+    def forward(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
+        """Reads texts.
+
+        Args:
+            texts: the batch; its labels are not read.
+            tables: what `inputs.index` gave for its strings; those of the lexicon if omitted.
+
+        Returns:
+            Logits [batch label].
+        """
+        logits: Tensor = self.layers(self.pooling(self._states(texts, tables), texts.lengths))
+        return logits
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets what was predicted before."""
+        self._start_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        """Forgets what was predicted before."""
+        self._start_evaluation()
+
+    def training_step(self, texts: Texts, batch_idx: int) -> Tensor:
+        """Returns the nll, such that its gradient averaged over ranks is the mean over texts."""
+        if self.word_dropout:
+            texts = _leave_out_words(texts, self.word_dropout)
+        weights = self._weights.to(texts.labels.device)
+        nll = nn.functional.cross_entropy(
+            self(texts), texts.labels, weight=weights, reduction="sum"
+        )
+        return nll / texts.targets_per_rank
+
+    def validation_step(self, texts: Texts, batch_idx: int) -> None:
+        """Adds the batch to the validation sums."""
+        self._evaluate(texts)
+
+    def test_step(self, texts: Texts, batch_idx: int) -> None:
+        """Adds the batch to the test sums."""
+        self._evaluate(texts)
+
+    def predict_step(self, texts: Texts, batch_idx: int) -> dict[int, list[float]]:
+        """Returns the probabilities of the labels for each row that holds a text."""
+        rows = texts.rows.tolist()
+        return {
+            row: one
+            for row, one in zip(rows, self.predict(texts).tolist(), strict=True)
+            if row >= 0
+        }
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `val/accuracy` and the others."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/accuracy` and the others."""
+        self._log_scores("test")
+
+    def write_report(self, folder: Path) -> list[Path]:
+        """Writes what the last test showed: confusions, calibration, the worst texts.
+
+        Args:
+            folder: made if need be.
+
+        Returns:
+            The files.
+        """
+        data: Any = cast(Any, self.trainer).datamodule
+        texts = data.split("test")
+        report = LabelReport(
+            texts=[texts[row].tokens for row in self._evaluated],
+            gold=[texts[row].label for row in self._evaluated],
+            probabilities=[scored.probabilities for scored in self._evaluated.values()],
+            labels=self.labels.names,
+        )
+        return report.write(folder)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
+        """See `LightningModule.configure_optimizers`."""
+        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
+
+    @torch.no_grad()
+    def predict(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
+        """Gives the probabilities of the labels, in float32 whatever autocast says.
+
+        Args:
+            texts: the batch; its labels are not read.
+            tables: see `forward`.
+
+        Returns:
+            [batch label].
+        """
+        # bf16 would let scores depend on how texts are batched.
+        with torch.autocast(self.device.type, enabled=False):
+            probabilities: Tensor = self(texts, tables).softmax(dim=-1)
+        return probabilities
+
+    @torch.no_grad()
+    def attention(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
+        """Gives the weights with which `Attention` averages the states, [batch time].
+
+        Args:
+            texts: the batch.
+            tables: see `forward`.
+
+        Raises:
+            ValueError: the model pools otherwise.
+        """
+        if not isinstance(self.pooling, Attention):
+            raise ValueError(
+                f"attention weights are asked for, but the model pools by "
+                f"{type(self.pooling).__name__}; leave out one word at a time, or train with "
+                "pipeline.pooling.Attention"
+            )
+        with torch.autocast(self.device.type, enabled=False):
+            return self.pooling.weights(self._states(texts, tables), texts.lengths)
+
+    def _states(self, texts: Texts, tables: list[Tensor] | None) -> Tensor:
+        inputs = self.dropout(self.inputs(texts.words, texts.columns, tables))
+        states: Tensor = self.encoder(inputs, texts.lengths).states
+        return states
+
+    def _start_evaluation(self) -> None:
+        self.scores.reset()
+        self._evaluated = {}
+
+    def _evaluate(self, texts: Texts) -> None:
+        is_text = texts.rows >= 0  # the others even out what ranks get
+        probabilities = self.predict(texts)[is_text]
+        gold, rows = texts.labels[is_text], texts.rows[is_text]
+        self.scores.update(gold, probabilities)
+        self._evaluated.update(
+            (row, _Scored(*pair))
+            for row, *pair in zip(rows.tolist(), gold.tolist(), probabilities.tolist(), strict=True)
+        )
+
+    def _log_scores(self, stage: str) -> None:
+        if stage == "test":
+            self._evaluated = gathered(self._evaluated, self.trainer.world_size)
+        scores = self.scores.compute()
+        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+
+
+def _layers(sizes: list[int], dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        if after < 1:
+            raise ValueError(f"hidden_sizes must be at least 1, got {after}")
+        layers += [nn.Dropout(dropout), nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _class_weights(counts: tuple[int, ...], kind: str) -> Tensor:
+    weights = torch.ones(len(counts))
+    if kind == "balanced":
+        weights = sum(counts) / (len(counts) * torch.tensor(counts, dtype=torch.float32))
+    return weights
+
+
+def _leave_out_words(texts: Texts, chance: float) -> Texts:
+    """Leaves words out of texts; what is left moves to the left."""
+    steps = torch.arange(texts.words.shape[1], device=texts.words.device)
+    is_real = steps < texts.lengths.to(texts.words.device).unsqueeze(1)
+    kept = (torch.rand(texts.words.shape, device=texts.words.device) >= chance) & is_real
+    kept = kept | (is_real & ~kept.any(dim=1, keepdim=True))
+    order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
+    words = texts.words.gather(1, order)
+    columns = texts.columns.gather(1, order.unsqueeze(-1).expand_as(texts.columns))
+    return texts._replace(
+        words=words, columns=columns, lengths=kept.sum(dim=1).to(texts.lengths.device)
+    )
