@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TextIO, cast
 import torch
 from tqdm import tqdm
 
-from pipeline.annotation.reading import STANDARD_INPUT, Passage, read_passages
+from pipeline.annotation.chunks import ChunkReader, WordIds, length_batches, word_ids
+from pipeline.annotation.reading import Passage, read_passages
 from pipeline.annotation.writing import STYLES, Tagged, to_text
 from pipeline.batches import IGNORE_INDEX, Sentences
 from pipeline.checkpoint import Trained, load_trained
@@ -19,10 +20,6 @@ from pipeline.console import say
 from pipeline.errors import InputError
 from pipeline.reports import apply_platt
 from pipeline.text import treebank
-from pipeline.text.treebank import Token
-
-_CHUNK = 2048  # sentences that are sorted by length together
-_BATCH_TOKENS = 8192  # of a batch, padding included
 
 
 class Request(NamedTuple):
@@ -72,18 +69,14 @@ def annotate(path: Path, request: Request, file: TextIO) -> None:
         read_passages(source, request.encoding, request.form, numbers) for source in request.sources
     )
     write = _writer(request.style, file)
-    is_typed = STANDARD_INPUT in request.sources
-    tagger = _Tagger(trained, has_columns=bool(used), is_typed=is_typed)
+    tagger = _Tagger(trained, has_columns=bool(used))
     hidden = None if sys.stderr.isatty() else True
     for tagged in tqdm(
         tagger.tag(passages), unit=" sentences", unit_scale=True, disable=hidden, leave=False
     ):
         file.write(write(tagged) + "\n")
-    share = tagger.num_unknown / max(tagger.num_tokens, 1)
-    say(
-        f"{tagger.num_sentences:,} sentences, {tagger.num_tokens:,} tokens, {share:.1%} of which "
-        "the training text did not have"
-    )
+    if summary := tagger.reader.summary("sentences"):
+        say(summary)
 
 
 def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:
@@ -95,82 +88,37 @@ def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:
     return STYLES[style]
 
 
-class _Chunk(NamedTuple):
-    passages: list[Passage]
-    words: list[list[str]]  # as the model's corpus writes them
-
-
-_NOTHING = _Chunk([], [])
-
-
 class _Tagger:
     """Tags passages in chunks: sorted by length inside a chunk, given in their order."""
 
-    def __init__(self, trained: Trained, has_columns: bool, is_typed: bool) -> None:
+    def __init__(self, trained: Trained, has_columns: bool) -> None:
         self._model: Any = trained.model
-        self._is_typed = is_typed
         lexicon = trained.data["lexicon"]
-        self._words = set(lexicon["words"])
-        pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
-        self._trained_on = {word for word, count in pairs if count}
+        self.reader = ChunkReader(lexicon["words"])
         self._columns = list(lexicon["columns"]) if has_columns else []
-        self.num_sentences = self.num_tokens = self.num_unknown = 0
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
-        for chunk in iter(lambda: self._read(passages), _NOTHING):
-            yield from self._tag_chunk(*chunk)
-
-    def _read(self, passages: Iterator[Passage]) -> _Chunk:
-        # A person who types waits for an answer to each line.
-        size = 1 if sys.stdin.isatty() and self._is_typed else _CHUNK
-        chunk = list(itertools.islice(passages, size))
-        known, spell = self._words, self._spelling
-        words = [
-            [token[0] if token[0] in known else spell(passage, token) for token in passage.tokens]
-            for passage in chunk
-        ]
-        self.num_sentences += len(chunk)
-        self.num_tokens += sum(len(row) for row in words)
-        self.num_unknown += sum(word not in self._trained_on for row in words for word in row)
-        return _Chunk(chunk, words)
+        for chunk in self.reader.chunks(passages):
+            yield from self._tag_chunk(chunk.passages, word_ids(chunk.words))
 
     @torch.inference_mode()
-    def _tag_chunk(self, chunk: list[Passage], words: list[list[str]]) -> list[Tagged]:
-        distinct = {
-            word: index for index, word in enumerate(dict.fromkeys(itertools.chain(*words)))
-        }
+    def _tag_chunk(self, chunk: list[Passage], words: WordIds) -> list[Tagged]:
         values = [
             {value: None for passage in chunk for value in passage.columns[place]}
             for place in range(len(self._columns))
         ]
         columns = {name: list(found) for name, found in zip(self._columns, values, strict=True)}
-        tables = self._model.inputs.index(list(distinct), columns)
+        tables = self._model.inputs.index(words.distinct, columns)
         places = [{value: i for i, value in enumerate(found, 1)} for found in values]
-        lengths = [len(row) for row in words]
-        flat = torch.tensor([distinct[word] for row in words for word in row])
-        ids = torch.split(flat, lengths)
         result: list[Tagged | None] = [None] * len(chunk)
-        for rows in _batches(lengths):
-            batch = _batch([ids[row] for row in rows], rows)
+        for rows in length_batches([len(row) for row in words.ids]):
+            batch = _batch([words.ids[row] for row in rows], rows)
             batch = batch._replace(columns=_column_ids([chunk[row] for row in rows], places))
             for row, predicted in zip(rows, self._model.predict(batch, tables), strict=True):
                 sure = apply_platt(predicted.log_probs, self._model.calibration.tolist())
                 units = self._model.units(predicted.tags)
                 result[row] = Tagged(chunk[row], predicted.tags, units, sure)
         return cast(list[Tagged], result)
-
-    def _spelling(self, passage: Passage, token: Token) -> str:
-        """Gives an unknown token as the corpus may write it: `(` for `-LRB-`, one quote for two."""
-        raw = passage.text[token.start : token.end]
-        return raw if raw in self._words else token.text
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    while order:
-        size = max(1, _BATCH_TOKENS // lengths[order[0]])
-        yield order[:size]
-        order = order[size:]
 
 
 def _batch(ids: Sequence[torch.Tensor], rows: Sequence[int]) -> Sentences:

@@ -1,0 +1,107 @@
+"""Text in chunks that fit into memory, read while the chunk before is worked on."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.annotation.reading import Passage
+from pipeline.text.treebank import Token
+
+_CHUNK = 2048  # passages that are sorted by length together
+BATCH_TOKENS = 8192  # of a batch, padding included
+
+
+class Chunk(NamedTuple):
+    """Passages, and their words as the model's corpus writes them."""
+
+    passages: list[Passage]
+    words: list[list[str]]
+
+
+class WordIds(NamedTuple):
+    """The words of a chunk as numbers.
+
+    Attributes:
+        distinct: the words.
+        ids: for each passage, places among them, int64 [time].
+    """
+
+    distinct: list[str]
+    ids: Sequence[Tensor]
+
+
+class ChunkReader:
+    """Reads passages in chunks, one ahead, and counts what it reads.
+
+    Args:
+        known: the words of the model's corpus.
+        shorten: what is read of the tokens of a passage; all of them if omitted.
+    """
+
+    def __init__(
+        self,
+        known: Iterable[str],
+        shorten: Callable[[list[Token]], list[Token]] | None = None,
+    ) -> None:
+        self._known, self._shorten = set(known), shorten
+        self._num_passages = self._num_tokens = self._num_unknown = 0
+
+    def chunks(self, passages: Iterator[Passage]) -> Iterator[Chunk]:
+        """Gives all chunks; one thread reads the next one while torch works on this one."""
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming = reader.submit(self._read, passages)
+            while (chunk := coming.result()).passages:
+                coming = reader.submit(self._read, passages)
+                yield chunk
+
+    def summary(self, unit: str) -> str:
+        """Tells a person what was read; "" where that was nothing.
+
+        Args:
+            unit: what a passage is, as "sentences".
+        """
+        if not self._num_tokens:
+            return ""
+        return (
+            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens, "
+            f"{self._num_unknown / self._num_tokens:.1%} of which the training corpus did not have"
+        )
+
+    def _read(self, passages: Iterator[Passage]) -> Chunk:
+        chunk = list(itertools.islice(passages, _CHUNK))
+        if self._shorten is not None:
+            chunk = [passage._replace(tokens=self._shorten(passage.tokens)) for passage in chunk]
+        known, spell = self._known, self._spelling
+        words = [
+            [token[0] if token[0] in known else spell(passage, token) for token in passage.tokens]
+            for passage in chunk
+        ]
+        self._num_passages += len(chunk)
+        self._num_tokens += sum(len(row) for row in words)
+        self._num_unknown += sum(word not in known for row in words for word in row)
+        return Chunk(chunk, words)
+
+    def _spelling(self, passage: Passage, token: Token) -> str:
+        """Gives an unknown token as the corpus may write it: `(` for `-LRB-`, one quote for two."""
+        raw = passage.text[token.start : token.end]
+        return raw if raw in self._known else token.text
+
+
+def word_ids(words: Sequence[Sequence[str]]) -> WordIds:
+    """Numbers the distinct words of a chunk."""
+    distinct = {word: place for place, word in enumerate(dict.fromkeys(itertools.chain(*words)))}
+    flat = torch.tensor([distinct[word] for row in words for word in row], dtype=torch.int64)
+    return WordIds(list(distinct), torch.split(flat, [len(row) for row in words]))
+
+
+def length_batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Cuts passages into batches of like lengths, the longest first."""
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    while order:
+        size = max(1, batch_tokens // max(1, lengths[order[0]]))
+        yield order[:size]
+        order = order[size:]
