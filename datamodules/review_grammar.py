@@ -103,10 +103,10 @@ def _expand(symbols: list[str], follows: str) -> Iterator[Review]:
     ]
     total = sum(weight for weight, _ in fillers)
     choices = fillers if "FILL" in symbols else [(total, [])]
-    adjectives = [name for name in ("A", "B") if name in symbols]
+    adjectives: list[str] = [name for name in ("A", "B") if name in symbols]
     pairs = product(choices, product(_KINDS, repeat=len(adjectives)))
     for (weight, filler), kinds in pairs:
-        meant = dict(zip(adjectives, kinds, strict=True))
+        meant: dict[str, str] = dict(zip(adjectives, kinds, strict=True))
         classes: list[str] = []
         for symbol in symbols:
             classes += filler if symbol == "FILL" else [meant.get(symbol, symbol)]

@@ -15,7 +15,7 @@ examples:
   unroll crossvalidate --config C                      train and test on each fold
   unroll runs                                          compare runs
   unroll generate --run RUN --prompt "the boys who"    sample text
-  unroll predict --run RUN --input reviews.txt         tag text
+  unroll predict --run RUN --input reviews.txt         tag or classify text
 
 RUN is a run id, the beginning of one, or a run's name. `unroll VERB --help` tells more; `--debug`
 shows the traceback of an error.
@@ -88,7 +88,7 @@ def _add_training_verbs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     for name, text in (
         ("validate", "score the validation split with a trained model"),
         ("test", "score the test split with a trained model"),
-        ("predict", "tag text, or write what the model says of each token of the test split"),
+        ("predict", "tag or classify text, or write what the model says of the test split"),
     ):
         verb = verbs.add_parser(
             name,
@@ -107,14 +107,15 @@ def _add_prediction(verb: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="text for a tagger, - for standard input (the test split)",
+        help="text for a tagger or classifier, - for standard input (the test split)",
     )
     verb.add_argument(
         "--format",
         choices=("sentences", "documents", "tokens", "columns"),
         default="sentences",
         help="what the text is: a sentence a line; paragraphs; sentences cut into tokens with one "
-        "space between them; a token a line, with the columns that the model reads (sentences)",
+        "space between them; a token a line, with the columns that the model reads (sentences). "
+        "For a classifier: a text a line; a text a file; a text a line, cut into tokens",
     )
     verb.add_argument(
         "--as",
@@ -123,6 +124,11 @@ def _add_prediction(verb: argparse.ArgumentParser) -> None:
         help="how it is written (text in a terminal, else jsonl)",
     )
     verb.add_argument("--encoding", default="utf-8", help="of the text (utf-8)")
+    verb.add_argument(
+        "--explain",
+        choices=("leave-one-out", "attention"),
+        help="which words moved a classifier's decision, and how far",
+    )
 
 
 def _add_generate(verbs: "argparse._SubParsersAction[_Parser]") -> None:

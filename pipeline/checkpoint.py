@@ -66,12 +66,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_trained(path: Path, expected_task: str) -> Trained:
+def load_trained(path: Path, *expected_tasks: str) -> Trained:
     """Builds the model of a checkpoint.
 
     Args:
         path: the checkpoint.
-        expected_task: class name of the task, as "LanguageModel".
+        expected_tasks: class names of tasks, as "LanguageModel", that will do.
 
     Raises:
         InputError: the file cannot be read, or holds a model of another task.
@@ -80,9 +80,10 @@ def load_trained(path: Path, expected_task: str) -> Trained:
     config = checkpoint["config"]
     class_path = config["model"]["class_path"]
     task = class_path.rpartition(".")[2]
-    if task != expected_task:
+    if task not in expected_tasks:
         raise InputError(
-            f"checkpoint {path} holds a {task}, but this command needs a {expected_task}"
+            f"checkpoint {path} holds a {task}, but this command needs a "
+            f"{' or a '.join(expected_tasks)}"
         )
     data = data_state(checkpoint)
     model = _build_model(config["model"], _linked(data))

@@ -61,10 +61,10 @@ def _evaluate(options: argparse.Namespace, fields: list[str], known: Sequence[st
     require_model_source(options)
     check_fields(fields, vars(options))
     _load(known)
-    from pipeline.evaluation import evaluate, predict, tag
+    from pipeline.evaluation import evaluate, predict, read_on
 
     if options.verb == "predict" and options.input:
-        return tag(options, fields)
+        return read_on(options, fields)
     if options.verb == "predict":
         return predict(options.run, options.checkpoint, fields, options.output)
     return evaluate(options.verb, options.run, options.checkpoint, fields)

@@ -11,15 +11,16 @@ from typing import Any, TextIO
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from pipeline.annotation import Request, annotate
+from pipeline.annotation import ClassifyRequest, Request, annotate, classify
 from pipeline.annotation.reading import check_files
 from pipeline.building import Experiment, build
-from pipeline.checkpoint import data_state, read_checkpoint
-from pipeline.console import show
+from pipeline.checkpoint import data_state, load_trained, read_checkpoint
+from pipeline.console import say, show
 from pipeline.contracts import Corpus
 from pipeline.errors import InputError
 from pipeline.locate import locate
 from pipeline.outputs import write_atomically
+from pipeline.text import treebank
 from pipeline.trainers import make_trainer
 
 
@@ -58,15 +59,27 @@ def predict(
     return 0
 
 
-def tag(options: argparse.Namespace, fields: Sequence[str]) -> int:
-    """Tags text of a person's own; takes the options of `predict`."""
+def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
+    """Tags or classifies text of a person's own; takes the options of `predict`."""
     if fields:
         raise InputError(f"{fields[0]} cannot be given beside --input; leave it out")
     check_files(options.input)
     path = locate(options.run, options.checkpoint)
+    trained = load_trained(path, "Tagger", "SentenceClassifier")
+    if trained.data["text"] != treebank.state():
+        say(
+            f"text is cut by {treebank.state()}, the model was trained beside "
+            f"{trained.data['text']}: words may be cut otherwise"
+        )
+    how = (options.input, options.format, options.style, options.encoding)
+    is_tagger = "tags" in trained.data
+    if is_tagger and options.explain:
+        raise InputError("--explain is for classifiers; leave it out for a tagger")
     with _writing(options.output) as file:
-        request = Request(options.input, options.format, options.style, options.encoding)
-        annotate(path, request, file)
+        if is_tagger:
+            annotate(trained, Request(*how), file)
+        else:
+            classify(trained, ClassifyRequest(*how, options.explain), file)
     return 0
 
 

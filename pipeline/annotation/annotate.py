@@ -5,7 +5,6 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
 import torch
@@ -15,11 +14,10 @@ from pipeline.annotation.chunks import ChunkReader, WordIds, length_batches, wor
 from pipeline.annotation.reading import Passage, read_passages
 from pipeline.annotation.writing import STYLES, Tagged, to_text
 from pipeline.batches import IGNORE_INDEX, Sentences
-from pipeline.checkpoint import Trained, load_trained
+from pipeline.checkpoint import Trained
 from pipeline.console import say
 from pipeline.errors import InputError
 from pipeline.reports import apply_platt
-from pipeline.text import treebank
 
 
 class Request(NamedTuple):
@@ -38,24 +36,17 @@ class Request(NamedTuple):
     encoding: str = "utf-8"
 
 
-def annotate(path: Path, request: Request, file: TextIO) -> None:
+def annotate(trained: Trained, request: Request, file: TextIO) -> None:
     """Tags text with a trained tagger.
 
     Args:
-        path: its checkpoint.
+        trained: the model.
         request: what to tag.
         file: where to write.
 
     Raises:
-        InputError: the checkpoint holds another model, a file cannot be read, or the model reads
-            columns that the text does not have.
+        InputError: a file cannot be read, or the model reads columns that the text does not have.
     """
-    trained = load_trained(path, "Tagger")
-    if trained.data["text"] != treebank.state():
-        say(
-            f"text is cut by {treebank.state()}, the model was trained beside "
-            f"{trained.data['text']}: words may be cut otherwise"
-        )
     columns = list(trained.data["lexicon"]["columns"])
     used = {part.column for part in cast(Any, trained.model).inputs} - {None}
     if used and request.form != "columns":

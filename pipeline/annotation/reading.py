@@ -70,6 +70,26 @@ def read_passages(source: str, encoding: str, style: str, num_columns: int) -> I
         yield from _READERS[style](source, _lines(source, file, encoding), num_columns)
 
 
+def read_texts(source: str, encoding: str, style: str) -> Iterator[Passage]:
+    """Reads the texts of a file, each of any number of sentences, or of standard input.
+
+    Args:
+        source: a file, or "-".
+        encoding: of its bytes.
+        style: "sentences": a text a line; "documents": the file is one text; "tokens": a line is
+            tokens with one space between them.
+
+    Raises:
+        InputError: the file is missing or of another encoding, or `style` is another.
+    """
+    if style not in _TEXT_READERS:
+        raise InputError(
+            f"--format {style} is for taggers; a classifier reads {', '.join(_TEXT_READERS)}"
+        )
+    with _opened(source, encoding) as file:
+        yield from _TEXT_READERS[style](source, _lines(source, file, encoding), 0)
+
+
 @contextmanager
 def _opened(source: str, encoding: str) -> Iterator[TextIO]:
     try:
@@ -228,6 +248,28 @@ def _block(source: str, block: list[tuple[_Line, list[str]]], num_columns: int) 
     return Passage(source, text, begin.start, begin.number, tokens, columns, places)
 
 
+def _text_lines(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterator[Passage]:
+    for line in lines:
+        if tokens := _all_tokens(line.text):
+            yield Passage(source, line.text, line.start, line.number, tokens)
+
+
+def _whole(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterator[Passage]:
+    text = "\n".join(line.text for line in lines)
+    if tokens := _all_tokens(text):
+        yield Passage(source, text, 0, 1, tokens)
+
+
+def _all_tokens(text: str) -> list[Token]:
+    """Cuts a text of any number of sentences."""
+    return [
+        Token(token.text, token.start + start, token.end + start)
+        for start, end in split_sentences(text)
+        for token in tokenise(text[start:end])
+    ]
+
+
+_TEXT_READERS = {"sentences": _text_lines, "documents": _whole, "tokens": _tokens}
 _READERS: dict[str, Callable[[str, Iterator[_Line], int], Iterator[Passage]]] = {
     "sentences": _sentences,
     "documents": _documents,

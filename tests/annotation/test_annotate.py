@@ -1,6 +1,5 @@
 """A trained tagger on text: what is written, in which order, and what it does not depend on."""
 
-import importlib
 import io
 import json
 import math
@@ -9,10 +8,10 @@ import pytest
 import torch
 
 from pipeline.annotation import Request, annotate
+from pipeline.checkpoint import Trained
 from pipeline.decoders import CRF
 from pipeline.encoders import LSTM
 from pipeline.inputs import Column, Words
-from pipeline.text import treebank
 from pipeline.text.lexicon import Lexicon
 from tasks.tagging import Tagger
 
@@ -31,20 +30,16 @@ def model(with_column):
 
 
 @pytest.fixture(params=[False, True], ids=["words", "column"])
-def tagger(request, monkeypatch):
+def tagger(request):
     built, lexicon = model(request.param)
-    trained = type("T", (), {"model": built})
-    trained.data = {"lexicon": lexicon.to_state(), "text": treebank.state()}
-    module = importlib.import_module("pipeline.annotation.annotate")
-    monkeypatch.setattr(module, "load_trained", lambda path, task: trained)
-    return built
+    return Trained(built, {"lexicon": lexicon.to_state()}, {})
 
 
-def run(tmp_path, text, form="sentences", style="jsonl"):
+def run(trained, tmp_path, text, form="sentences", style="jsonl"):
     path = tmp_path / "text"
     path.write_text(text, encoding="utf-8")
     file = io.StringIO()
-    annotate(tmp_path / "model", Request([str(path)], form, style), file)
+    annotate(trained, Request([str(path)], form, style), file)
     return file.getvalue()
 
 
@@ -56,11 +51,11 @@ SENTENCES = ["the minister sharply criticized it .", "said", "it said (good) . "
 
 
 def test_order_and_places_and_confidence(tagger, tmp_path):
-    has_column = len(tagger.inputs) > 1
+    has_column = len(tagger.model.inputs) > 1
     many = SENTENCES * 30
     text = column_lines(many) if has_column else "\n".join(many)
     form = "columns" if has_column else "sentences"
-    rows = [json.loads(line) for line in run(tmp_path, text, form).splitlines()]
+    rows = [json.loads(line) for line in run(tagger, tmp_path, text, form).splitlines()]
     assert len(rows) == len(many)
     assert any(row["spans"] for row in rows)
     for row, again in zip(rows, rows[4:], strict=False):  # neighbours do not matter
@@ -77,13 +72,10 @@ def test_order_and_places_and_confidence(tagger, tmp_path):
             assert 0 < span["confidence"] < 1
 
 
-def test_confidence_is_the_calibrated_probability(tmp_path, monkeypatch):
+def test_confidence_is_the_calibrated_probability(tmp_path):
     built, lexicon = model(with_column=False)
-    trained = type("T", (), {"model": built})
-    trained.data = {"lexicon": lexicon.to_state(), "text": treebank.state()}
-    module = importlib.import_module("pipeline.annotation.annotate")
-    monkeypatch.setattr(module, "load_trained", lambda path, task: trained)
-    (row,) = [json.loads(line) for line in run(tmp_path, SENTENCES[0]).splitlines()]
+    tagger = Trained(built, {"lexicon": lexicon.to_state()}, {})
+    (row,) = [json.loads(line) for line in run(tagger, tmp_path, SENTENCES[0]).splitlines()]
     words = SENTENCES[0].split()
     from datamodules.buckets import Share
     from datamodules.encoded import EncodedSentences
@@ -99,18 +91,18 @@ def test_confidence_is_the_calibrated_probability(tmp_path, monkeypatch):
 
 
 def test_the_three_styles_say_the_same(tagger, tmp_path):
-    if len(tagger.inputs) > 1:
-        rows = run(tmp_path, column_lines(SENTENCES), "columns", "conll").split("\n\n")
+    if len(tagger.model.inputs) > 1:
+        rows = run(tagger, tmp_path, column_lines(SENTENCES), "columns", "conll").split("\n\n")
         assert rows[0].splitlines()[0].split("\t")[:2] == ["the", "DT"]
         return
     text = "\n".join(SENTENCES)
-    spans = [json.loads(line)["spans"] for line in run(tmp_path, text).splitlines()]
-    blocks = run(tmp_path, text, style="conll").strip().split("\n\n")
+    spans = [json.loads(line)["spans"] for line in run(tagger, tmp_path, text).splitlines()]
+    blocks = run(tagger, tmp_path, text, style="conll").strip().split("\n\n")
     tags = [[line.split("\t")[-1] for line in block.splitlines()] for block in blocks]
     assert [sum(tag.startswith("B") for tag in row) for row in tags] == [len(s) for s in spans]
     assert "-LRB-" in {line.split("\t")[0] for line in blocks[2].splitlines()}
     for line, sentence, found in zip(
-        run(tmp_path, text, style="text").splitlines(), SENTENCES, spans, strict=True
+        run(tagger, tmp_path, text, style="text").splitlines(), SENTENCES, spans, strict=True
     ):
         expected = sentence
         for span in reversed(found):
@@ -123,13 +115,13 @@ def test_the_three_styles_say_the_same(tagger, tmp_path):
 
 
 def test_raw_text_for_a_model_that_reads_a_column(tagger, tmp_path):
-    if len(tagger.inputs) > 1:
+    if len(tagger.model.inputs) > 1:
         with pytest.raises(Exception, match=r"reads the column pos.*--format columns"):
-            run(tmp_path, "the minister said")
+            run(tagger, tmp_path, "the minister said")
 
 
 def test_long_and_empty(tagger, tmp_path):
-    if len(tagger.inputs) == 1:
-        assert run(tmp_path, "") == ""
-        (row,) = run(tmp_path, "the minister " * 2500 + "\n\n").splitlines()
+    if len(tagger.model.inputs) == 1:
+        assert run(tagger, tmp_path, "") == ""
+        (row,) = run(tagger, tmp_path, "the minister " * 2500 + "\n\n").splitlines()
         assert len(json.loads(row)["text"].split()) == 5000
