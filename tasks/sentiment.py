@@ -120,9 +120,9 @@ class SentenceClassifier(LightningModule):
         """Returns the nll, such that its gradient averaged over ranks is the mean over texts."""
         if self.word_dropout:
             texts = _leave_out_words(texts, self.word_dropout)
-        weights = self._weights.to(texts.labels.device)
+        logits = self(texts)
         nll = nn.functional.cross_entropy(
-            self(texts), texts.labels, weight=weights, reduction="sum"
+            logits, texts.labels, weight=self._weights.to(logits), reduction="sum"
         )
         return nll / texts.targets_per_rank
 

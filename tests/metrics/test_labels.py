@@ -1,0 +1,74 @@
+"""Scores of labels against scikit-learn and the formulas retyped."""
+
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+
+from pipeline.metrics import LabelScores
+
+NAMES = ("bad", "fair", "good")
+
+
+def sample(count=500, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    gold = torch.randint(3, (count,), generator=generator)
+    logits = torch.randn(count, 3, generator=generator)
+    logits[torch.arange(count), gold] += 0.8
+    return gold, logits.softmax(-1)
+
+
+def scores(*batches, ordinal=True):
+    metric = LabelScores(NAMES, is_ordinal=ordinal)
+    for gold, probabilities in batches:
+        metric.update(gold, probabilities)
+    return metric, {name: float(value) for name, value in metric.compute().items()}
+
+
+def test_against_scikit_learn():
+    gold, probabilities = sample()
+    metric, found = scores((gold, probabilities))
+    predicted = probabilities.argmax(-1)
+    assert found["accuracy"] == pytest.approx(accuracy_score(gold, predicted), rel=1e-12)
+    assert found["macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro"))
+    for name, value in zip(NAMES, f1_score(gold, predicted, average=None), strict=True):
+        assert found[f"f1_{name}"] == pytest.approx(value)
+    assert metric.confusion[:3].tolist() == confusion_matrix(gold, predicted).tolist()
+    assert found["distance"] == pytest.approx(float((gold - predicted).abs().double().mean()))
+    assert found["texts"] == 500
+
+
+def test_the_calibration_error_is_the_formula():
+    gold, probabilities = sample()
+    _, found = scores((gold, probabilities))
+    confidence, predicted = probabilities.double().max(-1)
+    total = 0.0
+    for low in range(10):
+        inside = [
+            i for i, c in enumerate(confidence.tolist()) if low <= min(int(c * 10), 9) < low + 1
+        ]
+        if inside:
+            right = sum(int(gold[i] == predicted[i]) for i in inside) / len(inside)
+            sure = sum(float(confidence[i]) for i in inside) / len(inside)
+            total += len(inside) / 500 * abs(right - sure)
+    assert found["calibration_error"] == pytest.approx(total, rel=1e-9)
+
+
+def test_batches_add_up():
+    gold, probabilities = sample()
+    _, whole = scores((gold, probabilities))
+    parts = [(gold[i : i + 7], probabilities[i : i + 7]) for i in range(0, 500, 7)]
+    assert scores(*parts)[1] == pytest.approx(whole, rel=1e-12)
+
+
+def test_a_label_that_training_lacks_is_missed():
+    gold, probabilities = torch.tensor([0, -3, -3]), torch.tensor([[0.9, 0.1, 0.0]] * 3)
+    _, found = scores((gold, probabilities), ordinal=False)
+    assert found["accuracy"] == pytest.approx(1 / 3)
+    assert found["f1_bad"] == pytest.approx(2 / 4)  # one right, three predicted, one gold
+    assert found["macro_f1"] == pytest.approx(0.5)
+    assert "distance" not in found
+
+
+def test_nothing_was_scored():
+    _, found = scores()
+    assert found["accuracy"] == found["macro_f1"] == found["texts"] == 0
