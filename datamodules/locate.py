@@ -29,6 +29,7 @@ SENTIMENT = {
 }
 CORPORA = TEXTS | TAGGED | OPINIONS | SENTIMENT
 """The corpora that `unroll prepare` can get: name -> description."""
+_FOLDERS = {"sst": "sst_trees"}  # where a folder has another name
 
 
 class _Naming(NamedTuple):
@@ -67,7 +68,7 @@ _COLUMNS = _Naming(
 
 def corpus_folder(name: str) -> Path:
     """Gives a corpus' folder: `$UNROLL_DATA/<name>` where that is set, else `data/<name>`."""
-    return Path(os.environ.get("UNROLL_DATA") or "data") / name
+    return Path(os.environ.get("UNROLL_DATA") or "data") / _FOLDERS.get(name, name)
 
 
 def locate(corpus: str, known: Iterable[str] = (BUILTIN, *TEXTS)) -> Path:

@@ -13,8 +13,9 @@ from datamodules.cache import sha256_of
 from datamodules.column_file import read_column_file
 from datamodules.corpus import count_text
 from datamodules.fetch import fetch
-from datamodules.locate import CORPORA, find_files, find_tagged_files
+from datamodules.locate import CORPORA, SENTIMENT, find_files, find_tagged_files
 from datamodules.prepare_mpqa import prepare_mpqa
+from datamodules.prepare_sentiment import prepare_sentiment
 from datamodules.sources import SOURCES, PublicFile
 from pipeline.errors import InputError
 
@@ -66,7 +67,7 @@ def prepare(name: str, source: Path | None, destination: Path) -> Report:
     What is there already stays as it is. A file is verified by the sha256 of the published one; a
     copy with other bytes (line ends, say) that is taken from a folder, or there already, by its
     numbers of lines (or sentences) and tokens. Nothing unverified gets its final name. For "mpqa"
-    see `prepare_mpqa`.
+    see `prepare_mpqa`, for labelled texts `prepare_sentiment`.
 
     Args:
         name: one of `CORPORA`.
@@ -79,7 +80,7 @@ def prepare(name: str, source: Path | None, destination: Path) -> Report:
     Raises:
         InputError: the corpus is unknown, a file cannot be had, or it is not what was published.
     """
-    if name not in SOURCES and name != "mpqa":
+    if name not in CORPORA:
         known = "; ".join(f"{corpus}: {description}" for corpus, description in CORPORA.items())
         raise InputError(f"no corpus {name!r} to prepare; known are {known}")
     if source is not None and not source.is_dir():
@@ -90,6 +91,8 @@ def prepare(name: str, source: Path | None, destination: Path) -> Report:
         destination.mkdir(parents=True, exist_ok=True)
         if name == "mpqa":
             return Report(name, destination, [], prepare_mpqa(source, destination))
+        if name in SENTIMENT:
+            return Report(name, destination, [], prepare_sentiment(name, source, destination))
         files = [_prepare_file(part, name, source, destination) for part in SOURCES[name]]
     except OSError as error:
         raise InputError(

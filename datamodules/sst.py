@@ -21,7 +21,7 @@ class Treebank(LabelledSource):
     sentence that are not neutral themselves stay.
 
     Args:
-        corpus: "sst_trees", or the path of a folder.
+        corpus: "sst", or the path of a folder.
         labels: "binary" or "fine" (five of them, in an order).
         phrases: whether the phrases of training sentences are read too.
 
@@ -34,7 +34,7 @@ class Treebank(LabelledSource):
 
     def __init__(
         self,
-        corpus: str = "sst_trees",
+        corpus: str = "sst",
         labels: Literal["binary", "fine"] = "binary",
         phrases: bool = True,
     ) -> None:

@@ -5,11 +5,17 @@ from pipeline.cli import main
 KNOWN = (
     "tasks.language_model",
     "tasks.tagging",
+    "tasks.sentiment",
     "datamodules.language_model",
     "datamodules.tagging",
     "datamodules.columns",
     "datamodules.mpqa",
     "datamodules.opinions",
+    "datamodules.sentiment",
+    "datamodules.sst",
+    "datamodules.reviews",
+    "datamodules.table",
+    "datamodules.builtin_reviews",
 )
 """Modules whose classes may be named without their path."""
 

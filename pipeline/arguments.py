@@ -150,7 +150,7 @@ def _add_generate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _add_prepare_and_runs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     verb = verbs.add_parser("prepare", help="fetch (or copy) a corpus, verify it, put it in place")
-    verb.add_argument("corpus", help="ptb, wikitext2, conll2000, conll2003 or mpqa")
+    verb.add_argument("corpus", help="ptb, wikitext2, conll2000, conll2003, mpqa, sst, mr or imdb")
     verb.add_argument(
         "--from", dest="source", metavar="DIR", type=Path, help="take the files from DIR"
     )
