@@ -21,7 +21,8 @@ def fetch(url: str, path: Path, digest: str, hint: str) -> Path:
     Args:
         url: the file's address.
         path: where to put it.
-        digest: of what it must be, as "sha256:..." or "md5:...".
+        digest: of what it must be, as "sha256:..." or "md5:..."; "" where none is known, so that
+            the caller has to look.
         hint: a command for those who cannot reach the address.
 
     Returns:
@@ -34,7 +35,7 @@ def fetch(url: str, path: Path, digest: str, hint: str) -> Path:
     import requests
 
     pooch.utils.get_logger().setLevel(logging.WARNING)
-    known, address = {path.name: digest}, {path.name: url}
+    known, address = {path.name: digest or None}, {path.name: url}
     registry = pooch.core.create(path.parent, "", registry=known, urls=address)
     registry.retry_if_failed = _RETRIES
     try:
