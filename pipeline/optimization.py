@@ -1,5 +1,6 @@
 """From the optimiser and schedule of a configuration to what Lightning wants of a task."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch import LightningModule
@@ -26,6 +27,8 @@ def optimization(
     optimizer: OptimizerCallable,
     lr_scheduler: LRSchedulerCallable | None,
     monitor: str,
+    slower: Sequence[nn.Parameter] = (),
+    rate: float = 1.0,
 ) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
     """Returns what `configure_optimizers` has to.
 
@@ -34,8 +37,15 @@ def optimization(
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, which steps once an epoch, after validation.
         monitor: the metric that a plateau is looked for in, unless the schedule names one.
+        slower: parameters that learn at another rate.
+        rate: that of `slower`, as a factor of the optimiser's.
     """
     built = optimizer(learned(task))
+    if slower:
+        apart = {id(parameter) for parameter in slower}
+        others = [parameter for parameter in learned(task) if id(parameter) not in apart]
+        built = optimizer([{"params": others}, {"params": list(slower)}])
+        built.param_groups[1]["lr"] *= rate
     if lr_scheduler is None:
         return built
     scheduler = lr_scheduler(built)

@@ -19,6 +19,7 @@ from pipeline.predictions import gathered
 from pipeline.reports import LabelReport
 from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
+from pipeline.transfer import EncoderStart
 
 
 class _Scored(NamedTuple):
@@ -49,6 +50,8 @@ class SentenceClassifier(LightningModule):
         class_weights: "balanced" lets all labels weigh the same in the loss, however often they
             occur.
         monitor: the validation metric that says which checkpoint is best.
+        encoder_from: a run of a language model whose encoder and embedding are the start, or an
+            `EncoderStart`, which can freeze them or have them learn more slowly.
         optimizer: makes the optimiser from the parameters.
         lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
             validation.
@@ -74,6 +77,7 @@ class SentenceClassifier(LightningModule):
         variational: bool = False,
         class_weights: Literal["none", "balanced"] = "none",
         monitor: str = "val/accuracy",
+        encoder_from: EncoderStart | str | None = None,
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
     ) -> None:
@@ -90,6 +94,7 @@ class SentenceClassifier(LightningModule):
         self.layers = _layers(sizes, dropout)
         self.labels, self.word_dropout, self.monitor = labels, word_dropout, monitor
         self._weights = _class_weights(labels.counts, class_weights)
+        self._start = EncoderStart.of(encoder_from)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
         self.scores = LabelScores(labels.names, labels.is_ordinal)
@@ -107,6 +112,11 @@ class SentenceClassifier(LightningModule):
         """
         logits: Tensor = self.layers(self.pooling(self._states(texts, tables), texts.lengths))
         return logits
+
+    def setup(self, stage: str) -> None:
+        """Takes the encoder and embedding of a language model; a resumed training has them."""
+        if self._start is not None and stage == "fit" and self.trainer.ckpt_path is None:
+            self._start.load(self.inputs, self.encoder)
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what was predicted before."""
@@ -172,7 +182,17 @@ class SentenceClassifier(LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
-        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
+        made = (self.make_optimizer, self.make_lr_scheduler, self.monitor)
+        if self._start is None:
+            return optimization(self, *made)
+        taken = self._start.parts(self.inputs, self.encoder)
+        return optimization(self, *made, slower=taken, rate=self._start.rate)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Holds still what is frozen."""
+        if self._start is not None:
+            taken = self._start.parts(self.inputs, self.encoder)
+            self._start.hold_still(self.current_epoch, taken)
 
     @torch.no_grad()
     def predict(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from pipeline.predictions import Evaluated, Prediction, gathered
 from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
+from pipeline.transfer import EncoderStart
 
 _UNSEEN = {UNSEEN_BEGIN: "B-\tunseen", UNSEEN_INSIDE: "I-\tunseen"}  # a TAB: no file spells it
 DecoderCallable: TypeAlias = Callable[[int, Sequence[str]], Decoder]
@@ -45,6 +46,8 @@ class Tagger(LightningModule):
         gradients: the "mean" over the tokens of a batch, or their "sum".
         monitor: the validation metric that says which checkpoint is best; `val/f1`, or
             `val/accuracy` where tags are plain labels, if omitted.
+        encoder_from: a run of a language model whose encoder and embedding are the start, or an
+            `EncoderStart`, which can freeze them or have them learn more slowly.
         optimizer: makes the optimiser from the parameters.
         lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
             validation.
@@ -68,6 +71,7 @@ class Tagger(LightningModule):
         variational: bool = False,
         gradients: Literal["mean", "sum"] = "mean",
         monitor: str | None = None,
+        encoder_from: EncoderStart | str | None = None,
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
     ) -> None:
@@ -78,6 +82,7 @@ class Tagger(LightningModule):
         self.encoder = encoder
         self.decoder: Decoder = decoder(encoder.output_size, tags)
         self.gradients = gradients
+        self._start = EncoderStart.of(encoder_from)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
         self.monitor = monitor or ("val/accuracy" if are_labels(tags) else "val/f1")
@@ -100,6 +105,11 @@ class Tagger(LightningModule):
         inputs = self.dropout(self.inputs(sentences.words, sentences.columns, tables))
         states: Tensor = self.dropout(self.encoder(inputs, sentences.lengths).states)
         return states
+
+    def setup(self, stage: str) -> None:
+        """Takes the encoder and embedding of a language model; a resumed training has them."""
+        if self._start is not None and stage == "fit" and self.trainer.ckpt_path is None:
+            self._start.load(self.inputs, self.encoder)
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what was predicted before."""
@@ -165,7 +175,17 @@ class Tagger(LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
-        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
+        made = (self.make_optimizer, self.make_lr_scheduler, self.monitor)
+        if self._start is None:
+            return optimization(self, *made)
+        taken = self._start.parts(self.inputs, self.encoder)
+        return optimization(self, *made, slower=taken, rate=self._start.rate)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Holds still what is frozen."""
+        if self._start is not None:
+            taken = self._start.parts(self.inputs, self.encoder)
+            self._start.hold_still(self.current_epoch, taken)
 
     @torch.no_grad()
     def predict(

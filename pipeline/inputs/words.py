@@ -1,6 +1,6 @@
 """Parts that look a string up in a table: words, and the values of a column."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,9 @@ class Words(InputPart):
             2014, arXiv 1408.5882).
         init_scale: a random vector starts uniform in [-init_scale, init_scale].
 
+    Attributes:
+        has_given: some words have a pretrained vector; set by `fit`.
+
     Raises:
         ValueError: a number is out of its range.
     """
@@ -53,7 +56,32 @@ class Words(InputPart):
         self.min_count, self.lower, self.init_scale = min_count, lower, init_scale
         self.pretrained = pretrained
         self.unknown = nn.Parameter(torch.empty(size).uniform_(-init_scale, init_scale))
+        self.has_given = False
         self._rows: dict[str, int] = {}
+
+    @property
+    def num_words(self) -> int:
+        """Words that have a row of their own."""
+        return len(self._rows)
+
+    def start(self, find: Callable[[str], Tensor | None], unknown: Tensor) -> int:
+        """Sets the vectors to those of another model; called after `fit`.
+
+        Args:
+            find: gives the vector [size] of a word, or None.
+            unknown: the vector of all other words.
+
+        Returns:
+            The number of words that were found.
+        """
+        num_found = 0
+        with torch.no_grad():
+            self.unknown.copy_(unknown)
+            for word, row in self._rows.items():
+                vector = find(word)
+                num_found += vector is not None
+                self.table.weight[row] = unknown if vector is None else vector
+        return num_found
 
     def fit(self, lexicon: Lexicon) -> None:
         """See `InputPart`."""
@@ -64,6 +92,7 @@ class Words(InputPart):
         for word in given:
             self._rows.setdefault(self._spelling(word), len(self._rows) + 1)
         num_given = len(self._rows)
+        self.has_given = num_given > 0
         if self.tuned:
             for word, count in self._counts(lexicon).items():
                 if count >= self.min_count:

@@ -1,0 +1,122 @@
+"""Starting a tagger or classifier from a language model: its encoder and its embedding."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.checkpoint import Trained, load_trained
+from pipeline.console import say
+from pipeline.encoders import Encoder
+from pipeline.errors import InputError
+from pipeline.inputs import Inputs, Words
+from pipeline.locate import locate
+from pipeline.text.vocabulary import UNK
+
+
+class EncoderStart:
+    """Takes the encoder and the embedding of a trained language model as a start.
+
+    The encoder must be of the same class and sizes. Of the embedding each word takes the vector of
+    the same word, else of the word in lower case, else of `<unk>`; how many found one is said. A
+    checkpoint of what was trained so does not need the language model again.
+
+    Args:
+        run: of the language model: id, beginning of an id, or name.
+        frozen_epochs: so many epochs what was taken stays as it is, while the rest learns.
+        rate: what was taken learns at the optimiser's rate times this.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    def __init__(self, run: str, frozen_epochs: int = 0, rate: float = 1.0) -> None:
+        if frozen_epochs < 0:
+            raise ValueError(f"frozen_epochs must be at least 0, got {frozen_epochs}")
+        if rate <= 0:
+            raise ValueError(f"rate of EncoderStart must be above 0, got {rate}")
+        self._run, self._frozen_epochs, self.rate = run, frozen_epochs, rate
+
+    @classmethod
+    def of(cls, start: "EncoderStart | str | None") -> "EncoderStart | None":
+        """Makes one of the name of a run; passes on anything else."""
+        return cls(start) if isinstance(start, str) else start
+
+    def load(self, inputs: Inputs, encoder: Encoder) -> None:
+        """Takes them; called once, before the first update.
+
+        Args:
+            inputs: its `Words` part that is learned takes the embedding.
+            encoder: takes the encoder's parameters.
+
+        Raises:
+            InputError: there is no such run, or its model does not fit.
+        """
+        trained = load_trained(locate(self._run, None), "LanguageModel")
+        source = trained.model.encoder
+        assert isinstance(source, Encoder)
+        if type(source) is not type(encoder) or _shapes(source) != _shapes(encoder):
+            raise InputError(
+                f"encoder_from: the language model {self._run} has the encoder "
+                f"{_described(source)}, which does not fit into {_described(encoder)}; set "
+                "model.encoder to the former (without bidirectional), or take another run"
+            )
+        encoder.load_state_dict(source.state_dict())
+        say(f"encoder and embedding start from {self._run}: {self._embed(trained, inputs)}")
+
+    def parts(self, inputs: Inputs, encoder: Encoder) -> list[nn.Parameter]:
+        """Gives the learned parameters that are taken from the language model."""
+        taken = [*encoder.parameters(), *_words(inputs).parameters()]
+        return [parameter for parameter in taken if parameter.requires_grad]
+
+    def hold_still(self, epoch: int, parameters: Iterable[nn.Parameter]) -> None:
+        """Drops the gradients of what is frozen in this epoch, so that nothing moves it.
+
+        DDP has averaged them by then; not to compute them would need it to be told of each change.
+        """
+        if epoch < self._frozen_epochs:
+            for parameter in parameters:
+                parameter.grad = None
+
+    def _embed(self, trained: Trained, inputs: Inputs) -> str:
+        embedding = trained.model.embedding
+        assert isinstance(embedding, nn.Embedding)
+        vocabulary = {word: row for row, word in enumerate(trained.data["vocabulary"])}
+        part = _words(inputs)
+        if part.output_size != embedding.embedding_dim:
+            raise InputError(
+                f"encoder_from: the language model {self._run} has vectors of "
+                f"{embedding.embedding_dim} numbers, but Words has size {part.output_size}; set "
+                "it to the former"
+            )
+        weight = embedding.weight.detach()
+        found = part.start(lambda word: _row(word, vocabulary, weight), weight[vocabulary[UNK]])
+        return f"{found:,} of {part.num_words:,} words have a vector there"
+
+
+def _row(word: str, vocabulary: dict[str, int], weight: Tensor) -> Tensor | None:
+    place = vocabulary.get(word, vocabulary.get(word.lower()))
+    return None if place is None else weight[place]
+
+
+def _words(inputs: Inputs) -> Words:
+    for part in inputs.parts:
+        if isinstance(part, Words) and part.tuned and not part.has_given:
+            return part
+    raise InputError(
+        "encoder_from: there is no input part Words that is learned and starts at random, to take "
+        "the language model's embedding; leave data.vectors out, or give such a part"
+    )
+
+
+def _shapes(encoder: Encoder) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in encoder.state_dict().items()}
+
+
+def _described(encoder: Encoder) -> str:
+    count = sum(parameter.numel() for parameter in encoder.parameters())
+    kind = "causal" if encoder.is_causal else "bidirectional"
+    return (
+        f"{type(encoder).__name__} ({encoder.input_size} -> {encoder.output_size}, {kind}, "
+        f"{count:,} parameters)"
+    )
