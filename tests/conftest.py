@@ -47,6 +47,21 @@ def opinions(tmp_path):
     return folder
 
 
+@pytest.fixture
+def trees(tmp_path):
+    """A folder of small trees, as the Stanford Sentiment Treebank has them."""
+    folder = tmp_path / "corpora" / "trees"
+    folder.mkdir(parents=True)
+    for split, count in (("train", 60), ("dev", 20), ("test", 20)):
+        lines = [
+            f"({label} ({label} {word}) (2 ({label} film{i}) (2 .)))"
+            for i in range(count)
+            for label, word in ((4, "good"), (0, "bad"))
+        ]
+        (folder / f"{split}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of real corpora; tests that need it are skipped without."""

@@ -94,6 +94,38 @@ def small_tagger(corpus: Path, **changes: object) -> dict:
     return _changed(config, changes)
 
 
+def small_classifier(**changes: object) -> dict:
+    """A classifier that trains in seconds on the built-in reviews; `changes` are dotted keys."""
+    config = {
+        "seed_everything": 3,
+        "precision": "32-true",
+        "checkpoint_every": 5,
+        "trainer": {"max_epochs": 2, "gradient_clip_val": 1.0, "log_every_n_steps": 1},
+        "data": {
+            "class_path": "SentimentData",
+            "init_args": {
+                "source": {"class_path": "BuiltinReviews", "init_args": {"num_train": 301}},
+                "batch_size": 16,
+                "sampling": "balanced",
+            },
+        },
+        "model": {
+            "class_path": "SentenceClassifier",
+            "init_args": {
+                "encoder": {
+                    "class_path": "LSTM",
+                    "init_args": {"input_size": 16, "hidden_size": 10, "bidirectional": True},
+                },
+                "pooling": "pipeline.pooling.Attention",
+                "dropout": 0.2,
+                "word_dropout": 0.1,
+                "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
+            },
+        },
+    }
+    return _changed(config, changes)
+
+
 def _changed(config: dict, changes: dict) -> dict:
     for key, value in changes.items():
         place = config

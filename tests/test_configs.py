@@ -36,7 +36,7 @@ def test_flags_are_known_and_the_first_line_is_the_command(path):
 
 
 @pytest.fixture
-def flags(corpus, opinions, tmp_path):
+def flags(corpus, opinions, trees, tmp_path):
     """Flags that put small corpora in place of the real ones: task -> flags."""
     vectors = tmp_path / "vectors.txt"
     numbers = " ".join(["0.1"] * 300)
@@ -46,6 +46,7 @@ def flags(corpus, opinions, tmp_path):
     return {
         "lm": [f"--data.corpus={corpus}"],
         "tagging": tagging,
+        "sentiment": ["--data.source=Treebank", f"--data.source.corpus={trees}"],
         "vectors": [f"--data.vectors={vectors}"],
     }
 
