@@ -20,7 +20,7 @@ from pipeline.batches import Texts
 from pipeline.errors import InputError
 from pipeline.text import treebank
 from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Lexicon, differing
 
 
 class SentimentData(LightningDataModule):
@@ -287,7 +287,7 @@ class SentimentData(LightningDataModule):
             position %= batches
         return {
             "position": position,
-            "batch": [self._batch_size, str(self._phrases), self._sampling],
+            "batch": [self._batch_size, str(self._phrases), self._sampling, self._seed],
             "lexicon": self.lexicon.to_state(),
             "labels": self.labels.to_state(),
             "max_tokens": self._max_tokens,
@@ -305,7 +305,8 @@ class SentimentData(LightningDataModule):
                 otherwise.
         """
         lexicon, labels = (state_dict[name] for name in ("lexicon", "labels"))
-        if lexicon["words"] != list(self.lexicon.counts) or labels != self.labels.to_state():
+        is_same = not differing(lexicon, self.lexicon.to_state())
+        if not is_same or labels != self.labels.to_state():
             raise InputError(
                 f"the checkpoint is of another corpus than {self.name}: it knows "
                 f"{len(lexicon['words']):,} words and the labels {', '.join(labels['names'])}, and "
@@ -320,11 +321,11 @@ class SentimentData(LightningDataModule):
         state, self._resumed = self._resumed, None
         if state is None:
             return
-        now = [self._batch_size, str(self._phrases), self._sampling]
+        now = [self._batch_size, str(self._phrases), self._sampling, self._seed]
         if state["position"] and state["batch"] != now:
             raise InputError(
-                "the checkpoint is in the middle of an epoch with batch_size, phrases and sampling "
-                f"{', '.join(map(str, state['batch']))}, now {', '.join(map(str, now))}; go on "
+                "the checkpoint is in the middle of an epoch with batch_size, phrases, sampling and "
+                f"seed {', '.join(map(str, state['batch']))}, now {', '.join(map(str, now))}; go on "
                 "with those, or from a checkpoint at the end of an epoch"
             )
         buckets.position = state["position"]

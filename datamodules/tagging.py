@@ -14,7 +14,7 @@ from datamodules.tagged import Sentence, Source, TaggedCorpus
 from pipeline.batches import Sentences
 from pipeline.errors import InputError
 from pipeline.text import treebank
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Lexicon, differing
 from pipeline.text.tags import are_labels, tag_set, types_of
 
 
@@ -224,19 +224,16 @@ class TaggingData(LightningDataModule):
             InputError: the state is of another corpus, or in the middle of an epoch that was cut
                 otherwise.
         """
-        theirs, ours = dict(state_dict["lexicon"]), self.lexicon.to_state()
-        for lexicon in (theirs, ours):  # a file may be called otherwise elsewhere
-            lexicon["vectors"] = {**(lexicon["vectors"] or {}), "name": None}
-        theirs["tags"], ours["tags"] = state_dict["tags"], list(self.tags)
-        differing = [name for name in ours if theirs[name] != ours[name]]
-        if differing:
+        theirs = {**state_dict["lexicon"], "tags": state_dict["tags"]}
+        ours = {**self.lexicon.to_state(), "tags": list(self.tags)}
+        if names := differing(theirs, ours):
             sizes = ", ".join(
                 f"{len(theirs[name]):,} {name} there and {len(ours[name]):,} here"
                 for name in ("words", "tags")
             )
             raise InputError(
                 f"the checkpoint is of another corpus than {self.name}: its "
-                f"{' and '.join(differing)} are not the same ({sizes}); give the data that it was "
+                f"{' and '.join(names)} are not the same ({sizes}); give the data that it was "
                 "trained with"
             )
         self._resumed = state_dict

@@ -40,7 +40,7 @@ def flags(corpus, opinions, trees, tmp_path):
     """Flags that put small corpora in place of the real ones: task -> flags."""
     vectors = tmp_path / "vectors.txt"
     numbers = " ".join(["0.1"] * 300)
-    vectors.write_text("".join(f"{word} {numbers}\n" for word in ("the", "a", "minister")))
+    vectors.write_text("".join(f"{word} {numbers}\n" for word in ("the", "good", "minister")))
     tagging = ["--data.source=Columns", f"--data.source.corpus={opinions}"]
     tagging += ["--data.source.features={pos: 1}"]
     return {

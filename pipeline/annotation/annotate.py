@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline.annotation.chunks import ChunkReader, WordIds, length_batches, word_ids
-from pipeline.annotation.reading import Passage, read_passages
+from pipeline.annotation.reading import STANDARD_INPUT, Passage, read_passages
 from pipeline.annotation.writing import STYLES, Tagged, to_text
 from pipeline.batches import IGNORE_INDEX, Sentences
 from pipeline.checkpoint import Trained
@@ -60,7 +60,8 @@ def annotate(trained: Trained, request: Request, file: TextIO) -> None:
         read_passages(source, request.encoding, request.form, numbers) for source in request.sources
     )
     write = _writer(request.style, file)
-    tagger = _Tagger(trained, has_columns=bool(used))
+    is_typed = STANDARD_INPUT in request.sources
+    tagger = _Tagger(trained, has_columns=bool(used), is_typed=is_typed)
     hidden = None if sys.stderr.isatty() else True
     for tagged in tqdm(
         tagger.tag(passages), unit=" sentences", unit_scale=True, disable=hidden, leave=False
@@ -82,10 +83,10 @@ def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:
 class _Tagger:
     """Tags passages in chunks: sorted by length inside a chunk, given in their order."""
 
-    def __init__(self, trained: Trained, has_columns: bool) -> None:
+    def __init__(self, trained: Trained, has_columns: bool, is_typed: bool) -> None:
         self._model: Any = trained.model
         lexicon = trained.data["lexicon"]
-        self.reader = ChunkReader(lexicon["words"])
+        self.reader = ChunkReader(lexicon, is_typed)
         self._columns = list(lexicon["columns"]) if has_columns else []
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:

@@ -1,13 +1,14 @@
 """Text in chunks that fit into memory, read while the chunk before is worked on."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pipeline.annotation.ahead import ahead
 from pipeline.annotation.reading import Passage
 from pipeline.text.treebank import Token
 
@@ -20,6 +21,9 @@ class Chunk(NamedTuple):
 
     passages: list[Passage]
     words: list[list[str]]
+
+
+_NOTHING = Chunk([], [])
 
 
 class WordIds(NamedTuple):
@@ -38,25 +42,26 @@ class ChunkReader:
     """Reads passages in chunks, one ahead, and counts what it reads.
 
     Args:
-        known: the words of the model's corpus.
+        lexicon: the words of the model's corpus, as a checkpoint keeps them.
+        is_typed: a person may be typing, and waits for an answer to each line.
         shorten: what is read of the tokens of a passage; all of them if omitted.
     """
 
     def __init__(
         self,
-        known: Iterable[str],
+        lexicon: Mapping[str, Any],
+        is_typed: bool = False,
         shorten: Callable[[list[Token]], list[Token]] | None = None,
     ) -> None:
-        self._known, self._shorten = set(known), shorten
+        self._known, self._shorten = set(lexicon["words"]), shorten
+        pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
+        self._trained_on = {word for word, count in pairs if count}
+        self._size = 1 if is_typed and sys.stdin.isatty() else _CHUNK
         self._num_passages = self._num_tokens = self._num_unknown = 0
 
     def chunks(self, passages: Iterator[Passage]) -> Iterator[Chunk]:
         """Gives all chunks; one thread reads the next one while torch works on this one."""
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            coming = reader.submit(self._read, passages)
-            while (chunk := coming.result()).passages:
-                coming = reader.submit(self._read, passages)
-                yield chunk
+        return ahead(iter(lambda: self._read(passages), _NOTHING))
 
     def summary(self, unit: str) -> str:
         """Tells a person what was read; "" where that was nothing.
@@ -72,7 +77,7 @@ class ChunkReader:
         )
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:
-        chunk = list(itertools.islice(passages, _CHUNK))
+        chunk = list(itertools.islice(passages, self._size))
         if self._shorten is not None:
             chunk = [passage._replace(tokens=self._shorten(passage.tokens)) for passage in chunk]
         known, spell = self._known, self._spelling
@@ -82,7 +87,7 @@ class ChunkReader:
         ]
         self._num_passages += len(chunk)
         self._num_tokens += sum(len(row) for row in words)
-        self._num_unknown += sum(word not in known for row in words for word in row)
+        self._num_unknown += sum(word not in self._trained_on for row in words for word in row)
         return Chunk(chunk, words)
 
     def _spelling(self, passage: Passage, token: Token) -> str:

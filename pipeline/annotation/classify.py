@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.annotation.chunks import Chunk, ChunkReader, WordIds, length_batches, word_ids
-from pipeline.annotation.reading import Passage, read_texts
+from pipeline.annotation.reading import STANDARD_INPUT, Passage, read_texts
 from pipeline.batches import IGNORE_INDEX, Texts
 from pipeline.checkpoint import Trained
 from pipeline.console import say
@@ -84,7 +84,7 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
         read_texts(source, request.encoding, request.form) for source in request.sources
     )
     write = _writer(request.style, file, model.labels.names)
-    classifier = _Classifier(trained, request.explain)
+    classifier = _Classifier(trained, request.explain, STANDARD_INPUT in request.sources)
     hidden = None if sys.stderr.isatty() else True
     for classified in tqdm(
         classifier.classify(texts), unit=" texts", unit_scale=True, disable=hidden, leave=False
@@ -97,7 +97,7 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
 class _Classifier:
     """Classifies texts in chunks: sorted by length inside a chunk, given in their order."""
 
-    def __init__(self, trained: Trained, explain: str | None) -> None:
+    def __init__(self, trained: Trained, explain: str | None, is_typed: bool) -> None:
         self._model: Any = trained.model
         self._explain = explain
         max_tokens = trained.data["max_tokens"]
@@ -108,7 +108,7 @@ class _Classifier:
             last = max_tokens // 2
             return [*tokens[: max_tokens - last], *tokens[len(tokens) - last :]]
 
-        self.reader = ChunkReader(trained.data["lexicon"]["words"], shorten)
+        self.reader = ChunkReader(trained.data["lexicon"], is_typed, shorten)
 
     def classify(self, texts: Iterator[Passage]) -> Iterator[Classified]:
         for chunk in self.reader.chunks(texts):

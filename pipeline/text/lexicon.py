@@ -72,3 +72,20 @@ class Lexicon:
                 np.zeros((len(vectors["words"]), vectors["size"]), dtype=np.float32),
             ),
         )
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Names what two states of a lexicon do not have in common.
+
+    Vectors are those of the same words; their file may be called otherwise elsewhere.
+    """
+    return [
+        name
+        for name in one
+        if one[name] != other[name]
+        and not (name == "vectors" and _words_of(one[name]) == _words_of(other[name]))
+    ]
+
+
+def _words_of(vectors: Mapping[str, Any] | None) -> tuple[Any, Any] | None:
+    return None if vectors is None else (vectors["words"], vectors["size"])
