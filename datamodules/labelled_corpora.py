@@ -1,8 +1,10 @@
 """What is done to labelled corpora, and what is odd about them."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
-from datamodules.labelled import LabelledCorpus
+from datamodules.labelled import LabelledCorpus, Text
 from datamodules.splits import stratified
 from pipeline.errors import InputError
 
@@ -76,3 +78,37 @@ def oddities(corpus: LabelledCorpus) -> list[str]:
         if missing := sorted(known - held):
             notes.append(f"{split} has no text with the label {', '.join(missing)}")
     return notes
+
+
+def digest(texts: Sequence[Text]) -> str:
+    """Gives the sha256 of texts and their labels, in hexadecimal."""
+    summary = hashlib.sha256()
+    for text in texts:
+        summary.update("\t".join((*text.tokens, text.label, "\n")).encode())
+    return summary.hexdigest()
+
+
+def statistics(texts: Sequence[Text], train_words: set[str]) -> dict[str, int]:
+    """Counts texts, tokens, tokens that training lacks, and tokens of the longest text."""
+    return {
+        "texts": len(texts),
+        "tokens": sum(len(text.tokens) for text in texts),
+        "unknown": sum(token not in train_words for text in texts for token in text.tokens),
+        "longest": max((len(text.tokens) for text in texts), default=0),
+    }
+
+
+def describe_labelled(corpus: LabelledCorpus, train_words: set[str]) -> list[str]:
+    """Describes a corpus for a person: sizes, unknown words, labels, a line each."""
+    lines = []
+    for split, texts in corpus.splits.items():
+        counts = statistics(texts, train_words)
+        lines.append(
+            f"{split:<5} {counts['texts']:>7,} texts  {counts['tokens']:>9,} tokens  "
+            f"({counts['unknown'] / max(counts['tokens'], 1):.1%} of them not in train)  "
+            f"longest {counts['longest']}"
+        )
+        held = Counter(text.label for text in texts)
+        names = [*corpus.labels, *sorted(held.keys() - {*corpus.labels})]
+        lines.append("      labels " + ", ".join(f"{name} {held[name]:,}" for name in names))
+    return lines

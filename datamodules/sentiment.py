@@ -1,6 +1,5 @@
 """Labelled texts: any corpus with a label a text, in batches of texts of like lengths."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -13,7 +12,14 @@ from datamodules.buckets import Buckets, Draw
 from datamodules.draws import Balanced, WithPhrases
 from datamodules.encoded import Batches, EncodedTexts, InOrder
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
-from datamodules.labelled_corpora import first_of_each, oddities, shortened
+from datamodules.labelled_corpora import (
+    describe_labelled,
+    digest,
+    first_of_each,
+    oddities,
+    shortened,
+    statistics,
+)
 from datamodules.lexicons import CoveredLexicon, build_lexicon
 from datamodules.statistics import SplitDigest
 from pipeline.batches import Texts
@@ -152,28 +158,20 @@ class SentimentData(LightningDataModule):
 
     def describe(self) -> list[SplitDigest]:
         """Tells what each split holds. Raises as `corpus`."""
-        train = {word for word, count in self.lexicon.counts.items() if count}
+        train = self._train_words
         return [
             SplitDigest(split, self.corpus.files[split], digest(texts), statistics(texts, train))
             for split, texts in self.corpus.splits.items()
         ]
 
+    @cached_property
+    def _train_words(self) -> set[str]:
+        return {word for word, count in self.lexicon.counts.items() if count}
+
     @property
     def summary(self) -> str:
         """What a person should see before training, in a few lines."""
-        train = {word for word, count in self.lexicon.counts.items() if count}
-        lines = []
-        for split, texts in self.corpus.splits.items():
-            counts = statistics(texts, train)
-            lines.append(
-                f"{split:<5} {counts['texts']:>7,} texts  {counts['tokens']:>9,} tokens  "
-                f"({counts['unknown'] / max(counts['tokens'], 1):.1%} of them not in train)  "
-                f"longest {counts['longest']}"
-            )
-            held = Counter(text.label for text in texts)
-            names = [*self.corpus.labels, *sorted(held.keys() - {*self.corpus.labels})]
-            shares = ", ".join(f"{name} {held[name]:,}" for name in names)
-            lines.append(f"      labels {shares}")
+        lines = describe_labelled(self.corpus, self._train_words)
         lines.append(f"trained on: {self._trained_on}")
         lines += [f"note: {note}" for note in self.corpus.notes]
         return "\n".join([*lines, self._covered.coverage]).rstrip()
@@ -324,26 +322,8 @@ class SentimentData(LightningDataModule):
         now = [self._batch_size, str(self._phrases), self._sampling, self._seed]
         if state["position"] and state["batch"] != now:
             raise InputError(
-                "the checkpoint is in the middle of an epoch with batch_size, phrases, sampling and "
-                f"seed {', '.join(map(str, state['batch']))}, now {', '.join(map(str, now))}; go on "
-                "with those, or from a checkpoint at the end of an epoch"
+                "the checkpoint is in the middle of an epoch with batch_size, phrases, sampling "
+                f"and seed {', '.join(map(str, state['batch']))}, now {', '.join(map(str, now))}; "
+                "go on with those, or from a checkpoint at the end of an epoch"
             )
         buckets.position = state["position"]
-
-
-def digest(texts: Sequence[Text]) -> str:
-    """Gives the sha256 of texts and their labels, in hexadecimal."""
-    summary = hashlib.sha256()
-    for text in texts:
-        summary.update("\t".join((*text.tokens, text.label, "\n")).encode())
-    return summary.hexdigest()
-
-
-def statistics(texts: Sequence[Text], train_words: set[str]) -> dict[str, int]:
-    """Counts texts, tokens, tokens that training lacks, and tokens of the longest text."""
-    return {
-        "texts": len(texts),
-        "tokens": sum(len(text.tokens) for text in texts),
-        "unknown": sum(token not in train_words for text in texts for token in text.tokens),
-        "longest": max((len(text.tokens) for text in texts), default=0),
-    }

@@ -139,7 +139,8 @@ def _folded(experiment: Experiment, num_folds: int | None) -> dict[str, Any]:
     source = getattr(experiment.data, "source", None)
     if source is None:
         raise InputError(
-            f"{type(experiment.data).__name__} has no folds; crossvalidate takes TaggingData"
+            f"{type(experiment.data).__name__} has no folds; crossvalidate takes TaggingData and "
+            "SentimentData"
         )
     if source.num_folds:
         if num_folds not in (None, source.num_folds):
@@ -153,11 +154,11 @@ def _folded(experiment: Experiment, num_folds: int | None) -> dict[str, Any]:
     size = len(splits["train"]) + len(splits["valid"])
     if size < count:
         raise InputError(
-            f"--folds {count}: {experiment.corpus.name} has {size:,} sentences to train and "
+            f"--folds {count}: {experiment.corpus.name} has {size:,} rows to train and "
             "validate with, fewer than folds; lower --folds"
         )
     data["source"] = {
-        "class_path": "datamodules.folds.Folds",
+        "class_path": source.folds,
         "init_args": {"source": data["source"], "num_folds": count, "fold": 0},
     }
     return dict(config)

@@ -67,8 +67,7 @@ def annotate(trained: Trained, request: Request, file: TextIO) -> None:
         tagger.tag(passages), unit=" sentences", unit_scale=True, disable=hidden, leave=False
     ):
         file.write(write(tagged) + "\n")
-    if summary := tagger.reader.summary("sentences"):
-        say(summary)
+    say(tagger.reader.summary("sentences"))
 
 
 def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:

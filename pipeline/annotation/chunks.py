@@ -1,4 +1,4 @@
-"""Text in chunks that fit into memory, read while the chunk before is worked on."""
+"""Text in chunks that fit into memory."""
 
 import itertools
 import sys
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.annotation.ahead import ahead
 from pipeline.annotation.reading import Passage
 from pipeline.text.treebank import Token
 
@@ -39,7 +38,7 @@ class WordIds(NamedTuple):
 
 
 class ChunkReader:
-    """Reads passages in chunks, one ahead, and counts what it reads.
+    """Reads passages in chunks, and counts what it reads.
 
     Args:
         lexicon: the words of the model's corpus, as a checkpoint keeps them.
@@ -60,20 +59,19 @@ class ChunkReader:
         self._num_passages = self._num_tokens = self._num_unknown = 0
 
     def chunks(self, passages: Iterator[Passage]) -> Iterator[Chunk]:
-        """Gives all chunks; one thread reads the next one while torch works on this one."""
-        return ahead(iter(lambda: self._read(passages), _NOTHING))
+        """Gives all chunks, each read when it is asked for."""
+        return iter(lambda: self._read(passages), _NOTHING)
 
     def summary(self, unit: str) -> str:
-        """Tells a person what was read; "" where that was nothing.
+        """Tells a person what was read.
 
         Args:
             unit: what a passage is, as "sentences".
         """
-        if not self._num_tokens:
-            return ""
+        share = self._num_unknown / max(self._num_tokens, 1)
         return (
-            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens, "
-            f"{self._num_unknown / self._num_tokens:.1%} of which the training corpus did not have"
+            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens, {share:.1%} of which the "
+            "training text did not have"
         )
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:

@@ -90,8 +90,7 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
         classifier.classify(texts), unit=" texts", unit_scale=True, disable=hidden, leave=False
     ):
         file.write(write(classified) + "\n")
-    if summary := classifier.reader.summary("texts"):
-        say(summary)
+    say(classifier.reader.summary("texts"))
 
 
 class _Classifier:

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from datamodules.folds import TextFolds
 from datamodules.labelled import LabelledCorpus, Text
 from datamodules.labelled_corpora import cut, first_of_each, oddities, shortened
 from datamodules.reviews import Folders, MovieReviews
@@ -244,3 +245,18 @@ def test_rows_without_text_are_counted(tmp_path):
     path = str(write_table(tmp_path / "t.csv", [*ROWS, (" ", "1")]))
     read = Table(path, text="review", label="stars", valid=path, test=path).read()
     assert read.notes[0] == "1 rows of t.csv have no text and are left out"
+
+
+def test_made_folds_test_each_text_once(mr):
+    tested = []
+    for fold in range(4):
+        read = TextFolds(MovieReviews(str(mr)), num_folds=4, fold=fold).read()
+        own = MovieReviews(str(mr)).read()
+        tested += read.splits["test"]
+        everything = [text for texts in read.splits.values() for text in texts]
+        assert sorted(everything) == sorted([*own.splits["train"], *own.splits["valid"]])
+    assert sorted(tested) == sorted([*own.splits["train"], *own.splits["valid"]])
+    with pytest.raises(InputError, match="fewer than the 400 folds"):
+        TextFolds(MovieReviews(str(mr)), num_folds=400).read()
+    with pytest.raises(InputError, match="num_folds is 2; 3 or more"):
+        TextFolds(MovieReviews(str(mr)), num_folds=2)
