@@ -5,12 +5,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from datamodules.corpus import read_lines
 from pipeline.errors import InputError
+from pipeline.text.column_files import DOCSTART
 
 Separator: TypeAlias = Literal["auto", "tab", "space"]
 
 _CHARACTERS = {"tab": "\t", "space": " "}
 _NAMES = {"\t": "TAB", " ": "one space"}
-_DOCSTART = "-DOCSTART-"
 
 
 class Block(NamedTuple):
@@ -73,7 +73,7 @@ def read_column_file(path: Path, separator: Separator = "auto") -> ColumnFile:
     is_open = False
     for number, ended in enumerate(read_lines(path), start=1):
         line = ended.rstrip("\r\n")
-        is_document = line.startswith(_DOCSTART)
+        is_document = line.startswith(DOCSTART)
         num_documents += is_document
         if is_document or not line.strip(" \t"):
             is_open = False

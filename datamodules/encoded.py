@@ -44,7 +44,7 @@ class EncodedTokens:
         words = {word: index for index, word in enumerate(lexicon.counts)}
         self.lengths = [len(row) for row in tokens]
         self._starts = torch.from_numpy(np.cumsum([0, *self.lengths]))
-        self._words = self.flat(words.get(token, 0) for row in tokens for token in row)
+        self._words = self.flat(words[token] for row in tokens for token in row)
         self._columns = torch.zeros(len(self._words), len(lexicon.columns), dtype=torch.int64)
         for number, values in enumerate(lexicon.columns.values()):
             ids = {value: index for index, value in enumerate(values, start=1)}

@@ -47,8 +47,8 @@ class Folds(Source):
             splits[roles.get(place % self.num_folds, "train")].append(index)
         note = (
             f"fold {self._fold} of {self.num_folds}, made with seed {self._seed} from the "
-            f"{len(sentences):,} training and validation sentences; the corpus' own test split is "
-            "not used"
+            f"{len(sentences):,} training and validation sentences, those of a document in any of "
+            "them; the corpus' own test split is not used"
         )
         return corpus._replace(
             splits={split: [sentences[i] for i in sorted(rows)] for split, rows in splits.items()},

@@ -66,7 +66,7 @@ def crossvalidate(
     parent = RunFolder.of(str(tracker.version))
     say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds")
     try:
-        failed = _run_folds(parent, plan, jobs or _room())
+        failed = _run_folds(parent, plan, jobs or _room(plan.config))
         found = children(parent.run_id)
         _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
     except BaseException as error:
@@ -214,10 +214,12 @@ def _last_line(log: Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), f"see {log}")
 
 
-def _room() -> int:
+def _room(config: Mapping[str, Any]) -> int:
     """Tells how many small trainings fit: a GPU each, or a core and 2 GiB of memory each."""
-    if torch.cuda.is_available():
-        return torch.cuda.device_count()
+    trainer = config.get("trainer") or {}
+    if trainer.get("accelerator") != "cpu" and torch.cuda.is_available():
+        is_one = trainer.get("devices") in (1, "1", "auto", None)
+        return torch.cuda.device_count() if is_one else 1
     import psutil
 
     return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().available // (2 * _GIB)))

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -87,6 +88,8 @@ def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
 def _writing(output: Path | None) -> Iterator[TextIO]:
     """Opens what is written, which is there as a whole or not at all."""
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8")  # as a file, whatever the locale
         yield sys.stdout
         return
     if not output.parent.is_dir():

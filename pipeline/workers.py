@@ -1,5 +1,6 @@
 """Several commands at a time, each with a log of its own, none left behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -102,11 +103,17 @@ def _gpus(environment: Mapping[str, str]) -> list[str]:
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     for process in processes:
-        process.terminate()
+        _signal(process, signal.SIGTERM)
     deadline = time.monotonic() + _PATIENCE
     for process in processes:
         try:
             process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            _signal(process, signal.SIGKILL)
             process.wait()
+        _signal(process, signal.SIGKILL)  # what it has left behind
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # nothing of its group is left
+        os.killpg(process.pid, number)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,24 @@ def test_each_job_gets_a_gpu_in_turn(tmp_path, monkeypatch, visible, expected):
     script = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES']); time.sleep(1)"
     list(run_jobs([job(n, tmp_path, script) for n in range(3)], at_once=3, threads=1))
     assert [(tmp_path / f"{n}.log").read_text().strip() for n in range(3)] == expected
+
+
+def test_what_a_job_has_started_is_ended_too(tmp_path):
+    script = (
+        "import subprocess, pathlib, time; p = subprocess.Popen(['sleep', '60']);"
+        "pathlib.Path('pid').write_text(str(p.pid)); time.sleep(60)"
+    )
+    jobs = [job(0, tmp_path, f"import os; os.chdir({str(tmp_path)!r}); {script}")]
+    jobs.append(job(1, tmp_path, "import time; time.sleep(2)"))
+    iteration = run_jobs(jobs, at_once=2, threads=1)
+    next(iteration)
+    iteration.close()
+    wait_for(lambda: not is_alive(int((tmp_path / "pid").read_text())))
+
+
+def is_alive(pid):
+    try:
+        state = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

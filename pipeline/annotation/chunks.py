@@ -11,6 +11,7 @@ from torch import Tensor
 from pipeline.annotation.reading import Passage
 from pipeline.text.treebank import Token
 
+_TOKENS = 65_536  # after which a chunk ends, however few passages it has
 _CHUNK = 2048  # passages that are sorted by length together
 BATCH_TOKENS = 8192  # of a batch, padding included
 
@@ -56,7 +57,7 @@ class ChunkReader:
         pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
         self._trained_on = {word for word, count in pairs if count}
         self._size = 1 if is_typed and sys.stdin.isatty() else _CHUNK
-        self._num_passages = self._num_tokens = self._num_unknown = 0
+        self._num_passages = self._num_tokens = self._num_unseen = self._num_unknown = 0
 
     def chunks(self, passages: Iterator[Passage]) -> Iterator[Chunk]:
         """Gives all chunks, each read when it is asked for."""
@@ -68,14 +69,20 @@ class ChunkReader:
         Args:
             unit: what a passage is, as "sentences".
         """
-        share = self._num_unknown / max(self._num_tokens, 1)
+        total = max(self._num_tokens, 1)
         return (
-            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens, {share:.1%} of which the "
-            "training text did not have"
+            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens: the training text did "
+            f"not have {self._num_unseen / total:.1%} of them, and of "
+            f"{self._num_unknown / total:.1%} the model has no vector"
         )
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:
-        chunk = list(itertools.islice(passages, self._size))
+        chunk, num_tokens = list[Passage](), 0
+        while num_tokens < _TOKENS and len(chunk) < self._size:
+            if (passage := next(passages, None)) is None:
+                break
+            chunk.append(passage)
+            num_tokens += len(passage.tokens)
         if self._shorten is not None:
             chunk = [passage._replace(tokens=self._shorten(passage.tokens)) for passage in chunk]
         known, spell = self._known, self._spelling
@@ -85,7 +92,8 @@ class ChunkReader:
         ]
         self._num_passages += len(chunk)
         self._num_tokens += sum(len(row) for row in words)
-        self._num_unknown += sum(word not in self._trained_on for row in words for word in row)
+        self._num_unseen += sum(word not in self._trained_on for row in words for word in row)
+        self._num_unknown += sum(word not in known for row in words for word in row)
         return Chunk(chunk, words)
 
     def _spelling(self, passage: Passage, token: Token) -> str:

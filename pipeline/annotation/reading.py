@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pipeline.errors import InputError
+from pipeline.text.column_files import DOCSTART
 from pipeline.text.treebank import Token, split_sentences, tokenise
 
 STANDARD_INPUT = "-"
@@ -207,7 +208,8 @@ def _columns(source: str, lines: Iterator[_Line], num_columns: int) -> Iterator[
     block: list[tuple[_Line, list[str]]] = []
     width = 0
     for line in lines:
-        if not line.text.strip():
+        # As a corpus is read: a token may be U+00A0, and a document begins with its own line.
+        if not line.text.strip(" \t") or line.text.startswith(DOCSTART):
             if block:
                 yield _block(source, block, num_columns)
             block = []

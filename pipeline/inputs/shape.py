@@ -60,7 +60,7 @@ class Affixes(InputPart):
         min_count: rarer ones in the training text share the vector of the unknown one.
 
     Raises:
-        ValueError: `length` or `size` is below 1.
+        ValueError: `length`, `size` or `min_count` is below 1.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Affixes(InputPart):
         min_count: int = 5,
     ) -> None:
         super().__init__()
-        for name, value in (("length", length), ("size", size)):
+        for name, value in (("length", length), ("size", size), ("min_count", min_count)):
             if value < 1:
                 raise ValueError(f"{name} of Affixes must be at least 1, got {value}")
         self.output_size, self.min_count = size, min_count

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 _LEAST = 10  # right and wrong predictions, below which nothing is fitted
-_STEPS = 50
+_STEPS = 200
 _MARGIN = 1e-6  # probabilities are kept so far from 0 and 1
 
 Floats = npt.NDArray[np.float64]
@@ -16,7 +16,8 @@ def fit_platt(log_probs: Sequence[float], is_right: Sequence[bool]) -> tuple[flo
     """Fits sigmoid(slope * logit(p) + shift) to what came true.
 
     Platt (1999, "Probabilistic Outputs for Support Vector Machines"), with his smoothed targets,
-    which keep the slope finite; by Newton's method.
+    which keep the slope finite; by Newton's method with backtracking (Lin, Lin and Weng 2007, "A
+    Note on Platt's Probabilistic Outputs").
 
     Args:
         log_probs: natural logarithms of the model's probabilities.
@@ -36,14 +37,23 @@ def fit_platt(log_probs: Sequence[float], is_right: Sequence[bool]) -> tuple[flo
     for _ in range(_STEPS):
         found = _sigmoid(weights @ features)
         slope = features @ (targets - found)
+        if np.abs(slope).max() < 1e-9 * len(right):
+            break
         curve = (features * (found * (1 - found))) @ features.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curve, slope)
-        weights = weights + step * min(1.0, 2.0 / np.abs(step).max())  # far steps overshoot
-        if np.abs(step).max() < 1e-9:
-            break
+        # Newton's whole step overshoots where the model is far too sure: halve it until it helps.
+        reached = _nll(weights, features, targets)
+        while _nll(weights + step, features, targets) > reached and np.abs(step).max() > 1e-12:
+            step = step / 2
+        weights = weights + step
     if not weights[0] > 0:  # the model's own order of predictions is kept
         return 1.0, 0.0
     return float(weights[0]), float(weights[1])
+
+
+def _nll(weights: Floats, features: Floats, targets: Floats) -> float:
+    logits = weights @ features
+    return float((np.logaddexp(0, logits) - targets * logits).sum())
 
 
 def apply_platt(log_probs: Sequence[float], fitted: Sequence[float]) -> list[float]:

@@ -39,13 +39,16 @@ class TaggingReport:
         confidences: Sequence[Sequence[float]],
     ) -> None:
         self._tokens, self._gold, self._predicted = tokens, gold, predicted
-        self._has_spans = not are_labels({tag for row in gold for tag in row})
+        rows = [*gold, *predicted]
+        self._has_spans = not are_labels({tag for row in rows for tag in row})
         self._pairs = [
             (_units(true, self._has_spans), _units(found, self._has_spans))
             for true, found in zip(gold, predicted, strict=True)
         ]
         self._probabilities = [value for row in confidences for value in row]
-        self._is_right = [span in set(true) for true, found in self._pairs for span in found]
+        self._is_right = [
+            span in units for true, found in self._pairs for units in (set(true),) for span in found
+        ]
 
     def write(self, folder: Path) -> list[Path]:
         """Writes the report.
@@ -111,8 +114,9 @@ class TaggingReport:
     def _kinds(self) -> dict[str, int]:
         counts = dict.fromkeys(("right", "wrong boundary", "wrong type", "spurious", "missed"), 0)
         for true, found in self._pairs:
+            units = set(true)
             for span in found:
-                counts[_kind(span, true)] += 1
+                counts["right" if span in units else _kind(span, true)] += 1
             counts["missed"] += sum(not any(_touch(s, other) for other in found) for s in true)
         return counts
 
@@ -176,8 +180,6 @@ def _touch(one: Span, other: Span) -> bool:
 
 
 def _kind(span: Span, gold: Sequence[Span]) -> str:
-    if span in gold:
-        return "right"
     near = [other for other in gold if _touch(span, other)]
     if any(other.label == span.label for other in near):
         return "wrong boundary"

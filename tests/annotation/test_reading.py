@@ -110,6 +110,12 @@ def test_a_paragraph_without_an_end_is_read_in_parts(tmp_path, monkeypatch, ends
         assert [p.line for p in whole] == list(range(1, 41, 3))
 
 
+def test_columns_are_read_as_a_corpus_is(tmp_path):
+    text = "-DOCSTART- -X-\n\nHe PRP\n\u00a0 NN\nsaid VBD\n \t\n-DOCSTART- -X-\nNo UH\n"
+    passages = read(tmp_path, text, "columns", columns=1)
+    assert [[t.text for t in p.tokens] for p in passages] == [["He", "\u00a0", "said"], ["No"]]
+
+
 def test_prose_is_no_column_file(tmp_path):
     with pytest.raises(InputError, match=r"line 2 of .* has 3 columns, 2 are expected, as before"):
         read(tmp_path, "Plain text\nof two lines.\n", "columns")

@@ -32,3 +32,8 @@ def test_affixes(side, same, other):
     assert known.item() > 0
     assert torch.equal(part.index([same]), known)
     assert part.index([other, "rare", "x", ""]).flatten().tolist() == [0, 0, 0, 0]
+
+
+def test_a_count_of_zero_would_read_the_test_split():
+    with pytest.raises(ValueError, match="min_count of Affixes must be at least 1, got 0"):
+        Affixes(min_count=0)

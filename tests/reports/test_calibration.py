@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from pipeline.reports import apply_platt, expected_calibration_error, fit_platt
 
@@ -51,3 +52,27 @@ def test_the_error_by_hand():
     # bin 0.2-0.3: said 0.25, right 1/2; bin 0.9-1: said 0.95, right 1
     error = expected_calibration_error([0.2, 0.3 - 1e-9, 0.95, 0.95], [True, False, True, True])
     assert error == pytest.approx(0.5 * 0.25 + 0.5 * 0.05)
+
+
+@pytest.mark.parametrize("spread", [1.0, 2.0, 4.0, 8.0])
+@pytest.mark.parametrize("slope", [0.1, 0.3, 0.7, 1.5])
+@pytest.mark.parametrize("count", [200, 3000])
+def test_the_fit_is_the_optimum_however_sure_the_model_was(spread, slope, count):
+    """Against scipy's minimiser of the same smoothed nll."""
+    random = np.random.default_rng(int(10 * spread + 100 * slope))
+    logits = random.normal(2, spread, count)
+    right = random.random(count) < 1 / (1 + np.exp(-(slope * logits - 1)))
+    log_probs = -np.logaddexp(0, -logits)
+    seen = np.clip(np.exp(log_probs), 1e-6, 1 - 1e-6)
+    seen = np.log(seen) - np.log1p(-seen)
+    num_right, num_wrong = right.sum(), (~right).sum()
+    targets = np.where(right, (num_right + 1) / (num_right + 2), 1 / (num_wrong + 2))
+
+    def nll(weights):
+        found = weights[0] * seen + weights[1]
+        return (np.logaddexp(0, found) - targets * found).sum()
+
+    best = minimize(nll, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
+    fitted = fit_platt(log_probs, right)
+    assert nll(np.array(fitted)) <= best.fun * (1 + 1e-9)
+    assert fitted == pytest.approx(tuple(best.x), rel=1e-3, abs=1e-3)
