@@ -13,7 +13,7 @@ from datamodules.cache import sha256_of
 from datamodules.column_file import read_column_file
 from datamodules.corpus import count_text
 from datamodules.fetch import fetch
-from datamodules.locate import CORPORA, SENTIMENT, find_files, find_tagged_files
+from datamodules.locate import CORPORA, OPINIONS, SENTIMENT, find_files, find_tagged_files
 from datamodules.prepare_mpqa import prepare_mpqa
 from datamodules.prepare_sentiment import prepare_sentiment
 from datamodules.sources import SOURCES, PublicFile
@@ -80,7 +80,7 @@ def prepare(name: str, source: Path | None, destination: Path) -> Report:
     Raises:
         InputError: the corpus is unknown, a file cannot be had, or it is not what was published.
     """
-    if name not in CORPORA:
+    if name not in {*SOURCES, *OPINIONS, *SENTIMENT}:
         known = "; ".join(f"{corpus}: {description}" for corpus, description in CORPORA.items())
         raise InputError(f"no corpus {name!r} to prepare; known are {known}")
     if source is not None and not source.is_dir():
@@ -89,7 +89,7 @@ def prepare(name: str, source: Path | None, destination: Path) -> Report:
         )
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        if name == "mpqa":
+        if name in OPINIONS:
             return Report(name, destination, [], prepare_mpqa(source, destination))
         if name in SENTIMENT:
             return Report(name, destination, [], prepare_sentiment(name, source, destination))

@@ -6,11 +6,10 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Literal
 
-from lightning.pytorch import LightningDataModule
-
-from datamodules.buckets import Buckets, Draw
+from datamodules.bucketed import Batching, BucketedData
+from datamodules.buckets import Draw
 from datamodules.draws import Balanced, WithPhrases
-from datamodules.encoded import Batches, EncodedTexts, InOrder
+from datamodules.encoded import EncodedTexts
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
 from datamodules.labelled_corpora import (
     describe_labelled,
@@ -29,7 +28,7 @@ from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon, differing
 
 
-class SentimentData(LightningDataModule):
+class SentimentData(BucketedData[Texts]):
     """A corpus of labelled texts in batches.
 
     Texts of like lengths stand together, padded to the longest of them. All ranks get the same
@@ -70,7 +69,6 @@ class SentimentData(LightningDataModule):
         vectors: str | None = None,
         seed: int = 1,
     ) -> None:
-        super().__init__()
         sizes = {
             "batch_size": batch_size,
             "max_tokens": max_tokens,
@@ -83,12 +81,11 @@ class SentimentData(LightningDataModule):
                 raise InputError(f"{name} is {size}; 1 or more is expected")
         if sampling == "balanced" and phrases != "none":
             raise InputError("sampling is balanced, which phrases do not go with; leave out either")
-        self.source = source
-        self._batch_size, self._phrases, self._sampling = batch_size, phrases, sampling
-        self._max_tokens, self._eval_batch_tokens = max_tokens, eval_batch_tokens
-        self._num_train, self._vectors, self._seed = num_train, vectors, seed
-        self._train: Buckets | None = None
-        self._resumed: dict[str, Any] | None = None
+        cut = {"batch_size": batch_size, "phrases": phrases, "sampling": sampling, "seed": seed}
+        super().__init__(Batching(batch_size, eval_batch_tokens, seed), cut)
+        self.source, self._vectors = source, vectors
+        self._phrases, self._sampling = phrases, sampling
+        self._max_tokens, self._num_train = max_tokens, num_train
 
     @property
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
@@ -100,7 +97,7 @@ class SentimentData(LightningDataModule):
         """The texts, as they are read. Raises `InputError` where they cannot be read."""
         corpus = self.source.read()
         if self._num_train is not None:
-            corpus = first_of_each(corpus, self._num_train, self._seed)
+            corpus = first_of_each(corpus, self._num_train, self._batching.seed)
         corpus, num_cut = shortened(corpus, self._max_tokens)
         held = {text.label for text in corpus.splits["train"]}
         if len(held) < 2:
@@ -127,8 +124,8 @@ class SentimentData(LightningDataModule):
 
     @cached_property
     def labels(self) -> Labels:
-        """The labels that training holds. Raises as `corpus`."""
-        counts = Counter(text.label for text in self.corpus.splits["train"])
+        """The labels that are trained on, those of phrases among them. Raises as `corpus`."""
+        counts = Counter(text.label for text in self._trained)
         names = [label for label in self.corpus.labels if counts[label]]
         return Labels(names, [counts[label] for label in names], self.corpus.is_ordinal)
 
@@ -212,11 +209,16 @@ class SentimentData(LightningDataModule):
 
     @cached_property
     def _encoded(self) -> dict[str, EncodedTexts]:
+        splits = self.corpus.splits | {"train": self._trained}
         names = self.labels.names
-        splits = dict(self.corpus.splits)
-        if self._phrases != "none":
-            splits["train"] = [*splits["train"], *chain.from_iterable(self.corpus.phrases)]
         return {split: EncodedTexts(rows, self.lexicon, names) for split, rows in splits.items()}
+
+    @property
+    def _trained(self) -> list[Text]:
+        texts = self.corpus.splits["train"]
+        if self._phrases == "none":
+            return texts
+        return [*texts, *chain.from_iterable(self.corpus.phrases)]
 
     @cached_property
     def _draw(self) -> Draw | None:
@@ -228,64 +230,10 @@ class SentimentData(LightningDataModule):
             return WithPhrases(len(train), sizes, self._phrases)
         return None
 
-    @property
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer else 0
-
-    def train_dataloader(self) -> Batches[Texts]:
-        """Gives this rank's share of the training texts, from a loaded checkpoint's place."""
-        rank, world_size = self._place
-        encoded = self._encoded["train"]
-        self._train = Buckets(
-            encoded.lengths,
-            self._batch_size,
-            shuffle=True,
-            seed=self._seed,
-            rank=rank,
-            world_size=world_size,
-            draw=self._draw,
-        )
-        self._resume(self._train)
-        return Batches(encoded, self._train, world_size, self._epoch)
-
-    def val_dataloader(self) -> Batches[Texts]:
-        """Gives this rank's share of the validation texts."""
-        return self._whole("valid")
-
-    def test_dataloader(self) -> Batches[Texts]:
-        """Gives this rank's share of the test texts."""
-        return self._whole("test")
-
-    def predict_dataloader(self) -> InOrder[Texts]:
-        """Gives all test texts, in their order."""
-        return InOrder(self._encoded["test"])
-
-    def _whole(self, split: str) -> Batches[Texts]:
-        rank, world_size = self._place
-        encoded = self._encoded[split]
-        buckets = Buckets(
-            encoded.lengths,
-            self._eval_batch_tokens,
-            "tokens",
-            shuffle=False,
-            seed=0,
-            rank=rank,
-            world_size=world_size,
-        )
-        return Batches(encoded, buckets, world_size, self._epoch)
-
     def state_dict(self) -> dict[str, Any]:
         """Gives the next training batch, and what a model needs to be built again: plain data."""
-        position = self._train.position if self._train else 0
-        batches = self.trainer.num_training_batches if self.trainer else 0
-        if isinstance(batches, int) and batches:  # limit_train_batches ends an epoch early
-            position %= batches
         return {
-            "position": position,
-            "batch": [self._batch_size, str(self._phrases), self._sampling, self._seed],
+            **self._position(),
             "lexicon": self.lexicon.to_state(),
             "labels": self.labels.to_state(),
             "max_tokens": self._max_tokens,
@@ -304,26 +252,11 @@ class SentimentData(LightningDataModule):
         """
         lexicon, labels = (state_dict[name] for name in ("lexicon", "labels"))
         is_same = not differing(lexicon, self.lexicon.to_state())
-        if not is_same or labels != self.labels.to_state():
+        if not is_same or tuple(labels["names"]) != self.labels.names:
             raise InputError(
                 f"the checkpoint is of another corpus than {self.name}: it knows "
                 f"{len(lexicon['words']):,} words and the labels {', '.join(labels['names'])}, and "
                 f"{self.name} has {len(self.lexicon.counts):,} and {', '.join(self.labels.names)} "
                 "that are not the same; give the data that it was trained with"
             )
-        self._resumed = state_dict
-        if self._train is not None:  # a schedule may ask for the length before the state is read
-            self._resume(self._train)
-
-    def _resume(self, buckets: Buckets) -> None:
-        state, self._resumed = self._resumed, None
-        if state is None:
-            return
-        now = [self._batch_size, str(self._phrases), self._sampling, self._seed]
-        if state["position"] and state["batch"] != now:
-            raise InputError(
-                "the checkpoint is in the middle of an epoch with batch_size, phrases, sampling "
-                f"and seed {', '.join(map(str, state['batch']))}, now {', '.join(map(str, now))}; "
-                "go on with those, or from a checkpoint at the end of an epoch"
-            )
-        buckets.position = state["position"]
+        self._go_on(state_dict)

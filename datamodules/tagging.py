@@ -4,10 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
-from lightning.pytorch import LightningDataModule
-
-from datamodules.buckets import Buckets
-from datamodules.encoded import Batches, EncodedSentences, InOrder
+from datamodules.bucketed import Batching, BucketedData
+from datamodules.encoded import EncodedSentences
 from datamodules.lexicons import CoveredLexicon, build_lexicon
 from datamodules.statistics import SplitDigest, describe_tagged, digest, statistics
 from datamodules.tagged import Sentence, Source, TaggedCorpus
@@ -18,7 +16,7 @@ from pipeline.text.lexicon import Lexicon, differing
 from pipeline.text.tags import are_labels, tag_set, types_of
 
 
-class TaggingData(LightningDataModule):
+class TaggingData(BucketedData[Sentences]):
     """A tagged corpus in batches.
 
     Sentences of like lengths stand together, padded to the longest of them. All ranks get the same
@@ -49,15 +47,14 @@ class TaggingData(LightningDataModule):
         vectors: str | None = None,
         seed: int = 1,
     ) -> None:
-        super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_tokens", eval_batch_tokens)):
             if size < 1:
                 raise InputError(f"{name} is {size}; 1 or more is expected")
-        self.source = source
-        self._batch_size, self._batch_unit = batch_size, batch_unit
-        self._eval_batch_tokens, self._vectors, self._seed = eval_batch_tokens, vectors, seed
-        self._train: Buckets | None = None
-        self._resumed: dict[str, Any] | None = None
+        super().__init__(
+            Batching(batch_size, eval_batch_tokens, seed, batch_unit),
+            {"batch_size": batch_size, "batch_unit": batch_unit, "seed": seed},
+        )
+        self.source, self._vectors = source, vectors
 
     @property
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
@@ -151,64 +148,10 @@ class TaggingData(LightningDataModule):
             for split, sentences in self.corpus.splits.items()
         }
 
-    @property
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer else 0
-
-    def train_dataloader(self) -> Batches[Sentences]:
-        """Gives this rank's share of the training sentences, from a loaded checkpoint's place."""
-        rank, world_size = self._place
-        encoded = self._encoded["train"]
-        self._train = Buckets(
-            encoded.lengths,
-            self._batch_size,
-            self._batch_unit,
-            shuffle=True,
-            seed=self._seed,
-            rank=rank,
-            world_size=world_size,
-        )
-        self._resume(self._train)
-        return Batches(encoded, self._train, world_size, self._epoch)
-
-    def val_dataloader(self) -> Batches[Sentences]:
-        """Gives this rank's share of the validation sentences."""
-        return self._whole("valid")
-
-    def test_dataloader(self) -> Batches[Sentences]:
-        """Gives this rank's share of the test sentences."""
-        return self._whole("test")
-
-    def predict_dataloader(self) -> InOrder[Sentences]:
-        """Gives all test sentences, in their order."""
-        return InOrder(self._encoded["test"])
-
-    def _whole(self, split: str) -> Batches[Sentences]:
-        rank, world_size = self._place
-        encoded = self._encoded[split]
-        buckets = Buckets(
-            encoded.lengths,
-            self._eval_batch_tokens,
-            "tokens",
-            shuffle=False,
-            seed=0,
-            rank=rank,
-            world_size=world_size,
-        )
-        return Batches(encoded, buckets, world_size, self._epoch)
-
     def state_dict(self) -> dict[str, Any]:
         """Gives the next training batch, and what a model needs to be built again: plain data."""
-        position = self._train.position if self._train else 0
-        batches = self.trainer.num_training_batches if self.trainer else 0
-        if isinstance(batches, int) and batches:  # limit_train_batches ends an epoch early
-            position %= batches
         return {
-            "position": position,
-            "batch": [self._batch_size, self._batch_unit, self._seed],
+            **self._position(),
             "lexicon": self.lexicon.to_state(),
             "tags": list(self.tags),
             "text": treebank.state(),
@@ -236,20 +179,4 @@ class TaggingData(LightningDataModule):
                 f"{' and '.join(names)} are not the same ({sizes}); give the data that it was "
                 "trained with"
             )
-        self._resumed = state_dict
-        if self._train is not None:  # a schedule may ask for the length before the state is read
-            self._resume(self._train)
-
-    def _resume(self, buckets: Buckets) -> None:
-        state, self._resumed = self._resumed, None
-        if state is None:
-            return
-        now = [self._batch_size, self._batch_unit, self._seed]
-        if state["position"] and state["batch"] != now:
-            size, unit, seed = state["batch"]
-            raise InputError(
-                f"the checkpoint is in the middle of an epoch with batches of {size} {unit} and "
-                f"seed {seed}, now {self._batch_size} {self._batch_unit} and {self._seed}; go on "
-                "with those, or from a checkpoint at the end of an epoch"
-            )
-        buckets.position = state["position"]
+        self._go_on(state_dict)

@@ -11,7 +11,7 @@ class Labels:
 
     Args:
         names: as written in the corpus.
-        counts: training texts of each.
+        counts: texts that are trained on, of each; with the phrases, where those are.
         is_ordinal: the labels have an order, as the stars of a review.
     """
 

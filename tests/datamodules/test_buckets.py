@@ -97,7 +97,7 @@ def test_the_ranks_together_get_what_one_process_gets(lengths, size, unit, shuff
 def test_a_rank_may_get_nothing():
     lengths = [5, 5, 5]
     last = buckets(lengths, 2, shuffle=False, rank=2, world_size=3)
-    assert list(last) == [([], 10), ([], 5)]
+    assert list(last) == [([], 2, 10), ([], 1, 5)]
 
 
 @given(LENGTHS, SIZES, UNITS, st.integers(0, 5))

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from datamodules import fetch, prepare
+from datamodules import fetch, prepare, prepare_sentiment
 from datamodules.locate import CORPORA, find_files, find_tagged_files
 from datamodules.sources import PublicFile
 from pipeline.errors import InputError
@@ -359,7 +359,7 @@ def test_a_folder_without_the_validation_file(serve, tmp_path, monkeypatch):
 
 
 def test_every_corpus_has_its_files():
-    assert set(CORPORA) == {*prepare.SOURCES, "mpqa"}
+    assert set(CORPORA) == {*prepare.SOURCES, "mpqa", *prepare_sentiment.NAMES}
 
 
 @pytest.mark.parametrize("name", ["ptb", "wikitext2", "conll2000", "conll2003"])

@@ -50,7 +50,8 @@ def test_within_an_epoch_the_order_must_be_the_same(opinions):
         module = data(opinions, **settings)
         module.load_state_dict(state)
         with pytest.raises(
-            InputError, match=r"in the middle of an epoch .*32 sentences and seed 1"
+            InputError,
+            match=r"in the middle of an epoch with batch_size=32, batch_unit=sentences, seed=1",
         ):
             module.train_dataloader()
         module.load_state_dict({**state, "position": 0})

@@ -1,0 +1,48 @@
+"""What is trained on, and what a checkpoint of it may go on with."""
+
+import pytest
+
+from datamodules.sentiment import SentimentData
+from datamodules.sst import Treebank
+from pipeline.errors import InputError
+
+TREES = [
+    "(4 (2 The) (4 (2 film) (3 shines)))",
+    "(0 (2 The) (0 (2 film) (0 stinks)))",
+]
+
+
+@pytest.fixture
+def trees(tmp_path):
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(TREES) + "\n")
+
+    def make(**settings):
+        return SentimentData(Treebank(str(tmp_path), labels="fine"), batch_size=4, **settings)
+
+    return make
+
+
+def test_labels_of_phrases_are_learned_where_phrases_are(trees):
+    assert trees().labels.names == ("very negative", "very positive")
+    data = trees(phrases="all")
+    assert data.labels.names == ("very negative", "neutral", "positive", "very positive")
+    assert data.labels.counts == (3, 4, 1, 2)
+    labels = [label for batch in data.train_dataloader() for label in batch.labels.tolist()]
+    assert [labels.count(label) for label in range(4)] == [3, 4, 1, 2]
+
+
+def test_a_checkpoint_goes_with_the_same_labels_alone(trees):
+    state = trees(phrases="all").state_dict()
+    trees(phrases=1).load_state_dict(state)
+    with pytest.raises(InputError, match="knows 4 words and the labels very negative, neutral, "):
+        trees().load_state_dict(state)
+
+
+def test_within_an_epoch_the_order_must_be_the_same(trees):
+    state = {**trees(phrases="all").state_dict(), "position": 1}
+    data = trees(phrases=2)
+    data.load_state_dict(state)
+    message = r"in the middle of an epoch with batch_size=4, phrases=all, sampling=all, seed=1, now"
+    with pytest.raises(InputError, match=message):
+        data.train_dataloader()
