@@ -132,8 +132,11 @@ class SentimentData(BucketedData[Texts]):
     @cached_property
     def _covered(self) -> CoveredLexicon:
         splits = self.corpus.splits
+        words = Counter(token for text in splits["train"] for token in text.tokens)
+        # A word of a sentence stands in many phrases of it: those of phrases alone count once.
+        words.update({token for text in self._trained for token in text.tokens} - words.keys())
         return build_lexicon(
-            (token for text in splits["train"] for token in text.tokens),
+            words.elements(),
             (
                 token
                 for split in ("valid", "test")

@@ -32,6 +32,19 @@ def test_labels_of_phrases_are_learned_where_phrases_are(trees):
     assert [labels.count(label) for label in range(4)] == [3, 4, 1, 2]
 
 
+def test_words_of_phrases_are_learned_where_phrases_are(tmp_path):
+    lines = [*TREES, "(2 (0 Dull) (2 this))"]  # neutral: its phrases alone are trained on
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    whole = SentimentData(Treebank(str(tmp_path)), batch_size=4)
+    assert whole.lexicon.counts == {"The": 2, "film": 2, "shines": 1, "stinks": 1}
+    data = SentimentData(Treebank(str(tmp_path)), batch_size=4, phrases="all")
+    assert data.lexicon.counts == {"The": 2, "film": 2, "Dull": 1, "shines": 1, "stinks": 1}
+    dull = list(data.lexicon.counts).index("Dull")
+    read = [batch.words[:, 0].tolist() for batch in data.train_dataloader()]
+    assert sum(row.count(dull) for row in read) == 1
+
+
 def test_a_checkpoint_goes_with_the_same_labels_alone(trees):
     state = trees(phrases="all").state_dict()
     trees(phrases=1).load_state_dict(state)
