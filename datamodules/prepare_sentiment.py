@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from datamodules.fetch import fetch
+from datamodules.sst import FILES
+from datamodules.trees import read_trees
 from pipeline.errors import InputError
 
 
@@ -66,7 +68,8 @@ def prepare_sentiment(name: str, source: Path | None, destination: Path) -> tupl
 
     Files of the Stanford Sentiment Treebank and of Movie Review are verified one by one (the latter
     are published in cp1252 and written in UTF-8); of IMDB the archive is, and the number of
-    documents. What is there already stays as it is.
+    documents. What is there already stays as it is. The sentences of the treebank are written to
+    `text` too, without labels, since a language model of them is what a classifier can start from.
 
     Args:
         name: one of `NAMES`.
@@ -96,10 +99,24 @@ def prepare_sentiment(name: str, source: Path | None, destination: Path) -> tupl
             _verify(published, file, data, Path(source or published.url) / file, advice)
             _put(data, destination / file)
     how = "taken" if source else "fetched"
-    return tuple(
+    lines = [
         f"  {file:<16} {how if file in missing else 'already there':<13}  sha256 verified"
         for file in published.files
-    )
+    ]
+    if name == "sst":
+        _write_sentences(destination)
+        lines.append(f"  {_SENTENCES + '/':<16} written        the sentences, for a language model")
+    return tuple(lines)
+
+
+_SENTENCES = "text"
+
+
+def _write_sentences(folder: Path) -> None:
+    """Writes the sentences of trees as a corpus that a language model trains on."""
+    for split, file in FILES.items():
+        lines = (" ".join(whole.tokens) + "\n" for whole, *_ in read_trees(folder / file))
+        _put("".join(lines).encode(), folder / _SENTENCES / f"{split}.txt")
 
 
 def _contents(
