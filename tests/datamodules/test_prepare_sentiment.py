@@ -43,7 +43,7 @@ def test_files_are_taken_once_and_written_in_utf8(published, tmp_path, kind):
     assert str(report).count("taken  ") == 3
     for name, text in TEXTS.items():
         assert (tmp_path / "sst" / name).read_text(encoding="utf-8") == text
-    sentences = {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "sst/text").iterdir()}
+    sentences = {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "sst/sst-text").iterdir()}
     assert sentences == {"train.txt": "caf\u00e9\n", "valid.txt": "bad\n", "test.txt": "so\n"}
     assert not (tmp_path / "evil").exists()
     assert str(prepare("sst", None, tmp_path / "sst")).count("already there") == 3
@@ -69,7 +69,7 @@ def test_the_archive_is_fetched(published, tmp_path, monkeypatch, name):
         known = module._PUBLISHED["mr"]._replace(files=published.files)
         monkeypatch.setitem(module._PUBLISHED, "mr", known)
     assert str(prepare(name, None, tmp_path / name)).count("fetched  ") == 3
-    made = ["text"] if name == "sst" else []
+    made = ["sst-text"] if name == "sst" else []
     assert sorted(p.name for p in (tmp_path / name).iterdir()) == sorted([*TEXTS, *made])
 
 
