@@ -49,6 +49,11 @@ class BucketedData(LightningDataModule, Generic[_Batch], abc.ABC):
         """Split -> `Encoded`; mypy holds the values of a mapping to be invariant."""
 
     @cached_property
+    @abc.abstractmethod
+    def _fingerprint(self) -> str:
+        """Says which training rows these are."""
+
+    @cached_property
     def _draw(self) -> Draw | None:
         """Which rows an epoch has; None for all of them."""
         return None
@@ -109,7 +114,11 @@ class BucketedData(LightningDataModule, Generic[_Batch], abc.ABC):
         batches = self.trainer.num_training_batches if self.trainer else 0
         if isinstance(batches, int) and batches:  # limit_train_batches ends an epoch early
             position %= batches
-        return {"position": position, "cut": self._cut}
+        return {"position": position, "cut": self._all_of_cut}
+
+    @property
+    def _all_of_cut(self) -> dict[str, Any]:
+        return {**self._cut, "training text": self._fingerprint}
 
     def _go_on(self, state: dict[str, Any]) -> None:
         """Goes to the place that a state of the same corpus gives, or refuses another cut."""
@@ -121,10 +130,11 @@ class BucketedData(LightningDataModule, Generic[_Batch], abc.ABC):
         state, self._resumed = self._resumed, None
         if state is None:
             return
-        if state["position"] and state["cut"] != self._cut:
+        now = self._all_of_cut
+        if state["position"] and state["cut"] != now:
             raise InputError(
                 f"the checkpoint is in the middle of an epoch with {_told(state['cut'])}, now "
-                f"{_told(self._cut)}; go on with those, or from a checkpoint at the end of an epoch"
+                f"{_told(now)}; go on with those, or from a checkpoint at the end of an epoch"
             )
         buckets.position = state["position"]
 

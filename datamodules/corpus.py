@@ -3,6 +3,7 @@
 import codecs
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 Ids: TypeAlias = npt.NDArray[np.int32]
 
 MAX_LINE_BYTES = 1_000_000
+_SETTING = "--data.max_line_bytes"
 _FORMAT = 2  # raised when the cached files change, or the rules by which text becomes ids
 _LARGE = 50_000_000  # bytes of text from which on reading shows a progress bar
 _CHUNK = 1 << 16  # ids that are held as Python integers at a time
@@ -134,7 +136,10 @@ def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
 
 
 def read_lines(
-    path: Path, max_line_bytes: int = MAX_LINE_BYTES, encoding: str = "utf-8"
+    path: Path,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    encoding: str = "utf-8",
+    setting: str | None = None,
 ) -> Iterator[str]:
     r"""Reads a text line by line.
 
@@ -144,6 +149,7 @@ def read_lines(
         path: the text.
         max_line_bytes: the length from which on a line is refused.
         encoding: of the text, one in which ASCII is ASCII.
+        setting: what a person can raise where a line is too long.
 
     Yields:
         The lines, line ends included.
@@ -151,6 +157,7 @@ def read_lines(
     Raises:
         InputError: the file is not in that encoding, or a line is too long.
     """
+    _refuse_wide(path, encoding)
     size = path.stat().st_size
     hidden = None if size >= _LARGE else True  # None: shown where stderr is a terminal
     with (
@@ -165,14 +172,27 @@ def read_lines(
             if len(line) == max_line_bytes and not line.endswith(b"\n"):
                 raise InputError(
                     f"line {number} of {path} is {max_line_bytes:,} bytes or longer; text with a"
-                    " sentence or a paragraph a line is expected: break the line, or raise"
-                    " max_line_bytes"
+                    " sentence or a paragraph a line is expected: break the line"
+                    + (f", or raise {setting}" if setting else "")
                 )
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)  # an editor's mark, not a word
             yield _decode(line, path, (number, offset), encoding)
             offset += len(line)
             bar.update(len(line))
+
+
+def _refuse_wide(path: Path, encoding: str) -> None:
+    """Refuses encodings in which a line end is no single byte, declared or not."""
+    with path.open("rb") as file:
+        mark = file.read(2)
+    if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or re.match(
+        r"utf[-_]?(16|32)", encoding, re.IGNORECASE
+    ):
+        raise InputError(
+            f"{path} is UTF-16 (or was said to be); text with a byte for each ASCII character is "
+            "expected: convert the file, for example with `iconv -f UTF-16 -t UTF-8`"
+        )
 
 
 def _decode(line: bytes, path: Path, place: tuple[int, int], encoding: str) -> str:
@@ -200,7 +220,7 @@ def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_B
     """
     occurrences: Counter[str] = Counter()
     lines = 0
-    for line in read_lines(path, max_line_bytes):
+    for line in read_lines(path, max_line_bytes, setting=_SETTING):
         tokens = tokenise(line, unit)
         tokens.append(EOS)
         occurrences.update(tokens)
@@ -232,7 +252,7 @@ def _build(
             )
             _check_vocabulary(vocabulary, path, settings)
     for split, path in paths.items():
-        lines = read_lines(path, settings.max_line_bytes)
+        lines = read_lines(path, settings.max_line_bytes, setting=_SETTING)
         ids = np.lib.format.open_memmap(
             folder / f"{split}.npy", mode="w+", dtype=np.int32, shape=(counts[split]["tokens"],)
         )

@@ -174,6 +174,7 @@ class EncodedTexts:
             lengths=tokens.lengths,
             rows=tokens.rows,
             targets_per_rank=share.num_rows / world_size,
+            tokens_per_rank=share.num_tokens / world_size,
         )
 
 

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from datamodules.labelled import LabelledCorpus, Text
-from datamodules.splits import stratified
+from datamodules.splits import sample
 from pipeline.errors import InputError
+from pipeline.text.ends import ends
 
 
 def shortened(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCorpus, int]:
@@ -17,18 +18,17 @@ def shortened(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCorpus, 
     """
     num_cut = sum(len(t.tokens) > max_tokens for texts in corpus.splits.values() for t in texts)
     splits = {
-        split: [text._replace(tokens=cut(text.tokens, max_tokens)) for text in texts]
+        split: [_shortened(text, max_tokens) for text in texts]
         for split, texts in corpus.splits.items()
     }
-    return corpus._replace(splits=splits), num_cut
+    phrases = tuple(tuple(_shortened(p, max_tokens) for p in of_one) for of_one in corpus.phrases)
+    return corpus._replace(splits=splits, phrases=phrases), num_cut
 
 
-def cut(tokens: Sequence[str], max_tokens: int) -> tuple[str, ...]:
-    """Gives the first and last halves of so many tokens; all tokens where there are no more."""
-    if len(tokens) <= max_tokens:
-        return tuple(tokens)
-    last = max_tokens // 2
-    return (*tokens[: max_tokens - last], *tokens[len(tokens) - last :])
+def _shortened(text: Text, max_tokens: int) -> Text:
+    if len(text.tokens) <= max_tokens:
+        return text
+    return text._replace(tokens=tuple(ends(text.tokens, max_tokens)))
 
 
 def first_of_each(corpus: LabelledCorpus, count: int, seed: int) -> LabelledCorpus:
@@ -42,9 +42,7 @@ def first_of_each(corpus: LabelledCorpus, count: int, seed: int) -> LabelledCorp
         raise InputError(
             f"num_train is {count:,}, but there are {len(train):,} training texts; lower it"
         )
-    parts = stratified(train, max(1, len(train) // count), seed)
-    order = [place for part in parts for place in part]
-    kept = sorted(order[:count])
+    kept = sorted(sample(train, count, seed))
     return corpus._replace(
         splits={**corpus.splits, "train": [train[place] for place in kept]},
         phrases=tuple(corpus.phrases[place] for place in kept) if corpus.phrases else (),
@@ -59,6 +57,7 @@ def oddities(corpus: LabelledCorpus) -> list[str]:
     """Tells of texts that stand in several splits, and of labels that splits lack."""
     notes = []
     train = {text.tokens for text in corpus.splits["train"]}
+    valid = {text.tokens for text in corpus.splits["valid"]} - train
     known = {text.label for text in corpus.splits["train"]}
     for split in ("valid", "test"):
         texts = corpus.splits[split]
@@ -68,6 +67,11 @@ def oddities(corpus: LabelledCorpus) -> list[str]:
             notes.append(
                 f"{leaked:,} texts of {split} stand in train too, word by word: scores on them say "
                 "what was learned by heart"
+            )
+        if split == "test" and (shared := sum(text.tokens in valid for text in texts)):
+            notes.append(
+                f"{shared:,} texts of test stand in valid too, word by word, which chooses the "
+                "checkpoint that is tested"
             )
         held = {text.label for text in texts}
         if unseen := sorted(held - known):

@@ -69,7 +69,7 @@ def prepare_sentiment(name: str, source: Path | None, destination: Path) -> tupl
     Files of the Stanford Sentiment Treebank and of Movie Review are verified one by one (the latter
     are published in cp1252 and written in UTF-8); of IMDB the archive is, and the number of
     documents. What is there already stays as it is. The sentences of the treebank are written to
-    `sst-text` too, without labels, since a language model of them is what a classifier can start from.
+    `sst-text` too, without labels: a classifier can start from a language model of them.
 
     Args:
         name: one of `NAMES`.

@@ -7,7 +7,7 @@ from datamodules.corpus import read_lines
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
 from datamodules.locate import SENTIMENT, locate
 from datamodules.splits import hold_out, stratified
-from datamodules.words import words_of
+from datamodules.words import refuse_damaged, words_of
 from pipeline.errors import InputError
 
 _POLARITIES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
@@ -107,8 +107,12 @@ class Folders(LabelledSource):
         } or {"train": folder}
         if "train" not in found:
             raise InputError(f"no folder {folder / 'train'}; train/<label>/*.txt is expected")
-        labels = self._labels or _labels_in(found["train"])
-        splits = {split: self._read(path, labels) for split, path in found.items()}
+        labels = _labels_in(found["train"], self._labels)
+        splits = {}
+        for split, path in found.items():
+            # A label that training lacks is read where labels were not chosen: it counts as missed.
+            others = set() if self._labels else _folders_in(path) - {*labels}
+            splits[split] = self._read(path, [*labels, *sorted(others)])
         notes = []
         for split in ("test", "valid"):
             if split not in splits:
@@ -131,6 +135,7 @@ class Folders(LabelledSource):
         for label in labels:
             for path in sorted((folder / label).glob("*.txt")):
                 text = "".join(read_lines(path, _MAX_DOCUMENT_BYTES, self._encoding))
+                refuse_damaged(text, str(path))
                 tokens = words_of(text)
                 if not tokens:
                     raise InputError(f"{path} is empty; a document is expected")
@@ -138,12 +143,22 @@ class Folders(LabelledSource):
         return texts
 
 
-def _labels_in(folder: Path) -> list[str]:
-    labels = sorted(
+def _folders_in(folder: Path) -> set[str]:
+    return {
         path.name
         for path in folder.iterdir()
         if path.is_dir() and path.name != "unsup" and any(path.glob("*.txt"))
-    )
+    }
+
+
+def _labels_in(folder: Path, named: Sequence[str] | None) -> list[str]:
+    held = _folders_in(folder)
+    if named is not None and (missing := [label for label in named if label not in held]):
+        raise InputError(
+            f"{folder} holds no folder {missing[0]!r} with .txt files, which --data.source.labels "
+            f"names; there is {', '.join(sorted(held)) or 'none'}"
+        )
+    labels = list(named or sorted(held))
     if len(labels) < 2:
         raise InputError(
             f"{folder} holds the folders {', '.join(labels) or 'of no label'}; two folders of .txt "

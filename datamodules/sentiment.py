@@ -233,6 +233,10 @@ class SentimentData(BucketedData[Texts]):
             return WithPhrases(len(train), sizes, self._phrases)
         return None
 
+    @cached_property
+    def _fingerprint(self) -> str:
+        return digest(self.corpus.splits["train"])[:12]
+
     def state_dict(self) -> dict[str, Any]:
         """Gives the next training batch, and what a model needs to be built again: plain data."""
         return {

@@ -1,6 +1,7 @@
 """Training, validation and test texts of a corpus that comes in fewer parts."""
 
 from collections.abc import Sequence
+from itertools import chain
 from random import Random
 
 from datamodules.labelled import Text
@@ -18,19 +19,39 @@ def stratified(texts: Sequence[Text], num_parts: int, seed: int) -> list[list[in
     Returns:
         For each part the places of its texts, in their order.
     """
+    order = list(chain.from_iterable(_shuffled_by_label(texts, seed).values()))
+    return [sorted(order[part::num_parts]) for part in range(num_parts)]
+
+
+def sample(texts: Sequence[Text], count: int, seed: int) -> set[int]:
+    """Chooses texts such that labels are as frequent among them as in the whole, to one text.
+
+    Args:
+        texts: what is chosen from.
+        count: how many, at most all.
+        seed: of the choice.
+
+    Returns:
+        The places of the chosen ones.
+    """
+    by_label = _shuffled_by_label(texts, seed)
+    exact = {label: count * len(places) / len(texts) for label, places in by_label.items()}
+    shares = {label: int(share) for label, share in exact.items()}
+    left = count - sum(shares.values())
+    for label in sorted(exact, key=lambda label: (shares[label] - exact[label], label))[:left]:
+        shares[label] += 1  # those that rounding cut the most
+    return {place for label, places in by_label.items() for place in places[: shares[label]]}
+
+
+def _shuffled_by_label(texts: Sequence[Text], seed: int) -> dict[str, list[int]]:
     random = Random(seed)  # noqa: S311 - not for secrets
     by_label: dict[str, list[int]] = {}
     for place, text in enumerate(texts):
         by_label.setdefault(text.label, []).append(place)
-    parts: list[list[int]] = [[] for _ in range(num_parts)]
-    dealt = 0
-    for label in sorted(by_label):
-        places = by_label[label]
+    ordered = {label: by_label[label] for label in sorted(by_label)}
+    for places in ordered.values():
         random.shuffle(places)
-        for place in places:
-            parts[dealt % num_parts].append(place)
-            dealt += 1
-    return [sorted(part) for part in parts]
+    return ordered
 
 
 def hold_out(
@@ -54,15 +75,13 @@ def hold_out(
         raise InputError(
             f"the share to be held out is {fraction}; a number between 0 and 1 is expected"
         )
-    num_parts = max(2, round(1 / fraction))
     count = round(fraction * len(texts)) or 1
-    order = [place for part in stratified(texts, num_parts, seed) for place in part]
-    held = set(order[:count])
-    if len(held) >= len(texts):
+    if count >= len(texts):
         raise InputError(
             f"{what} has {len(texts)} texts, too few to hold some out; give more, or a file or "
             "folder for each split"
         )
+    held = sample(texts, count, seed)
     return (
         [text for place, text in enumerate(texts) if place not in held],
         [text for place, text in enumerate(texts) if place in held],

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from datamodules.corpus import MAX_LINE_BYTES, read_lines
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
 from datamodules.splits import hold_out
-from datamodules.words import words_of
+from datamodules.words import refuse_damaged, words_of
 from pipeline.errors import InputError
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -49,7 +49,7 @@ class Table(LabelledSource):
         label: str = "label",
         valid: str | None = None,
         test: str | None = None,
-        labels: list[str] | None = None,
+        labels: list[str | int] | None = None,
         is_tokenised: bool = False,
         fraction: float = 0.1,
         seed: int = 1,
@@ -57,7 +57,8 @@ class Table(LabelledSource):
     ) -> None:
         self.name = Path(train).stem
         self._files = {"train": train, "valid": valid, "test": test}
-        self._text, self._label, self._labels = text, label, labels
+        self._text, self._label = text, label
+        self._labels = None if labels is None else [str(one) for one in labels]
         self._is_tokenised, self._fraction, self._seed = is_tokenised, fraction, seed
         self._encoding = encoding
 
@@ -100,12 +101,10 @@ class Table(LabelledSource):
         texts, num_empty = [], 0
         for row in _rows(path, self._encoding):
             text, label = (self._value(path, row, name) for name in (self._text, self._label))
-            if "\0" in text:
-                raise InputError(
-                    f"row that ends at line {row.line} of {path} holds a NUL character; the text "
-                    "is damaged, or not in the encoding that was declared"
-                )
-            tokens = tuple(text.split()) if self._is_tokenised else words_of(text)
+            refuse_damaged(text + label, f"the row that ends at line {row.line} of {path}")
+            tokens = words_of(text)
+            if self._is_tokenised:  # a token may hold U+00A0
+                tokens = tuple(token for token in text.split(" ") if token)
             if not tokens:
                 num_empty += 1
             elif not label:
@@ -128,6 +127,10 @@ class Table(LabelledSource):
                 "--data.source.label"
             )
         value = row.values[name]
+        if isinstance(value, list | dict):
+            raise InputError(
+                f"line {row.line} of {path}: {name!r} is a {type(value).__name__}; text is expected"
+            )
         return "" if value is None else str(value).strip()
 
 
@@ -147,10 +150,8 @@ def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
             continue
         try:
             values = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"line {number} of {path} is no JSON ({error.msg} at character {error.colno})"
-            ) from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"line {number} of {path} is no JSON ({error})") from error
         if not isinstance(values, dict):
             raise InputError(f'line {number} of {path} is no JSON object, as {{"text": "..."}}')
         yield _Row(number, values)
@@ -159,11 +160,16 @@ def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
 def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row]:
     csv.field_size_limit(16 * MAX_LINE_BYTES)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    end = 0  # of the row before
     try:
         names = next(reader, None)
         if not names:
             raise InputError(f"{path} is empty; a first line that names the columns is expected")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{path} has several columns called {twice[0]!r}; rename all but one")
+        end = reader.line_num
         for fields in reader:
+            end = reader.line_num
             if not fields:
                 continue
             if len(fields) != len(names):
@@ -174,4 +180,12 @@ def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row
                 )
             yield _Row(reader.line_num, dict(zip(names, fields, strict=True)))
     except csv.Error as error:
-        raise InputError(f"line {reader.line_num} of {path}: {error}") from error
+        if "new-line character" in str(error):
+            raise InputError(
+                f"line {reader.line_num} of {path} has a carriage return without a line feed; "
+                "convert the line ends, for example with `tr '\\r' '\\n'`"
+            ) from error
+        raise InputError(
+            f"the row that begins at line {end + 1} of {path} cannot be read ({error}): text that "
+            "begins with a quotation mark must end with one, and those within are doubled"
+        ) from error

@@ -148,6 +148,10 @@ class TaggingData(BucketedData[Sentences]):
             for split, sentences in self.corpus.splits.items()
         }
 
+    @cached_property
+    def _fingerprint(self) -> str:
+        return digest(self.corpus.splits["train"])[:12]
+
     def state_dict(self) -> dict[str, Any]:
         """Gives the next training batch, and what a model needs to be built again: plain data."""
         return {

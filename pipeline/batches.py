@@ -28,6 +28,11 @@ class Window(NamedTuple):
     targets: Tensor
     targets_per_rank: float
 
+    @property
+    def tokens_per_rank(self) -> float:
+        """Tokens of the batch over all ranks, divided by their number: each is a target."""
+        return self.targets_per_rank
+
 
 def column_share(num_columns: int, rank: int, world_size: int) -> slice:
     """Returns the columns of a stream that a rank owns; the shares of all ranks join up."""
@@ -55,6 +60,11 @@ class Sentences(NamedTuple):
     rows: Tensor
     targets_per_rank: float
 
+    @property
+    def tokens_per_rank(self) -> float:
+        """Tokens of the batch over all ranks, divided by their number: each is a target."""
+        return self.targets_per_rank
+
 
 class Texts(NamedTuple):
     """Whole texts, one a row, right-padded, with a label each.
@@ -68,6 +78,7 @@ class Texts(NamedTuple):
         rows: which text of its split each row is, int64 [batch]; -1 for a row without a text,
             which evens out what ranks get.
         targets_per_rank: texts of this batch over all ranks, divided by the number of ranks.
+        tokens_per_rank: tokens likewise.
     """
 
     words: Tensor
@@ -76,3 +87,4 @@ class Texts(NamedTuple):
     lengths: Tensor
     rows: Tensor
     targets_per_rank: float
+    tokens_per_rank: float

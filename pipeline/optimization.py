@@ -8,6 +8,8 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from torch import nn
 
+from pipeline.errors import InputError
+
 
 def learned(task: LightningModule) -> list[nn.Parameter]:
     """Returns the parameters that are learned."""
@@ -51,6 +53,11 @@ def optimization(
     if lr_scheduler is None:
         return built
     scheduler = lr_scheduler(built)
+    if slower and built.param_groups[1]["lr"] == built.param_groups[0]["lr"] and rate != 1:
+        raise InputError(
+            f"{type(scheduler).__name__} sets one rate for everything, so that what is taken from "
+            f"the language model would not learn at {rate} times of it; take another schedule"
+        )
     own = scheduler.monitor if isinstance(scheduler, ReduceLROnPlateau) else None
     schedule = {
         "scheduler": scheduler,

@@ -62,6 +62,12 @@ class EncoderStart:
                 "model.encoder to the former (without bidirectional), or take another run"
             )
         encoder.load_state_dict(source.state_dict())
+        if not _is_same(source, encoder):
+            raise InputError(
+                f"encoder_from: the encoder of the language model {self._run} makes other states "
+                f"of the same parameters than {_described(encoder)} does; give model.encoder the "
+                "settings that it was trained with (nonlinearity, skip)"
+            )
         say(f"encoder and embedding start from {self._run}: {self._embed(trained, inputs)}")
 
     def parts(self, inputs: Inputs, encoder: Encoder) -> list[nn.Parameter]:
@@ -111,6 +117,19 @@ def _words(inputs: Inputs) -> Words:
 
 def _shapes(encoder: Encoder) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in encoder.state_dict().items()}
+
+
+@torch.no_grad()
+def _is_same(source: Encoder, encoder: Encoder) -> bool:
+    generator = torch.Generator().manual_seed(0)  # the run's own random numbers stay as they are
+    inputs = torch.randn(2, 5, encoder.input_size, generator=generator)
+    states = []
+    for one in (source, encoder):
+        device = next(one.parameters()).device
+        was_training = one.training
+        states.append(one.eval()(inputs.to(device)).states.cpu())
+        one.train(was_training)
+    return torch.allclose(states[0], states[1], rtol=1e-3, atol=1e-5)
 
 
 def _described(encoder: Encoder) -> str:

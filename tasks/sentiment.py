@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipeline.batches import Texts
 from pipeline.encoders import Encoder, VariationalDropout
 from pipeline.inputs import InputPart, Inputs, Words
-from pipeline.metrics import LabelScores
+from pipeline.metrics import LOWER_IS_BETTER, LabelScores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.pooling import Attention, Last, Pooling
 from pipeline.predictions import gathered
@@ -62,7 +62,6 @@ class SentenceClassifier(LightningModule):
     """
 
     experiment: ClassVar[str] = "sentiment"
-    monitor_mode: ClassVar[str] = "max"
 
     def __init__(
         self,
@@ -98,6 +97,7 @@ class SentenceClassifier(LightningModule):
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
         self.scores = LabelScores(labels.names, labels.is_ordinal)
+        self.monitor_mode = _direction(monitor, self.scores.names)
         self._evaluated: dict[int, _Scored] = {}
 
     def forward(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
@@ -255,6 +255,14 @@ class SentenceClassifier(LightningModule):
         scores = self.scores.compute()
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+
+
+def _direction(monitor: str, names: set[str]) -> str:
+    stage, _, name = monitor.partition("/")
+    if stage != "val" or name not in names:
+        known = ", ".join(f"val/{name}" for name in sorted(names))
+        raise ValueError(f"monitor is {monitor!r}, but what is measured is {known}")
+    return "min" if name in LOWER_IS_BETTER else "max"
 
 
 def _layers(sizes: list[int], dropout: float) -> nn.Sequential:

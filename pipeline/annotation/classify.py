@@ -19,6 +19,7 @@ from pipeline.batches import IGNORE_INDEX, Texts
 from pipeline.checkpoint import Trained
 from pipeline.console import say
 from pipeline.errors import InputError
+from pipeline.text.ends import ends
 from pipeline.text.treebank import Token
 
 _RED, _GREEN = 31, 32
@@ -102,10 +103,7 @@ class _Classifier:
         max_tokens = trained.data["max_tokens"]
 
         def shorten(tokens: list[Token]) -> list[Token]:
-            if len(tokens) <= max_tokens:
-                return tokens
-            last = max_tokens // 2
-            return [*tokens[: max_tokens - last], *tokens[len(tokens) - last :]]
+            return list(ends(tokens, max_tokens))
 
         self.reader = ChunkReader(trained.data["lexicon"], is_typed, shorten)
 
@@ -165,6 +163,7 @@ def _batch(ids: Sequence[Tensor], rows: Sequence[int]) -> Texts:
         lengths=torch.tensor([len(row) for row in ids]),
         rows=torch.tensor(rows),
         targets_per_rank=1.0,
+        tokens_per_rank=1.0,
     )
 
 

@@ -166,18 +166,22 @@ def _documents(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterat
 
 def _paragraph(source: str, lines: list[_Line]) -> Iterator[Passage]:
     first = lines[0].start
-    # As long as the lines and their ends, so that places are those of the file.
-    pieces: list[str] = []
-    place = first
-    for line in lines:
-        pieces += [" " * (line.start - place), line.text]
-        place = line.start + len(line.text)
-    text = "".join(pieces)
+    text = _joined(lines, first, " ")
     starts = [line.start - first for line in lines]
     for start, end in split_sentences(text):
         number = lines[bisect_right(starts, start) - 1].number
         sentence = text[start:end]
         yield Passage(source, sentence, first + start, number, tokenise(sentence))
+
+
+def _joined(lines: list[_Line], first: int, end: str) -> str:
+    """Joins lines with line ends as long as theirs, so that places are those of the file."""
+    pieces: list[str] = []
+    place = first
+    for line in lines:
+        pieces += [end * (line.start - place), line.text]
+        place = line.start + len(line.text)
+    return "".join(pieces)
 
 
 def _rest(last: Passage, lines: list[_Line]) -> list[_Line]:
@@ -257,9 +261,11 @@ def _text_lines(source: str, lines: Iterator[_Line], _num_columns: int) -> Itera
 
 
 def _whole(source: str, lines: Iterator[_Line], _num_columns: int) -> Iterator[Passage]:
-    text = "\n".join(line.text for line in lines)
+    read = list(lines)
+    first = read[0].start if read else 0
+    text = _joined(read, first, "\n")
     if tokens := _all_tokens(text):
-        yield Passage(source, text, 0, 1, tokens)
+        yield Passage(source, text, first, 1, tokens)
 
 
 def _all_tokens(text: str) -> list[Token]:

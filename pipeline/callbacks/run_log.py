@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pipeline.batches import Window
+from pipeline.batches import Sentences, Texts, Window
 from pipeline.callbacks.checkpoints import BestCheckpoint
 from pipeline.callbacks.outputs import is_update, loss_of
 from pipeline.tracking.logger import RunTracker
@@ -68,11 +68,11 @@ class RunLog(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: STEP_OUTPUT,
-        batch: Window,
+        batch: Window | Sentences | Texts,
         batch_idx: int,
     ) -> None:
         """See `Callback`."""
-        self.tokens_seen += round(batch.targets_per_rank * trainer.world_size)
+        self.tokens_seen += round(batch.tokens_per_rank * trainer.world_size)
         if self._mark is None:  # the first step of a process is slower: not counted
             self._mark = (time.perf_counter(), self.tokens_seen)
         self._losses.append(loss_of(outputs))

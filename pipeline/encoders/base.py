@@ -31,11 +31,13 @@ class Encoder(nn.Module, abc.ABC):
         input_size: features of each input step.
         output_size: features of each state.
         is_causal: `states[:, t]` depends on `inputs[:, : t + 1]` (and the carry) only.
+        is_local: a state depends on so many inputs around it, and on none beyond.
     """
 
     input_size: int
     output_size: int
     is_causal: bool
+    is_local: bool = False
 
     # nn.Module declares a call that returns anything; narrowed so that callers are type-checked.
     __call__: Callable[..., Encoded]

@@ -22,6 +22,7 @@ class Identity(Encoder):
     """
 
     is_causal = True
+    is_local = True
 
     def __init__(self, input_size: int) -> None:
         super().__init__()

@@ -48,6 +48,7 @@ class Window(Encoder):
         self.input_size, self.before, self.after = input_size, before, after
         self.nonlinearity = nonlinearity
         self.is_causal = after == 0
+        self.is_local = True
         width = before + 1 + after
         self.hidden = None if hidden_size is None else nn.Linear(width * input_size, hidden_size)
         self.output_size = width * input_size if hidden_size is None else hidden_size

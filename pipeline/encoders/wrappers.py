@@ -38,6 +38,7 @@ class Stacked(Encoder):
         self.layers = nn.ModuleList(layers)
         self.input_size, self.output_size = layers[0].input_size, layers[-1].output_size
         self.is_causal = all(layer.is_causal for layer in layers)
+        self.is_local = all(layer.is_local for layer in layers)
 
     def forward(
         self,
@@ -95,6 +96,7 @@ class Bidirectional(Encoder):
                 raise ValueError(f"Bidirectional needs causal encoders, but {name} is not: {part}")
         self.left_to_right, self.right_to_left = forward, backward
         self.input_size = forward.input_size
+        self.is_local = forward.is_local and backward.is_local
         self.output_size = forward.output_size + backward.output_size
 
     def forward(
@@ -133,6 +135,7 @@ class Residual(Encoder):
         self.inner = inner
         self.input_size, self.output_size = inner.input_size, inner.output_size
         self.is_causal = inner.is_causal
+        self.is_local = inner.is_local
 
     def forward(
         self,
@@ -170,6 +173,7 @@ class DropInputs(Encoder):
         self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
         self.input_size, self.output_size = inner.input_size, inner.output_size
         self.is_causal = inner.is_causal
+        self.is_local = inner.is_local
 
     def forward(
         self,

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from pipeline.metrics.names import score_names
+
 _BINS = 10  # of confidence, as in the reports
+LOWER_IS_BETTER = frozenset({"calibration_error", "distance"})
 
 
 class LabelScores(Metric):
@@ -37,10 +40,17 @@ class LabelScores(Metric):
         self, labels: Sequence[str], is_ordinal: bool = False, sync_on_compute: bool = True
     ) -> None:
         super().__init__(sync_on_compute=sync_on_compute)
-        self._labels, self._is_ordinal = tuple(labels), is_ordinal
+        self._num_labels, self._is_ordinal = len(labels), is_ordinal
+        self._f1_names = [f"f1_{name}" for name in score_names(labels)]
         empty = torch.zeros(len(labels) + 1, len(labels), dtype=torch.int64)
         self.add_state("confusion", empty, dist_reduce_fx="sum")
         self.add_state("bins", torch.zeros(3, _BINS, dtype=torch.float64), dist_reduce_fx="sum")
+
+    @property
+    def names(self) -> set[str]:
+        """What `compute` gives."""
+        always = {"accuracy", "macro_f1", "calibration_error", "texts", *self._f1_names}
+        return always | ({"distance"} if self._is_ordinal else set())
 
     def update(self, gold: Tensor, probabilities: Tensor) -> None:
         """Adds texts.
@@ -49,7 +59,7 @@ class LabelScores(Metric):
             gold: label ids, int64 [batch]; any negative one is of no label that can be predicted.
             probabilities: of the labels, [batch label].
         """
-        count = len(self._labels)
+        count = self._num_labels
         confidence, predicted = probabilities.double().max(dim=-1)
         rows = torch.where(gold < 0, count, gold)
         self.confusion += torch.bincount(
@@ -65,9 +75,9 @@ class LabelScores(Metric):
         """Gives the scores.
 
         Returns:
-            `accuracy`, `macro_f1` (over labels that occur), `f1_<label>`, `calibration_error`,
-            `texts`; where labels are ordinal `distance`, the mean of the places that a prediction
-            is off, over texts whose label is known.
+            `accuracy`, `macro_f1` (over labels that occur), `f1_<label>` (as `score_names` calls
+            it), `calibration_error`, `texts`; where labels are ordinal `distance`, the mean of the
+            places that a prediction is off, over texts whose label is known.
         """
         counts = self.confusion.double()
         known = counts[:-1]
@@ -85,4 +95,4 @@ class LabelScores(Metric):
             places = torch.arange(len(known), device=known.device)
             off = (places.unsqueeze(0) - places.unsqueeze(1)).abs()
             scores["distance"] = (known * off).sum() / known.sum().clamp(min=1)
-        return scores | {f"f1_{label}": f1[i] for i, label in enumerate(self._labels)}
+        return scores | {name: f1[i] for i, name in enumerate(self._f1_names)}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.encoders import Encoder, Window
+from pipeline.encoders import Encoder
 from pipeline.pooling.base import Pooling, real_steps
 
 
@@ -20,10 +20,11 @@ class Last(Pooling):
         Raises:
             ValueError: no state has read the whole text.
         """
-        if isinstance(encoder, Window):
+        if encoder.is_local:
             raise ValueError(
-                "Last needs an encoder that has read the whole text, and Window reads a few words; "
-                "take Mean or Max, or an encoder such as LSTM"
+                "Last needs an encoder that has read the whole text, and a state of "
+                f"{type(encoder).__name__} has read a few words; take Mean or Max "
+                "(--model.pooling=Mean), or an encoder such as LSTM"
             )
         self.output_size = encoder.output_size
         self._is_causal = encoder.is_causal

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.annotation import reading
-from pipeline.annotation.reading import check_files, read_passages
+from pipeline.annotation.reading import check_files, read_passages, read_texts
 from pipeline.errors import InputError
 
 TEXT = (
@@ -39,6 +39,17 @@ def test_places_in_any_text(tmp_path_factory, text, form):
     assert_places(text, read(tmp_path_factory.mktemp("any"), text, form), form)
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    st.text(alphabet="ab Z.,'\"()\t\r\n\u00a0\u00e9\U0001f600\u2028", max_size=60),
+    st.sampled_from(["sentences", "documents", "tokens"]),
+)
+def test_places_in_any_texts(tmp_path_factory, text, form):
+    path = tmp_path_factory.mktemp("any") / "text"
+    path.write_text("\ufeff" + text, encoding="utf-8", newline="")
+    assert_places("\ufeff" + text, list(read_texts(str(path), "utf-8", form)), form)
+
+
 def assert_places(text, passages, form):
     done = 0
     for passage in passages:
@@ -53,10 +64,10 @@ def assert_places(text, passages, form):
         passage.text[t.start : t.end].strip("\r\n") for passage in passages for t in passage.tokens
     ]
     if form == "tokens":
-        kept = text.replace("\r", "\n").replace("\n", " ")
+        kept = text.removeprefix("\ufeff").replace("\r", "\n").replace("\n", " ")
         assert words == [word for word in kept.split(" ") if word]
     else:
-        assert "".join(words) == "".join(text.split())
+        assert "".join(words) == "".join(text.removeprefix("\ufeff").split())
 
 
 def test_sentences_of_documents_go_over_lines(tmp_path):

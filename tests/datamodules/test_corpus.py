@@ -123,7 +123,7 @@ def test_a_line_of_a_megabyte(write_corpus):
     folder = write_corpus(train=b"a b\n" + b"ab " * 333_333 + b"c")
     with refuses(
         f"line 2 of {folder / 'train.txt'} is 1,000,000 bytes or longer; text with a sentence or a"
-        " paragraph a line is expected: break the line, or raise max_line_bytes"
+        " paragraph a line is expected: break the line, or raise --data.max_line_bytes"
     ):
         read(folder)
     assert len(read(folder, max_line_bytes=1_000_001).ids["train"]) == 3 + 333_334 + 1

@@ -4,14 +4,17 @@ import json
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datamodules.folds import TextFolds
 from datamodules.labelled import LabelledCorpus, Text
-from datamodules.labelled_corpora import cut, first_of_each, oddities, shortened
+from datamodules.labelled_corpora import first_of_each, oddities, shortened
 from datamodules.reviews import Folders, MovieReviews
-from datamodules.splits import hold_out, stratified
+from datamodules.splits import hold_out, sample, stratified
 from datamodules.table import Table
 from pipeline.errors import InputError
+from pipeline.text.ends import ends
 
 TEXTS = [Text((f"w{i}",), "rare" if i % 10 == 0 else "often") for i in range(200)]
 
@@ -23,6 +26,17 @@ def test_parts_are_disjoint_and_of_like_labels():
     for part in parts:
         assert 2 <= sum(TEXTS[place].label == "rare" for place in part) <= 4
     assert stratified(TEXTS, 7, seed=1) == parts != stratified(TEXTS, 7, seed=2)
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=40), st.data(), st.integers(0, 3))
+def test_a_sample_has_labels_as_the_whole_to_one_text(labels, data, seed):
+    texts = [Text((str(i),), label) for i, label in enumerate(sorted(labels))]
+    count = data.draw(st.integers(0, len(texts)))
+    chosen = sample(texts, count, seed)
+    assert len(chosen) == count
+    for label in set(labels):
+        expected = count * labels.count(label) / len(labels)
+        assert abs(sum(texts[place].label == label for place in chosen) - expected) < 1
 
 
 def test_hold_out():
@@ -48,7 +62,7 @@ def test_oddities():
     odd = corpus(
         train=[("one", "a"), ("two", "b")],
         valid=[("one", "a"), ("three", "a")],
-        test=[("four", "c"), ("two", "b"), ("two", "b")],
+        test=[("four", "c"), ("two", "b"), ("two", "b"), ("three", "b")],
     )
     assert oddities(odd) == [
         "1 texts of valid stand in train too, word by word: scores on them say what was learned by"
@@ -56,6 +70,8 @@ def test_oddities():
         "valid has no text with the label b",
         "2 texts of test stand in train too, word by word: scores on them say what was learned by"
         " heart",
+        "1 texts of test stand in valid too, word by word, which chooses the checkpoint that is"
+        " tested",
         "test has labels that training lacks, which no model can predict: c",
         "test has no text with the label a",
     ]
@@ -64,11 +80,13 @@ def test_oddities():
 
 
 def test_long_texts_keep_their_ends():
-    assert cut("abcdefgh", 5) == ("a", "b", "c", "g", "h")
-    assert cut("abc", 3) == ("a", "b", "c")
-    assert cut("abcd", 1) == ("a",)
-    short, count = shortened(corpus(train=[("1 2 3 4", "a"), ("1 2", "b")]), 2)
+    assert "".join(ends("abcdefgh", 5)) == "abcgh"
+    assert "".join(ends("abc", 3)) == "abc"
+    assert "".join(ends("abcd", 1)) == "a"
+    long = corpus(train=[("1 2 3 4", "a"), ("1 2", "b")])
+    short, count = shortened(long._replace(phrases=((Text(("2", "3", "4"), "b"),), ())), 2)
     assert count == 1
+    assert short.phrases == ((Text(("2", "4"), "b"),), ())
     assert [text.tokens for text in short.splits["train"]] == [("1", "4"), ("1", "2")]
 
 
@@ -153,6 +171,23 @@ def test_folders_of_labels_alone(tmp_path):
         Folders(str(tmp_path)).read()
 
 
+def test_folders_that_training_lacks(tmp_path):
+    documents(tmp_path / "train", ["pos", "neg"], 10)
+    documents(tmp_path / "test", ["pos", "neg", "neutral"], 2)
+    read = Folders(str(tmp_path)).read()
+    assert Counter(t.label for t in read.splits["test"]) == {"pos": 2, "neg": 2, "neutral": 2}
+    assert "test has labels that training lacks, which no model can predict: neutral" in "".join(
+        oddities(read)
+    )
+    chosen = Folders(str(tmp_path), labels=["pos", "neg"]).read()
+    assert len(chosen.splits["test"]) == 4
+    with pytest.raises(InputError, match=r"no folder 'negativ' with \.txt .* there is neg, pos"):
+        Folders(str(tmp_path), labels=["pos", "negativ"]).read()
+    (tmp_path / "test" / "pos" / "0.txt").write_text("a\0b")
+    with pytest.raises(InputError, match=r"pos/0\.txt holds a NUL character"):
+        Folders(str(tmp_path)).read()
+
+
 def test_one_folder_of_labels(tmp_path):
     documents(tmp_path / "train", ["pos"])
     with pytest.raises(InputError, match=r"holds the folders pos; two folders of \.txt files"):
@@ -213,7 +248,24 @@ def test_tables_hold_out_what_has_no_file(tmp_path):
         ("a.csv", "", "a.csv is empty"),
         ("a.csv", "text,label\n ,1\n", "holds no text in the column 'text'"),
         ("a.csv", "text,label\na\0b,1\n", "NUL"),
-        ("a.csv", 'text,label\n"open,1\n', "line 2 of .*a.csv: unexpected end of data"),
+        ("a.csv", 'text,label\nx,1\n"open,1\ny,2\n', "row that begins at line 3 of .*end of data"),
+        ("a.tsv", 'text\tlabel\n"A" film\t1\n', "begins at line 2 of .* those within are doubled"),
+        ("a.csv", "text,label\rx,1\r", "line 1 of .* has a carriage return without a line feed"),
+        (
+            "a.csv",
+            "text,label,label\nx,1,2\n",
+            "several columns called 'label'; rename all but one",
+        ),
+        ("a.csv", "text,label\nx,1\n".encode("utf-16"), "is UTF-16 .*`iconv -f UTF-16 -t UTF-8"),
+        ("a.csv", "text,label\nx,1\0\n", "row that ends at line 2 of .* holds a NUL character"),
+        (
+            "a.jsonl",
+            '{"text": "a \\ud83d", "label": 1}\n',
+            "row that ends at line 1 .* half a char",
+        ),
+        ("a.jsonl", '{"text": ["a"], "label": 1}\n', "line 1 of .*: 'text' is a list; text is"),
+        ("a.jsonl", '{"a": ' + "9" * 5000 + "}\n", "line 1 of .* is no JSON .Exceeds the limit"),
+        ("a.jsonl", "[" * 100_000 + "\n", "line 1 of .* is no JSON"),
         ("a.csv", "text,label\n" + "x" * 10_000_000 + ",1\n", "line 2 of .* is 1,000,000 bytes"),
         ("a.csv", b"text,label\ncaf\xe9,1\n", r"a.csv is not utf-8|is not UTF-8: byte 14"),
         ("a.jsonl", '{"text": "x"\n', "line 1 of .*a.jsonl is no JSON"),
@@ -235,6 +287,7 @@ def test_labels_of_a_table_may_have_an_order(tmp_path):
     read = Table(path, labels=["1", "0", "2"], **settings).read()
     assert read.labels == ("1", "0")
     assert read.is_ordinal
+    assert Table(path, labels=[1, 0, 2], **settings).read().labels == ("1", "0")
     with pytest.raises(InputError, match="has the label '0', which is none of"):
         Table(path, labels=["1"], **settings).read()
     with pytest.raises(InputError, match=r"there is no file none\.csv"):

@@ -43,7 +43,9 @@ def test_files_are_taken_once_and_written_in_utf8(published, tmp_path, kind):
     assert str(report).count("taken  ") == 3
     for name, text in TEXTS.items():
         assert (tmp_path / "sst" / name).read_text(encoding="utf-8") == text
-    sentences = {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "sst/sst-text").iterdir()}
+    sentences = {
+        p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "sst/sst-text").iterdir()
+    }
     assert sentences == {"train.txt": "caf\u00e9\n", "valid.txt": "bad\n", "test.txt": "so\n"}
     assert not (tmp_path / "evil").exists()
     assert str(prepare("sst", None, tmp_path / "sst")).count("already there") == 3

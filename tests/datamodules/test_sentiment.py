@@ -30,6 +30,9 @@ def test_labels_of_phrases_are_learned_where_phrases_are(trees):
     assert data.labels.counts == (3, 4, 1, 2)
     labels = [label for batch in data.train_dataloader() for label in batch.labels.tolist()]
     assert [labels.count(label) for label in range(4)] == [3, 4, 1, 2]
+    batches = list(data.train_dataloader())
+    assert sum(batch.targets_per_rank for batch in batches) == 10
+    assert sum(batch.tokens_per_rank for batch in batches) == 16
 
 
 def test_words_of_phrases_are_learned_where_phrases_are(tmp_path):
@@ -56,6 +59,17 @@ def test_within_an_epoch_the_order_must_be_the_same(trees):
     state = {**trees(phrases="all").state_dict(), "position": 1}
     data = trees(phrases=2)
     data.load_state_dict(state)
-    message = r"in the middle of an epoch with batch_size=4, phrases=all, sampling=all, seed=1, now"
+    message = r"in the middle of an epoch with batch_size=4, phrases=all, sampling=all, seed=1, "
     with pytest.raises(InputError, match=message):
         data.train_dataloader()
+
+
+def test_within_an_epoch_the_texts_must_be_the_same(trees, tmp_path):
+    state = {**trees(phrases="all").state_dict(), "position": 1}
+    (tmp_path / "train.txt").write_text("\n".join(reversed(TREES)) + "\n")
+    data = trees(phrases="all")
+    data.load_state_dict(state)
+    with pytest.raises(InputError, match=r"seed=1, training text=\w+, now .* text=\w+; go on"):
+        data.train_dataloader()
+    data.load_state_dict({**state, "position": 0})
+    data.train_dataloader()

@@ -5,6 +5,8 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from pipeline.metrics import LabelScores
+from pipeline.metrics.names import score_names
+from pipeline.tracking.logger import _checked
 
 NAMES = ("bad", "fair", "good")
 
@@ -72,3 +74,14 @@ def test_a_label_that_training_lacks_is_missed():
 def test_nothing_was_scored():
     _, found = scores()
     assert found["accuracy"] == found["macro_f1"] == found["texts"] == 0
+
+
+def test_any_label_has_a_name_that_a_tracker_takes():
+    labels = ["neg", "n/a ★!", "n_a_", "5★", "5!", "", "x" * 300, "schön", "n_a_-2"]
+    names = score_names(labels)
+    assert names == ["neg", "n_a_-3", "n_a_", "5_", "5_-2", "_", "x" * 100, "schön", "n_a_-2"]
+    scores = LabelScores(labels, is_ordinal=True)
+    scores.update(torch.tensor([0]), torch.eye(len(labels))[:1])
+    assert set(scores.compute()) == scores.names
+    for name in scores.names:
+        _checked(f"val/{name}")

@@ -6,7 +6,7 @@ import torch
 from datamodules.buckets import Share
 from datamodules.encoded import EncodedTexts
 from datamodules.labelled import Text
-from pipeline.encoders import GRU, LSTM, Elman, Identity
+from pipeline.encoders import GRU, LSTM, Elman, Identity, Window
 from pipeline.inputs import Affixes, Words
 from pipeline.pooling import Attention, Max, Mean, MeanMax
 from pipeline.text.labels import Labels
@@ -120,12 +120,23 @@ def test_an_empty_share_adds_nothing():
     [
         ({"word_dropout": 1.0}, "word_dropout must be at least 0 and below 1"),
         ({"hidden_sizes": [0]}, "hidden_sizes must be at least 1"),
+        ({"monitor": "val/acuracy"}, "monitor is 'val/acuracy', but what is measured is val/acc"),
+        ({"monitor": "train/loss"}, "monitor is 'train/loss', but what is measured"),
+        ({"encoder": Identity(4)}, "a state of Identity has read a few words; take Mean or Max"),
+        ({"encoder": Window(4, 1)}, "a state of Window has read a few words"),
         ({"inputs": [Words(4), Affixes(size=3)]}, "Words 4 . Affixes 3 = 7 numbers a token"),
     ],
 )
 def test_what_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         classifier(**settings)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode"), [("accuracy", "max"), ("macro_f1", "max"), ("calibration_error", "min")]
+)
+def test_the_better_direction(monitor, mode):
+    assert classifier(monitor=f"val/{monitor}").monitor_mode == mode
 
 
 def test_attention_of_a_model_without():

@@ -9,7 +9,7 @@ from datamodules.encoded import EncodedTexts
 from datamodules.labelled import Text
 from pipeline import transfer
 from pipeline.checkpoint import Trained
-from pipeline.encoders import GRU, LSTM
+from pipeline.encoders import GRU, LSTM, Elman
 from pipeline.errors import InputError
 from pipeline.inputs import Words
 from pipeline.text.labels import Labels
@@ -128,6 +128,22 @@ def test_no_part_for_the_embedding(source):
     wide = [Words(size=3), Words(size=1)]
     with pytest.raises(InputError, match="vectors of 4 numbers, but Words has size 3"):
         begin(classifier("a-run", inputs=wide))
+
+
+def test_an_encoder_that_computes_something_else(source, monkeypatch):
+    monkeypatch.setattr(source, "encoder", Elman(4, 6, nonlinearity="relu"))
+    with pytest.raises(InputError, match="makes other states of the same parameters than Elman"):
+        begin(classifier("a-run", Elman(4, 6, nonlinearity="tanh")))
+    begin(classifier("a-run", Elman(4, 6, nonlinearity="relu")))
+
+
+def test_a_schedule_that_knows_one_rate(source):
+    def one_cycle(optimizer):
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10)
+
+    model = classifier(EncoderStart("a-run", rate=0.1), lr_scheduler=one_cycle)
+    with pytest.raises(InputError, match="OneCycleLR sets one rate for everything"):
+        model.configure_optimizers()
 
 
 def test_numbers_out_of_range():
