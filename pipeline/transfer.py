@@ -1,6 +1,7 @@
 """Starting a tagger or classifier from a language model: its encoder and its embedding."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +12,17 @@ from pipeline.encoders import Encoder
 from pipeline.errors import InputError
 from pipeline.inputs import Inputs, Words
 from pipeline.locate import locate
-from pipeline.text.vocabulary import UNK
+from pipeline.text.vocabulary import EOS, UNK
 
 
 class EncoderStart:
     """Takes the encoder and the embedding of a trained language model as a start.
 
     The encoder must be of the same class and sizes. Of the embedding each word takes the vector of
-    the same word, else of the word in lower case, else of `<unk>`; how many found one is said. A
-    checkpoint of what was trained so does not need the language model again.
+    the same word, else of the word in lower case, else of `<unk>`; how many found one is said. The
+    words that the language model knows and the training text lacks are taken along: few labels are
+    where that matters most. A checkpoint of what was trained so does not need the language model
+    again.
 
     Args:
         run: of the language model: id, beginning of an id, or name.
@@ -96,8 +99,16 @@ class EncoderStart:
                 "it to the former"
             )
         weight = embedding.weight.detach()
-        found = part.start(lambda word: _row(word, vocabulary, weight), weight[vocabulary[UNK]])
-        return f"{found:,} of {part.num_words:,} words have a vector there"
+        find = partial(_row, vocabulary=vocabulary, weight=weight)
+        num_own = part.num_words
+        part.add([word for word in vocabulary if word not in (EOS, UNK)])
+        num_added = part.num_words - num_own
+        found = part.start(find, weight[vocabulary[UNK]]) - num_added
+        inputs.reindex()
+        return (
+            f"{found:,} of {num_own:,} words of the training text have a vector there, and "
+            f"{num_added:,} more words are taken along"
+        )
 
 
 def _row(word: str, vocabulary: dict[str, int], weight: Tensor) -> Tensor | None:

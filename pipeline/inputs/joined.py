@@ -26,8 +26,14 @@ class Inputs(nn.ModuleList):
         for part in parts:
             part.fit(lexicon)
         super().__init__(parts)
+        self._words, self._values = list(lexicon.counts), dict(lexicon.columns)
         self._columns = list(lexicon.columns)
-        self._tables = self.index(list(lexicon.counts), lexicon.columns)
+        self.reindex()
+        self.register_load_state_dict_post_hook(_reindex)  # type: ignore[no-untyped-call]
+
+    def reindex(self) -> None:
+        """Looks the lexicon's strings up again, after a part was given more of them."""
+        self._tables = self.index(self._words, self._values)
 
     @property
     def parts(self) -> list[InputPart]:
@@ -71,6 +77,10 @@ class Inputs(nn.ModuleList):
                 ids = columns[..., self._columns.index(part.column)]
             vectors.append(_vectors(part, table, ids))
         return torch.cat(vectors, dim=-1)
+
+
+def _reindex(inputs: Inputs, _keys: object) -> None:
+    inputs.reindex()
 
 
 def _vectors(part: InputPart, table: Tensor, ids: Tensor) -> Tensor:

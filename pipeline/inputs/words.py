@@ -1,6 +1,7 @@
 """Parts that look a string up in a table: words, and the values of a column."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,8 @@ class Words(InputPart):
         ValueError: a number is out of its range.
     """
 
+    table: nn.Embedding
+
     def __init__(
         self,
         size: int = 300,
@@ -58,11 +61,53 @@ class Words(InputPart):
         self.unknown = nn.Parameter(torch.empty(size).uniform_(-init_scale, init_scale))
         self.has_given = False
         self._rows: dict[str, int] = {}
+        self._added: list[str] = []
 
     @property
     def num_words(self) -> int:
         """Words that have a row of their own."""
         return len(self._rows)
+
+    def add(self, words: Sequence[str]) -> None:
+        """Gives words that the training text lacks rows of their own, zeros; called after `fit`.
+
+        A state dict keeps them, so that a model that is loaded has them too.
+
+        Args:
+            words: those that have a row already stay as they are.
+        """
+        before = len(self._rows)
+        for word in words:
+            if self._rows.setdefault(self._spelling(word), len(self._rows) + 1) > before:
+                self._added.append(word)
+        more = self.table.weight.new_zeros(len(self._rows) - before, self.output_size)
+        if len(more):
+            weight = torch.cat((self.table.weight.detach(), more))
+            self.table = nn.Embedding(
+                len(weight), self.output_size, padding_idx=UNKNOWN, _weight=weight
+            )
+            self.table.weight.requires_grad_(self.tuned)
+
+    def _save_to_state_dict(
+        self,
+        destination: dict[str, Any],
+        prefix: str,
+        keep_vars: bool,
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._added:
+            destination[f"{prefix}added"] = list(self._added)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        *rest: Any,  # noqa: ANN401 (torch's own five, passed on)
+    ) -> None:
+        # torch loads the table after this, which must have its size by then.
+        self.add(state_dict.get(f"{prefix}added", []))
+        known = {name: value for name, value in state_dict.items() if name != f"{prefix}added"}
+        super()._load_from_state_dict(known, prefix, *rest)
 
     def start(self, find: Callable[[str], Tensor | None], unknown: Tensor) -> int:
         """Sets the vectors to those of another model; called after `fit`.

@@ -79,6 +79,25 @@ def steps(model, epoch):
     }
 
 
+def test_words_that_training_lacks_are_taken_along_and_kept(source):
+    few = Lexicon({"film": 2, "good": 0}, {})  # "good" stands in the test text alone
+    model = begin(classifier("a-run", lexicon=few)).eval()
+    words = model.inputs[0]
+    torch.testing.assert_close(words(words.index(["good"]))[0], source.embedding.weight[4])
+    texts = EncodedTexts([Text(("film", "good"), "good")], few, ("bad", "good"))
+    batch = texts.batch(Share([0], 1, 2), 1)
+    expected = model(batch)
+    fresh = classifier(None, lexicon=few).eval()
+    assert not torch.equal(fresh(batch), expected)
+    fresh.load_state_dict(model.state_dict())
+    torch.testing.assert_close(fresh(batch), expected)
+    fresh.load_state_dict(model.state_dict())  # they are there already
+    torch.testing.assert_close(fresh(batch), expected)
+    unknown = EncodedTexts([Text(("film", "new"), "good")], Lexicon({"film": 2, "new": 0}, {}), ())
+    other = fresh(unknown.batch(Share([0], 1, 2), 1), fresh.inputs.index(["film", "new"], {}))
+    assert not torch.equal(other, expected)
+
+
 def test_what_is_frozen_does_not_move_and_then_learns_slowly(source):
     start = EncoderStart("a-run", frozen_epochs=2, rate=0.1)
     model = begin(classifier(start)).double()
