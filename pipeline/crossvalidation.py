@@ -258,5 +258,7 @@ def _table(
 
 
 def _shown(scores: Mapping[str, float]) -> str:
-    chosen = [name for name in scores if name.startswith("test/f1") and name.count("_") <= 1]
+    chosen = [name for name in ("test/accuracy", "test/macro_f1") if name in scores]
+    if "test/f1" in scores:  # of spans, beside which accuracy says little
+        chosen = [name for name in scores if name.startswith("test/f1") and name.count("_") <= 1]
     return "  ".join(f"{name} {scores[name]:.4f}" for name in sorted(chosen or scores)[:4])
