@@ -140,6 +140,7 @@ def read_lines(
     max_line_bytes: int = MAX_LINE_BYTES,
     encoding: str = "utf-8",
     setting: str | None = None,
+    flag: str | None = None,
 ) -> Iterator[str]:
     r"""Reads a text line by line.
 
@@ -150,6 +151,7 @@ def read_lines(
         max_line_bytes: the length from which on a line is refused.
         encoding: of the text, one in which ASCII is ASCII.
         setting: what a person can raise where a line is too long.
+        flag: what names the encoding, where a person can.
 
     Yields:
         The lines, line ends included.
@@ -177,7 +179,7 @@ def read_lines(
                 )
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)  # an editor's mark, not a word
-            yield _decode(line, path, (number, offset), encoding)
+            yield _decode(line, path, (number, offset), encoding, flag)
             offset += len(line)
             bar.update(len(line))
 
@@ -195,7 +197,9 @@ def _refuse_wide(path: Path, encoding: str) -> None:
         )
 
 
-def _decode(line: bytes, path: Path, place: tuple[int, int], encoding: str) -> str:
+def _decode(
+    line: bytes, path: Path, place: tuple[int, int], encoding: str, flag: str | None
+) -> str:
     try:
         return line.decode(encoding)
     except LookupError as error:
@@ -207,8 +211,9 @@ def _decode(line: bytes, path: Path, place: tuple[int, int], encoding: str) -> s
         name = "UTF-8" if encoding == "utf-8" else encoding
         raise InputError(
             f"{path} is not {name}: byte {offset + error.start} (in line {number}) is"
-            f" 0x{line[error.start]:02x}; convert the file, for example with `iconv -f"
-            " WINDOWS-1252 -t UTF-8`"
+            f" 0x{line[error.start]:02x}; "
+            + (f"name its encoding, as {flag}=cp1252, or " if flag else "")
+            + "convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8`"
         ) from error
 
 

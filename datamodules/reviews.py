@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 
 _POLARITIES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
 _NUM_FOLDS = 10
+_FLAG = "--data.source.encoding"
 _VALID_FRACTION = 0.1
 _MAX_DOCUMENT_BYTES = 1 << 24
 
@@ -53,7 +54,9 @@ class MovieReviews(LabelledSource):
                     f"no file {path}; a folder with {' and '.join(_POLARITIES.values())} is "
                     "expected (`unroll prepare mr` gets it)"
                 )
-            lines = (line.split(" ") for line in read_lines(path, encoding=self._encoding))
+            lines = (
+                line.split(" ") for line in read_lines(path, encoding=self._encoding, flag=_FLAG)
+            )
             words = (tuple(w.strip("\r\n") for w in line if w.strip()) for line in lines)
             texts += [Text(tokens, label) for tokens in words if tokens]
         folds = stratified(texts, _NUM_FOLDS, self._seed)
@@ -134,7 +137,7 @@ class Folders(LabelledSource):
         texts = []
         for label in labels:
             for path in sorted((folder / label).glob("*.txt")):
-                text = "".join(read_lines(path, _MAX_DOCUMENT_BYTES, self._encoding))
+                text = "".join(read_lines(path, _MAX_DOCUMENT_BYTES, self._encoding, flag=_FLAG))
                 refuse_damaged(text, str(path))
                 tokens = words_of(text)
                 if not tokens:

@@ -82,7 +82,11 @@ def hold_out(
             "folder for each split"
         )
     held = sample(texts, count, seed)
-    return (
-        [text for place, text in enumerate(texts) if place not in held],
-        [text for place, text in enumerate(texts) if place in held],
-    )
+    kept = [text for place, text in enumerate(texts) if place not in held]
+    out = [text for place, text in enumerate(texts) if place in held]
+    if lost := sorted({text.label for text in out} - {text.label for text in kept}):
+        raise InputError(
+            f"{what} has too few texts with the label {lost[0]} to hold some out and train on "
+            "others; give more, or a file or folder for each split"
+        )
+    return kept, out

@@ -40,6 +40,7 @@ class Table(LabelledSource):
         fraction: share that is held out for each split without a file.
         seed: of what is held out.
         encoding: of the files.
+        delimiter: what stands between columns, as ";"; a comma in .csv, a TAB in .tsv, if omitted.
     """
 
     def __init__(
@@ -54,9 +55,13 @@ class Table(LabelledSource):
         fraction: float = 0.1,
         seed: int = 1,
         encoding: str = "utf-8",
+        delimiter: str | None = None,
     ) -> None:
+        if delimiter is not None and len(delimiter) != 1:
+            raise InputError(f"delimiter is {delimiter!r}; one character is expected")
         self.name = Path(train).stem
         self._files = {"train": train, "valid": valid, "test": test}
+        self._delimiter = delimiter
         self._text, self._label = text, label
         self._labels = None if labels is None else [str(one) for one in labels]
         self._is_tokenised, self._fraction, self._seed = is_tokenised, fraction, seed
@@ -64,7 +69,11 @@ class Table(LabelledSource):
 
     def read(self) -> LabelledCorpus:
         """See `LabelledSource`."""
-        files = {split: Path(file) for split, file in self._files.items() if file is not None}
+        files = {
+            split: Path(file).expanduser()
+            for split, file in self._files.items()
+            if file is not None
+        }
         splits, notes = {}, []
         for split, path in files.items():
             splits[split], num_empty = self._read(path)
@@ -96,10 +105,15 @@ class Table(LabelledSource):
         )
 
     def _read(self, path: Path) -> tuple[list[Text], int]:
+        if path.is_dir():
+            raise InputError(
+                f"{path} is a folder; a file is expected (folders of texts, one a label, are read "
+                "with --data.source=Folders --data.source.corpus=PATH)"
+            )
         if not path.is_file():
             raise InputError(f"there is no file {path}; a {', '.join(_ENDINGS)} file is expected")
         texts, num_empty = [], 0
-        for row in _rows(path, self._encoding):
+        for row in _rows(path, self._encoding, self._delimiter):
             text, label = (self._value(path, row, name) for name in (self._text, self._label))
             refuse_damaged(text + label, f"the row that ends at line {row.line} of {path}")
             tokens = words_of(text)
@@ -134,13 +148,13 @@ class Table(LabelledSource):
         return "" if value is None else str(value).strip()
 
 
-def _rows(path: Path, encoding: str) -> Iterator[_Row]:
+def _rows(path: Path, encoding: str, delimiter: str | None) -> Iterator[_Row]:
     ending = path.suffix.lower()
-    lines = read_lines(path, encoding=encoding)
+    lines = read_lines(path, encoding=encoding, flag="--data.source.encoding")
     if ending == ".jsonl":
         return _json_rows(path, lines)
     if ending in _DELIMITERS:
-        return _csv_rows(path, lines, _DELIMITERS[ending])
+        return _csv_rows(path, lines, delimiter or _DELIMITERS[ending])
     raise InputError(f"{path} ends in {ending or 'nothing'}; {', '.join(_ENDINGS)} are known")
 
 
@@ -157,6 +171,16 @@ def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
         yield _Row(number, values)
 
 
+def _refuse_other_delimiter(path: Path, names: list[str], delimiter: str) -> None:
+    """Refuses a table whose one column is several, with another character between them."""
+    others = [other for other in (";", "\t", ",", "|") if other != delimiter and other in names[0]]
+    if len(names) == 1 and others:
+        raise InputError(
+            f"the columns of {path} are separated by {others[0]!r}, {delimiter!r} is expected; "
+            f"give --data.source.delimiter='{others[0]}'"
+        )
+
+
 def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row]:
     csv.field_size_limit(16 * MAX_LINE_BYTES)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -165,6 +189,7 @@ def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row
         names = next(reader, None)
         if not names:
             raise InputError(f"{path} is empty; a first line that names the columns is expected")
+        _refuse_other_delimiter(path, names, delimiter)
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"{path} has several columns called {twice[0]!r}; rename all but one")
         end = reader.line_num

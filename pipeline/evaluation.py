@@ -64,7 +64,7 @@ def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
     """Tags or classifies text of a person's own; takes the options of `predict`."""
     if fields:
         raise InputError(f"{fields[0]} cannot be given beside --input; leave it out")
-    check_files(options.input)
+    check_files(options.input, options.format)
     path = locate(options.run, options.checkpoint)
     trained = load_trained(path, "Tagger", "SentenceClassifier")
     if trained.data["text"] != treebank.state():

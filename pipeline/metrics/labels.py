@@ -87,7 +87,7 @@ class LabelScores(Metric):
         occurs = gold > 0
         scores = {
             "accuracy": correct.sum() / total.clamp(min=1),
-            "macro_f1": f1[occurs].mean() if occurs.any() else total,
+            "macro_f1": f1[occurs].mean() if occurs.any() else f1.new_zeros(()),
             "calibration_error": (self.bins[1] - self.bins[2]).abs().sum() / total.clamp(min=1),
             "texts": total,
         }

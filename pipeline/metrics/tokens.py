@@ -59,7 +59,7 @@ class TokenScores(Metric):
         f1 = 2 * correct[occurring] / (predicted + gold)[occurring]
         return {
             "accuracy": correct.sum() / total.clamp(min=1),
-            "macro_f1": f1.mean() if occurring.any() else total,
+            "macro_f1": f1.mean() if occurring.any() else total.new_zeros(()),
             "tokens": total,
             "sentences": self.sentences.double(),
         }

@@ -28,8 +28,8 @@ WIDTH = 100  # columns, where there is no terminal
 ID_LENGTH = 8
 PAGE = 1000
 _TEXTS = ("run", "name", "experiment", "status", "started")
-_NUMBERS = ("took", "val ppl", "test ppl", "val F1", "test F1", "tokens/s")
-_SCORES = {"val ppl", "test ppl", "val F1", "test F1"}  # shown where there is one
+_SCORES = ("val ppl", "test ppl", "val F1", "test F1", "val acc", "test acc")  # where there is one
+_NUMBERS = ("took", *_SCORES, "tokens/s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,8 @@ class RunRow:
     """One run in a table.
 
     `duration` is in seconds, of a run that is not over until now. `val_perplexity` is the lowest
-    and `val_f1` the highest of the run; `test_scores` are all other `test/*` metrics.
+    and `val_f1` the highest of the run. Accuracies are those of runs without an F1 of spans, beside
+    which they say little. `test_scores` are all other `test/*` metrics.
     """
 
     run_id: str
@@ -50,6 +51,8 @@ class RunRow:
     test_perplexity: float | None
     val_f1: float | None
     test_f1: float | None
+    val_accuracy: float | None
+    test_accuracy: float | None
     tokens_per_second: float | None
     test_scores: dict[str, float]
 
@@ -208,6 +211,8 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
 def _row(client: "MlflowClient", run: "Run", experiment: str) -> RunRow:
     info, metrics = run.info, run.data.metrics
     is_over = info.status in ("FINISHED", "FAILED", "KILLED")
+    has_spans = "val/f1" in metrics or "test/f1" in metrics
+    apart = {"test/perplexity", "test/f1"} | (set() if has_spans else {"test/accuracy"})
     start = datetime.datetime.fromtimestamp(info.start_time / 1000, datetime.UTC)
     end = info.end_time if is_over and info.end_time else time.time() * 1000  # milliseconds
     return RunRow(
@@ -221,11 +226,13 @@ def _row(client: "MlflowClient", run: "Run", experiment: str) -> RunRow:
         test_perplexity=metrics.get("test/perplexity"),
         val_f1=_best(client, run, "val/f1", max),
         test_f1=metrics.get("test/f1"),
+        val_accuracy=None if has_spans else _best(client, run, "val/accuracy", max),
+        test_accuracy=None if has_spans else metrics.get("test/accuracy"),
         tokens_per_second=metrics.get("perf/tokens_per_second"),
         test_scores={
             name.removeprefix("test/"): value
             for name, value in sorted(metrics.items())
-            if name.startswith("test/") and name not in ("test/perplexity", "test/f1")
+            if name.startswith("test/") and name not in apart
         },
     )
 
@@ -243,7 +250,7 @@ def _empty(rows: Sequence[RunRow]) -> tuple[str, ...]:
     """Gives the scores that no run has, but the perplexities where there are no scores at all."""
     cells = [dict(zip((*_TEXTS, *_NUMBERS), _cells(row), strict=False)) for row in rows]
     shown = {name for row in cells for name in _SCORES if row[name] != "-"}
-    return tuple(_SCORES - (shown or {"val ppl", "test ppl"}))
+    return tuple({*_SCORES} - (shown or {"val ppl", "test ppl"}))
 
 
 def _widths(headings: Sequence[str], rows: Sequence[RunRow], total: int) -> dict[str, int]:
@@ -272,6 +279,7 @@ def _cells(row: RunRow) -> list[str]:
         f"{row.start.astimezone():%m-%d %H:%M}",
         _duration(row.duration),
         *map(_number, (row.val_perplexity, row.test_perplexity, row.val_f1, row.test_f1)),
+        *map(_number, (row.val_accuracy, row.test_accuracy)),
         _number(row.tokens_per_second),
         *([scores] if scores else []),
     ]

@@ -149,12 +149,19 @@ def test_what_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="--encoding klingon"):
         list(read_passages(str(path), "klingon", "sentences", 0))
     with pytest.raises(InputError, match="no such file"):
-        check_files(["-", str(tmp_path / "nowhere")])
+        check_files(["-", str(tmp_path / "nowhere")], "sentences")
     with pytest.raises(InputError, match="is a folder; a file is expected"):
-        check_files([str(tmp_path)])
+        check_files([str(tmp_path)], "sentences")
     path.write_bytes("fine".encode("utf-16"))
     with pytest.raises(
         InputError, match="in line 1 or after it; name its encoding, as --encoding utf-1"
     ):
         list(read_passages(str(path), "utf-8", "sentences", 0))
     assert read(tmp_path, "", "documents") == read(tmp_path, "\n \n", "sentences") == []
+
+
+def test_a_table_is_not_read_as_text(tmp_path):
+    (tmp_path / "mine.csv").write_text("review,stars\n")
+    with pytest.raises(InputError, match=r"mine\.csv is a table, and plain text is expected"):
+        check_files([str(tmp_path / "mine.csv")], "sentences")
+    check_files([str(tmp_path / "mine.csv")], "columns")

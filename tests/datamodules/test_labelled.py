@@ -46,6 +46,8 @@ def test_hold_out():
     assert sorted([*kept, *held]) == sorted(TEXTS)
     with pytest.raises(InputError, match="corpus has 1 texts, too few"):
         hold_out(TEXTS[:1], 0.5, 1, "corpus")
+    with pytest.raises(InputError, match="too few texts with the label a to hold some out"):
+        hold_out([Text(("w",), label) for label in "abbbbbbbbb"], 0.9, 1, "corpus")
     with pytest.raises(InputError, match=r"the share to be held out is 1\.5"):
         hold_out(TEXTS, 1.5, 1, "corpus")
 
@@ -246,6 +248,11 @@ def test_tables_hold_out_what_has_no_file(tmp_path):
         ("a.csv", "text,label\nx\n", "row that ends at line 2 .* has 1 columns, 2 are expected"),
         ("a.csv", "text,label\nx,\n", "row that ends at line 2 of .* has no label"),
         ("a.csv", "", "a.csv is empty"),
+        (
+            "a.csv",
+            "text;label\nx;1\n",
+            "are separated by ';', ',' is expected; give --data.source.d",
+        ),
         ("a.csv", "text,label\n ,1\n", "holds no text in the column 'text'"),
         ("a.csv", "text,label\na\0b,1\n", "NUL"),
         ("a.csv", 'text,label\nx,1\n"open,1\ny,2\n', "row that begins at line 3 of .*end of data"),
@@ -292,6 +299,17 @@ def test_labels_of_a_table_may_have_an_order(tmp_path):
         Table(path, labels=["1"], **settings).read()
     with pytest.raises(InputError, match=r"there is no file none\.csv"):
         Table("none.csv").read()
+
+
+def test_a_delimiter_is_declared(tmp_path):
+    (tmp_path / "t.csv").write_text("text;label\na, b;1\nc;0\n")
+    path = str(tmp_path / "t.csv")
+    read = Table(path, valid=path, test=path, delimiter=";").read()
+    assert read.splits["test"] == [Text(("a", ",", "b"), "1"), Text(("c",), "0")]
+    with pytest.raises(InputError, match="delimiter is ';;'; one character"):
+        Table(path, delimiter=";;")
+    with pytest.raises(InputError, match=r"is a folder; a file .* --data\.source=Folders"):
+        Table(str(tmp_path)).read()
 
 
 def test_rows_without_text_are_counted(tmp_path):

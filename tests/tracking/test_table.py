@@ -42,6 +42,8 @@ def test_list(store, runs):
         test_perplexity=97.25,
         val_f1=None,
         test_f1=None,
+        val_accuracy=None,
+        test_accuracy=None,
         tokens_per_second=54321.0,
         test_scores={"tokens": 82430.0},
     )
@@ -76,6 +78,8 @@ def row(**changes):
         "test_perplexity": 114.5,
         "val_f1": None,
         "test_f1": None,
+        "val_accuracy": None,
+        "test_accuracy": None,
         "tokens_per_second": 12345.6,
         "test_scores": {},
     }
@@ -102,6 +106,20 @@ def test_table_is_aligned_and_fits(monkeypatch):
     assert re.search(r" 0:59 +- +inf +12346$", second)
     assert "accuracy 1" in lines[3]
     assert "f1 0.5432" in lines[3]
+
+
+def test_accuracy_stands_where_there_is_no_f1(store, runs):
+    for name, value in (("val/accuracy", 0.5), ("val/accuracy", 0.75), ("test/accuracy", 0.625)):
+        store.log_metric(runs["crf-1"], name, value)
+    (found,) = [row for row in list_runs() if row.name == "crf-1"]
+    assert (found.val_accuracy, found.test_accuracy) == (0.75, 0.625)
+    heading, line = render([found]).splitlines()
+    assert "val acc  test acc" in heading
+    assert line.split()[-3:] == ["0.75", "0.625", "-"]
+    store.log_metric(runs["crf-1"], "test/f1", 0.25)
+    (found,) = [row for row in list_runs() if row.name == "crf-1"]
+    assert (found.test_f1, found.test_accuracy) == (0.25, None)
+    assert found.test_scores["accuracy"] == 0.625
 
 
 def test_find(store, runs):
