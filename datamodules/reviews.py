@@ -6,7 +6,7 @@ from pathlib import Path
 from datamodules.corpus import read_lines
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
 from datamodules.locate import SENTIMENT, locate
-from datamodules.splits import hold_out, stratified
+from datamodules.splits import fill_splits, hold_out, stratified
 from datamodules.words import refuse_damaged, words_of
 from pipeline.errors import InputError
 
@@ -116,19 +116,10 @@ class Folders(LabelledSource):
             # A label that training lacks is read where labels were not chosen: it counts as missed.
             others = set() if self._labels else _folders_in(path) - {*labels}
             splits[split] = self._read(path, [*labels, *sorted(others)])
-        notes = []
-        for split in ("test", "valid"):
-            if split not in splits:
-                splits["train"], splits[split] = hold_out(
-                    splits["train"], self._fraction, self._seed, self.name
-                )
-                notes.append(
-                    f"there is no folder {split}: {len(splits[split]):,} documents of train, "
-                    f"stratified and chosen with seed {self._seed}, are held out"
-                )
+        splits, notes = fill_splits(splits, self._fraction, self._seed, self.name, "folder")
         return LabelledCorpus(
-            splits={split: splits[split] for split in ("train", "valid", "test")},
-            files={split: found.get(split, found["train"]) for split in ("train", "valid", "test")},
+            splits=splits,
+            files={split: found.get(split, found["train"]) for split in splits},
             labels=tuple(labels),
             notes=tuple(notes),
         )

@@ -90,3 +90,32 @@ def hold_out(
             "others; give more, or a file or folder for each split"
         )
     return kept, out
+
+
+def fill_splits(
+    splits: dict[str, list[Text]], fraction: float, seed: int, what: str, kind: str
+) -> tuple[dict[str, list[Text]], list[str]]:
+    """Holds out a stratified share of the training texts for each split that is missing.
+
+    Args:
+        splits: those that there are, "train" among them.
+        fraction: see `hold_out`.
+        seed: see `hold_out`.
+        what: see `hold_out`.
+        kind: what a split is read from, for a person: "file" or "folder".
+
+    Returns:
+        The splits "train", "valid" and "test", and what was held out, a sentence each.
+
+    Raises:
+        InputError: as `hold_out`.
+    """
+    filled, notes = dict(splits), []
+    for split in ("test", "valid"):
+        if split not in filled:
+            filled["train"], filled[split] = hold_out(filled["train"], fraction, seed, what)
+            notes.append(
+                f"there is no {split} {kind}: {len(filled[split]):,} texts of train, stratified "
+                f"and chosen with seed {seed}, are held out"
+            )
+    return {split: filled[split] for split in ("train", "valid", "test")}, notes

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from datamodules.corpus import MAX_LINE_BYTES, read_lines
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
-from datamodules.splits import hold_out
+from datamodules.splits import fill_splits
 from datamodules.words import refuse_damaged, words_of
 from pipeline.errors import InputError
 
@@ -79,15 +79,7 @@ class Table(LabelledSource):
             splits[split], num_empty = self._read(path)
             if num_empty:
                 notes.append(f"{num_empty:,} rows of {path.name} have no text and are left out")
-        for split in ("test", "valid"):
-            if split not in splits:
-                splits["train"], splits[split] = hold_out(
-                    splits["train"], self._fraction, self._seed, self.name
-                )
-                notes.append(
-                    f"there is no {split} file: {len(splits[split]):,} texts of train, stratified "
-                    f"and chosen with seed {self._seed}, are held out"
-                )
+        splits, held = fill_splits(splits, self._fraction, self._seed, self.name, "file")
         found = {text.label for text in splits["train"]}
         labels = self._labels or sorted(found)
         if strange := sorted(found - {*labels}):
@@ -95,13 +87,12 @@ class Table(LabelledSource):
                 f"{files['train']} has the label {strange[0]!r}, which is none of --data.source."
                 f"labels ({', '.join(labels)})"
             )
-        order = ("train", "valid", "test")
         return LabelledCorpus(
-            splits={split: splits[split] for split in order},
-            files={split: files.get(split, files["train"]) for split in order},
+            splits=splits,
+            files={split: files.get(split, files["train"]) for split in splits},
             labels=tuple(label for label in labels if label in found),
             is_ordinal=self._labels is not None,
-            notes=tuple(notes),
+            notes=(*notes, *held),
         )
 
     def _read(self, path: Path) -> tuple[list[Text], int]:

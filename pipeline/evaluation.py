@@ -13,7 +13,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from pipeline.annotation import ClassifyRequest, Request, annotate, classify
-from pipeline.annotation.reading import check_files
+from pipeline.annotation.sources import check_files
 from pipeline.building import Experiment, build
 from pipeline.checkpoint import data_state, load_trained, read_checkpoint
 from pipeline.console import say, show

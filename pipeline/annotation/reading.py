@@ -5,7 +5,6 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pipeline.errors import InputError
@@ -287,17 +286,3 @@ _READERS: dict[str, Callable[[str, Iterator[_Line], int], Iterator[Passage]]] = 
 FORMATS = tuple(_READERS)
 """What a file may hold: a sentence a line; paragraphs; sentences that are cut into tokens, with one
 space between them; a token a line."""
-
-
-def check_files(sources: list[Path | str], style: str) -> None:
-    """Raises `InputError` for a file that is missing or a table, before a model is loaded."""
-    for source in sources:
-        if str(source) != STANDARD_INPUT and not Path(source).exists():
-            raise InputError(f"--input {source}: there is no such file")
-        if style == "sentences" and Path(source).suffix.lower() in (".csv", ".tsv", ".jsonl"):
-            raise InputError(
-                f"--input {source} is a table, and plain text is expected, a text a line; write "
-                "its column of texts to a file, and a line break within a text as a space"
-            )
-        if Path(source).is_dir():
-            raise InputError(f"--input {source} is a folder; a file is expected")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import InputError
+from pipeline.tracking.cells import duration, number, plain
 from pipeline.tracking.naming import shortened
 from pipeline.tracking.store import open_store, refusing, sqlite_path, tracking_uri
 
@@ -106,7 +107,7 @@ def render(rows: Sequence[RunRow]) -> str:
 
 def to_json(rows: Sequence[RunRow]) -> str:
     """Writes runs as a JSON list, for programs; a score that is not finite is null."""
-    return json.dumps([_plain(dataclasses.asdict(row)) for row in rows], indent=2, allow_nan=False)
+    return json.dumps([plain(dataclasses.asdict(row)) for row in rows], indent=2, allow_nan=False)
 
 
 def find_run(identifier: str) -> str:
@@ -270,42 +271,16 @@ def _width(heading: str, rows: Sequence[RunRow]) -> int:
 
 
 def _cells(row: RunRow) -> list[str]:
-    scores = " ".join(f"{name} {_number(value)}" for name, value in row.test_scores.items())
+    scores = " ".join(f"{name} {number(value)}" for name, value in row.test_scores.items())
     return [
         row.run_id[:ID_LENGTH],
         row.name,
         row.experiment,
         row.status,
         f"{row.start.astimezone():%m-%d %H:%M}",
-        _duration(row.duration),
-        *map(_number, (row.val_perplexity, row.test_perplexity, row.val_f1, row.test_f1)),
-        *map(_number, (row.val_accuracy, row.test_accuracy)),
-        _number(row.tokens_per_second),
+        duration(row.duration),
+        *map(number, (row.val_perplexity, row.test_perplexity, row.val_f1, row.test_f1)),
+        *map(number, (row.val_accuracy, row.test_accuracy)),
+        number(row.tokens_per_second),
         *([scores] if scores else []),
     ]
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    if abs(value) >= 1e300:  # infinity, as MLflow stores it
-        return "inf"
-    if abs(value) >= 1000 or value == int(value):
-        return f"{value:.0f}"
-    return f"{value:.4g}" if abs(value) < 1 else f"{value:.2f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _plain(child) for key, child in value.items()}
-    if isinstance(value, datetime.datetime):
-        return value.isoformat()
-    if isinstance(value, float) and (math.isnan(value) or abs(value) >= 1e300):
-        return None
-    return value

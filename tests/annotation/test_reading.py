@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.annotation import reading
-from pipeline.annotation.reading import check_files, read_passages, read_texts
+from pipeline.annotation.reading import read_passages, read_texts
+from pipeline.annotation.sources import check_files
 from pipeline.errors import InputError
 
 TEXT = (

@@ -156,7 +156,7 @@ def test_folders_as_imdb_has_them(tmp_path):
     assert read.labels == ("neg", "pos")
     assert [len(read.splits[split]) for split in ("train", "valid", "test")] == [9, 3, 4]
     assert read.splits["test"][0].tokens[:3] == ("It", "'s", "neg")
-    assert "there is no folder valid: 3 documents of train" in read.notes[0]
+    assert "there is no valid folder: 3 texts of train" in read.notes[0]
 
 
 def test_folders_of_labels_alone(tmp_path):
