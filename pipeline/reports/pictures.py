@@ -73,8 +73,14 @@ def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], p
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfectly calibrated")
     confidence, right, share = (list(column) for column in zip(*bins, strict=True))
-    axes.plot(confidence, right, color=_BLUE, marker="o", label="this model")
-    axes.bar(confidence, share, width=0.06, color=_BLUE, alpha=0.25, label="share of predictions")
+    axes.plot(
+        confidence, right, color=_BLUE, marker="o", clip_on=False, zorder=3, label="this model"
+    )
+    middles = [min(int(10 * value), 9) / 10 + 0.05 for value in confidence]  # of the ten bins
+    axes.bar(middles, share, width=0.09, color=_BLUE, alpha=0.25, label="share of predictions")
+    for middle, part in zip(middles, share, strict=True):
+        count = f"{round(part * len(probabilities)):,}"
+        axes.text(middle, 0.01, count, ha="center", fontsize=8, color=_GREY)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("confidence")
@@ -83,6 +89,6 @@ def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], p
         f"Confidence of {len(probabilities):,} predictions\n"
         f"(expected calibration error {error:.3f})"
     )
-    axes.legend(loc="upper left", frameon=False)
+    figure.legend(loc="outside lower center", frameon=False, ncols=3, fontsize=9)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
