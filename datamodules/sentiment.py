@@ -105,7 +105,7 @@ class SentimentData(BucketedData[Texts]):
                 f"all training texts of {self.name} have the label {', '.join(held)}; two labels "
                 "or more are expected (is the right column read as the label?)"
             )
-        if not isinstance(self._phrases, str) or self._phrases == "all":
+        if self._phrases != "none":
             self._refuse_no_phrases(corpus)
         notes = [*corpus.notes, *oddities(corpus)]
         if num_cut:
