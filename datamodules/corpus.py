@@ -22,7 +22,7 @@ Ids: TypeAlias = npt.NDArray[np.int32]
 
 MAX_LINE_BYTES = 1_000_000
 _SETTING = "--data.max_line_bytes"
-_FORMAT = 2  # raised when the cached files change, or the rules by which text becomes ids
+_FORMAT = 3  # raised when the cached files change, or the rules by which text becomes ids
 _LARGE = 50_000_000  # bytes of text from which on reading shows a progress bar
 _CHUNK = 1 << 16  # ids that are held as Python integers at a time
 
@@ -122,7 +122,7 @@ def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
         f"corpus-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
         lambda new: _build(paths, digests, settings, new),
     )
-    vocabulary = Vocabulary(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
+    vocabulary = Vocabulary(*json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
     counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
     statistics = {
         split: SplitStatistics(split, path, digests[split], **counts[split])
@@ -267,7 +267,8 @@ def _build(
             raise InputError(
                 f"{path} was changed while it was being read; start again when it is finished"
             )
-    (folder / "vocabulary.json").write_text(json.dumps(vocabulary.words), encoding="utf-8")
+    words = json.dumps([vocabulary.words, vocabulary.counts])
+    (folder / "vocabulary.json").write_text(words, encoding="utf-8")
     (folder / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
 
 

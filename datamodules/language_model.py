@@ -168,6 +168,7 @@ class LanguageModelData(LightningDataModule):
             "bptt": self._bptt,
             "unit": self._settings.unit,
             "vocabulary": list(self.vocabulary.words),
+            "counts": self.vocabulary.counts,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

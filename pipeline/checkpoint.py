@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from pipeline.errors import InputError
 from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
+from pipeline.text.vocabulary import Vocabulary
 
 
 class ModelCard(Callback):
@@ -101,7 +102,7 @@ def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
 def _linked(data: dict[str, Any]) -> dict[str, Any]:
     """Gives the arguments of a task that the command line takes from the data."""
     if "vocabulary" in data:
-        return {"vocab_size": len(data["vocabulary"])}
+        return {"vocabulary": Vocabulary(data["vocabulary"], data["counts"])}
     linked: dict[str, Any] = {"lexicon": Lexicon.from_state(data["lexicon"])}
     if "tags" in data:
         return {**linked, "tags": data["tags"]}

@@ -13,8 +13,9 @@ from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, se
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.metrics import TokenNll, perplexity
 from pipeline.optimization import optimization, refuse_impossible
+from pipeline.text.vocabulary import Vocabulary
 
-OutputLayerCallable: TypeAlias = Callable[[int, int], OutputLayer]
+OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
 
 
 class LanguageModel(LightningModule):
@@ -29,8 +30,8 @@ class LanguageModel(LightningModule):
 
     Args:
         encoder: causal encoder; its `input_size` is the size of the embedding.
-        vocab_size: number of token types (the command line takes it from the corpus).
-        head: makes the output layer from (input size, vocabulary size).
+        vocabulary: the token types (the command line takes them from the corpus).
+        head: makes the output layer from (input size, vocabulary).
         dropout: chance of a zero in the embedding's output and in the encoder's output.
         tie_weights: share one matrix between embedding and output layer (Press & Wolf 2017, arXiv
             1608.05859).
@@ -50,7 +51,7 @@ class LanguageModel(LightningModule):
     def __init__(
         self,
         encoder: Encoder,
-        vocab_size: int,
+        vocabulary: Vocabulary,
         head: OutputLayerCallable = FullSoftmax,
         dropout: float = 0.0,
         tie_weights: bool = False,
@@ -64,11 +65,11 @@ class LanguageModel(LightningModule):
                 "language modelling needs a causal encoder, which reads the past only, but this "
                 f"{type(encoder).__name__} is not (set model.encoder.bidirectional to false)"
             )
-        self.embedding = nn.Embedding(vocab_size, encoder.input_size)
+        self.embedding = nn.Embedding(len(vocabulary), encoder.input_size)
         nn.init.uniform_(self.embedding.weight, -embedding_scale, embedding_scale)
         self.dropout = nn.Dropout(dropout)
         self.encoder = encoder
-        self.head: OutputLayer = head(encoder.output_size, vocab_size)
+        self.head: OutputLayer = head(encoder.output_size, vocabulary)
         if tie_weights:
             self.head.tie(self.embedding)
         self.make_optimizer = optimizer

@@ -19,7 +19,7 @@ ONE = Sampling(
 @pytest.fixture
 def trained():
     torch.manual_seed(4)
-    model = LanguageModel(LSTM(3, 5), vocab_size=len(WORDS), embedding_scale=2.0).eval()
+    model = LanguageModel(LSTM(3, 5), vocabulary=Vocabulary(WORDS), embedding_scale=2.0).eval()
     torch.nn.init.normal_(model.head.weight, std=2.0)
     return Trained(model, {"vocabulary": WORDS, "unit": "word"}, {})
 

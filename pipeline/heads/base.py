@@ -4,6 +4,8 @@ import abc
 
 from torch import Tensor, nn
 
+from pipeline.text.vocabulary import Vocabulary
+
 
 class OutputLayer(nn.Module, abc.ABC):
     """A distribution over a vocabulary given a state.
@@ -14,23 +16,22 @@ class OutputLayer(nn.Module, abc.ABC):
 
     Args:
         input_size: features of a state.
-        vocab_size: number of token types.
+        vocabulary: the token types, in the order of their ids.
 
     Raises:
-        ValueError: a size is below 1.
+        ValueError: `input_size` is below 1.
 
     Attributes:
         input_size: features of a state.
         vocab_size: number of token types.
     """
 
-    def __init__(self, input_size: int, vocab_size: int) -> None:
+    def __init__(self, input_size: int, vocabulary: Vocabulary) -> None:
         super().__init__()
-        for name, size in (("input_size", input_size), ("vocab_size", vocab_size)):
-            if size < 1:
-                raise ValueError(f"{name} of an output layer must be at least 1, got {size}")
+        if input_size < 1:
+            raise ValueError(f"input_size of an output layer must be at least 1, got {input_size}")
         self.input_size = input_size
-        self.vocab_size = vocab_size
+        self.vocab_size = len(vocabulary)
 
     @abc.abstractmethod
     def loss(self, states: Tensor, targets: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import OutputLayer, check_shapes
 from pipeline.heads.fused import summed_nll
+from pipeline.text.vocabulary import Vocabulary
 
 LOGIT_BYTES = 256 * 1024**2
 """Evaluation makes at most so many bytes of logits at a time (but one row at least), and again as
@@ -26,23 +27,27 @@ class FullSoftmax(OutputLayer):
 
     Args:
         input_size: features of a state.
-        vocab_size: number of token types.
+        vocabulary: the token types.
         bias: whether each token has one.
         init_scale: weight and bias start uniform in [-init_scale, init_scale], as in the published
             recipes (Zaremba et al. 2014, arXiv 1409.2329: small model 0.1, medium 0.05).
 
     Raises:
-        ValueError: a size is below 1, **or** `init_scale` is not above 0.
+        ValueError: `input_size` is below 1, **or** `init_scale` is not above 0.
     """
 
     def __init__(
-        self, input_size: int, vocab_size: int, bias: bool = True, init_scale: float = 0.1
+        self,
+        input_size: int,
+        vocabulary: Vocabulary,
+        bias: bool = True,
+        init_scale: float = 0.1,
     ) -> None:
-        super().__init__(input_size, vocab_size)
+        super().__init__(input_size, vocabulary)
         if not init_scale > 0:
             raise ValueError(f"init_scale must be above 0, got {init_scale}")
-        self.weight = nn.Parameter(torch.empty(vocab_size, input_size))
-        self.bias = nn.Parameter(torch.empty(vocab_size)) if bias else None
+        self.weight = nn.Parameter(torch.empty(self.vocab_size, input_size))
+        self.bias = nn.Parameter(torch.empty(self.vocab_size)) if bias else None
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_scale, init_scale)
 

@@ -13,13 +13,27 @@ class Vocabulary:
 
     Args:
         words: the words, `EOS` and `UNK` among them.
+        counts: how often each occurs in the training text, where that is known.
 
     Raises:
-        ValueError: a word occurs twice, or `EOS` or `UNK` is missing.
+        ValueError: a word occurs twice, `EOS` or `UNK` is missing, **or** there are not as many
+            counts as words.
+
+    Attributes:
+        words: the words.
+        counts: how often each occurs in the training text, or None.
+        eos_id: the id of `EOS`.
+        unk_id: the id of `UNK`.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], counts: Sequence[int] | None = None) -> None:
         self.words = list(words)
+        self.counts = None if counts is None else list(counts)
+        if self.counts is not None and len(self.counts) != len(self.words):
+            raise ValueError(
+                f"a vocabulary of {len(self.words)} words has as many counts, got"
+                f" {len(self.counts)}"
+            )
         self._ids = {word: index for index, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
             twice = next(word for index, word in enumerate(words) if self._ids[word] != index)
@@ -69,7 +83,8 @@ class Vocabulary:
         final[UNK] = final.get(UNK, 0) + dropped
         if not final[UNK]:
             final[UNK] = final.pop(UNK)  # the last of the words that never occur
-        return cls(sorted(final, key=lambda word: -final[word]))
+        words = sorted(final, key=lambda word: -final[word])
+        return cls(words, [final[word] for word in words])
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """Gives the ids of words; an unknown word gets the id of `UNK`."""

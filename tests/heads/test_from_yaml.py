@@ -7,17 +7,19 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 from pipeline.heads import FullSoftmax, OutputLayer
+from pipeline.text.vocabulary import Vocabulary
+from tests.examples import vocabulary
 
 
 class Task(nn.Module):
     def __init__(
         self,
         input_size: int,
-        vocab_size: int,
-        head: Callable[[int, int], OutputLayer] = FullSoftmax,
+        words: int,
+        head: Callable[[int, Vocabulary], OutputLayer] = FullSoftmax,
     ) -> None:
         super().__init__()
-        self.head = head(input_size, vocab_size)
+        self.head = head(input_size, vocabulary(words))
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def build():
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--config", action="config")
         parser.add_class_arguments(Task, "task")
-        arguments = ["--task.input_size=3", "--task.vocab_size=5", *arguments]
+        arguments = ["--task.input_size=3", "--task.words=5", *arguments]
         return parser.instantiate(parser.parse_args(arguments)).task.head
 
     return build_from

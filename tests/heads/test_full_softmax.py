@@ -10,12 +10,13 @@ from torch import nn
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.heads import FullSoftmax, OutputLayer, full
+from tests.examples import vocabulary
 
 
 def make(dtype=torch.float64, bias=True, input_size=6, vocab_size=11, rows=(3, 5)):
     """A layer, states and targets, some of them ignored."""
     generator = torch.Generator().manual_seed(1)
-    layer = FullSoftmax(input_size, vocab_size, bias=bias, init_scale=1.0).to(dtype)
+    layer = FullSoftmax(input_size, vocabulary(vocab_size), bias=bias, init_scale=1.0).to(dtype)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.copy_(
@@ -127,7 +128,7 @@ def test_a_second_derivative_is_refused():
 
 def test_a_hopeless_token_still_trains():
     """Its nll is cut, its gradient (p - onehot) is not."""
-    layer = FullSoftmax(1, 2, bias=False)
+    layer = FullSoftmax(1, vocabulary(2), bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[200.0], [0.0]]))
     loss = layer.loss(torch.ones(1, 1), torch.tensor([1]))
@@ -237,7 +238,7 @@ def test_unequal_sizes_cannot_be_tied(words, features):
 
 def test_start_is_uniform_over_weight_and_bias():
     torch.manual_seed(0)
-    layer = FullSoftmax(100, 2000, init_scale=0.05)
+    layer = FullSoftmax(100, vocabulary(2000), init_scale=0.05)
     for parameter in layer.parameters():
         assert parameter.abs().max() <= 0.05
         assert parameter.std().item() == pytest.approx(0.1 / math.sqrt(12), rel=0.05)
@@ -249,9 +250,9 @@ def test_mistakes_are_told():
         layer.log_distribution(states[..., :5])
     with pytest.raises(ValueError, match=r"states \[3, 5, 6\] need targets \[3, 5\], got \[5, 3\]"):
         layer.loss(states, targets.t())
-    with pytest.raises(ValueError, match="vocab_size of an output layer must be at least 1, got 0"):
-        FullSoftmax(3, 0)
+    with pytest.raises(ValueError, match="input_size of an output layer must be at least 1, got 0"):
+        FullSoftmax(0, vocabulary(3))
     with pytest.raises(ValueError, match="init_scale must be above 0, got 0"):
-        FullSoftmax(3, 4, init_scale=0)
+        FullSoftmax(3, vocabulary(4), init_scale=0)
     with pytest.raises(TypeError, match="abstract"):
         OutputLayer(3, 4)

@@ -12,11 +12,12 @@ from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.encoders import GRU, LSTM
 from pipeline.heads import FullSoftmax
 from tasks.language_model import LanguageModel
+from tests.examples import vocabulary
 
 
 def make(**settings):
     torch.manual_seed(0)
-    return LanguageModel(LSTM(3, 5, num_layers=2), vocab_size=7, **settings).double()
+    return LanguageModel(LSTM(3, 5, num_layers=2), vocabulary=vocabulary(7), **settings).double()
 
 
 def windows(stream, length, targets_per_rank=None):
@@ -104,15 +105,15 @@ def test_ended_columns_weigh_nothing():
 
 
 def test_tied_weights_are_one_matrix():
-    model = LanguageModel(LSTM(5, 5), vocab_size=7, tie_weights=True)
+    model = LanguageModel(LSTM(5, 5), vocabulary=vocabulary(7), tie_weights=True)
     assert model.head.weight is model.embedding.weight
     with pytest.raises(ValueError, match=r"(?s)3.*5"):
-        LanguageModel(LSTM(3, 5), vocab_size=7, tie_weights=True)
+        LanguageModel(LSTM(3, 5), vocabulary=vocabulary(7), tie_weights=True)
 
 
 def test_refuses_to_see_the_future():
     with pytest.raises(ValueError, match="needs a causal encoder"):
-        LanguageModel(GRU(3, 5, bidirectional=True), vocab_size=7)
+        LanguageModel(GRU(3, 5, bidirectional=True), vocabulary=vocabulary(7))
 
 
 def test_dropout_is_off_in_evaluation_and_on_in_training():
@@ -139,7 +140,7 @@ def test_the_trainer_clips(tmp_path, clip, algorithm):
     """One SGD step at rate 1 moves the weights by the clipped gradient, retyped here."""
     model = LanguageModel(
         LSTM(3, 5),
-        vocab_size=7,
+        vocabulary=vocabulary(7),
         head=FullSoftmax,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
     )

@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 from pipeline.inputs import Words
 from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon, Vectors
+from pipeline.text.vocabulary import Vocabulary
 from pipeline.transfer import EncoderStart
 from tasks.language_model import LanguageModel
 from tasks.sentiment import SentenceClassifier
@@ -25,8 +26,8 @@ LEXICON = Lexicon({"The": 4, "film": 3, "strange": 2, "good": 1}, {})
 @pytest.fixture
 def source(monkeypatch):
     torch.manual_seed(1)
-    model = LanguageModel(LSTM(4, 6, num_layers=2), len(VOCABULARY))
-    trained = Trained(model, {"vocabulary": VOCABULARY}, {})
+    model = LanguageModel(LSTM(4, 6, num_layers=2), Vocabulary(VOCABULARY))
+    trained = Trained(model, {"vocabulary": VOCABULARY, "counts": None}, {})
     monkeypatch.setattr(transfer, "locate", lambda run, checkpoint: run)
     monkeypatch.setattr(transfer, "load_trained", lambda path, task: trained)
     return model
