@@ -126,6 +126,7 @@ def test_the_state_is_plain_and_goes_through_a_file(folder, tmp_path):
         "bptt": 9,
         "unit": "word",
         "vocabulary": module.vocabulary.words,
+        "counts": module.vocabulary.counts,
     }
     other = data(folder)
     other.load_state_dict(state)
