@@ -34,6 +34,8 @@ class LanguageModelData(LightningDataModule):
         unit: what a token is.
         batch_size: columns of the training stream, over all processes.
         bptt: steps of a training window.
+        reread: tokens before a training window that it reads again, so that gradients go at least
+            so many steps back from each target.
         eval_bptt: most steps of a window in evaluation; it changes speed and memory, no score.
         max_vocab_size: the most entries of the vocabulary, `<eos>` and `<unk>` included; all words
             if omitted.
@@ -53,11 +55,13 @@ class LanguageModelData(LightningDataModule):
         min_count: int = 1,
         files: dict[str, str] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
+        reread: int = 0,
     ) -> None:
         super().__init__()
         self._corpus_name, self._files = corpus, files
         self._settings = Settings(unit, max_vocab_size, min_count, max_line_bytes)
         self._batch_size, self._bptt, self._eval_bptt = batch_size, bptt, eval_bptt
+        self._reread = reread
         self._train: Streams | None = None
         self._resumed: dict[str, Any] | None = None
 
@@ -126,9 +130,8 @@ class LanguageModelData(LightningDataModule):
 
     def _cut(self, corpus: Corpus, rank: int = 0, world_size: int = 1) -> Streams:
         source, eos_id = str(corpus.statistics["train"].path), corpus.vocabulary.eos_id
-        return Streams(
-            corpus.ids["train"], eos_id, self._batch_size, self._bptt, rank, world_size, source
-        )
+        how = (self._batch_size, self._bptt, rank, world_size, source, self._reread)
+        return Streams(corpus.ids["train"], eos_id, *how)
 
     def train_dataloader(self) -> Streams:
         """Gives this process' columns of the training text, from a loaded checkpoint's position."""
@@ -166,6 +169,7 @@ class LanguageModelData(LightningDataModule):
             "position": position,
             "batch_size": self._batch_size,
             "bptt": self._bptt,
+            "reread": self._reread,
             "unit": self._settings.unit,
             "vocabulary": list(self.vocabulary.words),
             "counts": self.vocabulary.counts,
@@ -196,7 +200,11 @@ class LanguageModelData(LightningDataModule):
         state, self._resumed = self._resumed, None
         if state is None:
             return
-        for name, value in (("batch_size", self._batch_size), ("bptt", self._bptt)):
+        for name, value in (
+            ("batch_size", self._batch_size),
+            ("bptt", self._bptt),
+            ("reread", self._reread),
+        ):
             if state["position"] and state[name] != value:
                 raise InputError(
                     f"the checkpoint is in the middle of an epoch with {name}={state[name]}, and"

@@ -19,6 +19,11 @@ class Streams:
     of the columns that this rank owns, the last one may be shorter; a carry may be passed from each
     window to the next.
 
+    With `reread`, a window reads again what came right before it, up to so many tokens: the loss of
+    its first target reaches `reread` steps back, that of its last one `reread + bptt - 1` (the
+    blocks of the RNNLM toolkit, Mikolov 2012, section 3.3.1, which calls `reread + 1` the steps of
+    BPTT and `bptt` the block).
+
     Iterating starts from window 0, or once from the `position` that was set; iterating that was
     broken off does not move the next start.
 
@@ -31,10 +36,11 @@ class Streams:
             (rank+1)*batch_size//world_size.
         world_size: processes.
         source: what the text is called in error messages.
+        reread: tokens before a window that it reads again.
 
     Raises:
-        InputError: there are fewer tokens than columns or columns than processes, or a window is
-            longer than a column.
+        InputError: there are fewer tokens than columns or columns than processes, a window is
+            longer than a column, or a number is out of its range.
     """
 
     def __init__(
@@ -46,10 +52,15 @@ class Streams:
         rank: int = 0,
         world_size: int = 1,
         source: str = "the text",
+        reread: int = 0,
     ) -> None:
-        for name, value in (("batch_size", batch_size), ("bptt", bptt)):
-            if value < 1:
-                raise InputError(f"{name} is {value}; 1 or more is expected")
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("bptt", bptt, 1),
+            ("reread", reread, 0),
+        ):
+            if value < least:
+                raise InputError(f"{name} is {value}; {least} or more is expected")
         if world_size > batch_size:
             raise InputError(
                 f"batch_size={batch_size} columns cannot be shared by {world_size} processes; each"
@@ -69,7 +80,8 @@ class Streams:
                 f" columns of {self._length} tokens ({len(ids)} in {batch_size} columns); lower"
                 " bptt or batch_size"
             )
-        self._ids, self._eos_id, self._bptt, self._world_size = ids, eos_id, bptt, world_size
+        self._ids, self._eos_id, self._world_size = ids, eos_id, world_size
+        self._bptt, self._reread = bptt, reread
         self._owned = column_share(batch_size, rank, world_size)
         self._position = self._first = 0
 
@@ -102,13 +114,16 @@ class Streams:
 
     def _window(self, step: int) -> Window:
         width = min(self._bptt, self._length - step)
-        places = self._starts[self._owned, None] + np.arange(step, step + width)
+        first = max(step - self._reread, 0)
+        places = self._starts[self._owned, None] + np.arange(first, step + width)
+        tokens = np.where(places > 0, self._ids[places - 1], self._eos_id)
+        places = places[:, step - first :]
         is_real = places < self._ends[self._owned, None]
         targets = np.where(is_real, self._ids[np.minimum(places, len(self._ids) - 1)], IGNORE_INDEX)
-        tokens = np.where(places > 0, self._ids[places - 1], self._eos_id)
         real = np.clip(self._ends - self._starts - step, 0, width).sum()
         return Window(
             torch.from_numpy(tokens.astype(np.int64)),
             torch.from_numpy(targets.astype(np.int64)),
             float(real) / self._world_size,
+            reread_next=min(self._reread, step + width),
         )

@@ -17,16 +17,20 @@ class Window(NamedTuple):
     """`bptt` steps of the columns that one rank owns of a stream.
 
     Attributes:
-        tokens: ids read, int64 [batch time].
-        targets: ids to be predicted, int64 [batch time]; `IGNORE_INDEX` where a column has ended.
+        tokens: ids read, int64 [batch reread+time]; the first ones may have been read before, so
+            that a gradient goes further back than the window.
+        targets: ids to be predicted from the last `time` tokens, int64 [batch time];
+            `IGNORE_INDEX` where a column has ended.
         targets_per_rank: real targets of this window over all ranks, divided by the number of
             ranks. A summed loss divided by it and averaged over ranks is the mean over the whole
             window, on any number of ranks.
+        reread_next: how many of the last tokens the next window reads again.
     """
 
     tokens: Tensor
     targets: Tensor
     targets_per_rank: float
+    reread_next: int = 0
 
     @property
     def tokens_per_rank(self) -> float:

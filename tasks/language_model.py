@@ -110,7 +110,7 @@ class LanguageModel(LightningModule):
 
     def training_step(self, window: Window, batch_idx: int) -> Tensor:
         """Returns what is the mean nll of the window's targets, once averaged over ranks."""
-        states = self._continue("train", window.tokens)
+        states = self._continue("train", window)
         return self.head.loss(states, window.targets) / window.targets_per_rank
 
     def validation_step(self, window: Window, batch_idx: int) -> None:
@@ -164,11 +164,19 @@ class LanguageModel(LightningModule):
                 self._carries["train"], self.device, 0
             )
 
-    def _continue(self, stage: str, tokens: Tensor) -> Tensor:
-        states: Tensor
-        states, carry = self(tokens, self._carries.get(stage))
-        self._carries[stage] = detach_carry(carry)
-        return states
+    def _continue(self, stage: str, window: Window) -> Tensor:
+        """Gives the states of the window's targets; keeps the memory where the next one starts."""
+        kept = window.tokens.shape[1] - window.reread_next
+        carry = self._carries.get(stage)
+        parts: list[Tensor] = []
+        if kept:  # else the next window starts where this one did
+            states, carry = self(window.tokens[:, :kept], carry)
+            self._carries[stage] = detach_carry(carry)
+            parts.append(states)
+        if window.reread_next:
+            parts.append(self(window.tokens[:, kept:], carry)[0])
+        states = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        return states[:, states.shape[1] - window.targets.shape[1] :]
 
     def _start_evaluation(self) -> None:
         self._carries.pop("evaluation", None)
@@ -177,7 +185,7 @@ class LanguageModel(LightningModule):
     def _log_probs(self, window: Window) -> Tensor:
         # bf16 would let the perplexity depend on where windows are cut.
         with torch.autocast(self.device.type, enabled=False):
-            states = self._continue("evaluation", window.tokens)
+            states = self._continue("evaluation", window)
             return self.head.log_probs(states, window.targets)
 
     def _evaluate(self, window: Window) -> None:

@@ -124,6 +124,7 @@ def test_the_state_is_plain_and_goes_through_a_file(folder, tmp_path):
         "position": 2,
         "batch_size": 4,
         "bptt": 9,
+        "reread": 0,
         "unit": "word",
         "vocabulary": module.vocabulary.words,
         "counts": module.vocabulary.counts,

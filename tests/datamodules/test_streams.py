@@ -41,6 +41,16 @@ def test_windows_by_hand():
     assert {w.tokens.dtype for w in windows} == {w.targets.dtype for w in windows} == {torch.int64}
 
 
+def test_reading_again_by_hand():
+    # columns 7 1 2 7 3 | 4 5 7 8 9: windows of 2 that read 3 tokens again, as far as there are any
+    windows = list(Streams(np.array([7, 1, 2, 7, 3, 4, 5, 7, 8, 9], np.int32), 7, 2, 2, reread=3))
+    assert [(w.tokens.tolist(), w.targets.tolist(), w.reread_next) for w in windows] == [
+        ([[7, 7], [3, 4]], [[7, 1], [4, 5]], 2),
+        ([[7, 7, 1, 2], [3, 4, 5, 7]], [[2, 7], [7, 8]], 3),
+        ([[7, 1, 2, 7], [4, 5, 7, 8]], [[3], [9]], 3),
+    ]
+
+
 def test_the_owned_columns_by_hand():
     # 3 columns by 2 processes: the first has one of them, and the mean is over all 6 and 2 targets
     ids = np.array([7, 1, 2, 7, 3, 4, 5, 7], dtype=np.int32)

@@ -3,11 +3,13 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
+from datamodules.streams import Streams
 from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.encoders import GRU, LSTM
 from pipeline.heads import FullSoftmax
@@ -68,6 +70,30 @@ def test_training_carries_the_memory_but_not_the_gradient():
         gradients, torch.autograd.grad(expected, list(model.parameters())), strict=True
     ):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("bptt", "reread"), [(1, 0), (1, 2), (3, 2), (2, 5)])
+def test_the_gradient_goes_back_to_where_reading_began_again(bptt, reread):
+    """The toolkit's blocks: what came before is a constant, all after it is one graph."""
+    model = make()
+    ids = np.random.default_rng(0).integers(7, size=17).astype(np.int32)
+    whole = torch.tensor([0, *ids.tolist()])
+    for index, window in enumerate(Streams(ids, 0, 1, bptt, reread=reread)):
+        model.zero_grad()
+        model.training_step(window, index).backward()
+        gradients = [parameter.grad.clone() for parameter in model.parameters()]
+
+        model.zero_grad()
+        start, carry = max(index * bptt - reread, 0), None
+        with torch.no_grad():
+            if start:
+                carry = model(whole[None, :start])[1]
+        end = min((index + 1) * bptt, len(ids))
+        states, _ = model(whole[None, start:end], carry)
+        log_probs = model.head.log_distribution(states[0, index * bptt - start :])
+        nn.functional.nll_loss(log_probs, whole[1:][index * bptt : end]).backward()
+        for ours, theirs in zip(gradients, model.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs.grad)
 
 
 def test_a_new_epoch_forgets():
