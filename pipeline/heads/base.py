@@ -1,10 +1,17 @@
 """The one interface of everything that turns states into a distribution over a vocabulary."""
 
 import abc
+from collections.abc import Iterator
 
+import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from pipeline.text.vocabulary import Vocabulary
+
+LOGIT_BYTES = 256 * 1024**2
+"""Evaluation makes at most so many bytes of logits at a time (but one row at least), and again as
+many of log-probabilities."""
 
 
 class OutputLayer(nn.Module, abc.ABC):
@@ -104,4 +111,61 @@ def check_shapes(layer: OutputLayer, states: Tensor, targets: Tensor | None = No
         raise ValueError(
             f"states {list(states.shape)} need targets {list(states.shape[:-1])}, "
             f"got {list(targets.shape)}"
+        )
+
+
+def check_init_scale(init_scale: float) -> None:
+    """Checks the bound of the uniform numbers that weights start from.
+
+    Raises:
+        ValueError: it is not above 0.
+    """
+    if not init_scale > 0:
+        raise ValueError(f"init_scale must be above 0, got {init_scale}")
+
+
+def check_tied(weight: Tensor, embedding: nn.Embedding) -> None:
+    """Checks that an embedding can be the weight [vocab input] of an output layer.
+
+    Raises:
+        ValueError: the sizes are not equal.
+    """
+    if embedding.weight.shape != weight.shape:
+        raise ValueError(
+            "tied weights need an embedding and an output layer of equal size "
+            "(vocabulary x features), "
+            f"but the embedding is {embedding.num_embeddings} x {embedding.embedding_dim} "
+            f"and the output layer is {weight.shape[0]} x {weight.shape[1]}"
+        )
+
+
+def pieces(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
+    """Cuts rows of logits into pieces of at most `LOGIT_BYTES`, one at least.
+
+    Args:
+        num_rows: number of rows.
+        row_size: numbers in a row.
+        dtype: of the numbers; float32 at least is assumed.
+    """
+    itemsize = torch.promote_types(dtype, torch.float32).itemsize
+    size = max(1, LOGIT_BYTES // (row_size * itemsize))
+    # An evaluation window without rows is one piece without rows.
+    return (slice(start, start + size) for start in range(0, max(num_rows, 1), size))
+
+
+def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Gives weight state + bias in float32 at least, whatever autocast says.
+
+    Args:
+        states: [* input].
+        weight: [outputs input].
+        bias: [outputs].
+
+    Returns:
+        [* outputs].
+    """
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    with torch.autocast(states.device.type, enabled=False):
+        return F.linear(
+            states.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
         )
