@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from pipeline.batches import IGNORE_INDEX
 from pipeline.text.vocabulary import Vocabulary
 
 LOGIT_BYTES = 256 * 1024**2
@@ -169,3 +170,28 @@ def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(
             states.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
         )
+
+
+def exact_log_probs(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """Gives the log-probability of targets under softmax(weight state + bias), as `log_probs` does.
+
+    Args:
+        states: [* input].
+        weight: [vocab input].
+        bias: [vocab].
+        targets: ids [*]; those equal to `IGNORE_INDEX` get 0.
+
+    Returns:
+        In nats [*], float32 at least, whatever autocast says.
+    """
+    rows, row_targets = states.reshape(-1, states.shape[-1]), targets.reshape(-1)
+    scores = [
+        -F.cross_entropy(
+            exact_linear(rows[piece], weight, bias),
+            row_targets[piece],
+            ignore_index=IGNORE_INDEX,
+            reduction="none",
+        )
+        for piece in pieces(len(rows), len(weight), weight.dtype)
+    ]
+    return torch.cat(scores).reshape(targets.shape)

@@ -24,7 +24,7 @@ class ClassSoftmax(OutputLayer):
     """p(word | state) = p(class | state) p(word | class, state), two softmaxes per word.
 
     Goodman (2001, arXiv cs/0108006), as in Mikolov et al. (2011, "Extensions of recurrent neural
-    network language model", eq. 6). Exact, and as its classes are about sqrt(vocabulary) in number
+    network language model"). Exact, and as its classes are about sqrt(vocabulary) in number
     and size, far fewer products than the full softmax. Weight and bias of words are in the order of
     ids, whatever the classes.
 

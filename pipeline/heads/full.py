@@ -1,17 +1,15 @@
 """The full softmax: a linear map to the vocabulary, normalised over all of it."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import (
     OutputLayer,
     check_init_scale,
     check_shapes,
     check_tied,
     exact_linear,
-    pieces,
+    exact_log_probs,
 )
 from pipeline.heads.fused import softmax_nll
 from pipeline.text.vocabulary import Vocabulary
@@ -57,17 +55,7 @@ class FullSoftmax(OutputLayer):
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
-        rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        scores = [
-            -F.cross_entropy(
-                exact_linear(rows[piece], self.weight, self.bias),
-                row_targets[piece],
-                ignore_index=IGNORE_INDEX,
-                reduction="none",
-            )
-            for piece in pieces(len(rows), self.vocab_size, self.weight.dtype)
-        ]
-        return torch.cat(scores).reshape(targets.shape)
+        return exact_log_probs(states, self.weight, self.bias, targets)
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """See `OutputLayer.log_distribution`."""

@@ -7,10 +7,17 @@ from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.heads import (
+    NCE,
+    AdaptiveSoftmax,
+    BalancedTree,
+    BlackOut,
     ClassSoftmax,
     FrequencyBins,
     FullSoftmax,
+    HierarchicalSoftmax,
+    NegativeSampling,
     OutputLayer,
+    Sampled,
     SquareRootBins,
     WordClasses,
 )
@@ -43,10 +50,24 @@ EXACT: dict[str, Maker] = {
     "scattered": lambda size, words: ClassSoftmax(
         size, words, ByHand(2, 0, 1, 1, 2, 0, 3, 2, 2, 4, 4, 1, 2)
     ),
+    "tree": HierarchicalSoftmax,
+    "tree, no bias": lambda size, words: HierarchicalSoftmax(size, words, bias=False),
+    "balanced tree": lambda size, words: HierarchicalSoftmax(size, words, BalancedTree()),
+    "adaptive": AdaptiveSoftmax,
+    "adaptive, no bias": lambda size, words: AdaptiveSoftmax(size, words, bias=False),
+    "one tail": lambda size, words: AdaptiveSoftmax(size, words, [12], div_value=1),
+    "three tails": lambda size, words: AdaptiveSoftmax(size, words, [1, 4, 9], div_value=1.5),
 }
 """Layers whose loss is the exact nll."""
 
-SAMPLED: dict[str, Maker] = {}
+SAMPLED: dict[str, Maker] = {
+    "sampled": Sampled,
+    "sampled, no bias": lambda size, words: Sampled(size, words, bias=False),
+    "sampled, uniform": lambda size, words: Sampled(size, words, power=0),
+    "nce": lambda size, words: Sampled(size, words, NCE()),
+    "negative sampling": lambda size, words: Sampled(size, words, NegativeSampling()),
+    "blackout": lambda size, words: Sampled(size, words, BlackOut()),
+}
 """Layers whose loss is another, and whose evaluation is exact."""
 
 ALL = {**EXACT, **SAMPLED}
