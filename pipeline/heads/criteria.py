@@ -110,15 +110,17 @@ class NegativeSampling(Criterion):
 class BlackOut(Criterion):
     """A discriminative loss over a softmax that is weighted by 1 / q.
 
-    -log p(t) - sum over drawn j other than t of log(1 - p(j)), where p is the softmax of
-    s(w) - log q(w) over the target and the drawn words. Ji et al. (2016, arXiv 1511.06909).
+    -log p(t) - sum over drawn j of log(1 - p(j)), where p is the softmax of s(w) - log q(w) over
+    the target and the drawn words. Ji et al. (2016, arXiv 1511.06909). Drawn words that are the
+    target count like others: only so does the loss train the distribution itself. Left out, they
+    make likely words too likely, which in a vocabulary of a million words is rare enough.
     """
 
     def loss(self, sample: Sample) -> Tensor:
         """See `Criterion.loss`."""
-        weighted = (sample.of_noise - sample.log_noise).masked_fill(sample.is_target, -math.inf)
         of_targets = sample.of_targets - sample.log_noise_of_targets
-        log_probs = torch.cat([of_targets.unsqueeze(1), weighted], dim=1).log_softmax(1)
-        # A lone target has probability 1, and log(1 - p) of 1 is not needed of any drawn word.
+        weighted = torch.cat([of_targets.unsqueeze(1), sample.of_noise - sample.log_noise], dim=1)
+        log_probs = weighted.log_softmax(1)
+        # 1 - p rounds to 0 where one word has all of it.
         drawn = log_probs[:, 1:].exp().clamp_max(1 - torch.finfo(log_probs.dtype).eps)
         return -log_probs[:, 0].sum() - torch.log1p(-drawn).sum()
