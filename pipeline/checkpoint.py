@@ -12,6 +12,10 @@ from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.vocabulary import Vocabulary
 
+LANGUAGE_MODELS = ("LanguageModel",)
+"""Tasks that score and generate text: `model(tokens, carry)` gives states and carry, and
+`model.head` the log-probabilities."""
+
 
 class ModelCard(Callback):
     """Writes the resolved configuration into each checkpoint.

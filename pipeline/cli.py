@@ -24,7 +24,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     options, fields = parser.parse_known_args(_spaced(arguments))
     if options.verb is None:
         parser.error("a verb is missing: " + ", ".join(_HANDLERS))
-    if fields and options.verb in ("prepare", "runs", "generate"):
+    if fields and options.verb in ("prepare", "runs", "generate", "score"):
         parser.error(f"unknown argument {fields[0]} of `unroll {options.verb}`")
     return options, fields
 
@@ -81,6 +81,20 @@ def _generate(options: argparse.Namespace, fields: list[str], known: Sequence[st
     return generate(options.run, options.checkpoint, options.prompt, sampling)
 
 
+def _score(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import require_model_source
+    from pipeline.results import check_output
+    from pipeline.scoring.request import Request
+
+    require_model_source(options)
+    request = Request.checked(options)
+    check_output(options.output)
+    _load(known)
+    from pipeline.scoring.score import score
+
+    return score(options.run, options.checkpoint, options.output, request)
+
+
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
     locate = importlib.import_module("datamodules.locate")
@@ -107,6 +121,7 @@ _HANDLERS = {
     "test": _evaluate,
     "predict": _evaluate,
     "generate": _generate,
+    "score": _score,
     "prepare": _prepare,
     "runs": _runs,
 }

@@ -148,7 +148,16 @@ def test_resume_refuses_other_settings(capsys, project, corpus):
     assert "--model.optimizer.lr=1 cannot change" in text
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["train", "--config", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["train", "--config", "x"],
+        ["score", "--help"],
+        ["score", "--run", "x", "--input", "no.txt"],
+    ],
+)
 def test_nothing_heavy_is_imported_to_answer(project, arguments):
     import subprocess
     import sys

@@ -1,6 +1,7 @@
 """What a score may not depend on: windows, processes, batches."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -23,6 +24,10 @@ def test_windows_do_not_matter(project, corpus):
         assert done.returncode == 0, done.stderr
         found.append(scores(done.stdout)["test/perplexity"])
     assert found == pytest.approx([run.data.metrics["test/perplexity"]] * 3, rel=1e-6)
+
+    scored = unroll("score", "--run", run.info.run_id, "--stream", "--input", corpus / "test.txt")
+    streamed = float(re.search(r"including unknown words ([\d.]+)", scored.stderr)[1])
+    assert streamed == pytest.approx(found[0], abs=1e-4)
 
     predicted = unroll("predict", "--run", run.info.run_id)
     log_probs = [float(line.split("\t")[1]) for line in predicted.stdout.splitlines()]
