@@ -146,6 +146,12 @@ def _add_generate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     verb.add_argument("--top-p", type=float, default=None, help="only the nucleus of this mass")
     verb.add_argument("--seed", type=int, default=1, help="the same seed gives the same text (1)")
     verb.add_argument("--lines", type=int, default=1, help="stop after so many line ends (1)")
+    verb.add_argument(
+        "--novel",
+        metavar="FILE",
+        type=Path,
+        help="leave out what is a line of FILE (the list that was trained on), and repetitions",
+    )
     verb.add_argument("--allow-unk", action="store_true", help="let <unk> be sampled")
 
 

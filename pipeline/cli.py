@@ -75,10 +75,12 @@ def _generate(options: argparse.Namespace, fields: list[str], known: Sequence[st
 
     require_model_source(options)
     sampling = Sampling.checked(options)
+    if options.novel is not None and not options.novel.is_file():
+        raise InputError(f"--novel {options.novel}: there is no such file")
     _load(known)
     from pipeline.generation import generate
 
-    return generate(options.run, options.checkpoint, options.prompt, sampling)
+    return generate(options.run, options.checkpoint, options.prompt, sampling, options.novel)
 
 
 def _score(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:

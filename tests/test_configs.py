@@ -59,7 +59,7 @@ def test_two_steps_of_each(path, project, flags, capsys):
     steps = ["--trainer.max_steps=2", "--trainer.limit_val_batches=1"]
     steps += ["--trainer.limit_test_batches=1", "--precision=32-true"]
     if task == "lm":
-        steps.append(f"--data.bptt={min(settings['data']['init_args']['bptt'], 50)}")
+        steps.append(f"--data.bptt={min(settings['data']['init_args'].get('bptt', 35), 50)}")
     if "vectors" in settings["data"]["init_args"]:
         steps += flags["vectors"]
     code = main(["train", *command(path), *flags[task], *steps], KNOWN)
