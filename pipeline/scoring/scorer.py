@@ -80,7 +80,6 @@ class Scorer:
         self._model = cast(Generator, trained.model)
         self._is_stream, self._size = is_stream, 1 if is_typed else _SENTENCES
         self._carry: Carry | None = None
-        self._last = self.vocabulary.eos_id  # what the stream has read, and not yet gone on from
 
     def score(self, lines: Iterator[Line]) -> Iterator[Scored]:
         """Scores sentences; an empty line is a sentence of `<eos>` alone."""
@@ -120,9 +119,8 @@ class Scorer:
 
     def _in_stream(self, ids: Sequence[Tensor]) -> Sequence[Tensor]:
         targets = torch.cat(list(ids))
-        tokens = _shifted(targets, self._last).unsqueeze(0)
+        tokens = _shifted(targets, self.vocabulary.eos_id).unsqueeze(0)  # as the last chunk ended
         log_probs, self._carry = self._log_probs(tokens, targets.unsqueeze(0), self._carry)
-        self._last = int(targets[-1])
         return torch.split(log_probs[0].double(), [len(row) for row in ids])
 
     def _log_probs(
@@ -171,8 +169,8 @@ class Totals:
         bits = -self.log_prob / self.num_tokens / math.log(2)
         in_bits = f", {bits:.4f} bits per character" if unit == "character" else ""
         return (
-            f"{self.num_sentences:,} sentences, {self.num_tokens:,} tokens (one <eos> a sentence "
-            f"included), of which {self.num_unknown:,} are unknown: scored as <unk>, as they are "
+            f"{self.num_sentences:,} sentence{'s' * (self.num_sentences != 1)}, "
+            f"{self.num_tokens:,} tokens (one <eos> a sentence included), of which {self.num_unknown:,} are unknown: scored as <unk>, as they are "
             f"written so or are none of the model's {vocab_size:,} {unit}s\n"
             f"log-probability {self.log_prob:.4f} (natural logarithm), "
             f"{self.log_prob / math.log(10):.4f} (base 10)\n"

@@ -111,6 +111,7 @@ def test_characters_have_bits(trained):
     (scored,) = totals.add(Scorer(trained._replace(data=data)).score(lines([" a bä "])))
     assert scored.tokens == ["a", " ", "b", "ä", "<eos>"]
     assert scored.is_unknown == [False, True, False, True, False]
+    assert totals.summary("character", 6).startswith("1 sentence, 5 tokens ")
     bits = -scored.log_prob / 5 / math.log(2)
     assert f", {bits:.4f} bits per character\n" in totals.summary("character", 6)
 
