@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from datamodules.corpus import read_lines
+from datamodules.lines import read_lines
 from pipeline.errors import InputError
 from pipeline.text.column_files import DOCSTART
 

@@ -1,9 +1,7 @@
 """Reads a folder of train, valid and test text into ids, in bounded memory and once for all."""
 
-import codecs
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,19 +9,18 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from datamodules.cache import cached, sha256_of
+from datamodules.cache import cached
+from datamodules.lines import MAX_LINE_BYTES, read_lines
+from datamodules.shards import digest_of, shards, shown
 from pipeline.errors import InputError
 from pipeline.text.units import Unit, tokenise
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 
 Ids: TypeAlias = npt.NDArray[np.int32]
 
-MAX_LINE_BYTES = 1_000_000
 _SETTING = "--data.max_line_bytes"
 _FORMAT = 3  # raised when the cached files change, or the rules by which text becomes ids
-_LARGE = 50_000_000  # bytes of text from which on reading shows a progress bar
 _CHUNK = 1 << 16  # ids that are held as Python integers at a time
 
 
@@ -50,8 +47,8 @@ class SplitStatistics(NamedTuple):
 
     Attributes:
         split: train, valid or test.
-        path: the text file.
-        sha256: of the text file's bytes.
+        path: the text file, or the pattern of several.
+        sha256: of the text file's bytes; of several, of their sums in hexadecimal, a line each.
         lines: lines, blank ones included.
         tokens: tokens, with one `<eos>` a line.
         unknown: tokens that are `<unk>`, written so in the text or not in the vocabulary.
@@ -105,7 +102,8 @@ def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
     that of the vocabulary and not of the text.
 
     Args:
-        paths: the text files of train, valid and test.
+        paths: the text files of train, valid and test; a pattern stands for all files that match
+            it, one after the other in the order of their names.
         settings: how text becomes ids.
 
     Returns:
@@ -116,7 +114,7 @@ def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
             training text has fewer than two distinct words; or the settings are out of range.
     """
     _check(settings)
-    digests = {split: sha256_of(path) for split, path in paths.items()}
+    digests = {split: digest_of(path) for split, path in paths.items()}
     key = json.dumps([_FORMAT, settings, digests])
     folder = cached(
         f"corpus-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
@@ -135,102 +133,30 @@ def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
     )
 
 
-def read_lines(
-    path: Path,
-    max_line_bytes: int = MAX_LINE_BYTES,
-    encoding: str = "utf-8",
-    setting: str | None = None,
-    flag: str | None = None,
-) -> Iterator[str]:
-    r"""Reads a text line by line.
-
-    Only "\n" ends a line, so U+0085, U+2028 and their like stay inside.
-
-    Args:
-        path: the text.
-        max_line_bytes: the length from which on a line is refused.
-        encoding: of the text, one in which ASCII is ASCII.
-        setting: what a person can raise where a line is too long.
-        flag: what names the encoding, where a person can.
-
-    Yields:
-        The lines, line ends included.
-
-    Raises:
-        InputError: the file is not in that encoding, or a line is too long.
-    """
-    _refuse_wide(path, encoding)
-    size = path.stat().st_size
-    hidden = None if size >= _LARGE else True  # None: shown where stderr is a terminal
-    with (
-        path.open("rb") as file,
-        tqdm(
-            total=size, desc=path.name, unit="B", unit_scale=True, leave=False, disable=hidden
-        ) as bar,
-    ):
-        number = offset = 0
-        while line := file.readline(max_line_bytes):
-            number += 1
-            if len(line) == max_line_bytes and not line.endswith(b"\n"):
-                raise InputError(
-                    f"line {number} of {path} is {max_line_bytes:,} bytes or longer; text with a"
-                    " sentence or a paragraph a line is expected: break the line"
-                    + (f", or raise {setting}" if setting else "")
-                )
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)  # an editor's mark, not a word
-            yield _decode(line, path, (number, offset), encoding, flag)
-            offset += len(line)
-            bar.update(len(line))
-
-
-def _refuse_wide(path: Path, encoding: str) -> None:
-    """Refuses encodings in which a line end is no single byte, declared or not."""
-    with path.open("rb") as file:
-        mark = file.read(2)
-    if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or re.match(
-        r"utf[-_]?(16|32)", encoding, re.IGNORECASE
-    ):
-        raise InputError(
-            f"{path} is UTF-16 (or was said to be); text with a byte for each ASCII character is "
-            "expected: convert the file, for example with `iconv -f UTF-16 -t UTF-8`"
-        )
-
-
-def _decode(
-    line: bytes, path: Path, place: tuple[int, int], encoding: str, flag: str | None
-) -> str:
-    try:
-        return line.decode(encoding)
-    except LookupError as error:
-        raise InputError(
-            f"the encoding {encoding} is not known here; utf-8, cp1252 or latin-1, say, is expected"
-        ) from error
-    except UnicodeDecodeError as error:
-        number, offset = place
-        name = "UTF-8" if encoding == "utf-8" else encoding
-        raise InputError(
-            f"{path} is not {name}: byte {offset + error.start} (in line {number}) is"
-            f" 0x{line[error.start]:02x}; "
-            + (f"name its encoding, as {flag}=cp1252, or " if flag else "")
-            + "convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8`"
-        ) from error
-
-
 def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_BYTES) -> TextCount:
     """Counts the tokens of a text, one `<eos>` a line included.
+
+    Args:
+        path: a file, or a pattern that several files match.
+        unit: what a token is.
+        max_line_bytes: the length from which on a line is refused.
 
     Raises:
         InputError: as `read_lines`.
     """
     occurrences: Counter[str] = Counter()
     lines = 0
-    for line in read_lines(path, max_line_bytes, setting=_SETTING):
+    for line in _read_text(path, max_line_bytes):
         tokens = tokenise(line, unit)
         tokens.append(EOS)
         occurrences.update(tokens)
         lines += 1
     return TextCount(occurrences, lines, occurrences.total())
+
+
+def _read_text(path: Path, max_line_bytes: int) -> Iterator[str]:
+    for file in shown(shards(path)):
+        yield from read_lines(file, max_line_bytes, setting=_SETTING)
 
 
 def _check(settings: Settings) -> None:
@@ -257,13 +183,13 @@ def _build(
             )
             _check_vocabulary(vocabulary, path, settings)
     for split, path in paths.items():
-        lines = read_lines(path, settings.max_line_bytes, setting=_SETTING)
+        lines = _read_text(path, settings.max_line_bytes)
         ids = np.lib.format.open_memmap(
             folder / f"{split}.npy", mode="w+", dtype=np.int32, shape=(counts[split]["tokens"],)
         )
         counts[split]["unknown"] = _encode(lines, vocabulary, settings.unit, ids)
         ids.flush()
-        if sha256_of(path) != digests[split]:
+        if digest_of(path) != digests[split]:
             raise InputError(
                 f"{path} was changed while it was being read; start again when it is finished"
             )

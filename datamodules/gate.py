@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.corpus import read_lines
+from datamodules.lines import read_lines
 from pipeline.errors import InputError
 from pipeline.text.treebank import Token, tokenise
 

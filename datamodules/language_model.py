@@ -4,19 +4,25 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from datamodules.builtin import builtin_folder
-from datamodules.corpus import MAX_LINE_BYTES, Corpus, Settings, SplitStatistics, open_corpus
-from datamodules.locate import BUILTIN, find_files, locate
+from datamodules.colours import COLOURS as COLOUR_NAMES
+from datamodules.corpus import Corpus, Settings, SplitStatistics, open_corpus
+from datamodules.items import HELD_OUT, SEED, Items, items_folder, read_items
+from datamodules.lines import MAX_LINE_BYTES
+from datamodules.locate import BUILTIN, COLOURS, find_files, find_list, locate
 from datamodules.streams import Streams
 from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.errors import InputError
 from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
+
+Windows: TypeAlias = Streams | Items
+_EVALUATED = 64  # items of a batch in evaluation
 
 
 class LanguageModelData(LightningDataModule):
@@ -24,16 +30,18 @@ class LanguageModelData(LightningDataModule):
 
     Training runs over `batch_size` columns, shared by all processes. Validation, test and
     prediction (of the test text) read the whole file as one column, on every process, so that their
-    scores depend on neither.
+    scores depend on neither. The items of a list are independent: each is a row of its own, in
+    training and in evaluation, and starts with no memory.
 
     A checkpoint keeps the position in the epoch, the same on every process, and the vocabulary.
 
     Args:
-        corpus: "builtin", a name (`$UNROLL_DATA/<name>`, else `data/<name>`), or the path of a
-            folder that holds train, valid and test text.
+        corpus: "builtin", a name (`$UNROLL_DATA/<name>`, else `data/<name>`), the path of a folder
+            that holds train, valid and test text, "colours", or the path of a file: a list of
+            items, one a line, a share of which is held out to validate and to test.
         unit: what a token is.
-        batch_size: columns of the training stream, over all processes.
-        bptt: steps of a training window.
+        batch_size: columns of the training stream, over all processes; of a list, items.
+        bptt: steps of a training window; items of a list are read whole.
         reread: tokens before a training window that it reads again, so that gradients go at least
             so many steps back from each target.
         eval_bptt: most steps of a window in evaluation; it changes speed and memory, no score.
@@ -62,14 +70,18 @@ class LanguageModelData(LightningDataModule):
         self._settings = Settings(unit, max_vocab_size, min_count, max_line_bytes)
         self._batch_size, self._bptt, self._eval_bptt = batch_size, bptt, eval_bptt
         self._reread = reread
-        self._train: Streams | None = None
+        self._train: Windows | None = None
         self._resumed: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
-        """The corpus' name: "builtin" or its folder's, and "-char" where tokens are characters."""
-        is_builtin = self._corpus_name == BUILTIN
-        name = BUILTIN if is_builtin else Path(os.path.abspath(locate(self._corpus_name))).name
+        """The corpus' name, that of its folder or file; "-char" where tokens are characters."""
+        if self._corpus_name in (BUILTIN, COLOURS):
+            name = self._corpus_name
+        elif (path := find_list(self._corpus_name)) is not None:
+            name = path.stem
+        else:
+            name = Path(os.path.abspath(locate(self._corpus_name))).name
         return name + ("-char" if self._settings.unit == "character" else "")
 
     @property
@@ -98,10 +110,16 @@ class LanguageModelData(LightningDataModule):
     @property
     def summary(self) -> str:
         """Tokens of each split, and the size of the vocabulary. Raises as `vocabulary`."""
+        if self._is_list:
+            kind = f"a list, shares of {HELD_OUT:.0%} held out with seed {SEED}: items "
+            counts = ", ".join(f"{s.split} {s.lines:,}" for s in self.describe())
+            kind += counts + "; "
+        else:
+            kind = ""
         sizes = (
             f"{s.split} {s.tokens:,} ({s.unknown / s.tokens:.1%} <unk>)" for s in self.describe()
         )
-        return f"tokens {', '.join(sizes)}; vocabulary {self.vocab_size:,}"
+        return f"{kind}tokens {', '.join(sizes)}; vocabulary {self.vocab_size:,}"
 
     def texts(self) -> dict[str, str]:
         """Gives what the run keeps of the corpus: file name -> contents."""
@@ -123,17 +141,32 @@ class LanguageModelData(LightningDataModule):
     def _corpus(self) -> Corpus:
         if self._eval_bptt < 1:
             raise InputError(f"eval_bptt is {self._eval_bptt}; 1 or more is expected")
-        folder = builtin_folder() if self._corpus_name == BUILTIN else locate(self._corpus_name)
-        corpus = open_corpus(find_files(folder, self._files), self._settings)
+        corpus = open_corpus(find_files(self._folder(), self._files), self._settings)
         self._cut(corpus)  # what cannot be cut is told before anything is built on the vocabulary
         return corpus
 
-    def _cut(self, corpus: Corpus, rank: int = 0, world_size: int = 1) -> Streams:
+    def _folder(self) -> Path:
+        if self._corpus_name == BUILTIN:
+            return builtin_folder()
+        if self._corpus_name == COLOURS:
+            return items_folder(COLOUR_NAMES, COLOURS)
+        if (path := find_list(self._corpus_name)) is not None:
+            return items_folder(read_items(path), str(path))
+        return locate(self._corpus_name)
+
+    @property
+    def _is_list(self) -> bool:
+        return self._corpus_name == COLOURS or find_list(self._corpus_name) is not None
+
+    def _cut(self, corpus: Corpus, rank: int = 0, world_size: int = 1) -> Windows:
         source, eos_id = str(corpus.statistics["train"].path), corpus.vocabulary.eos_id
+        if self._is_list:
+            ids, batch_size = corpus.ids["train"], self._batch_size
+            return Items(ids, eos_id, batch_size, rank, world_size, self._corpus_name)
         how = (self._batch_size, self._bptt, rank, world_size, source, self._reread)
         return Streams(corpus.ids["train"], eos_id, *how)
 
-    def train_dataloader(self) -> Streams:
+    def train_dataloader(self) -> Windows:
         """Gives this process' columns of the training text, from a loaded checkpoint's position."""
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
@@ -141,23 +174,23 @@ class LanguageModelData(LightningDataModule):
         self._resume(self._train)
         return self._train
 
-    def val_dataloader(self) -> Streams:
+    def val_dataloader(self) -> Windows:
         """Gives the validation text as one column."""
         return self._whole("valid")
 
-    def test_dataloader(self) -> Streams:
+    def test_dataloader(self) -> Windows:
         """Gives the test text as one column."""
         return self._whole("test")
 
-    def predict_dataloader(self) -> Streams:
+    def predict_dataloader(self) -> Windows:
         """Gives the test text as one column."""
         return self._whole("test")
 
-    def _whole(self, split: str) -> Streams:
-        ids = self._corpus.ids[split]
-        return Streams(
-            ids, self.vocabulary.eos_id, batch_size=1, bptt=min(self._eval_bptt, len(ids))
-        )
+    def _whole(self, split: str) -> Windows:
+        ids, eos_id = self._corpus.ids[split], self.vocabulary.eos_id
+        if self._is_list:
+            return Items(ids, eos_id, _EVALUATED)
+        return Streams(ids, eos_id, batch_size=1, bptt=min(self._eval_bptt, len(ids)))
 
     def state_dict(self) -> dict[str, Any]:
         """Gives the next training window, how windows are cut, and the vocabulary: plain data."""
@@ -196,7 +229,7 @@ class LanguageModelData(LightningDataModule):
         if self._train is not None:  # a schedule may ask for the length before the state is read
             self._resume(self._train)
 
-    def _resume(self, streams: Streams) -> None:
+    def _resume(self, windows: Windows) -> None:
         state, self._resumed = self._resumed, None
         if state is None:
             return
@@ -211,4 +244,4 @@ class LanguageModelData(LightningDataModule):
                     f" {name} is now {value}; go on with {name}={state[name]}, or from a"
                     " checkpoint at the end of an epoch"
                 )
-        streams.position = state["position"]
+        windows.position = state["position"]

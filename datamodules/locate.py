@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from datamodules.shards import is_pattern, shards
 from pipeline.errors import InputError
 
 SPLITS = ("train", "valid", "test")
 BUILTIN = "builtin"
+COLOURS = "colours"
 TEXTS = {
     "ptb": "Penn Treebank in Mikolov's preprocessing, 10,000 words, 929,589 training tokens",
     "wikitext2": "WikiText-2 with its rare words as <unk>, 33,278 words, 2,088,628 training tokens",
@@ -41,6 +43,7 @@ class _Naming(NamedTuple):
         ending: pattern of what comes after.
         looked_for: what to tell a person, with {} for the split.
         flag: which names a file in their stead.
+        takes_patterns: whether what is given may be a pattern that several files match.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class _Naming(NamedTuple):
     ending: str
     looked_for: str
     flag: str
+    takes_patterns: bool = False
 
 
 _TEXT = _Naming(
@@ -56,6 +60,7 @@ _TEXT = _Naming(
     r"\.\w+",
     "{0}.* and *.{0}.* (as {0}.txt or ptb.{0}.txt)",
     "--data.files",
+    takes_patterns=True,
 )
 _COLUMNS = _Naming(
     "sentences",
@@ -71,7 +76,13 @@ def corpus_folder(name: str) -> Path:
     return Path(os.environ.get("UNROLL_DATA") or "data") / _FOLDERS.get(name, name)
 
 
-def locate(corpus: str, known: Iterable[str] = (BUILTIN, *TEXTS)) -> Path:
+def find_list(corpus: str) -> Path | None:
+    """Finds the file of a list of items: `$UNROLL_DATA/<corpus>`, `data/<corpus>`, or a path."""
+    paths = (corpus_folder(corpus), Path(corpus))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLOURS, *TEXTS)) -> Path:
     """Finds the folder of a corpus.
 
     Args:
@@ -111,10 +122,11 @@ def find_files(folder: Path, files: Mapping[str, str] | None = None) -> dict[str
 
     Args:
         folder: the corpus' folder.
-        files: split -> file name in the folder, for any of train, valid and test.
+        files: split -> file name in the folder, or a pattern (`train/part-*`) that the files of a
+            split match, for any of train, valid and test.
 
     Returns:
-        Split -> path, in the order train, valid, test.
+        Split -> path or pattern (see `shards`), in the order train, valid, test.
 
     Raises:
         InputError: a split has no file or more than one, or `files` names something else.
@@ -158,7 +170,13 @@ def _find_files(folder: Path, files: Mapping[str, str] | None, naming: _Naming) 
 
 def _find_file(folder: Path, split: str, given: str | None, naming: _Naming) -> Path | None:
     if given is not None:
-        if not (folder / given).is_file():
+        if naming.takes_patterns and is_pattern(given):
+            if not shards(folder / given):
+                raise InputError(
+                    f"no file matches {folder / given}, which files names as the {split} "
+                    f"{naming.kind}"
+                )
+        elif not (folder / given).is_file():
             raise InputError(
                 f"no file {folder / given}, which files names as the {split} {naming.kind}"
             )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from datamodules.corpus import read_lines
+from datamodules.lines import read_lines
 from datamodules.locate import OPINIONS, locate
 from datamodules.tagged import Sentence, Source, TaggedCorpus
 from pipeline.errors import InputError

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from datamodules.corpus import read_lines
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
+from datamodules.lines import read_lines
 from datamodules.locate import SENTIMENT, locate
 from datamodules.splits import fill_splits, hold_out, stratified
 from datamodules.words import refuse_damaged, words_of

@@ -11,8 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from datamodules.corpus import read_lines
 from datamodules.gate import Annotation, Document, list_documents, read_document
+from datamodules.lines import read_lines
 from datamodules.mpqa import LISTS, NUM_FOLDS, SENTENCES, SUBSET
 from pipeline.errors import InputError
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datamodules.corpus import MAX_LINE_BYTES, read_lines
 from datamodules.labelled import LabelledCorpus, LabelledSource, Text
+from datamodules.lines import MAX_LINE_BYTES, read_lines
 from datamodules.splits import fill_splits
 from datamodules.words import refuse_damaged, words_of
 from pipeline.errors import InputError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from datamodules.corpus import read_lines
+from datamodules.lines import read_lines
 from pipeline.errors import InputError
 
 MAX_LABEL = 4

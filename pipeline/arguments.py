@@ -15,6 +15,7 @@ examples:
   unroll crossvalidate --config C                      train and test on each fold
   unroll runs                                          compare runs
   unroll generate --run RUN --prompt "the boys who"    sample text
+  unroll score --run RUN --input sentences.txt         log-probabilities and perplexity
   unroll predict --run RUN --input reviews.txt         tag or classify text
 
 RUN is a run id, the beginning of one, or a run's name. `unroll VERB --help` tells more; `--debug`
@@ -145,7 +146,57 @@ def _add_generate(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     verb.add_argument("--top-p", type=float, default=None, help="only the nucleus of this mass")
     verb.add_argument("--seed", type=int, default=1, help="the same seed gives the same text (1)")
     verb.add_argument("--lines", type=int, default=1, help="stop after so many line ends (1)")
+    verb.add_argument(
+        "--novel",
+        metavar="FILE",
+        type=Path,
+        help="leave out what is a line of FILE (the list that was trained on), and repetitions",
+    )
     verb.add_argument("--allow-unk", action="store_true", help="let <unk> be sampled")
+
+
+def _add_score(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    text = "log-probability and perplexity of sentences, by a trained language model"
+    verb = verbs.add_parser(
+        "score",
+        help=text,
+        description=f"{text}. Reads a sentence a line, cut into words as the training text is (an "
+        "empty line is a sentence of <eos> alone), and writes a line for each: the natural "
+        "logarithm of its probability, its tokens (<eos> included), how many of them are unknown, "
+        "its perplexity. Sums go to stderr.",
+    )
+    _model_source(verb)
+    verb.add_argument(
+        "--input",
+        dest="source",
+        metavar="FILE",
+        default="-",
+        help="UTF-8 text, gzipped or not (standard input)",
+    )
+    verb.add_argument("--output", metavar="FILE", type=Path, help="where to write (stdout)")
+    verb.add_argument("--as", dest="style", choices=("tsv", "jsonl"), help="how to write (tsv)")
+    verb.add_argument(
+        "--tokens",
+        action="store_true",
+        help="write each token: line number, token, log-probability, known or unknown",
+    )
+    verb.add_argument(
+        "--stream",
+        action="store_true",
+        help="carry the memory from line to line, as the perplexity of `unroll test` does; without "
+        "it each sentence starts afresh",
+    )
+    verb.add_argument("--log10", action="store_true", help="write logarithms to the base 10")
+    verb.add_argument(
+        "--nbest",
+        action="store_true",
+        help="the lines are `ID ||| hypothesis [||| features ||| score]`: write each list again, "
+        "our log-probability as the last feature, ordered by score + weight * log-probability",
+    )
+    verb.add_argument("--weight", type=float, help="with --nbest: of our log-probability (1)")
+    verb.add_argument(
+        "--best", action="store_true", help="with --nbest: only the winner of each list"
+    )
 
 
 def _add_prepare_and_runs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
@@ -177,4 +228,5 @@ def make_parser() -> _Parser:
     _add_crossvalidate(verbs)
     _add_prepare_and_runs(verbs)
     _add_generate(verbs)
+    _add_score(verbs)
     return parser

@@ -12,6 +12,9 @@ from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.vocabulary import Vocabulary
 
+LANGUAGE_MODELS = ("LanguageModel", "NgramLanguageModel", "MixtureLanguageModel")
+"""Tasks that score and generate text: `pipeline.contracts.Generator`."""
+
 
 class ModelCard(Callback):
     """Writes the resolved configuration into each checkpoint.
@@ -29,9 +32,6 @@ class ModelCard(Callback):
         """See `Callback`."""
         checkpoint["config"] = self.config
 
-
-LANGUAGE_MODELS = ("LanguageModel", "NgramLanguageModel", "MixtureLanguageModel")
-"""The tasks that give a distribution over the next token."""
 
 _INSIDE = "::"
 

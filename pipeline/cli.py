@@ -24,7 +24,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     options, fields = parser.parse_known_args(_spaced(arguments))
     if options.verb is None:
         parser.error("a verb is missing: " + ", ".join(_HANDLERS))
-    if fields and options.verb in ("prepare", "runs", "generate"):
+    if fields and options.verb in ("prepare", "runs", "generate", "score"):
         parser.error(f"unknown argument {fields[0]} of `unroll {options.verb}`")
     return options, fields
 
@@ -75,10 +75,26 @@ def _generate(options: argparse.Namespace, fields: list[str], known: Sequence[st
 
     require_model_source(options)
     sampling = Sampling.checked(options)
+    if options.novel is not None and not options.novel.is_file():
+        raise InputError(f"--novel {options.novel}: there is no such file")
     _load(known)
     from pipeline.generation import generate
 
-    return generate(options.run, options.checkpoint, options.prompt, sampling)
+    return generate(options.run, options.checkpoint, options.prompt, sampling, options.novel)
+
+
+def _score(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import require_model_source
+    from pipeline.results import check_output
+    from pipeline.scoring.request import Request
+
+    require_model_source(options)
+    request = Request.checked(options)
+    check_output(options.output)
+    _load(known)
+    from pipeline.scoring.score import score
+
+    return score(options.run, options.checkpoint, options.output, request)
 
 
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
@@ -107,6 +123,7 @@ _HANDLERS = {
     "test": _evaluate,
     "predict": _evaluate,
     "generate": _generate,
+    "score": _score,
     "prepare": _prepare,
     "runs": _runs,
 }

@@ -1,11 +1,9 @@
 """`validate`, `test` and `predict`: a trained model on the splits of a corpus."""
 
 import argparse
-import contextlib
-import io
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,6 +19,7 @@ from pipeline.contracts import Corpus
 from pipeline.errors import InputError
 from pipeline.locate import locate
 from pipeline.outputs import write_atomically
+from pipeline.results import writing
 from pipeline.text import treebank
 from pipeline.trainers import make_trainer
 
@@ -53,7 +52,7 @@ def predict(
 ) -> int:
     """Writes each token of the test split with its log-probability in nats, TAB between them."""
     path = locate(run, checkpoint)
-    with _writing(output) as file:
+    with writing(output) as file:
         experiment = _rebuild(path, fields)
         _refuse_other_corpus(experiment, path)
         _predict(experiment, path, file)
@@ -76,31 +75,12 @@ def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
     is_tagger = "tags" in trained.data
     if is_tagger and options.explain:
         raise InputError("--explain is for classifiers; leave it out for a tagger")
-    with _writing(options.output) as file:
+    with writing(options.output) as file:
         if is_tagger:
             annotate(trained, Request(*how), file)
         else:
             classify(trained, ClassifyRequest(*how, options.explain), file)
     return 0
-
-
-@contextlib.contextmanager
-def _writing(output: Path | None) -> Iterator[TextIO]:
-    """Opens what is written, which is there as a whole or not at all."""
-    if output is None:
-        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")  # as a file, whatever the locale
-        yield sys.stdout
-        return
-    if not output.parent.is_dir():
-        raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
-    temporary = output.with_name(f".{output.name}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            yield file
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _refuse_other_corpus(experiment: Experiment, path: Path) -> None:

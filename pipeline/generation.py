@@ -1,6 +1,6 @@
 """`generate`: text sampled from a trained language model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,11 +14,20 @@ from pipeline.encoders import Carry
 from pipeline.locate import locate
 from pipeline.options import Sampling
 from pipeline.sampling import sample
+from pipeline.scoring.reading import read_lines
 from pipeline.text.units import join, tokenise
 from pipeline.text.vocabulary import UNK, Vocabulary
 
+_ROUNDS = 20  # of samples, until enough of them are new
 
-def generate(run: str | None, checkpoint: Path | None, prompt: str, sampling: Sampling) -> int:
+
+def generate(
+    run: str | None,
+    checkpoint: Path | None,
+    prompt: str,
+    sampling: Sampling,
+    known: Path | None = None,
+) -> int:
     """Prints samples, one after another.
 
     Args:
@@ -26,28 +35,55 @@ def generate(run: str | None, checkpoint: Path | None, prompt: str, sampling: Sa
         checkpoint: its file.
         prompt: the text to go on from; words that the model does not know are named on stderr.
         sampling: how many, how long, how bold.
+        known: a file whose lines are left out of the samples, as are repeated ones.
 
     Returns:
         The exit code, 0.
+
+    Raises:
+        InputError: there is no such model or file.
     """
+    lines = None if known is None else {line.text.strip() for line in read_lines(str(known))}
     trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
-    for text in generate_texts(trained, prompt, sampling):
+    for text in generate_texts(trained, prompt, sampling, lines):
         show(text)
     return 0
 
 
-def generate_texts(trained: Trained, prompt: str, sampling: Sampling) -> list[str]:
+def generate_texts(
+    trained: Trained, prompt: str, sampling: Sampling, known: Collection[str] | None = None
+) -> list[str]:
     """Samples texts, each with the prompt in front.
 
+    Args:
+        trained: a language model.
+        prompt: the text to go on from.
+        sampling: how many, how long, how bold.
+        known: texts that are left out, as are repeated and blank ones; if omitted, none are.
+
     Returns:
-        One text a sample.
+        One text a sample; with `known` fewer where the model has hardly any other to give.
     """
     vocabulary, unit = Vocabulary(trained.data["vocabulary"]), trained.data["unit"]
     words = tokenise(prompt, unit)
     if unknown := vocabulary.unknown(words):
         say(f"the model does not know {', '.join(map(repr, unknown))}: read as {UNK}")
-    ids = sample_ids(trained, vocabulary, vocabulary.encode(words), sampling)
-    return [join([*words, *vocabulary.decode(row)], unit) for row in ids]
+    ids = vocabulary.encode(words)
+
+    def texts(seed: int) -> list[str]:
+        rows = sample_ids(trained, vocabulary, ids, sampling._replace(seed=seed))
+        return [join([*words, *vocabulary.decode(row)], unit) for row in rows]
+
+    if known is None:
+        return texts(sampling.seed)
+    new: dict[str, None] = {}
+    for seed in range(sampling.seed, sampling.seed + _ROUNDS):
+        stripped = (text.strip() for text in texts(seed))
+        new.update((text, None) for text in stripped if text and text not in known)
+        if len(new) >= sampling.num:
+            return list(new)[: sampling.num]
+    say(f"only {len(new)} of {sampling.num} texts are new, of {_ROUNDS * sampling.num} sampled")
+    return list(new)
 
 
 @torch.inference_mode()

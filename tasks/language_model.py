@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from pipeline.batches import Window, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.heads import FullSoftmax, OutputLayer
-from pipeline.metrics import TokenNll, perplexity
+from pipeline.metrics import TokenNll, token_scores
 from pipeline.optimization import optimization, refuse_impossible
+from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
 
 OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
@@ -130,7 +131,7 @@ class LanguageModel(LightningModule):
         self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/perplexity`, `test/nll` and `test/tokens`."""
+        """Logs `test/perplexity`, `test/nll`, `test/tokens`, and of characters `test/bpc`."""
         self._log_scores("test")
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
@@ -196,11 +197,10 @@ class LanguageModel(LightningModule):
         nll = torch.tensor(
             self.trainer.strategy.broadcast(float(self.evaluation.compute())), dtype=torch.float64
         )
-        scores = {
-            "perplexity": perplexity(nll),
-            "nll": nll,
-            "tokens": self.evaluation.count.double(),
-        }
+        # What a token is does not change the model, only what its scores are called.
+        data = getattr(self.trainer, "datamodule", None)
+        unit: Unit = getattr(data, "unit", "word")
+        scores = token_scores(nll, self.evaluation.count, unit)
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
 

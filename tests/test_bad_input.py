@@ -56,6 +56,19 @@ def test_vocabulary_of_one_word(capsys, project, corpus):
     assert "train.txt" in text
 
 
+def test_a_list_of_one_item(capsys, project):
+    (project / "names.txt").write_text("Anna\n")
+    code, text = train(capsys, project, "names.txt")
+    assert code == 2
+    assert "the list names.txt has 1 distinct item, one a line; 3 or more are expected" in text
+
+
+def test_a_pattern_that_no_file_matches(capsys, project, corpus):
+    code, text = train(capsys, project, corpus, "--data.files.train=shard-*")
+    assert code == 2
+    assert f"no file matches {corpus}/shard-*, which files names as the train text" in text
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
@@ -100,6 +113,7 @@ def test_flags(capsys, project, corpus, flags, expected):
         (["generate", "--run", "x", "--temperature", "-1"], "--temperature"),
         (["generate", "--run", "x", "--top-p", "0"], "--top-p"),
         (["generate", "--run", "x", "--num", "0"], "--num"),
+        (["generate", "--run", "x", "--novel", "no.txt"], "--novel no.txt: there is no such file"),
         (["runs", "--limit", "-1"], "--limit"),
         (["generate", "--run", "x", "--prmpt", "a"], "--prmpt"),
         (["predict", "--run", "x", "--inptu=a"], "unknown flag --inptu; did you mean --input?"),
@@ -148,7 +162,16 @@ def test_resume_refuses_other_settings(capsys, project, corpus):
     assert "--model.optimizer.lr=1 cannot change" in text
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["train", "--config", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["train", "--config", "x"],
+        ["score", "--help"],
+        ["score", "--run", "x", "--input", "no.txt"],
+    ],
+)
 def test_nothing_heavy_is_imported_to_answer(project, arguments):
     import subprocess
     import sys

@@ -10,6 +10,7 @@ from pipeline.__main__ import KNOWN
 from pipeline.cli import main
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
+from tests.datamodules.shards import write_shards
 from tests.harness import REPOSITORY
 
 CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
@@ -48,6 +49,11 @@ def flags(corpus, opinions, trees, tmp_path):
         "tagging": tagging,
         "sentiment": ["--data.source=Treebank", f"--data.source.corpus={trees}"],
         "vectors": [f"--data.vectors={vectors}"],
+        "shards": [
+            f"--data.corpus={write_shards(tmp_path / 'shards')}",
+            "--model.encoder.hidden_size=32",
+            "--data.batch_size=8",
+        ],
     }
 
 
@@ -59,7 +65,9 @@ def test_two_steps_of_each(path, project, flags, capsys):
     steps = ["--trainer.max_steps=2", "--trainer.limit_val_batches=1"]
     steps += ["--trainer.limit_test_batches=1", "--precision=32-true"]
     if task == "lm":
-        steps.append(f"--data.bptt={min(settings['data']['init_args']['bptt'], 50)}")
+        steps.append(f"--data.bptt={min(settings['data']['init_args'].get('bptt', 35), 50)}")
+    if "files" in settings["data"]["init_args"]:
+        steps += flags["shards"]
     if "vectors" in settings["data"]["init_args"]:
         steps += flags["vectors"]
     code = main(["train", *command(path), *flags[task], *steps], KNOWN)

@@ -1,10 +1,13 @@
 """What a score may not depend on: windows, processes, batches."""
 
 import math
+import re
 
 import pytest
 import torch
 
+from pipeline.__main__ import KNOWN
+from pipeline.cli import main
 from tests.harness import history, only_run, small_config, unroll, write_config
 
 
@@ -23,6 +26,10 @@ def test_windows_do_not_matter(project, corpus):
         assert done.returncode == 0, done.stderr
         found.append(scores(done.stdout)["test/perplexity"])
     assert found == pytest.approx([run.data.metrics["test/perplexity"]] * 3, rel=1e-6)
+
+    scored = unroll("score", "--run", run.info.run_id, "--stream", "--input", corpus / "test.txt")
+    streamed = float(re.search(r"including unknown words ([\d.]+)", scored.stderr)[1])
+    assert streamed == pytest.approx(found[0], abs=1e-4)
 
     predicted = unroll("predict", "--run", run.info.run_id)
     log_probs = [float(line.split("\t")[1]) for line in predicted.stdout.splitlines()]
@@ -72,3 +79,12 @@ def test_two_processes_are_one(project, corpus, monkeypatch):
             rtol=1e-4,
             atol=1e-5,
         )
+
+
+def test_characters_are_scored_in_bits(project, corpus):
+    changes = {"data.init_args.unit": "character", "trainer.max_epochs": 1}
+    config = write_config(project, small_config(corpus, **changes))
+    assert main(["train", "--config", str(config), "--trainer.limit_train_batches=2"], KNOWN) == 0
+    metrics = only_run(project).data.metrics
+    for split in ("val", "test"):
+        assert metrics[f"{split}/bpc"] == pytest.approx(math.log2(metrics[f"{split}/perplexity"]))

@@ -86,3 +86,20 @@ def test_characters(trained):
     )[0]
     assert text.startswith("ab")
     assert " " not in text
+
+
+def test_what_is_known_is_left_out(trained, capsys):
+    sampling = ONE._replace(num=6, length=2)
+    every = {text for seed in range(1, 21) for text in texts_of(trained, sampling, seed)} - {""}
+    known = set(sorted(every)[::2])
+    new = generate_texts(trained, "", sampling, known)
+    assert len(set(new)) == len(new) == 6
+    assert set(new) <= every - known
+    assert capsys.readouterr().err == ""
+    few = generate_texts(trained, "", sampling, every - {sorted(every)[0]})
+    assert few == [sorted(every)[0]]
+    assert capsys.readouterr().err == "only 1 of 6 texts are new, of 120 sampled\n"
+
+
+def texts_of(trained, sampling, seed):
+    return generate_texts(trained, "", sampling._replace(seed=seed))

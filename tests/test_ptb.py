@@ -1,5 +1,7 @@
 """The claims about the Penn Treebank: `UNROLL_DATA=... pytest -m slow tests/test_ptb.py`."""
 
+import re
+
 import pytest
 import torch
 
@@ -24,6 +26,11 @@ def test_the_small_model_reaches_the_published_perplexity(real_data, project):
     ]
     perplexities = [score["test/perplexity"] for score in found]
     assert perplexities == pytest.approx([run.data.metrics["test/perplexity"]] * 3, rel=1e-6)
+    text = str(real_data / "ptb/ptb.test.txt")
+    scored = unroll("score", "--run", run.info.run_id, "--stream", "--input", text)
+    assert "3,761 sentences, 82,430 tokens" in scored.stderr
+    streamed = float(re.search(r"including unknown words ([\d.]+)", scored.stderr)[1])
+    assert streamed == pytest.approx(perplexities[0], abs=1e-4)
 
 
 def test_two_hundred_steps_on_one_process_and_on_two(real_data, project, monkeypatch):

@@ -1,8 +1,16 @@
 """Corpus scores: exact sums over a corpus, divided once."""
 
 from pipeline.metrics.labels import LOWER_IS_BETTER, LabelScores
-from pipeline.metrics.nll import TokenNll, perplexity
+from pipeline.metrics.nll import TokenNll, perplexity, token_scores
 from pipeline.metrics.spans import SpanScores
 from pipeline.metrics.tokens import TokenScores
 
-__all__ = ["LOWER_IS_BETTER", "LabelScores", "SpanScores", "TokenNll", "TokenScores", "perplexity"]
+__all__ = [
+    "LOWER_IS_BETTER",
+    "LabelScores",
+    "SpanScores",
+    "TokenNll",
+    "TokenScores",
+    "perplexity",
+    "token_scores",
+]

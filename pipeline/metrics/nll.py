@@ -1,10 +1,13 @@
 """The mean negative log-likelihood of tokens."""
 
+import math
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from pipeline.batches import IGNORE_INDEX
+from pipeline.text.units import Unit
 
 
 class TokenNll(Metric):
@@ -68,3 +71,20 @@ def perplexity(nll: Tensor) -> Tensor:
         nll: mean nll in nats [*].
     """
     return nll.double().exp()
+
+
+def token_scores(nll: Tensor, num_tokens: Tensor, unit: Unit) -> dict[str, Tensor]:
+    """Gives the scores of a language model under the names that runs are compared by.
+
+    Args:
+        nll: mean nll in nats [].
+        num_tokens: tokens that it is the mean of [].
+        unit: what a token is.
+
+    Returns:
+        `perplexity`, `nll` and `tokens`; where tokens are characters, `bpc` too: nll / ln 2, the
+        bits per character (Graves 2013, arXiv 1308.0850). Of words there is none, as how many
+        characters they stand for depends on how line ends and gaps are counted.
+    """
+    scores = {"perplexity": perplexity(nll), "nll": nll, "tokens": num_tokens.double()}
+    return scores | ({"bpc": nll.double() / math.log(2)} if unit == "character" else {})

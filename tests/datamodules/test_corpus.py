@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import datamodules.corpus
-from datamodules.corpus import Settings, open_corpus, read_lines
+from datamodules.corpus import Settings, open_corpus
+from datamodules.lines import read_lines
 from datamodules.locate import find_files
 from pipeline.errors import InputError
 from pipeline.text.vocabulary import EOS, UNK

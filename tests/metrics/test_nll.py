@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.metrics import TokenNll, perplexity
+from pipeline.metrics import TokenNll, perplexity, token_scores
 
 
 def scored(count, seed=0):
@@ -110,3 +110,16 @@ def test_shapes_must_agree():
         ValueError, match=r"log_probs \[2\] and targets \[1, 2\] must be of one shape"
     ):
         TokenNll().update(torch.zeros(2), torch.zeros(1, 2, dtype=torch.long))
+
+
+def test_bits_are_of_characters_alone():
+    """One of 8 equally likely characters is 3 bits; a mean over words is in no such unit."""
+    nll, count = torch.tensor(8.0, dtype=torch.float64).log(), torch.tensor(5)
+    scores = token_scores(nll, count, "character")
+    assert {name: round(float(score), 9) for name, score in scores.items()} == {
+        "perplexity": 8.0,
+        "nll": round(math.log(8), 9),
+        "tokens": 5.0,
+        "bpc": 3.0,
+    }
+    assert token_scores(nll, count, "word").keys() == {"perplexity", "nll", "tokens"}

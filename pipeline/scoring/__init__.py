@@ -1,0 +1,1 @@
+"""`unroll score`: what a language model says of sentences, for people and for other programs."""
