@@ -4,6 +4,7 @@ from pipeline.cli import main
 
 KNOWN = (
     "tasks.language_model",
+    "tasks.ngram",
     "tasks.tagging",
     "tasks.sentiment",
     "datamodules.language_model",

@@ -12,6 +12,9 @@ from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.vocabulary import Vocabulary
 
+LANGUAGE_MODELS = ("LanguageModel", "NgramLanguageModel")
+"""Tasks that follow `pipeline.contracts.Generator`."""
+
 
 class ModelCard(Callback):
     """Writes the resolved configuration into each checkpoint.
@@ -53,7 +56,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"there is no checkpoint file {path}")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped: who only wants the configuration reads no weights, and n-gram tables stay there.
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # the unpickler answers garbage with errors of any kind
         raise InputError(
             f"checkpoint {path} cannot be read, it is torn or of another program; expected a file "

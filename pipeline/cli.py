@@ -24,7 +24,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     options, fields = parser.parse_known_args(_spaced(arguments))
     if options.verb is None:
         parser.error("a verb is missing: " + ", ".join(_HANDLERS))
-    if fields and options.verb in ("prepare", "runs", "generate"):
+    if fields and options.verb in ("prepare", "runs", "generate", "export"):
         parser.error(f"unknown argument {fields[0]} of `unroll {options.verb}`")
     return options, fields
 
@@ -81,6 +81,17 @@ def _generate(options: argparse.Namespace, fields: list[str], known: Sequence[st
     return generate(options.run, options.checkpoint, options.prompt, sampling)
 
 
+def _export(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import check_arpa_output, require_model_source
+
+    require_model_source(options)
+    check_arpa_output(options.output)
+    _load(known)
+    from pipeline.export import export
+
+    return export(options.run, options.checkpoint, options.output)
+
+
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
     locate = importlib.import_module("datamodules.locate")
@@ -107,6 +118,7 @@ _HANDLERS = {
     "test": _evaluate,
     "predict": _evaluate,
     "generate": _generate,
+    "export": _export,
     "prepare": _prepare,
     "runs": _runs,
 }

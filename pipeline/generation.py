@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from pipeline.checkpoint import Trained, load_trained
+from pipeline.checkpoint import LANGUAGE_MODELS, Trained, load_trained
 from pipeline.console import say, show
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry
@@ -30,7 +30,7 @@ def generate(run: str | None, checkpoint: Path | None, prompt: str, sampling: Sa
     Returns:
         The exit code, 0.
     """
-    trained = load_trained(locate(run, checkpoint), "LanguageModel")
+    trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
     for text in generate_texts(trained, prompt, sampling):
         show(text)
     return 0

@@ -11,7 +11,6 @@ from pipeline.ngrams.smoothing import (
     Smoothing,
     assemble,
     check_cut_offs,
-    check_cut_offs_fit,
     cut_off,
     num_contexts,
     per_context,
@@ -50,7 +49,6 @@ class KneserNey(Smoothing):
 
     def estimate(self, counts: Counts) -> Estimated:
         """See `Smoothing`."""
-        check_cut_offs_fit(self.min_counts, len(counts.orders))
         estimates: list[Order] = []
         notes: list[str] = []
         below: Floats | None = None

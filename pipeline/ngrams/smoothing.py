@@ -25,7 +25,13 @@ class Estimated(NamedTuple):
 
 
 class Smoothing(abc.ABC):
-    """Gives probability to what a text does not hold."""
+    """Gives probability to what a text does not hold.
+
+    Attributes:
+        min_counts: the smallest counts that are kept at order 1, 2, and so on; None keeps all.
+    """
+
+    min_counts: list[int] | None = None
 
     @abc.abstractmethod
     def estimate(self, counts: Counts) -> Estimated:
@@ -36,10 +42,22 @@ class Smoothing(abc.ABC):
 
         Returns:
             The model; after each context the probabilities of all words sum to 1.
+        """
+
+    def check(self, order: int) -> None:
+        """Checks what depends on the highest order.
+
+        Args:
+            order: the highest order.
 
         Raises:
-            ValueError: a setting does not fit the order.
+            ValueError: there are more cut-offs than orders.
         """
+        if self.min_counts is not None and len(self.min_counts) > order:
+            raise ValueError(
+                f"min_counts has {len(self.min_counts)} entries for a model of order {order}; give "
+                "one for each order, or fewer, the last of which stands for all higher orders"
+            )
 
 
 class Order(NamedTuple):
@@ -123,19 +141,6 @@ def check_cut_offs(min_counts: Sequence[int] | None) -> None:
                 "min_counts cannot fall with the order, since what is kept begins with what is "
                 f"kept, got {first} for order {order} and {second} for order {order + 1}"
             )
-
-
-def check_cut_offs_fit(min_counts: Sequence[int] | None, order: int) -> None:
-    """Checks that there are not more cut-offs than orders.
-
-    Raises:
-        ValueError: there are.
-    """
-    if min_counts is not None and len(min_counts) > order:
-        raise ValueError(
-            f"min_counts has {len(min_counts)} entries for a model of order {order}; give one for "
-            "each order, or fewer, the last of which stands for all higher orders"
-        )
 
 
 def cut_off(min_counts: Sequence[int] | None, index: int) -> int:

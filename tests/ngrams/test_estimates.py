@@ -184,9 +184,7 @@ def test_katz_says_which_counts_are_not_discounted():
         (lambda: KneserNey(min_counts=[2]), r"begins with 1, .* got \[2\]"),
         (lambda: KneserNey(min_counts=[]), r"begins with 1, .* got \[\]"),
         (
-            lambda: KneserNey(min_counts=[1, 1, 2]).estimate(
-                count(stream(SENTENCES), EOS, SIZE, 2)
-            ),
+            lambda: KneserNey(min_counts=[1, 1, 2]).check(2),
             "3 entries for a model of order 2",
         ),
     ],
