@@ -6,6 +6,7 @@ KNOWN = (
     "tasks.language_model",
     "tasks.mixture",
     "pipeline.mixtures",
+    "tasks.ngram",
     "tasks.tagging",
     "tasks.sentiment",
     "datamodules.language_model",

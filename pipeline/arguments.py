@@ -199,6 +199,19 @@ def _add_score(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
 
 
+def _add_export(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    text = "write an n-gram model in the ARPA format, which KenLM and SRILM read"
+    verb = verbs.add_parser("export", help=text, description=text)
+    _model_source(verb)
+    verb.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="a name that ends in .arpa, or in .arpa.gz to compress it",
+    )
+
+
 def _add_prepare_and_runs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     verb = verbs.add_parser("prepare", help="fetch (or copy) a corpus, verify it, put it in place")
     verb.add_argument("corpus", help="ptb, wikitext2, conll2000, conll2003, mpqa, sst, mr or imdb")
@@ -229,4 +242,5 @@ def make_parser() -> _Parser:
     _add_prepare_and_runs(verbs)
     _add_generate(verbs)
     _add_score(verbs)
+    _add_export(verbs)
     return parser

@@ -59,7 +59,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"there is no checkpoint file {path}")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped: who only wants the configuration reads no weights, and n-gram tables stay there.
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # the unpickler answers garbage with errors of any kind
         raise InputError(
             f"checkpoint {path} cannot be read, it is torn or of another program; expected a file "

@@ -1,9 +1,10 @@
-"""How checkpoints reach the disk: whole or not at all."""
+"""How checkpoints reach the disk, whole or not at all, and come back, mapped."""
 
 import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 
 
@@ -36,8 +37,12 @@ class AtomicCheckpointIO(CheckpointIO):
         map_location: Any = None,  # noqa: ANN401 (torch's union of five types)
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """See `CheckpointIO`."""
-        return self._inner.load_checkpoint(path, map_location, weights_only)
+        """See `CheckpointIO`; maps the file, so that what is taken as it is takes no memory."""
+        location = map_location or "cpu"
+        checkpoint: dict[str, Any] = torch.load(
+            path, map_location=location, weights_only=weights_only, mmap=True
+        )
+        return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """See `CheckpointIO`."""

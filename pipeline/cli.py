@@ -24,7 +24,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     options, fields = parser.parse_known_args(_spaced(arguments))
     if options.verb is None:
         parser.error("a verb is missing: " + ", ".join(_HANDLERS))
-    if fields and options.verb in ("prepare", "runs", "generate", "score"):
+    if fields and options.verb in ("prepare", "runs", "generate", "score", "export"):
         parser.error(f"unknown argument {fields[0]} of `unroll {options.verb}`")
     return options, fields
 
@@ -97,6 +97,17 @@ def _score(options: argparse.Namespace, fields: list[str], known: Sequence[str])
     return score(options.run, options.checkpoint, options.output, request)
 
 
+def _export(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import check_arpa_output, require_model_source
+
+    require_model_source(options)
+    check_arpa_output(options.output)
+    _load(known)
+    from pipeline.export import export
+
+    return export(options.run, options.checkpoint, options.output)
+
+
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
     locate = importlib.import_module("datamodules.locate")
@@ -124,6 +135,7 @@ _HANDLERS = {
     "predict": _evaluate,
     "generate": _generate,
     "score": _score,
+    "export": _export,
     "prepare": _prepare,
     "runs": _runs,
 }

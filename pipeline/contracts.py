@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.encoders import Carry
-from pipeline.heads import OutputLayer
 
 
 class Task(Protocol):
@@ -23,7 +22,7 @@ class Task(Protocol):
     experiment: str
     monitor: str
     monitor_mode: str
-    encoder: nn.Module
+    encoder: object
 
 
 class Split(Protocol):
@@ -75,10 +74,23 @@ class Reporting(Protocol):
         """Writes what the last test showed into files, and returns them."""
 
 
+class Head(Protocol):
+    """What evaluation, generation and mixtures ask of a language model's head.
+
+    Output layers have it, and so have n-gram tables.
+    """
+
+    def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
+        """See `pipeline.heads.OutputLayer`."""
+
+    def log_distribution(self, states: Tensor) -> Tensor:
+        """See `pipeline.heads.OutputLayer`."""
+
+
 class Generator(Protocol):
     """A task that text can be sampled from."""
 
-    head: OutputLayer
+    head: Head
 
     def __call__(self, tokens: Tensor, carry: Carry | None) -> tuple[Tensor, Carry]:
         """Reads tokens [batch time]; gives what the head reads, and the carry."""

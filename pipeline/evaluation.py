@@ -14,6 +14,7 @@ from pipeline.annotation import ClassifyRequest, Request, annotate, classify
 from pipeline.annotation.sources import check_files
 from pipeline.building import Experiment, build
 from pipeline.checkpoint import data_state, load_trained, members_inside, read_checkpoint
+from pipeline.checkpoint_io import AtomicCheckpointIO
 from pipeline.console import say, show
 from pipeline.contracts import Corpus
 from pipeline.errors import InputError
@@ -129,5 +130,6 @@ def _rebuild(path: Path, fields: Sequence[str]) -> Experiment:
 def _trainer(experiment: Experiment, callbacks: list[Callback]) -> Trainer:
     arguments = {**experiment.trainer, "precision": None, "logger": False, "callbacks": callbacks}
     arguments.update(enable_checkpointing=False, enable_model_summary=False)
+    arguments["plugins"] = [AtomicCheckpointIO()]
     arguments["enable_progress_bar"] = sys.stderr.isatty()
     return make_trainer(arguments)

@@ -154,6 +154,21 @@ def require_model_source(options: argparse.Namespace) -> None:
         raise InputError(f"there is no checkpoint file {options.checkpoint}")
 
 
+def check_arpa_output(output: Path) -> None:
+    """Checks where a model is to be written.
+
+    Raises:
+        InputError: the name is not that of an ARPA file, or its folder is missing.
+    """
+    if not output.name.endswith((".arpa", ".arpa.gz")):
+        raise InputError(
+            f"--output {output}: a name that ends in .arpa, or in .arpa.gz to compress it, is "
+            "expected"
+        )
+    if not output.parent.is_dir():
+        raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
+
+
 def check_fields(fields: Sequence[str], own: Iterable[str] = ()) -> None:
     """Checks flags that change a trained model's own configuration.
 

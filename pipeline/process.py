@@ -12,6 +12,7 @@ _TOLD_TO_EVERYBODY = (
     ".*LightningCLI's args parameter.*",
     ".*in eval mode at the start of training.*",
     ".*isinstance\\(treespec, LeafSpec\\).*",
+    ".*this fit will run with no optimizer.*",  # n-grams are counted
     ".*smaller than the logging interval.*",
     ".*It is recommended to use .*sync_dist=True.*",  # each rank evaluates the whole file
     ".*Checkpoint directory .* exists and is not empty.*",  # of a resumed run

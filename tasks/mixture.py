@@ -1,6 +1,5 @@
 """Mixtures of trained language models, as a network and KN5, weighted by held-out text."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
@@ -9,12 +8,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from pipeline.batches import Window
+from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.metrics import TokenNll, perplexity
 from pipeline.mixtures import Cache, MixtureHead, best_weights, load_member, mixed
 from pipeline.mixtures.caches import Memory
-from pipeline.mixtures.head import Head
 from pipeline.text.vocabulary import Vocabulary
 
 
@@ -89,11 +88,11 @@ class MixtureLanguageModel(LightningModule):
         return self.head.join([states for states, _ in read]), tuple(rest for _, rest in read)
 
     def training_step(self, window: Window, batch_idx: int) -> None:
-        """Does nothing: the members are trained already."""
+        """Learns nothing: the members are trained already."""
+        cast(Any, self.optimizers()).step()  # Lightning's stand-in, which counts updates
 
     def configure_optimizers(self) -> None:
         """See `LightningModule.configure_optimizers`; there is none."""
-        warnings.filterwarnings("ignore", message=".*will run with no optimizer")
 
     def train(self, mode: bool = True) -> "MixtureLanguageModel":
         """Keeps the members in evaluation mode, without dropout."""

@@ -7,11 +7,11 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 
-def loss_of(outputs: STEP_OUTPUT) -> Tensor:
-    """Returns the loss of a training step, detached []."""
-    assert isinstance(outputs, Mapping), "automatic optimisation gives a mapping"
-    loss: Tensor = outputs["loss"]
-    return loss.detach()
+def loss_of(outputs: STEP_OUTPUT) -> Tensor | None:
+    """Returns the loss of a training step, detached []; None for a task that has no gradient."""
+    assert isinstance(outputs, Mapping), "Lightning gives a mapping"
+    loss: Tensor | None = outputs.get("loss")
+    return None if loss is None else loss.detach()
 
 
 def is_update(trainer: Trainer, batch_idx: int) -> bool:

@@ -65,10 +65,10 @@ class EpochLines(Callback):
         """See `Callback`."""
         is_silent = time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES
         if is_silent and not sys.stderr.isatty():  # a terminal has a bar
-            loss = float(loss_of(outputs)) * trainer.accumulate_grad_batches
-            self._line(
-                trainer, f"step {batch_idx + 1}/{trainer.num_training_batches}  loss {loss:.4f}"
-            )
+            loss = loss_of(outputs)
+            scale = trainer.accumulate_grad_batches
+            shown = "" if loss is None else f"  loss {float(loss) * scale:.4f}"
+            self._line(trainer, f"step {batch_idx + 1}/{trainer.num_training_batches}{shown}")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `Callback`."""

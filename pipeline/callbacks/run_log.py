@@ -73,34 +73,36 @@ class RunLog(Callback):
     ) -> None:
         """See `Callback`."""
         self.tokens_seen += round(batch.tokens_per_rank * trainer.world_size)
-        if not pl_module.automatic_optimization:
-            return  # counted or mixed, not learned: there is no loss
         if self._mark is None:  # the first step of a process is slower: not counted
             self._mark = (time.perf_counter(), self.tokens_seen)
-        self._losses.append(loss_of(outputs))
+        if (loss := loss_of(outputs)) is not None:
+            self._losses.append(loss)
         if not is_update(trainer, batch_idx):
             return
         losses, self._losses = self._losses, []
         if trainer.global_step % self.every_n_steps:
             return
-        # Lightning has divided each by the number of batches that an update accumulates.
-        mean = torch.stack(losses).mean() * trainer.accumulate_grad_batches
-        loss = trainer.strategy.reduce(mean, reduce_op="mean")
         epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
-        metrics = {
-            "train/loss": float(loss),
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "epoch": epoch,
-            "tokens_seen": self.tokens_seen,
-        }
-        if self._grad_norm is not None:
-            metrics["train/grad_norm"] = self._grad_norm
+        metrics = {"epoch": epoch, "tokens_seen": self.tokens_seen}
+        if losses:  # a task without a gradient has none
+            metrics |= self._optimisation(trainer, losses)
         now = time.perf_counter()
         if self.tokens_seen > self._mark[1]:
             rate = (self.tokens_seen - self._mark[1]) / (now - self._mark[0])
             metrics["perf/tokens_per_second"] = rate
         self._mark = (now, self.tokens_seen)
         self._write(trainer, metrics)
+
+    def _optimisation(self, trainer: Trainer, losses: list[Tensor]) -> dict[str, float]:
+        # Lightning has divided each by the number of batches that an update accumulates.
+        mean = torch.stack(losses).mean() * trainer.accumulate_grad_batches
+        metrics = {
+            "train/loss": float(trainer.strategy.reduce(mean, reduce_op="mean")),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        if self._grad_norm is not None:
+            metrics["train/grad_norm"] = self._grad_norm
+        return metrics
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `Callback`."""

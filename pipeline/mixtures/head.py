@@ -1,22 +1,12 @@
 """The output side of a mixture: what `log_probs` and `log_distribution` are for any model."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.contracts import Head
 from pipeline.mixtures.weights import mixed
-
-
-class Head(Protocol):
-    """What gives a member's states a distribution."""
-
-    def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """See `OutputLayer`."""
-
-    def log_distribution(self, states: Tensor) -> Tensor:
-        """See `OutputLayer`."""
 
 
 class MixtureHead(nn.Module):

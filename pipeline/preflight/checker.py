@@ -26,6 +26,7 @@ from pipeline.preflight.values import OPEN, Types, accepts, types_of
 OWN_PACKAGES = (
     "pipeline.encoders",
     "pipeline.heads",
+    "pipeline.ngrams",
     "pipeline.inputs",
     "pipeline.decoders",
     "pipeline.schedules",

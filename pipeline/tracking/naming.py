@@ -103,16 +103,19 @@ def shortened(name: str, width: int | None) -> str:
 
 
 def run_name(config: Mapping[str, Any]) -> str:
-    """The name of a run: `lstm-2x200-1a2b3c-s1`.
+    """The name of a run: `lstm-2x200-1a2b3c-s1`, `kneserney-5-1a2b3c-s1`.
 
-    The parts are the encoder's class (the task's, if it has no encoder), its number of layers and
-    their size where it has them, `config_hash`, and the seed if one is set.
+    The parts are the class of the encoder or smoothing (the task's, if it has neither), the
+    encoder's number of layers and their size or the smoothing's order where it has them,
+    `config_hash`, and the seed if one is set.
     """
-    flags = flatten(config)
-    owner = "model.encoder" if flags.get("model.encoder", "null") != "null" else "model"
+    flags = {name: value for name, value in flatten(config).items() if value != "null"}
+    parts = ("model.encoder", "model.smoothing")
+    owner = next((part for part in parts if part in flags), "model")
     kind = flags.get(owner, owner).rpartition(".")[2].lower()
-    sizes = [flags.get(f"{owner}.{name}", "null") for name in ("num_layers", "hidden_size")]
-    size = "x".join(size for size in sizes if size != "null")
+    sizes = [f"{owner}.num_layers", f"{owner}.hidden_size"]
+    sizes += ["model.order"] if owner == "model.smoothing" else []
+    size = "x".join(flags[size] for size in sizes if size in flags)
     seed = flags.get("seed_everything", "null")
     suffix = f"s{seed}" if seed.isdigit() else ""
     return "-".join(part for part in (kind, size, config_hash(config), suffix) if part)

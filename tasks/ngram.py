@@ -1,0 +1,244 @@
+"""N-gram language models, counted instead of trained by gradient."""
+
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, cast
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from pipeline.batches import IGNORE_INDEX, Window, column_share
+from pipeline.console import say
+from pipeline.encoders import Carry
+from pipeline.errors import InputError
+from pipeline.heads.ngram import NgramHead
+from pipeline.metrics import TokenNll, perplexity
+from pipeline.ngrams import Counts, NgramModel, Smoothing, count, read_arpa
+from pipeline.ngrams.counting import check_order
+from pipeline.text.vocabulary import Vocabulary
+
+
+class ArpaFile(NamedTuple):
+    """A model that another program estimated."""
+
+    path: Path
+
+    def read(self, vocabulary: Vocabulary) -> NgramModel:
+        """Reads it; raises `InputError` as `read_arpa`."""
+        return read_arpa(self.path, vocabulary)[0]
+
+
+class NgramLanguageModel(LightningModule):
+    """An n-gram language model: p(word | the order-1 words before it in its sentence).
+
+    Training reads the windows of one epoch, whose columns join up to the whole text, and estimates
+    before the validation; there is no gradient, and a second epoch would change nothing. Evaluation
+    counts the same tokens as that of the networks. The states that the head reads are contexts, and
+    the carry is the last one of them.
+
+    Validation during training also gives `val/perplexity_order_k` for each lower order: of the
+    model of order k, which has the text's own counts at its top and is no part of the larger one.
+
+    Args:
+        vocabulary: the token types (the command line takes them from the corpus).
+        order: the length of the longest n-grams, 1 to 9; an ARPA file has its own.
+        smoothing: how probabilities are estimated from counts, **or**
+        arpa: an ARPA file to take them from; words that the corpus and the file do not share are
+            refused.
+
+    Raises:
+        ValueError: the order is out of range, the smoothing has more settings than orders, **or**
+            both or neither of `smoothing` and `arpa` are given.
+    """
+
+    experiment: ClassVar[str] = "lm"
+    monitor: ClassVar[str] = "val/perplexity"
+    monitor_mode: ClassVar[str] = "min"
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        order: int = 5,
+        smoothing: Smoothing | None = None,
+        arpa: str | None = None,
+    ) -> None:
+        super().__init__()
+        check_order(order)
+        if (smoothing is None) == (arpa is None):
+            raise ValueError(
+                "an n-gram model is estimated with a smoothing or read from an ARPA file: give one "
+                "of model.smoothing and model.arpa"
+            )
+        if smoothing is not None:
+            smoothing.check(order)
+        self.automatic_optimization = False
+        self.order, self.vocabulary = order, vocabulary
+        self.encoder = smoothing if smoothing is not None else ArpaFile(Path(str(arpa)))
+        self.head = NgramHead(vocabulary)
+        # Each rank evaluates the whole file, so nothing is to be summed over ranks.
+        self.evaluation = TokenNll(sync_on_compute=False)
+        self._read: list[Tensor] = []  # targets of this epoch's windows, int32 [column time]
+        self._validated: list[Tensor] = []  # targets, to score the lower orders on
+        self._counts: Counts | None = None
+        self._carry: Carry | None = None
+
+    def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
+        """Reads tokens.
+
+        Args:
+            tokens: ids [batch time].
+            carry: the context before; none at the start of a stream, where a sentence begins.
+
+        Returns:
+            The context after each token, int64 [batch time order-1], and the last of them, int64
+            [batch order-1], as the carry. -1 stands before the beginning of a sentence.
+        """
+        width = self.head.model.order - 1
+        past = carry[0] if carry else tokens.new_full((len(tokens), width), -1)
+        joined = torch.cat([past, tokens], dim=1)
+        contexts = joined.unfold(1, width, 1)[:, 1:] if width else joined.unsqueeze(-1)[..., :0]
+        is_end = (contexts == self.head.eos_id).flip(-1)
+        contexts = contexts.masked_fill(is_end.cumsum(-1).flip(-1) > 0, -1)
+        return contexts, (contexts[:, -1],)
+
+    def setup(self, stage: str) -> None:
+        """Reads the ARPA file; a resumed training has what it held."""
+        if isinstance(self.encoder, ArpaFile) and stage == "fit" and not self.trainer.ckpt_path:
+            self.head.model = self.encoder.read(self.vocabulary)
+
+    def configure_optimizers(self) -> None:
+        """There is none."""
+
+    def on_train_epoch_start(self) -> None:
+        """Begins the text (Lightning skips this when it resumes within an epoch)."""
+        self._read.clear()
+
+    def training_step(self, window: Window, batch_idx: int) -> None:
+        """Keeps the window's targets."""
+        if isinstance(self.encoder, Smoothing):
+            self._read.append(window.targets.to("cpu", torch.int32))
+        cast(Any, self.optimizers()).step()  # Lightning's stand-in, which counts updates
+
+    def on_train_epoch_end(self) -> None:
+        """Ends training: another epoch would count the same."""
+        self.trainer.should_stop = True
+
+    def on_train_end(self) -> None:
+        """Estimates from what was read, if no validation has asked for it."""
+        self._estimate()
+        self._counts = None
+
+    def on_validation_epoch_start(self) -> None:
+        """Estimates from what was read so far; starts the validation stream."""
+        if self.trainer.state.fn == "fit":
+            self._estimate()
+        self._start_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        """Starts the test stream."""
+        self._start_evaluation()
+
+    def on_predict_epoch_start(self) -> None:
+        """Starts the stream whose tokens are scored."""
+        self._start_evaluation()
+
+    def validation_step(self, window: Window, batch_idx: int) -> None:
+        """Adds the window to the validation sums."""
+        if self.trainer.sanity_checking:
+            return  # nothing is counted yet
+        self._evaluate(window)
+        if self._counts is not None:
+            self._validated.append(window.targets.cpu())
+
+    def test_step(self, window: Window, batch_idx: int) -> None:
+        """Adds the window to the test sums."""
+        self._evaluate(window)
+
+    def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Returns targets and their log-probabilities in nats, both [batch time]."""
+        return window.targets, self._log_probs(window)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `val/perplexity`, and in training that of each lower order."""
+        if self.trainer.sanity_checking:
+            return
+        self._log_scores("val")
+        self._log_lower_orders()
+        if self.trainer.state.fn == "fit" and self.trainer.is_last_batch:
+            self._read.clear()  # a checkpoint of the whole model needs no text
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/perplexity`, `test/nll` and `test/tokens`."""
+        self._log_scores("test")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Stores what was read in this epoch, of all columns in their order."""
+        if self._read:
+            checkpoint["read"] = self._all_columns()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes this rank's columns of what was read back."""
+        if "read" in checkpoint and self._trainer is not None:
+            columns = checkpoint["read"]
+            share = column_share(len(columns), self.trainer.global_rank, self.trainer.world_size)
+            self._read = [columns[share].clone()]
+
+    def _all_columns(self) -> Tensor:
+        """Joins what all ranks read, int32 [column time]."""
+        own = torch.cat(self._read, dim=1)
+        if self.trainer.world_size == 1:
+            return own
+        parts: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(parts, own)
+        return torch.cat(parts)
+
+    def _estimate(self) -> None:
+        if not self._read:
+            return
+        assert isinstance(self.encoder, Smoothing)
+        ids = self._all_columns().flatten().numpy()
+        ids = ids[ids != IGNORE_INDEX]
+        try:
+            self._counts = count(ids, self.head.eos_id, self.head.vocab_size, self.order)
+        except ValueError as error:
+            raise InputError(f"--model.order: {error}") from error
+        self.head.model, notes = self.encoder.estimate(self._counts)
+        sizes = ", ".join(f"{len(probs):,}" for probs in self.head.model.probs)
+        say(f"n-grams of order 1 to {self.order}: {sizes}")
+        for note in notes:
+            say(f"note: {note}")
+
+    def _start_evaluation(self) -> None:
+        self._carry = None
+        self._validated.clear()
+        self.evaluation.reset()
+
+    def _log_probs(self, window: Window) -> Tensor:
+        states, self._carry = self(window.tokens, self._carry)
+        return self.head.log_probs(states, window.targets)
+
+    def _evaluate(self, window: Window) -> None:
+        self.evaluation.update(self._log_probs(window), window.targets)
+
+    def _log_scores(self, stage: str) -> None:
+        nll = self.evaluation.compute()
+        scores = {
+            "perplexity": perplexity(nll),
+            "nll": nll,
+            "tokens": self.evaluation.count.double(),
+        }
+        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+
+    def _log_lower_orders(self) -> None:
+        if self._counts is None or not self._validated:
+            return
+        assert isinstance(self.encoder, Smoothing)
+        ids = torch.cat(self._validated, dim=1)[0].numpy()  # evaluation is one column
+        for order in range(1, self.order):
+            model = self.encoder.estimate(self._counts.up_to(order)).model
+            nll = torch.tensor(-float(np.mean(model.log_probs(ids))), dtype=torch.float64)
+            self.log(f"val/perplexity_order_{order}", perplexity(nll), logger=False)
+        self._counts = None
+        self._validated.clear()
