@@ -170,7 +170,8 @@ class Totals:
         in_bits = f", {bits:.4f} bits per character" if unit == "character" else ""
         return (
             f"{self.num_sentences:,} sentence{'s' * (self.num_sentences != 1)}, "
-            f"{self.num_tokens:,} tokens (one <eos> a sentence included), of which {self.num_unknown:,} are unknown: scored as <unk>, as they are "
+            f"{self.num_tokens:,} tokens (one <eos> a sentence included), of which "
+            f"{self.num_unknown:,} are unknown: scored as <unk>, as they are "
             f"written so or are none of the model's {vocab_size:,} {unit}s\n"
             f"log-probability {self.log_prob:.4f} (natural logarithm), "
             f"{self.log_prob / math.log(10):.4f} (base 10)\n"
