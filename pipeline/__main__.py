@@ -4,6 +4,8 @@ from pipeline.cli import main
 
 KNOWN = (
     "tasks.language_model",
+    "tasks.mixture",
+    "pipeline.mixtures",
     "tasks.tagging",
     "tasks.sentiment",
     "datamodules.language_model",

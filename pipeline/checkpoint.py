@@ -12,9 +12,8 @@ from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.vocabulary import Vocabulary
 
-LANGUAGE_MODELS = ("LanguageModel",)
-"""Tasks that score and generate text: `model(tokens, carry)` gives states and carry, and
-`model.head` the log-probabilities."""
+LANGUAGE_MODELS = ("LanguageModel", "NgramLanguageModel", "MixtureLanguageModel")
+"""Tasks that score and generate text: `pipeline.contracts.Generator`."""
 
 
 class ModelCard(Callback):
@@ -32,6 +31,9 @@ class ModelCard(Callback):
     ) -> None:
         """See `Callback`."""
         checkpoint["config"] = self.config
+
+
+_INSIDE = "::"
 
 
 class Trained(NamedTuple):
@@ -81,7 +83,11 @@ def load_trained(path: Path, *expected_tasks: str) -> Trained:
     Raises:
         InputError: the file cannot be read, or holds a model of another task.
     """
-    checkpoint = read_checkpoint(path)
+    return assemble(path, read_checkpoint(path), *expected_tasks)
+
+
+def assemble(path: Path, checkpoint: dict[str, Any], *expected_tasks: str) -> Trained:
+    """Builds the model of a checkpoint that was read; as `load_trained`."""
     config = checkpoint["config"]
     class_path = config["model"]["class_path"]
     task = class_path.rpartition(".")[2]
@@ -91,9 +97,23 @@ def load_trained(path: Path, *expected_tasks: str) -> Trained:
             f"{' or a '.join(expected_tasks)}"
         )
     data = data_state(checkpoint)
-    model = _build_model(config["model"], _linked(data))
+    linked = _linked(data)
+    if "members" in checkpoint:
+        linked["members"] = members_inside(path, checkpoint)
+    model = _build_model(config["model"], linked)
     model.load_state_dict(checkpoint["state_dict"])
     return Trained(model.eval(), data, config)
+
+
+def members_inside(path: Path, checkpoint: dict[str, Any]) -> list[str]:
+    """Names the members that a mixture's own checkpoint holds, so that the file is enough."""
+    return [f"{path}{_INSIDE}{index}" for index in range(len(checkpoint["members"]))]
+
+
+def split_member(name: str) -> tuple[Path, int] | None:
+    """Takes a name of `members_inside` apart; None if it is another."""
+    path, _, index = name.rpartition(_INSIDE)
+    return (Path(path), int(index)) if path and index.isdigit() else None
 
 
 def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:

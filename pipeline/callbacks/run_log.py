@@ -73,6 +73,8 @@ class RunLog(Callback):
     ) -> None:
         """See `Callback`."""
         self.tokens_seen += round(batch.tokens_per_rank * trainer.world_size)
+        if not pl_module.automatic_optimization:
+            return  # counted or mixed, not learned: there is no loss
         if self._mark is None:  # the first step of a process is slower: not counted
             self._mark = (time.perf_counter(), self.tokens_seen)
         self._losses.append(loss_of(outputs))

@@ -1,10 +1,18 @@
 """The one interface of everything that turns states into a distribution over a vocabulary."""
 
 import abc
+from collections.abc import Iterator
 
+import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from pipeline.batches import IGNORE_INDEX
 from pipeline.text.vocabulary import Vocabulary
+
+LOGIT_BYTES = 256 * 1024**2
+"""Evaluation makes at most so many bytes of logits at a time (but one row at least), and again as
+many of log-probabilities."""
 
 
 class OutputLayer(nn.Module, abc.ABC):
@@ -105,3 +113,85 @@ def check_shapes(layer: OutputLayer, states: Tensor, targets: Tensor | None = No
             f"states {list(states.shape)} need targets {list(states.shape[:-1])}, "
             f"got {list(targets.shape)}"
         )
+
+
+def check_init_scale(init_scale: float) -> None:
+    """Checks the bound of the uniform numbers that weights start from.
+
+    Raises:
+        ValueError: it is not above 0.
+    """
+    if not init_scale > 0:
+        raise ValueError(f"init_scale must be above 0, got {init_scale}")
+
+
+def check_tied(weight: Tensor, embedding: nn.Embedding) -> None:
+    """Checks that an embedding can be the weight [vocab input] of an output layer.
+
+    Raises:
+        ValueError: the sizes are not equal.
+    """
+    if embedding.weight.shape != weight.shape:
+        raise ValueError(
+            "tied weights need an embedding and an output layer of equal size "
+            "(vocabulary x features), "
+            f"but the embedding is {embedding.num_embeddings} x {embedding.embedding_dim} "
+            f"and the output layer is {weight.shape[0]} x {weight.shape[1]}"
+        )
+
+
+def pieces(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
+    """Cuts rows of logits into pieces of at most `LOGIT_BYTES`, one at least.
+
+    Args:
+        num_rows: number of rows.
+        row_size: numbers in a row.
+        dtype: of the numbers; float32 at least is assumed.
+    """
+    itemsize = torch.promote_types(dtype, torch.float32).itemsize
+    size = max(1, LOGIT_BYTES // (row_size * itemsize))
+    # An evaluation window without rows is one piece without rows.
+    return (slice(start, start + size) for start in range(0, max(num_rows, 1), size))
+
+
+def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Gives weight state + bias in float32 at least, whatever autocast says.
+
+    Args:
+        states: [* input].
+        weight: [outputs input].
+        bias: [outputs].
+
+    Returns:
+        [* outputs].
+    """
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    with torch.autocast(states.device.type, enabled=False):
+        return F.linear(
+            states.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+        )
+
+
+def exact_log_probs(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """Gives the log-probability of targets under softmax(weight state + bias), as `log_probs` does.
+
+    Args:
+        states: [* input].
+        weight: [vocab input].
+        bias: [vocab].
+        targets: ids [*]; those equal to `IGNORE_INDEX` get 0.
+
+    Returns:
+        In nats [*], float32 at least, whatever autocast says.
+    """
+    rows, row_targets = states.reshape(-1, states.shape[-1]), targets.reshape(-1)
+    scores = [
+        -F.cross_entropy(
+            exact_linear(rows[piece], weight, bias),
+            row_targets[piece],
+            ignore_index=IGNORE_INDEX,
+            reduction="none",
+        )
+        for piece in pieces(len(rows), len(weight), weight.dtype)
+    ]
+    return torch.cat(scores).reshape(targets.shape)

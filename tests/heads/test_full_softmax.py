@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.heads import FullSoftmax, OutputLayer, full
+from pipeline.heads import FullSoftmax, OutputLayer, base, fused
 from tests.examples import vocabulary
 
 
@@ -60,7 +60,9 @@ def test_gradients_are_finite_differences():
 
     def loss(states, weight, bias):
         layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
-        return full.summed_nll(states.flatten(0, -2), weight, bias, targets.flatten(), weight.dtype)
+        return fused.summed_nll(
+            states.flatten(0, -2), weight, bias, targets.flatten(), weight.dtype
+        )
 
     parameters = [parameter.detach().requires_grad_() for parameter in layer.parameters()]
     assert torch.autograd.gradcheck(loss, (rows, *parameters))
@@ -183,7 +185,7 @@ def test_distribution_is_normalised_and_the_softmax_of_the_formula():
 
 @pytest.mark.parametrize("rows_at_once", [1, 4, 1000])
 def test_log_probs_are_picked_from_the_distribution(monkeypatch, rows_at_once):
-    monkeypatch.setattr(full, "LOGIT_BYTES", rows_at_once * 11 * 8)
+    monkeypatch.setattr(base, "LOGIT_BYTES", rows_at_once * 11 * 8)
     layer, states, targets = make()
     real = targets != IGNORE_INDEX
     picked = layer.log_distribution(states).gather(-1, targets.where(real, 0).unsqueeze(-1))
@@ -194,7 +196,7 @@ def test_log_probs_are_picked_from_the_distribution(monkeypatch, rows_at_once):
 
 def test_logits_of_an_evaluation_stay_within_bounds(monkeypatch):
     layer, states, targets = make(torch.float32, rows=(50,))
-    monkeypatch.setattr(full, "LOGIT_BYTES", 7 * 11 * 4)
+    monkeypatch.setattr(base, "LOGIT_BYTES", 7 * 11 * 4)
     seen = []
     original = F.linear
     monkeypatch.setattr(F, "linear", lambda *args: seen.append(original(*args)) or seen[-1])

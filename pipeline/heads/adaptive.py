@@ -1,0 +1,186 @@
+"""The adaptive softmax: frequent words at full size, rare ones in ever smaller tails."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from pipeline.batches import IGNORE_INDEX
+from pipeline.heads.base import (
+    OutputLayer,
+    check_init_scale,
+    check_shapes,
+    exact_linear,
+    pieces,
+)
+from pipeline.heads.fused import softmax_nll
+from pipeline.heads.word_classes import word_counts
+from pipeline.text.vocabulary import Vocabulary
+
+
+class AdaptiveSoftmax(OutputLayer):
+    """One softmax over the frequent words and the tails, and one over each tail of rarer words.
+
+    Grave et al. (2017, arXiv 1609.04309). The words from one cut-off to the next are a tail, which
+    reads the state through a projection to input_size / div_value^i features. Exact. Its words are
+    told apart by id, so ids fall with frequency; under autocast it is as fast as the full softmax
+    for its size.
+
+    Args:
+        input_size: features of a state.
+        vocabulary: the token types, the most frequent first.
+        cutoffs: the first id of each tail; V^0.7 and V^0.9 of V words if omitted.
+        div_value: each tail has so many times fewer features than the one before it.
+        bias: whether each token and each tail has one.
+        init_scale: weights and biases start uniform in [-init_scale, init_scale].
+
+    Raises:
+        ValueError: `input_size` is below 1, `init_scale` is not above 0, `div_value` is below 1,
+            the cut-offs do not rise from 1 or more to less than the number of words, **or** the
+            ids of the vocabulary do not fall with frequency.
+
+    Attributes:
+        cutoffs: the first id of each tail.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        vocabulary: Vocabulary,
+        cutoffs: Sequence[int] | None = None,
+        div_value: float = 4.0,
+        bias: bool = True,
+        init_scale: float = 0.1,
+    ) -> None:
+        super().__init__(input_size, vocabulary)
+        check_init_scale(init_scale)
+        if not div_value >= 1:
+            raise ValueError(f"div_value must be at least 1, got {div_value}")
+        _check_frequency(vocabulary)
+        self.cutoffs = _checked(cutoffs, self.vocab_size)
+        num_tails = len(self.cutoffs)
+        sizes = [max(1, int(input_size / div_value ** (i + 1))) for i in range(num_tails)]
+        widths = [end - start for start, end in pairwise([*self.cutoffs, self.vocab_size])]
+        outputs = [self.cutoffs[0] + num_tails, *widths]
+        inputs = [input_size, *sizes]
+        # The first is the head: frequent words, then tails.
+        self.weights = nn.ParameterList(map(torch.empty, outputs, inputs))
+        self.biases = nn.ParameterList(map(torch.empty, outputs)) if bias else None
+        self.projections = nn.ParameterList(torch.empty(size, input_size) for size in sizes)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -init_scale, init_scale)
+
+    def loss(self, states: Tensor, targets: Tensor) -> Tensor:
+        """See `OutputLayer.loss`."""
+        check_shapes(self, states, targets)
+        rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
+        total = softmax_nll(rows, self.weights[0], self._bias(0), self._head_targets(row_targets))
+        for number, members, places in self._in_tails(row_targets):
+            inputs = F.linear(rows[members], self.projections[number])
+            of_tail = self.weights[number + 1], self._bias(number + 1)
+            total = total + softmax_nll(inputs, *of_tail, places)
+        return total
+
+    def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
+        """See `OutputLayer.log_probs`."""
+        check_shapes(self, states, targets)
+        rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
+        cuts = pieces(len(rows), self.vocab_size, self.weights[0].dtype)
+        scores = [self._scores(rows[piece], row_targets[piece]) for piece in cuts]
+        return torch.cat(scores).reshape(targets.shape)
+
+    def log_distribution(self, states: Tensor) -> Tensor:
+        """See `OutputLayer.log_distribution`."""
+        check_shapes(self, states)
+        head = exact_linear(states, self.weights[0], self._bias(0)).log_softmax(-1)
+        first = self.cutoffs[0]
+        tails = [
+            self._tail(number, states).log_softmax(-1) + head[..., first + number, None]
+            for number in range(len(self.cutoffs))
+        ]
+        return torch.cat([head[..., :first], *tails], dim=-1)
+
+    def tie(self, embedding: nn.Embedding) -> None:
+        """Refuses: the words of the tails have fewer features.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "an adaptive softmax has no weight that an embedding could share, its rare words have "
+            "fewer features; set tie_weights to false, or take FullSoftmax, ClassSoftmax or Sampled"
+        )
+
+    def _head_targets(self, targets: Tensor) -> Tensor:
+        """Gives the frequent words themselves, and the tails of the others.
+
+        Raises:
+            IndexError: a target is outside of the vocabulary.
+        """
+        real = targets != IGNORE_INDEX
+        outside = real & ((targets < 0) | (targets >= self.vocab_size))
+        if outside.any():
+            raise IndexError(
+                f"Target {int(targets[outside][0])} is out of bounds of {self.vocab_size} words."
+            )
+        found = targets.clone()
+        for number, members, _ in self._in_tails(targets):
+            found[members] = self.cutoffs[0] + number
+        return found
+
+    def _in_tails(self, targets: Tensor) -> list[tuple[int, Tensor, Tensor]]:
+        """Gives each tail with its rows and their places in it."""
+        found = []
+        bounds = pairwise([*self.cutoffs, self.vocab_size])
+        for number, (start, end) in enumerate(bounds):
+            members = torch.nonzero((targets >= start) & (targets < end)).squeeze(1)
+            found.append((number, members, targets[members] - start))
+        return found
+
+    def _tail(self, number: int, states: Tensor) -> Tensor:
+        inputs = exact_linear(states, self.projections[number], None)
+        return exact_linear(inputs, self.weights[number + 1], self._bias(number + 1))
+
+    def _bias(self, number: int) -> Tensor | None:
+        return None if self.biases is None else self.biases[number]
+
+    def _scores(self, rows: Tensor, targets: Tensor) -> Tensor:
+        scores = -F.cross_entropy(
+            exact_linear(rows, self.weights[0], self._bias(0)),
+            self._head_targets(targets),
+            ignore_index=IGNORE_INDEX,
+            reduction="none",
+        )
+        for number, members, places in self._in_tails(targets):
+            logits = self._tail(number, rows[members])
+            scores = scores.index_add(
+                0, members, -F.cross_entropy(logits, places, reduction="none")
+            )
+        return scores
+
+
+def _check_frequency(vocabulary: Vocabulary) -> None:
+    counts = word_counts(vocabulary, "an adaptive softmax")
+    for index, (count, following) in enumerate(pairwise(counts)):
+        if following > count:
+            one, other = vocabulary.words[index : index + 2]
+            raise ValueError(
+                "an adaptive softmax needs ids that fall with frequency, but id "
+                f"{index + 1} ({other!r}, {following:,} times) is more frequent than id {index} "
+                f"({one!r}, {count:,} times); sort the vocabulary, or take ClassSoftmax"
+            )
+
+
+def _checked(cutoffs: Sequence[int] | None, vocab_size: int) -> list[int]:
+    if cutoffs is None:
+        wanted = [round(vocab_size**0.7), round(vocab_size**0.9)]
+        return sorted({min(max(cutoff, 1), vocab_size - 1) for cutoff in wanted})
+    rising = all(one < other for one, other in pairwise(cutoffs))
+    if not (cutoffs and rising and cutoffs[0] >= 1 and cutoffs[-1] < vocab_size):
+        raise ValueError(
+            "cutoffs must rise from at least 1 to less than the number of words, "
+            f"{vocab_size}, got {list(cutoffs)}"
+        )
+    return list(cutoffs)

@@ -1,0 +1,120 @@
+"""A vocabulary divided into classes, and the batches that are sorted by them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.batches import IGNORE_INDEX
+
+
+class Partition(nn.Module):
+    """A vocabulary divided into classes.
+
+    Args:
+        class_of: the class of each id [vocab], numbered from 0 without gaps.
+
+    Attributes:
+        class_of: as given, int64; the one thing that a checkpoint holds.
+        order: ids, those of a class together [vocab].
+        place_of: the place of each word within its class [vocab].
+        sizes: words of each class [classes].
+    """
+
+    class_of: Tensor
+    order: Tensor
+    place_of: Tensor
+    sizes: Tensor
+
+    def __init__(self, class_of: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("class_of", torch.tensor(class_of))
+        for derived in ("order", "place_of", "sizes"):
+            self.register_buffer(derived, torch.empty(0, dtype=torch.long), persistent=False)
+        self._in_order: list[slice] = []
+        self._consecutive: list[slice | None] = []
+        self.arrange()
+        self.register_load_state_dict_post_hook(_arrange_again)  # type: ignore[no-untyped-call]
+
+    def arrange(self) -> None:
+        """Derives all else from the classes."""
+        order = torch.argsort(self.class_of, stable=True)
+        self.sizes = torch.bincount(self.class_of)
+        ends = self.sizes.cumsum(0)
+        self.place_of = torch.empty_like(order)
+        self.place_of[order] = torch.arange(len(order), device=order.device)
+        self.place_of -= (ends - self.sizes)[self.class_of]
+        self.order = order
+        firsts, lasts = order[ends - self.sizes].tolist(), order[ends - 1].tolist()
+        sizes = self.sizes.tolist()
+        self._in_order = [
+            slice(end - size, end) for end, size in zip(ends.tolist(), sizes, strict=True)
+        ]
+        self._consecutive = [
+            slice(first, last + 1) if last - first + 1 == size else None
+            for first, last, size in zip(firsts, lasts, sizes, strict=True)
+        ]
+
+    def members(self, number: int) -> slice | Tensor:
+        """Gives the ids of a class: a slice where they are consecutive, so that none is copied."""
+        consecutive = self._consecutive[number]
+        return self.order[self._in_order[number]] if consecutive is None else consecutive
+
+    def classes_of(self, targets: Tensor) -> Tensor:
+        """Gives the classes of targets [rows]; `IGNORE_INDEX` stays.
+
+        Raises:
+            IndexError: a target is outside of the vocabulary.
+        """
+        real = targets != IGNORE_INDEX
+        # `index_select` refuses an id out of range; an index in brackets would count from the end.
+        return self.class_of.index_select(0, targets.where(real, 0)).where(real, IGNORE_INDEX)
+
+
+class Groups(NamedTuple):
+    """Rows of a batch, sorted by the class of their target.
+
+    Left out are rows whose target is ignored, or is alone in its class and so certain within it.
+
+    Attributes:
+        rows: indices of the rows.
+        places: of their targets within the class.
+        areas: words of the class of each row.
+        used: classes that occur.
+        counts: rows of each used class.
+        sizes: words of each used class.
+    """
+
+    rows: Tensor
+    places: Tensor
+    areas: Tensor
+    used: list[int]
+    counts: list[int]
+    sizes: list[int]
+
+
+def group(partition: Partition, targets: Tensor) -> Groups:
+    """Sorts the rows of a batch by the class of their target [rows].
+
+    Raises:
+        IndexError: a target is outside of the vocabulary.
+    """
+    classes = partition.classes_of(targets)
+    uncertain = (classes != IGNORE_INDEX) & (partition.sizes[classes.clamp_min(0)] > 1)
+    rows = torch.nonzero(uncertain).squeeze(1)
+    classes, by_class = torch.sort(classes[rows], stable=True)
+    rows = rows[by_class]
+    used, counts = torch.unique_consecutive(classes, return_counts=True)
+    return Groups(
+        rows,
+        partition.place_of[targets[rows]],
+        partition.sizes[classes],
+        used.tolist(),  # the loop over classes needs numbers
+        counts.tolist(),
+        partition.sizes[used].tolist(),
+    )
+
+
+def _arrange_again(partition: Partition, _: object) -> None:
+    partition.arrange()

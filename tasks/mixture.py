@@ -1,0 +1,182 @@
+"""Mixtures of trained language models, as a network and KN5, weighted by held-out text."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from pipeline.batches import Window
+from pipeline.encoders import Carry
+from pipeline.errors import InputError
+from pipeline.metrics import TokenNll, perplexity
+from pipeline.mixtures import Cache, MixtureHead, best_weights, load_member, mixed
+from pipeline.mixtures.caches import Memory
+from pipeline.mixtures.head import Head
+from pipeline.text.vocabulary import Vocabulary
+
+
+class MixtureLanguageModel(LightningModule):
+    """p(w) = sum of weight_m p_m(w) over trained models of one vocabulary.
+
+    Nothing is trained but the weights: expectation maximisation on the validation text, once an
+    epoch, so one epoch of one training window is enough. Validation and test perplexity are exact.
+    With a cache (Kuhn & De Mori 1990; Grave et al. 2017), which is one more member with a weight
+    of its own, scores are also logged as `val/perplexity_cache` and `test/perplexity_cache`.
+
+    Args:
+        members: runs, or files of checkpoints, of `LanguageModel` or `NgramLanguageModel`.
+        vocabulary: the token types (the command line takes them from the corpus).
+        cache: of recent words; it reads the states of the first member.
+
+    Raises:
+        InputError: there is no member, one cannot be found, or its vocabulary is another.
+    """
+
+    experiment: ClassVar[str] = "lm"
+    monitor: ClassVar[str] = "val/perplexity"
+    monitor_mode: ClassVar[str] = "min"
+
+    def __init__(
+        self, members: list[str], vocabulary: Vocabulary, cache: Cache | None = None
+    ) -> None:
+        super().__init__()
+        if not members:
+            raise InputError("members of a mixture: name at least one trained model, by its run")
+        loaded = [load_member(name, vocabulary) for name in members]
+        self.cards = [member.card for member in loaded]
+        self.members = nn.ModuleList(member.model for member in loaded).requires_grad_(False)
+        self.cache, self._vocab_size = cache, len(vocabulary)
+        heads = [cast(Head, member.model.head) for member in loaded]
+        self.head = MixtureHead(heads, self._kinds(vocabulary))
+        equal = torch.full((len(loaded) + 1,), 1 / (len(loaded) + 1), dtype=torch.float64)
+        self.cache_weights: Tensor
+        self.register_buffer("cache_weights", equal)  # the last one is the cache's
+        self.automatic_optimization = False
+        self.plain = TokenNll(sync_on_compute=False)
+        self.cached = TokenNll(sync_on_compute=False)
+        self._carry: Carry | None = None
+        self._memory: Memory | None = None
+        self._scores: list[Tensor] = []
+
+    def _kinds(self, vocabulary: Vocabulary) -> list[tuple[int, torch.dtype]]:
+        token = torch.tensor([[vocabulary.eos_id]])
+        with torch.no_grad():
+            states = [member(token, None)[0] for member in self.members]
+        return [(part.shape[-1], part.dtype) for part in states]
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The members, which is what the run is compared by."""
+        return self.members
+
+    def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
+        """Reads tokens [batch time] with each member; as `LanguageModel.forward`.
+
+        Args:
+            tokens: ids [batch time].
+            carry: the members' memories; none at the start of a stream.
+
+        Returns:
+            The members' states side by side [batch time features], float64, and their memories.
+        """
+        carries: Sequence[Any] = [None] * len(self.members) if carry is None else carry
+        read = [
+            member(tokens, memory) for member, memory in zip(self.members, carries, strict=True)
+        ]
+        return self.head.join([states for states, _ in read]), tuple(rest for _, rest in read)
+
+    def training_step(self, window: Window, batch_idx: int) -> None:
+        """Does nothing: the members are trained already."""
+
+    def configure_optimizers(self) -> None:
+        """See `LightningModule.configure_optimizers`; there is none."""
+        warnings.filterwarnings("ignore", message=".*will run with no optimizer")
+
+    def train(self, mode: bool = True) -> "MixtureLanguageModel":
+        """Keeps the members in evaluation mode, without dropout."""
+        super().train(mode)
+        self.members.eval()
+        return self
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts the validation stream."""
+        self._start()
+
+    def on_test_epoch_start(self) -> None:
+        """Starts the test stream."""
+        self._start()
+
+    def on_predict_epoch_start(self) -> None:
+        """Starts the stream whose tokens are scored."""
+        self._start()
+
+    def validation_step(self, window: Window, batch_idx: int) -> None:
+        """Keeps the members' scores of the window, which the weights are found from."""
+        self._scores.append(self._members_say(window).cpu())
+
+    def test_step(self, window: Window, batch_idx: int) -> None:
+        """Adds the window to the test sums."""
+        self._add(self._members_say(window))
+
+    def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Returns targets and their log-probabilities in nats, both [batch time]."""
+        scores = self._members_say(window)[: len(self.members)]
+        return window.targets, mixed(scores, self.head.weights).view_as(window.targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Finds the weights, while training, and logs `val/perplexity` and `val/weight_...`."""
+        scores, self._scores = torch.cat(self._scores, dim=1), []
+        if self.trainer.state.fn == "fit":
+            self.head.weights.copy_(best_weights(scores[: len(self.members)]))
+            if self.cache is not None:
+                self.cache_weights.copy_(best_weights(scores))
+        self._add(scores)
+        self._log_scores("val")
+        weights = {f"val/weight_{m}": weight for m, weight in enumerate(self.head.weights)}
+        if self.cache is not None:
+            weights["val/weight_cache"] = self.cache_weights[-1]
+        self.log_dict(weights, logger=False)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/perplexity`, `test/nll` and `test/tokens`."""
+        self._log_scores("test")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Stores what builds the members again, so that the file alone is enough."""
+        checkpoint["members"] = self.cards
+
+    def _start(self) -> None:
+        self._carry = self._memory = None
+        self._scores = []
+        self.plain.reset()
+        self.cached.reset()
+
+    def _members_say(self, window: Window) -> Tensor:
+        """Scores a window of one stream with each member, and with the cache last."""
+        with torch.autocast(self.device.type, enabled=False):
+            states, self._carry = self(window.tokens, self._carry)
+            scores = self.head.member_log_probs(states, window.targets).flatten(1)
+        if self.cache is None:
+            return scores
+        first = states[0, :, : self.head.first_size]
+        cached, self._memory = self.cache(
+            window.tokens[0], first, window.targets[0], self._memory, self._vocab_size
+        )
+        return torch.cat([scores, cached.unsqueeze(0)])
+
+    def _add(self, scores: Tensor) -> None:
+        scores = scores.to(self.device)
+        count = torch.zeros(scores.shape[1], dtype=torch.int64, device=self.device)
+        self.plain.update(mixed(scores[: len(self.members)], self.head.weights), count)
+        if self.cache is not None:
+            self.cached.update(mixed(scores, self.cache_weights), count)
+
+    def _log_scores(self, stage: str) -> None:
+        nll = self.plain.compute()
+        scores = {"perplexity": perplexity(nll), "nll": nll, "tokens": self.plain.count.double()}
+        if self.cache is not None:
+            scores["perplexity_cache"] = perplexity(self.cached.compute())
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)

@@ -1,0 +1,82 @@
+"""Dynamic evaluation against its formula, one update after the other in plain torch."""
+
+import pytest
+import torch
+
+from datamodules.streams import Streams
+from pipeline.dynamic import Dynamics, dynamic_nll, gradient_rms
+from pipeline.encoders import LSTM
+from tasks.language_model import LanguageModel
+from tests.examples import vocabulary
+
+IDS = torch.randint(7, (41,), generator=torch.Generator().manual_seed(2)).int().numpy()
+
+
+def make():
+    torch.manual_seed(0)
+    return LanguageModel(LSTM(3, 4), vocabulary(7), dropout=0.5).double().eval()
+
+
+def nll(model, window, carry):
+    states, carry = model(window.tokens, carry)
+    scores = model.head.log_distribution(states)[0]
+    losses = [-scores[t, target] for t, target in enumerate(window.targets[0])]
+    return sum(losses), tuple(tuple(part.detach() for part in layer) for layer in carry)
+
+
+def by_hand(model, steps, update):
+    """Scores first, then learns; `update(parameter, start, gradient, index)` is a new value."""
+    start = [parameter.detach().clone() for parameter in model.parameters()]
+    total, carry = 0.0, None
+    for window in Streams(IDS, 0, 1, steps):
+        model.zero_grad()
+        loss, carry = nll(model, window, carry)
+        total += loss.item()
+        (loss / window.targets.numel()).backward()
+        with torch.no_grad():
+            for index, parameter in enumerate(model.parameters()):
+                parameter.copy_(update(parameter, start[index], parameter.grad, index))
+    return total / len(IDS)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 41])
+def test_plain_descent(steps):
+    expected = by_hand(make(), steps, lambda p, start, g, _: p - 0.3 * g + 0.1 * (start - p))
+    found = dynamic_nll(make(), Streams(IDS, 0, 1, steps), Dynamics(0.3, 0.1, steps, False), None)
+    assert found.compute().item() == pytest.approx(expected, rel=1e-12)
+    assert found.count == 41
+
+
+def test_gradients_divided_by_their_size_in_training():
+    training = list(Streams(IDS[::-1].copy(), 0, 2, 6))
+    squares, carry, model = None, None, make()
+    for window in training[:3]:
+        states, carry = model(window.tokens, carry)
+        carry = tuple(tuple(part.detach() for part in layer) for layer in carry)
+        scores = model.head.log_probs(states, window.targets)
+        gradients = torch.autograd.grad(-scores.mean(), list(model.parameters()))
+        squares = [
+            g**2 + (0 if squares is None else squares[index]) for index, g in enumerate(gradients)
+        ]
+    rms = [(square / 3).sqrt() for square in squares]
+    measured = gradient_rms(make(), training, 3)
+    torch.testing.assert_close(measured, rms)
+    mean = torch.cat([part.flatten() for part in rms]).mean()
+
+    def update(parameter, start, gradient, index):
+        pull = torch.clamp(0.4 * rms[index] / mean, max=1)
+        return parameter + pull * (start - parameter) - 0.01 * gradient / (rms[index] + 2e-5)
+
+    expected = by_hand(make(), 5, update)
+    how = Dynamics(rate=0.01, decay=0.4, steps=5, rms=True)
+    found = dynamic_nll(make(), Streams(IDS, 0, 1, 5), how, measured)
+    assert found.compute().item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_without_learning_it_is_the_plain_score():
+    model = make()
+    (window,) = Streams(IDS, 0, 1, 41)
+    with torch.no_grad():
+        expected = nll(model, window, None)[0].item() / 41
+    found = dynamic_nll(make(), Streams(IDS, 0, 1, 7), Dynamics(0.0, 0.0, 7, False), None)
+    assert found.compute().item() == pytest.approx(expected, rel=1e-12)
