@@ -17,13 +17,12 @@ from pipeline.errors import InputError
 class TriggeredAveraging(Callback):
     """Non-monotonically triggered averaged SGD (Merity et al. 2018, arXiv 1708.02182, algorithm 1).
 
-    Once a validation is worse than the best of those that lie `interval` and more validations
-    before the last one, the weights of that moment and those after each later update are averaged.
-    (The printed algorithm compares with the last `interval` validations, the authors' code, like
-    this, with all but them.) From then on training goes on from the last weights as before, and
-    the averaged ones are validated, tested and what a checkpoint's `state_dict` holds, so that
-    `best.ckpt` holds the weights that had its score. The last ones stand beside them, for training
-    to be resumed from.
+    Once a validation is worse than the best of all before it but the last `interval`, the weights
+    of that moment and those after each later update are averaged. (So the authors' code has it; the
+    printed algorithm differs by a slip, as they said.) From then on training goes on from the last
+    weights as before, and the averaged ones are validated, tested and what a checkpoint's
+    `state_dict` holds, so that `best.ckpt` holds the weights that had its score. The last ones
+    stand beside them, for training to be resumed from.
 
     With `torch.optim.SGD` this is the paper; it averages the weights of any other optimiser too.
     List it first of a Trainer's callbacks: what others write after an update has to be up to date.
