@@ -80,10 +80,8 @@ class Toy(LightningModule):
         return Batches(1)
 
 
-def fit(folder, num_updates, resume=None, interval=2, monitor="val/perplexity"):
-    model = Toy()
-    best = BestCheckpoint(folder / "best.ckpt", "val/perplexity", "min")
-    trainer = Trainer(
+def trainer(folder, num_updates, callbacks):
+    return Trainer(
         accelerator="cpu",
         max_steps=num_updates,
         logger=False,
@@ -92,13 +90,16 @@ def fit(folder, num_updates, resume=None, interval=2, monitor="val/perplexity"):
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=folder,
-        callbacks=[
-            TriggeredAveraging(interval, monitor),
-            best,
-            PeriodicCheckpoint(folder / "last.ckpt", 1),
-        ],
+        callbacks=callbacks,
     )
-    trainer.fit(model, ckpt_path=resume)
+
+
+def fit(folder, num_updates, resume=None, interval=2, monitor="val/perplexity"):
+    model = Toy()
+    best = BestCheckpoint(folder / "best.ckpt", "val/perplexity", "min")
+    averaging = TriggeredAveraging(interval, monitor)
+    last = PeriodicCheckpoint(folder / "last.ckpt", 1)
+    trainer(folder, num_updates, [averaging, best, last]).fit(model, ckpt_path=resume)
     return model, best
 
 
@@ -140,6 +141,16 @@ def test_resumed_is_uninterrupted(tmp_path, stop):
     rest, _ = fit(tmp_path / "broken", 36, resume=tmp_path / "broken" / "last.ckpt")
     assert first.validated[: saved // LENGTH] + rest.validated == whole.validated
     assert torch.equal(rest.one.weight, whole.one.weight)
+
+
+def test_a_checkpoint_while_the_averages_are_in_place_holds_both(tmp_path):
+    """As of a callback that comes before it and writes at the end of a validation."""
+    model = Toy()
+    best = BestCheckpoint(tmp_path / "best.ckpt", "val/perplexity", "min")
+    trainer(tmp_path, 36, [best, TriggeredAveraging(2)]).fit(model)
+    checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    assert checkpoint["state_dict"]["one.weight"].item() == model.validated[-1]
+    assert checkpoint["last_weights"][0].item() == pytest.approx(by_hand(2, 36)[2], abs=1e-12)
 
 
 def test_impossible_settings(tmp_path):
