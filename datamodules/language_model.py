@@ -15,6 +15,7 @@ from datamodules.corpus import Corpus, Settings, SplitStatistics, open_corpus
 from datamodules.items import HELD_OUT, SEED, Items, items_folder, read_items
 from datamodules.lines import MAX_LINE_BYTES
 from datamodules.locate import BUILTIN, COLOURS, find_files, find_list, locate
+from datamodules.random_windows import RandomWindows
 from datamodules.streams import Streams
 from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.errors import InputError
@@ -50,6 +51,10 @@ class LanguageModelData(LightningDataModule):
         min_count: words rarer than this in the training text become `<unk>`.
         files: split -> file name in the folder, for files that are not found by their names.
         max_line_bytes: a line of this length or longer is refused.
+        random_bptt: training windows of random lengths about `bptt`, other ones in each epoch; the
+            learning rate of a window's update is multiplied by its length / bptt (Merity et al.
+            2018, arXiv 1708.02182, section 4.1).
+        seed: of those lengths.
     """
 
     def __init__(
@@ -64,12 +69,14 @@ class LanguageModelData(LightningDataModule):
         files: dict[str, str] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         reread: int = 0,
+        random_bptt: bool = False,
+        seed: int = 1,
     ) -> None:
         super().__init__()
         self._corpus_name, self._files = corpus, files
         self._settings = Settings(unit, max_vocab_size, min_count, max_line_bytes)
         self._batch_size, self._bptt, self._eval_bptt = batch_size, bptt, eval_bptt
-        self._reread = reread
+        self._reread, self._random_bptt, self._seed = reread, random_bptt, seed
         self._train: Windows | None = None
         self._resumed: dict[str, Any] | None = None
 
@@ -163,8 +170,19 @@ class LanguageModelData(LightningDataModule):
         if self._is_list:
             ids, batch_size = corpus.ids["train"], self._batch_size
             return Items(ids, eos_id, batch_size, rank, world_size, self._corpus_name)
-        how = (self._batch_size, self._bptt, rank, world_size, source, self._reread)
+        random = RandomWindows(self._bptt, self._seed, self._epoch) if self._random_bptt else None
+        how = (self._batch_size, self._bptt, rank, world_size, source, self._reread, random)
         return Streams(corpus.ids["train"], eos_id, *how)
+
+    def _epoch(self) -> int:
+        return self.trainer.current_epoch if self.trainer else 0
+
+    @property
+    def _how(self) -> dict[str, int]:
+        """The settings, by name, without which a place within an epoch means nothing."""
+        how = {"batch_size": self._batch_size, "bptt": self._bptt, "reread": self._reread}
+        # Without random lengths the seed says nothing.
+        return {**how, "random_bptt": self._random_bptt, "seed": self._seed * self._random_bptt}
 
     def train_dataloader(self) -> Windows:
         """Gives this process' columns of the training text, from a loaded checkpoint's position."""
@@ -200,9 +218,7 @@ class LanguageModelData(LightningDataModule):
             position %= windows
         return {
             "position": position,
-            "batch_size": self._batch_size,
-            "bptt": self._bptt,
-            "reread": self._reread,
+            **self._how,
             "unit": self._settings.unit,
             "vocabulary": list(self.vocabulary.words),
             "counts": self.vocabulary.counts,
@@ -233,11 +249,7 @@ class LanguageModelData(LightningDataModule):
         state, self._resumed = self._resumed, None
         if state is None:
             return
-        for name, value in (
-            ("batch_size", self._batch_size),
-            ("bptt", self._bptt),
-            ("reread", self._reread),
-        ):
+        for name, value in self._how.items():
             if state["position"] and state[name] != value:
                 raise InputError(
                     f"the checkpoint is in the middle of an epoch with {name}={state[name]}, and"

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from datamodules.corpus import Ids
+from datamodules.random_windows import RandomWindows
 from pipeline.batches import IGNORE_INDEX, Window, column_share
 from pipeline.errors import InputError
 
@@ -37,6 +38,8 @@ class Streams:
         world_size: processes.
         source: what the text is called in error messages.
         reread: tokens before a window that it reads again.
+        random: cuts each epoch into windows of random lengths about `bptt`; a window's rate factor
+            is its length by `bptt` then.
 
     Raises:
         InputError: there are fewer tokens than columns or columns than processes, a window is
@@ -53,6 +56,7 @@ class Streams:
         world_size: int = 1,
         source: str = "the text",
         reread: int = 0,
+        random: RandomWindows | None = None,
     ) -> None:
         for name, value, least in (
             ("batch_size", batch_size, 1),
@@ -81,13 +85,14 @@ class Streams:
                 " bptt or batch_size"
             )
         self._ids, self._eos_id, self._world_size = ids, eos_id, world_size
-        self._bptt, self._reread = bptt, reread
+        self._bptt, self._reread, self._random = bptt, reread, random
+        self._num_windows = random.num_windows(self._length) if random else -(-self._length // bptt)
         self._owned = column_share(batch_size, rank, world_size)
         self._position = self._first = 0
 
     def __len__(self) -> int:
         """Gives the number of windows in an epoch."""
-        return -(-self._length // self._bptt)
+        return self._num_windows
 
     @property
     def position(self) -> int:
@@ -108,12 +113,18 @@ class Streams:
 
     def __iter__(self) -> Iterator[Window]:
         first, self._first = self._first, 0  # not before a window is asked for
+        cuts = self._cuts()
         for index in range(first, len(self)):
             self._position = (index + 1) % len(self)
-            yield self._window(index * self._bptt)
+            yield self._window(int(cuts[index]), int(cuts[index + 1]))
 
-    def _window(self, step: int) -> Window:
-        width = min(self._bptt, self._length - step)
+    def _cuts(self) -> np.ndarray:
+        if self._random is not None:
+            return self._random.cuts(self._length, len(self))
+        return np.minimum(np.arange(len(self) + 1) * self._bptt, self._length)
+
+    def _window(self, step: int, end: int) -> Window:
+        width = end - step
         first = max(step - self._reread, 0)
         places = self._starts[self._owned, None] + np.arange(first, step + width)
         tokens = np.where(places > 0, self._ids[places - 1], self._eos_id)
@@ -126,4 +137,5 @@ class Streams:
             torch.from_numpy(targets.astype(np.int64)),
             float(real) / self._world_size,
             reread_next=min(self._reread, step + width),
+            rate_factor=width / self._bptt if self._random else 1.0,
         )

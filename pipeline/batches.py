@@ -25,12 +25,14 @@ class Window(NamedTuple):
             ranks. A summed loss divided by it and averaged over ranks is the mean over the whole
             window, on any number of ranks.
         reread_next: how many of the last tokens the next window reads again.
+        rate_factor: what this window's update multiplies the learning rate by.
     """
 
     tokens: Tensor
     targets: Tensor
     targets_per_rank: float
     reread_next: int = 0
+    rate_factor: float = 1.0
 
     @property
     def tokens_per_rank(self) -> float:

@@ -1,6 +1,7 @@
 """From the optimiser and schedule of a configuration to what Lightning wants of a task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -67,6 +68,24 @@ def optimization(
         "frequency": (task.trainer.check_val_every_n_epoch or 1) if own else 1,
     }
     return {"optimizer": built, "lr_scheduler": schedule}
+
+
+@contextmanager
+def scaled_rates(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[None]:
+    """Lets an optimiser step at other rates, which schedules and checkpoints do not see.
+
+    Args:
+        optimizer: its rates are what they were when the context ends, however it ends.
+        factor: of the rate of each group.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    try:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
 
 def in_one_pass(optimizer: torch.optim.Optimizer) -> None:

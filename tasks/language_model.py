@@ -7,12 +7,15 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from pipeline.batches import Window, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
+from pipeline.encoders.dropout import check_dropout
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.metrics import TokenNll, token_scores
-from pipeline.optimization import optimization, refuse_impossible
+from pipeline.optimization import optimization, refuse_impossible, scaled_rates
+from pipeline.regularization import ActivationPenalty, Dropouts
 from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
 
@@ -29,20 +32,26 @@ class LanguageModel(LightningModule):
     Evaluation reads a whole file as one column with the memory carried throughout, in float32, and
     sums in float64, so that perplexity does not depend on how the file was cut.
 
+    A window that reads tokens again (`data.reread`) is read in two calls of the encoder: dropout
+    around the encoder has the same masks in both, dropout inside the encoder has not.
+
     Args:
         encoder: causal encoder; its `input_size` is the size of the embedding.
         vocabulary: the token types (the command line takes them from the corpus).
         head: makes the output layer from (input size, vocabulary).
-        dropout: chance of a zero in the embedding's output and in the encoder's output.
+        dropout: chance of a zero in the embedding's output and in the encoder's output, **or**
+            chances of their own for each, and for whole words.
         tie_weights: share one matrix between embedding and output layer (Press & Wolf 2017, arXiv
             1608.05859).
         embedding_scale: the embedding starts uniform in [-embedding_scale, embedding_scale].
         optimizer: makes the optimiser from the parameters.
         lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
             validation.
+        penalty: added to the loss that is trained on, not to the one that is logged.
 
     Raises:
-        ValueError: the encoder is not causal, **or** tied weights are of unequal size.
+        ValueError: the encoder is not causal, tied weights are of unequal size, **or** a chance is
+            not in [0, 1).
     """
 
     experiment: ClassVar[str] = "lm"
@@ -54,11 +63,12 @@ class LanguageModel(LightningModule):
         encoder: Encoder,
         vocabulary: Vocabulary,
         head: OutputLayerCallable = FullSoftmax,
-        dropout: float = 0.0,
+        dropout: float | Dropouts = 0.0,
         tie_weights: bool = False,
         embedding_scale: float = 0.1,
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
+        penalty: ActivationPenalty | None = None,
     ) -> None:
         super().__init__()
         if not encoder.is_causal:
@@ -68,7 +78,8 @@ class LanguageModel(LightningModule):
             )
         self.embedding = nn.Embedding(len(vocabulary), encoder.input_size)
         nn.init.uniform_(self.embedding.weight, -embedding_scale, embedding_scale)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout if isinstance(dropout, Dropouts) else _at_each_step(dropout)
+        self.penalty = penalty
         self.encoder = encoder
         self.head: OutputLayer = head(encoder.output_size, vocabulary)
         if tie_weights:
@@ -79,6 +90,7 @@ class LanguageModel(LightningModule):
         # Each rank evaluates the whole file, so nothing is to be summed over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
         self._carries: dict[str, Carry] = {}
+        self._rate_factors: list[float] = []  # of the windows since the last update
 
     def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
         """Reads tokens.
@@ -90,8 +102,8 @@ class LanguageModel(LightningModule):
         Returns:
             What the output layer reads [batch time encoder.output_size], and the new carry.
         """
-        encoded = self.encoder(self.dropout(self.embedding(tokens)), carry=carry)
-        return self.dropout(encoded.states), encoded.carry
+        encoded = self.encoder(self.dropout.embed(self.embedding, tokens), carry=carry)
+        return self.dropout.outputs(encoded.states), encoded.carry
 
     def on_train_epoch_start(self) -> None:
         """Forgets the end of the stream (Lightning skips this when it resumes within an epoch)."""
@@ -109,10 +121,34 @@ class LanguageModel(LightningModule):
         """Starts the stream whose tokens are scored."""
         self._start_evaluation()
 
+    def on_train_batch_start(self, batch: Window, batch_idx: int) -> None:
+        """Notes at what rate the window is to be learned from."""
+        self._rate_factors.append(batch.rate_factor)
+
     def training_step(self, window: Window, batch_idx: int) -> Tensor:
-        """Returns what is the mean nll of the window's targets, once averaged over ranks."""
+        """Returns what is the mean nll of the window's targets, once averaged over ranks.
+
+        A penalty is in its gradient and not in its value, so that what is logged can be compared.
+        """
         states = self._continue("train", window)
-        return self.head.loss(states, window.targets) / window.targets_per_rank
+        dropped = self.dropout.outputs(states)
+        nll = self.head.loss(dropped, window.targets) / window.targets_per_rank
+        if self.penalty is None:
+            return nll
+        penalty = self.penalty(dropped, states, window.targets, window.targets_per_rank)
+        return nll + (penalty - penalty.detach())
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer,  # type: ignore[override]  # or Lightning's wrapper of one
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Updates at the rate of the windows: after clipping, so that theirs is not undone."""
+        factors, self._rate_factors = self._rate_factors, []
+        with scaled_rates(optimizer, sum(factors) / len(factors)):
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def validation_step(self, window: Window, batch_idx: int) -> None:
         """Adds the window to the validation sums."""
@@ -166,16 +202,17 @@ class LanguageModel(LightningModule):
             )
 
     def _continue(self, stage: str, window: Window) -> Tensor:
-        """Gives the states of the window's targets; keeps the memory where the next one starts."""
+        """Gives the encoder's states at the targets; keeps the memory where the next one starts."""
+        inputs = self.dropout.embed(self.embedding, window.tokens)
         kept = window.tokens.shape[1] - window.reread_next
         carry = self._carries.get(stage)
         parts: list[Tensor] = []
         if kept:  # else the next window starts where this one did
-            states, carry = self(window.tokens[:, :kept], carry)
+            states, carry = self.encoder(inputs[:, :kept], carry=carry)
             self._carries[stage] = detach_carry(carry)
             parts.append(states)
         if window.reread_next:
-            parts.append(self(window.tokens[:, kept:], carry)[0])
+            parts.append(self.encoder(inputs[:, kept:], carry=carry).states)
         states = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
         return states[:, states.shape[1] - window.targets.shape[1] :]
 
@@ -186,7 +223,7 @@ class LanguageModel(LightningModule):
     def _log_probs(self, window: Window) -> Tensor:
         # bf16 would let the perplexity depend on where windows are cut.
         with torch.autocast(self.device.type, enabled=False):
-            states = self._continue("evaluation", window)
+            states = self.dropout.outputs(self._continue("evaluation", window))
             return self.head.log_probs(states, window.targets)
 
     def _evaluate(self, window: Window) -> None:
@@ -203,6 +240,11 @@ class LanguageModel(LightningModule):
         scores = token_scores(nll, self.evaluation.count, unit)
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+
+
+def _at_each_step(dropout: float) -> Dropouts:
+    check_dropout(dropout)
+    return Dropouts(inputs=dropout, outputs=dropout, locked=False)
 
 
 def _to_cpu(carry: Any) -> Any:  # noqa: ANN401 (a nest of tuples)

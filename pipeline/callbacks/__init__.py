@@ -1,5 +1,6 @@
 """What watches training: logs, checkpoints, guards, progress."""
 
+from pipeline.callbacks.averaging import TriggeredAveraging
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from pipeline.callbacks.guard import FiniteGuard
 from pipeline.callbacks.progress import Bar, EpochLines
@@ -20,4 +21,5 @@ __all__ = [
     "Terminated",
     "Termination",
     "TestReport",
+    "TriggeredAveraging",
 ]

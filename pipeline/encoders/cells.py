@@ -61,6 +61,16 @@ class Cell(nn.Module, abc.ABC):
         """The input's share of all gates at all steps: `W x + b`."""
         return F.linear(inputs, self.weight_ih, self.bias_ih)
 
+    def forward(
+        self, inputs: Float[Tensor, "batch time input"], carry: Carry
+    ) -> tuple[Float[Tensor, "batch time hidden"], Carry]:
+        """The states of all steps, from the first to the last, and the carry after them."""
+        states = []
+        for projected in self.project(inputs).unbind(dim=1):
+            carry = self.step(projected, carry)
+            states.append(carry[0])
+        return torch.stack(states, dim=1), carry
+
     @abc.abstractmethod
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """The next carry, from one step of `project` and the carry before it."""

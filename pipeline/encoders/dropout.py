@@ -31,7 +31,7 @@ class VariationalDropout(nn.Module):
         return inputs * (kept.to(inputs.dtype) / (1 - self.dropout))
 
 
-def check_dropout(dropout: float) -> None:
-    """Raises a ValueError unless `dropout` is a chance in [0, 1)."""
+def check_dropout(dropout: float, name: str = "dropout") -> None:
+    """Raises a ValueError unless `dropout`, the argument called `name`, is a chance in [0, 1)."""
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        raise ValueError(f"{name} must be at least 0 and below 1, got {dropout}")

@@ -53,19 +53,22 @@ class Uniform(Initializer):
     whose layers add two linear maps with a bias each.
 
     Args:
-        scale: half the width; Zaremba's small model 0.1, medium 0.05, large 0.04.
+        scale: half the width; Zaremba's small model 0.1, medium 0.05, large 0.04. None is what
+            torch's own layers start with, 1 / sqrt(hidden size), as in AWD-LSTM (Merity et al.
+            2018, arXiv 1708.02182).
 
     Raises:
         ValueError: `scale` is not above 0.
     """
 
-    def __init__(self, scale: float = 0.1) -> None:
-        if not scale > 0:
+    def __init__(self, scale: float | None = 0.1) -> None:
+        if scale is not None and not scale > 0:
             raise ValueError(f"scale must be above 0, got {scale}")
         self.scale = scale
 
     @torch.no_grad()
     def __call__(self, weights: RecurrentWeights) -> None:
         """See `Initializer`."""
+        scale = weights.recurrent.shape[1] ** -0.5 if self.scale is None else self.scale
         for parameter in weights[:4]:
-            parameter.uniform_(-self.scale, self.scale)
+            parameter.uniform_(-scale, scale)

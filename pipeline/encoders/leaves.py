@@ -1,15 +1,18 @@
 """One direction of one layer: a kernel of torch where there is one, a loop where there is none."""
 
 import abc
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F  # noqa: N812
 
 from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
 from pipeline.encoders.carry import Carry, check_carry
 from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, Reset
+from pipeline.encoders.dropout import check_dropout
 from pipeline.encoders.weights import RecurrentWeights
 
 Nonlinearity: TypeAlias = Literal["tanh", "relu", "sigmoid"]
@@ -19,10 +22,21 @@ _GATES: dict[type[nn.RNNBase], tuple[str, ...]] = {
     nn.GRU: ("reset", "update", "candidate"),
     nn.LSTM: ("input", "forget", "candidate", "output"),
 }
+_KERNEL_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 class Leaf(Encoder, abc.ABC):
     """One causal recurrent layer, whose carry is a flat tuple of tensors [batch hidden].
+
+    Args:
+        weight_dropout: in training, the chance of each recurrent weight (not of a bias) to become 0
+            for one call, at all its steps and rows alike; what is kept is scaled by
+            1 / (1 - weight_dropout): DropConnect on the hidden-to-hidden weights (Merity et al.
+            2018, arXiv 1708.02182, section 2). The parameters and their names stay what they are,
+            and the gradient of a dropped weight is 0.
+
+    Raises:
+        ValueError: `weight_dropout` is not in [0, 1).
 
     Attributes:
         num_parts: tensors in the carry.
@@ -30,6 +44,12 @@ class Leaf(Encoder, abc.ABC):
 
     num_parts: int
     is_causal = True
+
+    @abc.abstractmethod
+    def __init__(self, weight_dropout: float) -> None:
+        super().__init__()
+        check_dropout(weight_dropout, "weight_dropout")
+        self.weight_dropout = weight_dropout
 
     @property
     @abc.abstractmethod
@@ -49,6 +69,14 @@ class Leaf(Encoder, abc.ABC):
         # What a step under autocast left behind (bfloat16) must fit a step without it as well.
         return tuple(part.to(self.weights.recurrent.dtype) for part in carry)
 
+    @property
+    def _drops_weights(self) -> bool:
+        return self.training and self.weight_dropout > 0
+
+    def _dropped(self) -> Tensor:
+        """The recurrent weights of one call, whose gradient reaches the parameter."""
+        return F.dropout(self.weights.recurrent, self.weight_dropout)
+
 
 class Fused(Leaf):
     """A kernel of torch: cuDNN on a GPU, and for the LSTM oneDNN on a CPU.
@@ -59,13 +87,14 @@ class Fused(Leaf):
     Args:
         kernel: `nn.RNN`, `nn.GRU` or `nn.LSTM` of one layer and direction, with biases and
             `batch_first`.
+        weight_dropout: see `Leaf`.
 
     Raises:
-        ValueError: `kernel` has other settings.
+        ValueError: `kernel` has other settings, or `weight_dropout` is not in [0, 1).
     """
 
-    def __init__(self, kernel: nn.RNNBase) -> None:
-        super().__init__()
+    def __init__(self, kernel: nn.RNNBase, weight_dropout: float = 0.0) -> None:
+        super().__init__(weight_dropout)
         plain = kernel.num_layers == 1 and not kernel.bidirectional and kernel.proj_size == 0
         known = type(kernel) in _GATES
         if not (known and plain and kernel.bias and kernel.batch_first):
@@ -93,10 +122,25 @@ class Fused(Leaf):
         # cuDNN refuses a carry that is a strided view; for any other this copies nothing.
         parts = tuple(part.unsqueeze(0).contiguous() for part in self._start(inputs, carry))
         if self.num_parts == 1:
-            states, final = self.kernel(inputs, parts[0])
+            states, final = self._run(inputs, parts[0])
             return Encoded(states, (final.squeeze(0),))
-        states, finals = self.kernel(inputs, parts)
+        states, finals = self._run(inputs, parts)
         return Encoded(states, tuple(final.squeeze(0) for final in finals))
+
+    def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
+        if not self._drops_weights:
+            return self.kernel(inputs, carry)
+        weights = self.weights
+        given = (weights.input, self._dropped(), weights.input_bias, weights.recurrent_bias)
+        # cuDNN reads one piece of memory in this order, and else copies into one at every call,
+        # with a warning.
+        flat = torch.cat([weight.flatten() for weight in given])
+        pieces = torch.split(flat, [weight.numel() for weight in given])
+        views = {
+            name: piece.view_as(weight)
+            for name, piece, weight in zip(_KERNEL_WEIGHTS, pieces, given, strict=True)
+        }
+        return functional_call(self.kernel, views, (inputs, carry), strict=True)
 
 
 class Unrolled(Leaf):
@@ -104,10 +148,14 @@ class Unrolled(Leaf):
 
     Args:
         cell: applied from the first step to the last.
+        weight_dropout: see `Leaf`.
+
+    Raises:
+        ValueError: `weight_dropout` is not in [0, 1).
     """
 
-    def __init__(self, cell: Cell) -> None:
-        super().__init__()
+    def __init__(self, cell: Cell, weight_dropout: float = 0.0) -> None:
+        super().__init__(weight_dropout)
         self.cell = cell
         self.input_size, self.output_size = cell.input_size, cell.hidden_size
         self.num_parts = cell.num_parts
@@ -125,34 +173,34 @@ class Unrolled(Leaf):
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         carry = self._start(inputs, carry)
-        states = []
-        for projected in self.cell.project(inputs).unbind(dim=1):
-            carry = self.cell.step(projected, carry)
-            states.append(carry[0])
-        return Encoded(torch.stack(states, dim=1), carry)
+        dropped = {"weight_hh": self._dropped()} if self._drops_weights else {}
+        return Encoded(*functional_call(self.cell, dropped, (inputs, carry)))
 
 
-def elman_leaf(input_size: int, hidden_size: int, nonlinearity: Nonlinearity) -> Leaf:
+def elman_leaf(
+    input_size: int, hidden_size: int, nonlinearity: Nonlinearity, weight_dropout: float
+) -> Leaf:
     """An Elman layer: torch's kernel for tanh and relu, a loop for the paper's sigmoid."""
     _check_sizes(input_size, hidden_size)
     check_choice("nonlinearity", nonlinearity, ("tanh", "relu", "sigmoid"))
     if nonlinearity == "sigmoid":
-        return Unrolled(ElmanCell(input_size, hidden_size, torch.sigmoid))
-    return Fused(nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True))
+        return Unrolled(ElmanCell(input_size, hidden_size, torch.sigmoid), weight_dropout)
+    kernel = nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True)
+    return Fused(kernel, weight_dropout)
 
 
-def gru_leaf(input_size: int, hidden_size: int, reset: Reset) -> Leaf:
+def gru_leaf(input_size: int, hidden_size: int, reset: Reset, weight_dropout: float) -> Leaf:
     """A GRU layer: torch's kernel for reset after the product, a loop for reset before it."""
     _check_sizes(input_size, hidden_size)
     if reset == "after":
-        return Fused(nn.GRU(input_size, hidden_size, batch_first=True))
-    return Unrolled(GRUCell(input_size, hidden_size, reset))
+        return Fused(nn.GRU(input_size, hidden_size, batch_first=True), weight_dropout)
+    return Unrolled(GRUCell(input_size, hidden_size, reset), weight_dropout)
 
 
-def lstm_leaf(input_size: int, hidden_size: int) -> Leaf:
+def lstm_leaf(input_size: int, hidden_size: int, weight_dropout: float) -> Leaf:
     """An LSTM layer."""
     _check_sizes(input_size, hidden_size)
-    return Fused(nn.LSTM(input_size, hidden_size, batch_first=True))
+    return Fused(nn.LSTM(input_size, hidden_size, batch_first=True), weight_dropout)
 
 
 def _check_sizes(input_size: int, hidden_size: int) -> None:

@@ -56,9 +56,15 @@ class Elman(_Recurrent):
         nonlinearity: "tanh", "relu", or the paper's "sigmoid" (no kernel: a slower loop).
         initializer: first values of each layer; `Orthogonal()` if omitted.
         variational: one dropout mask per row, the same at each step.
+        weight_dropout: in training, chance of dropping a recurrent weight of any layer for one
+            call, see `pipeline.encoders.leaves.Leaf`.
+        last_size: features of the last layer's state, in each direction; `hidden_size` if omitted.
+            (A layer as wide as the embedding lets wide layers below it share the output layer's
+            weights: Merity et al. 2018, arXiv 1708.02182, section 4.5.)
 
     Raises:
-        ValueError: a size or `num_layers` is below 1, or `dropout` is not in [0, 1).
+        ValueError: a size or `num_layers` is below 1, a chance is not in [0, 1), or a residual
+            connection joins layers of different sizes.
     """
 
     def __init__(
@@ -72,12 +78,13 @@ class Elman(_Recurrent):
         nonlinearity: Literal["tanh", "relu", "sigmoid"] = "tanh",
         initializer: Initializer | None = None,
         variational: bool = False,
+        weight_dropout: float = 0.0,
+        last_size: int | None = None,
     ) -> None:
-        leaf = partial(elman_leaf, hidden_size=hidden_size, nonlinearity=nonlinearity)
+        leaf = partial(elman_leaf, nonlinearity=nonlinearity, weight_dropout=weight_dropout)
+        sizes = _sizes(hidden_size, num_layers, last_size)
         super().__init__(
-            _stack(
-                leaf, input_size, num_layers, bidirectional, skip, dropout, variational, initializer
-            )
+            _stack(leaf, input_size, sizes, bidirectional, skip, dropout, variational, initializer)
         )
 
 
@@ -95,6 +102,8 @@ class GRU(_Recurrent):
             paper has it (no kernel: a slower loop).
         initializer: see `Elman`.
         variational: see `Elman`.
+        weight_dropout: see `Elman`.
+        last_size: see `Elman`.
 
     Raises:
         ValueError: see `Elman`.
@@ -111,12 +120,13 @@ class GRU(_Recurrent):
         reset: Literal["after", "before"] = "after",
         initializer: Initializer | None = None,
         variational: bool = False,
+        weight_dropout: float = 0.0,
+        last_size: int | None = None,
     ) -> None:
-        leaf = partial(gru_leaf, hidden_size=hidden_size, reset=reset)
+        leaf = partial(gru_leaf, reset=reset, weight_dropout=weight_dropout)
+        sizes = _sizes(hidden_size, num_layers, last_size)
         super().__init__(
-            _stack(
-                leaf, input_size, num_layers, bidirectional, skip, dropout, variational, initializer
-            )
+            _stack(leaf, input_size, sizes, bidirectional, skip, dropout, variational, initializer)
         )
 
 
@@ -132,6 +142,8 @@ class LSTM(_Recurrent):
         dropout: see `Elman`.
         initializer: see `Elman`; the bias of the forget gates is set here too.
         variational: see `Elman`.
+        weight_dropout: see `Elman`.
+        last_size: see `Elman`.
 
     Raises:
         ValueError: see `Elman`.
@@ -147,40 +159,50 @@ class LSTM(_Recurrent):
         dropout: float = 0.0,
         initializer: Initializer | None = None,
         variational: bool = False,
+        weight_dropout: float = 0.0,
+        last_size: int | None = None,
     ) -> None:
-        leaf = partial(lstm_leaf, hidden_size=hidden_size)
+        leaf = partial(lstm_leaf, weight_dropout=weight_dropout)
+        sizes = _sizes(hidden_size, num_layers, last_size)
         super().__init__(
-            _stack(
-                leaf, input_size, num_layers, bidirectional, skip, dropout, variational, initializer
-            )
+            _stack(leaf, input_size, sizes, bidirectional, skip, dropout, variational, initializer)
         )
 
 
+def _sizes(hidden_size: int, num_layers: int, last_size: int | None) -> list[int]:
+    check_at_least_one("num_layers", num_layers)
+    if last_size is None:
+        return [hidden_size] * num_layers
+    check_at_least_one("last_size", last_size)
+    return [hidden_size] * (num_layers - 1) + [last_size]
+
+
 def _stack(
-    leaf: Callable[[int], Leaf],
+    leaf: Callable[[int, int], Leaf],
     input_size: int,
-    num_layers: int,
+    sizes: list[int],
     bidirectional: bool,
     skip: str,
     dropout: float,
     variational: bool,
     initializer: Initializer | None,
 ) -> Stacked:
-    check_at_least_one("num_layers", num_layers)
     check_choice("skip", skip, ("none", "residual"))
     check_dropout(dropout)
     initialize = initializer or Orthogonal()
 
-    def build(size: int) -> Leaf:
-        built = leaf(size)
+    def build(input_size: int, hidden_size: int) -> Leaf:
+        built = leaf(input_size, hidden_size)
         initialize(built.weights)
         return built
 
     layers: list[Encoder] = []
-    for index in range(num_layers):
-        size = layers[-1].output_size if layers else input_size
-        layer = Bidirectional(build(size), build(size)) if bidirectional else build(size)
-        layers.append(_connect(layer, skip, dropout, variational) if index else layer)
+    for size in sizes:
+        below = layers[-1].output_size if layers else input_size
+        layer: Encoder = build(below, size)
+        if bidirectional:
+            layer = Bidirectional(layer, build(below, size))
+        layers.append(_connect(layer, skip, dropout, variational) if layers else layer)
     return Stacked(layers)
 
 

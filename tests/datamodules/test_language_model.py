@@ -125,6 +125,8 @@ def test_the_state_is_plain_and_goes_through_a_file(folder, tmp_path):
         "batch_size": 4,
         "bptt": 9,
         "reread": 0,
+        "random_bptt": False,
+        "seed": 0,
         "unit": "word",
         "vocabulary": module.vocabulary.words,
         "counts": module.vocabulary.counts,

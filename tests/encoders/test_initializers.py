@@ -68,6 +68,20 @@ def test_uniform_draws_every_parameter(kind):
     assert total.unique().numel() == total.numel()
 
 
+def test_uniform_without_a_scale_is_what_torch_starts_with():
+    """The same numbers, layer by layer: torch draws the four parameters in this order too."""
+    torch.manual_seed(2)
+    ours = LSTM(5, 16, num_layers=2, last_size=4, initializer=Uniform(None))
+    scales = [leaf.weights.recurrent.abs().max().item() for leaf in leaves(ours)]
+    assert scales == pytest.approx([1 / 4, 1 / 2], rel=0.02)
+    torch.manual_seed(3)
+    Uniform(None)(leaves(ours)[0].weights)
+    torch.manual_seed(3)
+    theirs = torch.nn.LSTM(5, 16)
+    for left, right in zip(leaves(ours)[0].weights[:4], theirs.parameters(), strict=True):
+        assert torch.equal(left, right)
+
+
 def test_uniform_refuses_no_width():
     with pytest.raises(ValueError, match=r"^scale must be above 0, got 0\.0$"):
         Uniform(0.0)

@@ -1,0 +1,166 @@
+"""Triggered averaging against a loop of the paper's algorithm on one weight, in plain Python."""
+
+import re
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+
+from pipeline.callbacks import BestCheckpoint, PeriodicCheckpoint, TriggeredAveraging
+from pipeline.errors import InputError
+
+RATE, LENGTH = 0.25, 3  # of SGD; updates between two validations
+PULLS = [(7 * k) % 5 - 2.0 for k in range(60)]  # what each update pulls the weight to
+WORSE_AT = 6
+
+
+def score(index, weight):
+    """A score that falls, by the weight too, and rises once."""
+    return 50.0 - index + abs(weight) / 100 + (20 if index == WORSE_AT else 0)
+
+
+def by_hand(interval, num_updates):
+    """Algorithm 1 with the authors' trigger: what is validated, the average, the last weight."""
+    weight, logs, start, validated, iterates = 1.0, [], None, [], []
+    for k in range(1, num_updates + 1):
+        weight -= RATE * (weight - PULLS[k - 1])
+        iterates.append(weight)
+        if k % LENGTH == 0:
+            averaged = weight if start is None else sum(iterates[start:]) / len(iterates[start:])
+            validated.append(averaged)
+            new = score(len(logs), averaged)
+            if start is None and len(logs) > interval and new > min(logs[:-interval]):
+                start = k - 1  # the weights of this moment are in the average
+            logs.append(new)
+    return validated, start, weight
+
+
+class Batches:
+    """Nothing, so many times; a list would be a loader for each of its items."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        return iter([torch.zeros(1)] * self.count)
+
+
+class Toy(LightningModule):
+    """One weight, shared by two names as tied matrices are; each batch is its place in PULLS."""
+
+    monitor = "val/perplexity"
+
+    def __init__(self):
+        super().__init__()
+        self.one = torch.nn.Linear(1, 1, bias=False).double()
+        self.two = torch.nn.Linear(1, 1, bias=False).double()
+        self.two.weight = self.one.weight
+        torch.nn.init.ones_(self.one.weight)
+        self.validated = []
+
+    def training_step(self, batch):
+        return (self.two.weight - PULLS[self.global_step]).square().sum() / 2
+
+    def validation_step(self, batch):
+        self.validated.append(self.one.weight.item())
+        index = self.global_step // LENGTH - 1
+        value = torch.tensor(score(index, self.validated[-1]), dtype=torch.float64)
+        self.log("val/perplexity", value, batch_size=1)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), RATE)
+
+    def train_dataloader(self):
+        return Batches(LENGTH)
+
+    def val_dataloader(self):
+        return Batches(1)
+
+
+def trainer(folder, num_updates, callbacks):
+    return Trainer(
+        accelerator="cpu",
+        max_steps=num_updates,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+        callbacks=callbacks,
+    )
+
+
+def fit(folder, num_updates, resume=None, interval=2, monitor="val/perplexity"):
+    model = Toy()
+    best = BestCheckpoint(folder / "best.ckpt", "val/perplexity", "min")
+    averaging = TriggeredAveraging(interval, monitor)
+    last = PeriodicCheckpoint(folder / "last.ckpt", 1)
+    trainer(folder, num_updates, [averaging, best, last]).fit(model, ckpt_path=resume)
+    return model, best
+
+
+@pytest.fixture(autouse=True)
+def quiet(recwarn):
+    """Lightning's advice on loaders is nothing to a toy."""
+
+
+@pytest.mark.parametrize("interval", [1, 2, 5, 7])
+def test_the_algorithm(tmp_path, interval, capsys):
+    validated, start, weight = by_hand(interval, 36)
+    assert (start is not None) == (interval < WORSE_AT)
+    model, _ = fit(tmp_path, 36, interval=interval)
+    assert model.validated == pytest.approx(validated, abs=1e-12)
+    # Left in the module is what would be validated.
+    assert model.one.weight.item() == pytest.approx(validated[-1] if start else weight, abs=1e-12)
+    said = f"averaging the weights from step {(WORSE_AT + 1) * LENGTH} on: val/perplexity 64."
+    assert (said in capsys.readouterr().err) == (start is not None)
+
+
+def test_best_holds_the_weights_that_scored(tmp_path):
+    model, best = fit(tmp_path, 36)
+    checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    state = checkpoint["state_dict"]
+    index = len(model.validated) - 1
+    assert state["one.weight"].item() == state["two.weight"].item() == model.validated[index]
+    assert best.best == score(index, state["one.weight"].item())
+    (last,) = checkpoint["last_weights"]
+    assert last.item() == pytest.approx(by_hand(2, 36)[2], abs=1e-12)
+    assert last.item() != state["one.weight"].item()
+
+
+@pytest.mark.parametrize("stop", [2, 20, 21, 22, 23, 25, 28, 31])
+def test_resumed_is_uninterrupted(tmp_path, stop):
+    whole, _ = fit(tmp_path, 36)
+    (tmp_path / "broken").mkdir()
+    first, _ = fit(tmp_path / "broken", stop)
+    saved = torch.load(tmp_path / "broken" / "last.ckpt", weights_only=True)["global_step"]
+    rest, _ = fit(tmp_path / "broken", 36, resume=tmp_path / "broken" / "last.ckpt")
+    assert first.validated[: saved // LENGTH] + rest.validated == whole.validated
+    assert torch.equal(rest.one.weight, whole.one.weight)
+
+
+def test_a_checkpoint_while_the_averages_are_in_place_holds_both(tmp_path):
+    """As of a callback that comes before it and writes at the end of a validation."""
+    model = Toy()
+    best = BestCheckpoint(tmp_path / "best.ckpt", "val/perplexity", "min")
+    trainer(tmp_path, 36, [best, TriggeredAveraging(2)]).fit(model)
+    checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    assert checkpoint["state_dict"]["one.weight"].item() == model.validated[-1]
+    assert checkpoint["last_weights"][0].item() == pytest.approx(by_hand(2, 36)[2], abs=1e-12)
+
+
+def test_impossible_settings(tmp_path):
+    for interval in (0, -1):
+        message = f"interval must be at least 1 validation, got {interval}"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            TriggeredAveraging(interval)
+    message = (
+        "TriggeredAveraging watches val/f1, which no validation gives; give it a monitor that "
+        "there is: val/perplexity"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        fit(tmp_path, 36, monitor="val/f1")
