@@ -7,7 +7,8 @@ Penn Treebank where `UNROLL_DATA` holds it, else on random words with a Zipf dis
 is a loop as one writes it in a notebook: float32, logits materialised, nothing logged but the loss
 every 50 steps. "ours" is `unroll fit`: Lightning, MLflow on sqlite, checkpoints, metrics. Each
 measurement is a process of its own, the variants take turns, and the first 30 steps of each do not
-count. "kept memory" is the plain loop with the allocator setting that ours has
+count. "classes", "adaptive" and "hierarchical" are other output layers at their defaults; "kept
+memory" is the plain loop with the allocator setting that ours has
 (pipeline/process.py). `--epochs N` also trains one epoch in float32 and in `precision: auto`, from
 N seeds, and compares the validation perplexities.
 """
@@ -48,7 +49,9 @@ def corpus_folder(folder: Path) -> Path:
     return folder
 
 
-def config(corpus: Path, precision: str, **trainer: object) -> dict[str, Any]:
+def config(
+    corpus: Path, precision: str, head: str = "FullSoftmax", **trainer: object
+) -> dict[str, Any]:
     """Returns the configuration of the benchmark's model."""
     uniform = {
         "class_path": "pipeline.encoders.initializers.Uniform",
@@ -67,6 +70,7 @@ def config(corpus: Path, precision: str, **trainer: object) -> dict[str, Any]:
             "class_path": "LanguageModel",
             "init_args": {
                 "encoder": {"class_path": "LSTM", "init_args": encoder},
+                "head": {"class_path": f"pipeline.heads.{head}"},
                 "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 20.0}},
             },
         },
@@ -89,7 +93,7 @@ def run_ours(folder: Path, settings: dict[str, Any]) -> str:
     return done.stderr
 
 
-def ours(corpus: Path, precision: str, steps: int) -> float:
+def ours(corpus: Path, precision: str, steps: int, head: str = "FullSoftmax") -> float:
     """Returns tokens per second of our loop."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -98,7 +102,7 @@ def ours(corpus: Path, precision: str, steps: int) -> float:
             "init_args": {"path": str(folder / "seconds.json"), "warm_up": WARM_UP},
         }
         settings = config(
-            corpus, precision, max_steps=steps, limit_val_batches=0, callbacks=[clock]
+            corpus, precision, head, max_steps=steps, limit_val_batches=0, callbacks=[clock]
         )
         run_ours(folder, settings)
         measured = json.loads((folder / "seconds.json").read_text(encoding="utf-8"))
@@ -174,6 +178,9 @@ def compare_loops(corpus: Path, rounds: int, steps: int) -> None:
         "plain float32, kept memory": lambda: plain(corpus, True, steps),
         "ours float32": lambda: ours(corpus, "32-true", steps),
         "ours precision: auto": lambda: ours(corpus, "auto", steps),
+        "ours auto, classes": lambda: ours(corpus, "auto", steps, "ClassSoftmax"),
+        "ours auto, adaptive": lambda: ours(corpus, "auto", steps, "AdaptiveSoftmax"),
+        "ours auto, hierarchical": lambda: ours(corpus, "auto", steps, "HierarchicalSoftmax"),
     }
     rates: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds):

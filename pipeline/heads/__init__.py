@@ -6,6 +6,7 @@ from pipeline.heads.class_based import ClassSoftmax
 from pipeline.heads.criteria import NCE, BlackOut, Criterion, NegativeSampling, SampledSoftmax
 from pipeline.heads.full import FullSoftmax
 from pipeline.heads.hierarchical import HierarchicalSoftmax
+from pipeline.heads.kmeans import KMeans
 from pipeline.heads.sampled import Sampled
 from pipeline.heads.word_classes import FrequencyBins, SquareRootBins, WordClasses
 from pipeline.heads.word_trees import BalancedTree, HuffmanTree, WordTree
@@ -21,6 +22,7 @@ __all__ = [
     "FullSoftmax",
     "HierarchicalSoftmax",
     "HuffmanTree",
+    "KMeans",
     "NegativeSampling",
     "OutputLayer",
     "Sampled",

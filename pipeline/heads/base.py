@@ -11,8 +11,8 @@ from pipeline.batches import IGNORE_INDEX
 from pipeline.text.vocabulary import Vocabulary
 
 LOGIT_BYTES = 256 * 1024**2
-"""Evaluation makes at most so many bytes of logits at a time (but one row at least), and again as
-many of log-probabilities."""
+"""At most so many bytes of logits are made at a time (but one row at least), and in evaluation
+again as many of log-probabilities."""
 
 
 class OutputLayer(nn.Module, abc.ABC):
@@ -152,6 +152,11 @@ def pieces(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
     size = max(1, LOGIT_BYTES // (row_size * itemsize))
     # An evaluation window without rows is one piece without rows.
     return (slice(start, start + size) for start in range(0, max(num_rows, 1), size))
+
+
+def fits_at_once(num_rows: int, row_size: int, dtype: torch.dtype) -> bool:
+    """Says whether logits of this dtype are within `LOGIT_BYTES`."""
+    return num_rows * row_size * dtype.itemsize <= LOGIT_BYTES
 
 
 def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -20,6 +20,7 @@ class FullSoftmax(OutputLayer):
 
     On a CPU, `loss` is one function with its own gradient, three times faster under bfloat16
     autocast than in float32; elsewhere it is torch's cross entropy, which autocast runs in float32.
+    Logits of more than `pipeline.heads.base.LOGIT_BYTES` are computed in pieces, none of them kept.
 
     Args:
         input_size: features of a state.

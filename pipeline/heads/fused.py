@@ -14,6 +14,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
+from pipeline.heads.base import fits_at_once
+from pipeline.heads.chunked import summed_nll_in_pieces
 
 # Half precision is not: its probabilities would be cut at e^-9.7.
 _FUSED = (torch.bfloat16, torch.float32, torch.float64)
@@ -31,8 +33,10 @@ def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Te
     Returns:
         A sum in nats, [].
     """
-    dtype = _cpu_dtype(states, weight)
-    if dtype is not None:
+    dtype = _product_dtype(states, weight)
+    if not fits_at_once(len(states), len(weight), dtype):
+        return summed_nll_in_pieces(states, weight, bias, targets, dtype)
+    if states.device.type == "cpu" and dtype in _FUSED:
         return summed_nll(states, weight, bias, targets, dtype)
     return F.cross_entropy(
         F.linear(states, weight, bias), targets, ignore_index=IGNORE_INDEX, reduction="sum"
@@ -108,11 +112,9 @@ class _SummedNll(torch.autograd.Function):
         return to_states, to_weight, to_bias, None, None
 
 
-def _cpu_dtype(states: Tensor, weight: Tensor) -> torch.dtype | None:
-    """The dtype of the fused loss; None where torch's own loss is to be used."""
-    if states.device.type != "cpu":
-        return None
-    if torch.is_autocast_enabled("cpu") and weight.dtype == torch.float32:
-        autocast = torch.get_autocast_dtype("cpu")
-        return torch.bfloat16 if autocast == torch.bfloat16 else None
-    return weight.dtype if weight.dtype in _FUSED else None
+def _product_dtype(states: Tensor, weight: Tensor) -> torch.dtype:
+    """The dtype in which torch computes a linear layer here."""
+    device = states.device.type
+    if torch.is_autocast_enabled(device) and weight.dtype == torch.float32:
+        return torch.get_autocast_dtype(device)
+    return weight.dtype
