@@ -1,5 +1,6 @@
 """What the rest of the software asks of a language model's head, answered by n-gram tables."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class NgramHead(nn.Module):
                 f"a model of order {width + 1} reads contexts of {width} words, got "
                 f"{states.shape[-1]}"
             )
-        contexts = states.cpu().numpy().reshape(states[..., :1].numel() if width else -1, width)
+        contexts = states.cpu().numpy().reshape(math.prod(states.shape[:-1]), width)
         return contexts.astype(np.int64, copy=False)
 
     def _save_to_state_dict(
