@@ -99,6 +99,32 @@ def _add_training_verbs(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         _model_source(verb)
         if name == "predict":
             _add_prediction(verb)
+        else:
+            _add_dynamics(verb)
+
+
+def _add_dynamics(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--dynamic",
+        metavar="RATE",
+        type=float,
+        help="also score a language model that goes on learning from the text as it is scored "
+        "(dynamic evaluation), at this rate, as .../perplexity_dynamic; tune it on validation",
+    )
+    verb.add_argument(
+        "--dynamic-decay",
+        type=float,
+        default=0.0,
+        help="how fast it returns to the trained weights (0: never)",
+    )
+    verb.add_argument(
+        "--dynamic-steps", type=int, default=20, help="tokens between two updates (20)"
+    )
+    verb.add_argument(
+        "--dynamic-rms",
+        action="store_true",
+        help="divide gradients by their root mean square in training (Krause et al. 2018)",
+    )
 
 
 def _add_prediction(verb: argparse.ArgumentParser) -> None:

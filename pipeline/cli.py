@@ -56,10 +56,11 @@ def _crossvalidate(options: argparse.Namespace, fields: list[str], known: Sequen
 
 
 def _evaluate(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
-    from pipeline.options import check_fields, require_model_source
+    from pipeline.options import Dynamics, check_fields, require_model_source
 
     require_model_source(options)
     check_fields(fields, vars(options))
+    dynamics = None if options.verb == "predict" else Dynamics.checked(options)
     _load(known)
     from pipeline.evaluation import evaluate, predict, read_on
 
@@ -67,7 +68,7 @@ def _evaluate(options: argparse.Namespace, fields: list[str], known: Sequence[st
         return read_on(options, fields)
     if options.verb == "predict":
         return predict(options.run, options.checkpoint, fields, options.output)
-    return evaluate(options.verb, options.run, options.checkpoint, fields)
+    return evaluate(options.verb, options.run, options.checkpoint, fields, dynamics)
 
 
 def _generate(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:

@@ -6,35 +6,50 @@ statistics of the training gradients it is the plain gradient descent of Mikolov
 
 import itertools
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from pipeline.batches import Window
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry, detach_carry
-from pipeline.metrics import TokenNll
+from pipeline.errors import InputError
+from pipeline.metrics import TokenNll, perplexity
+from pipeline.options import Dynamics
 
 _EPSILON = 2e-5
+_WINDOWS = 300  # of training, that gradients are measured on
 
 
-class Dynamics(NamedTuple):
-    """How a model learns while it is scored.
+def dynamic_perplexity(
+    model: LightningModule, data: LightningDataModule, stage: str, how: Dynamics
+) -> float:
+    """Scores a split with a model that learns from it.
 
-    Attributes:
-        rate: the step's length, eta in the paper.
-        decay: how fast the trained weights are returned to, lambda in the paper; 0 never returns.
-        steps: tokens between two updates.
-        rms: divide each gradient by its root mean square in training; else plain gradient descent.
+    Args:
+        model: a trained language model; its weights are changed.
+        data: whose evaluation windows are of `how.steps` tokens.
+        stage: "val" or "test".
+        how: the rule of learning.
+
+    Returns:
+        The perplexity over all tokens of the split.
+
+    Raises:
+        InputError: the model has nothing to learn, as n-gram models.
     """
-
-    rate: float
-    decay: float
-    steps: int
-    rms: bool
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(
+            f"--dynamic needs a network that can go on learning, and this {type(model).__name__} "
+            "has no weights to learn; leave it out"
+        )
+    model.eval()
+    rms = gradient_rms(model, data.train_dataloader(), _WINDOWS) if how.rms else None
+    windows = data.val_dataloader() if stage == "val" else data.test_dataloader()
+    return float(perplexity(dynamic_nll(model, windows, how, rms).compute()))
 
 
 def gradient_rms(model: LightningModule, windows: Iterable[Window], count: int) -> list[Tensor]:

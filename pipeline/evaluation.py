@@ -17,15 +17,23 @@ from pipeline.checkpoint import data_state, load_trained, members_inside, read_c
 from pipeline.checkpoint_io import AtomicCheckpointIO
 from pipeline.console import say, show
 from pipeline.contracts import Corpus
+from pipeline.dynamic import dynamic_perplexity
 from pipeline.errors import InputError
 from pipeline.locate import locate
+from pipeline.options import Dynamics
 from pipeline.outputs import write_atomically
 from pipeline.results import writing
 from pipeline.text import treebank
 from pipeline.trainers import make_trainer
 
 
-def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequence[str]) -> int:
+def evaluate(
+    verb: str,
+    run: str | None,
+    checkpoint: Path | None,
+    fields: Sequence[str],
+    dynamics: Dynamics | None = None,
+) -> int:
     """Prints the scores of a trained model.
 
     Args:
@@ -33,9 +41,13 @@ def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequen
         run: the run that trained it, **or**
         checkpoint: its file.
         fields: flags that change the model's own configuration, as `--data.eval_bptt=1`.
+        dynamics: how it learns from the text as it is scored once more.
 
     Returns:
         The exit code, 0.
+
+    Raises:
+        InputError: there is no such model, it is of another corpus, or cannot learn.
     """
     path = locate(run, checkpoint)
     experiment = _rebuild(path, fields)
@@ -45,6 +57,11 @@ def evaluate(verb: str, run: str | None, checkpoint: Path | None, fields: Sequen
     score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
     for name, value in sorted(trainer.callback_metrics.items()):
         show(f"{name} {float(value):.10g}")
+    if dynamics is not None:
+        data = _rebuild(path, [*fields, f"--data.eval_bptt={dynamics.steps}"]).data
+        stage = "val" if verb == "validate" else "test"
+        found = dynamic_perplexity(experiment.model, data, stage, dynamics)
+        show(f"{stage}/perplexity_dynamic {found:.10g}")
     return 0
 
 

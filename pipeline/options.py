@@ -67,6 +67,42 @@ class Sampling(NamedTuple):
         return sampling
 
 
+class Dynamics(NamedTuple):
+    """How a model learns while it is scored.
+
+    Attributes:
+        rate: the step's length, eta of Krause et al. (2018, arXiv 1709.07432).
+        decay: how fast the trained weights are returned to, lambda there; 0 never returns.
+        steps: tokens between two updates.
+        rms: divide each gradient by its root mean square in training; else plain gradient descent.
+    """
+
+    rate: float
+    decay: float
+    steps: int
+    rms: bool
+
+    @classmethod
+    def checked(cls, options: argparse.Namespace) -> "Dynamics | None":
+        """Takes the options of `validate` and `test`; None where nothing is to be learned.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        if options.dynamic is None:
+            return None
+        how = cls(
+            options.dynamic, options.dynamic_decay, options.dynamic_steps, options.dynamic_rms
+        )
+        if not 0 < how.rate < float("inf"):
+            raise InputError(f"--dynamic is a learning rate above 0, got {how.rate}")
+        if not 0 <= how.decay <= 1:
+            raise InputError(f"--dynamic-decay must be between 0 and 1, got {how.decay}")
+        if how.steps < 1:
+            raise InputError(f"--dynamic-steps must be at least 1, got {how.steps}")
+        return how
+
+
 def training_arguments(
     configs: Sequence[Path], resume: str | None, fields: Sequence[str]
 ) -> list[str]:

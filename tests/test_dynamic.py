@@ -4,10 +4,14 @@ import pytest
 import torch
 
 from datamodules.streams import Streams
-from pipeline.dynamic import Dynamics, dynamic_nll, gradient_rms
+from pipeline.__main__ import KNOWN
+from pipeline.cli import main
+from pipeline.dynamic import dynamic_nll, gradient_rms
 from pipeline.encoders import LSTM
+from pipeline.options import Dynamics
 from tasks.language_model import LanguageModel
 from tests.examples import vocabulary
+from tests.harness import small_config, write_config
 
 IDS = torch.randint(7, (41,), generator=torch.Generator().manual_seed(2)).int().numpy()
 
@@ -80,3 +84,34 @@ def test_without_learning_it_is_the_plain_score():
         expected = nll(model, window, None)[0].item() / 41
     found = dynamic_nll(make(), Streams(IDS, 0, 1, 7), Dynamics(0.0, 0.0, 7, False), None)
     assert found.compute().item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_command(corpus, project, capsys):
+    """A rate of next to nothing gives the plain score, another one another."""
+    config = write_config(project, small_config(corpus, run_name="one"))
+    assert main(["fit", f"--config={config}"], KNOWN) == 0
+    capsys.readouterr()
+    found = []
+    for rate in ("1e-12", "0.3"):
+        flags = [f"--dynamic={rate}", "--dynamic-steps=7"]
+        assert main(["validate", "--run=one", *flags], KNOWN) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        found.append({name: float(score) for name, score in lines})
+    plain = found[0]["val/perplexity"]
+    assert found[0]["val/perplexity_dynamic"] == pytest.approx(plain, rel=1e-5)
+    assert found[1]["val/perplexity"] == plain
+    assert found[1]["val/perplexity_dynamic"] != pytest.approx(plain, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--dynamic=0", "--dynamic is a learning rate above 0, got 0.0"),
+        ("--dynamic-steps=0", "--dynamic-steps must be at least 1, got 0"),
+        ("--dynamic-decay=2", "--dynamic-decay must be between 0 and 1, got 2.0"),
+    ],
+)
+def test_refused(project, capsys, flag, message):
+    flags = ["--dynamic=0.1", flag] if flag != "--dynamic=0" else [flag]
+    assert main(["test", "--run=one", *flags], KNOWN) == 2
+    assert message in capsys.readouterr().err
