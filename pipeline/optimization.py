@@ -92,7 +92,7 @@ def in_one_pass(optimizer: torch.optim.Optimizer) -> None:
     """Lets Adam and AdamW update on the CPU in one pass over memory, unless told how to.
 
     Torch's default there is a pass for each of a dozen operations, which for an embedding of 17,000
-    words is 87 ms a step; this is 8, most of what a step of a small tagger or classifier took.
+    words takes 87 ms an update; this takes 8 (docs/decisions/0015).
 
     Args:
         optimizer: as made; any other than Adam stays as it is.
