@@ -36,6 +36,7 @@ bench: $(STAMP) ## speed against plain baselines
 	$(BIN)/python benchmarks/lm_step.py
 	$(BIN)/python benchmarks/tagging_step.py
 	$(BIN)/python benchmarks/vectors.py
+	$(BIN)/python benchmarks/ngrams.py
 
 clean: ## remove .venv and caches (runs, data and mlflow.db stay)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -123,8 +123,11 @@ class NgramModel:
 
     def _refined(self, order: int, probs: Floats, contexts: Ints, places: Ints) -> Floats:
         """Takes probabilities from what is known one order below to `order`, all [batch]."""
-        weights = np.where(contexts >= 0, self.backoffs[order - 2][contexts], 1.0)
-        return np.where(places >= 0, self.probs[order - 1][places], probs * weights)
+        known, found = contexts >= 0, places >= 0  # none, where an order has been cut off whole
+        refined = probs.copy()
+        refined[known] *= self.backoffs[order - 2][contexts[known]]
+        refined[found] = self.probs[order - 1][places[found]]
+        return refined
 
     def _find_contexts(self, contexts: Ints) -> list[Ints]:
         """Gives the places of the last 1, 2, and so on words of contexts, each [batch]."""

@@ -61,12 +61,18 @@ def pairs(order):
     """Smoothings with their oracles."""
     counts = count(stream(SENTENCES), EOS, SIZE, order)
     for modified in (True, False):
-        for cut_offs in ([1], [1, 1, 2], [1, 2, 2, 3]):
+        for cut_offs in ([1], [1, 1, 2], [1, 2, 2, 3], [1, 1, 999]):
             each = [*cut_offs, *[cut_offs[-1]] * order]
             smoothing = KneserNey(modified, cut_offs[:order])
             taken = discounts(counts, modified)
             yield smoothing, brute_force.KneserNey(SENTENCES, WORDS, order, taken, each)
-    for highest, cut_offs in ((5, [1] * 4), (2, [1] * 4), (1, [1] * 4), (3, [1, 1, 2, 3])):
+    for highest, cut_offs in (
+        (5, [1] * 4),
+        (2, [1] * 4),
+        (1, [1] * 4),
+        (3, [1, 1, 2, 3]),
+        (5, [1, 99, 99, 99]),
+    ):
         oracle = brute_force.Katz(SENTENCES, WORDS, order, highest, cut_offs)
         yield Katz(highest, cut_offs[:order]), oracle
     yield MaximumLikelihood(), brute_force.MaximumLikelihood(SENTENCES, WORDS, order)
