@@ -30,7 +30,8 @@ def summed_nll_within(
         smallest normal number (87 nats in float32); its gradient is not. It cannot be
         differentiated twice.
     """
-    nll: Tensor = _SummedNllWithin.apply(states, weight, bias, targets, partition)  # type: ignore[no-untyped-call]
+    with torch.autocast(states.device.type, enabled=False):
+        nll: Tensor = _SummedNllWithin.apply(states, weight, bias, targets, partition)  # type: ignore[no-untyped-call]
     return nll
 
 
