@@ -5,10 +5,10 @@
 Each measurement is a process of its own: it imports, makes the text, and then estimates a modified
 Kneser-Ney model and scores the test text. The text is the Penn Treebank's where `UNROLL_DATA` holds
 it, else random words with a Zipf distribution. `--millions N` also takes N million tokens: the
-training text over and over, with a fifth of the words drawn anew, from a seed, so that there
-are about as many different n-grams as in new text. "plain" is the same estimate with Python's dictionaries, of the first
-`--plain` tokens; ours of the same tokens is beside it. Memory is the peak of the process, what was
-there before the text included.
+training text over and over, with a fifth of the words drawn anew, from a seed, so that there are
+about as many different n-grams as in new text. "plain" is the same estimate with Python's
+dictionaries, of the first `--plain` tokens; ours of the same tokens is beside it. Memory is the
+peak of the process, what was there before the text included.
 """
 
 import argparse

@@ -7,13 +7,14 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from pipeline.batches import Window
+from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
-from pipeline.metrics import TokenNll, perplexity
+from pipeline.metrics import TokenNll, perplexity, token_scores
 from pipeline.mixtures import Cache, MixtureHead, best_weights, load_member, mixed
 from pipeline.mixtures.caches import Memory
+from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
 
 
@@ -121,9 +122,10 @@ class MixtureLanguageModel(LightningModule):
         self._add(self._members_say(window))
 
     def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Returns targets and their log-probabilities in nats, both [batch time]."""
+        """Returns the real targets and their log-probabilities in nats, both [tokens]."""
         scores = self._members_say(window)[: len(self.members)]
-        return window.targets, mixed(scores, self.head.weights).view_as(window.targets)
+        targets = window.targets[window.targets != IGNORE_INDEX]
+        return targets, mixed(scores, self.head.weights)
 
     def on_validation_epoch_end(self) -> None:
         """Finds the weights, while training, and logs `val/perplexity` and `val/weight_...`."""
@@ -156,10 +158,18 @@ class MixtureLanguageModel(LightningModule):
     def _members_say(self, window: Window) -> Tensor:
         """Scores a window of one stream with each member, and with the cache last."""
         with torch.autocast(self.device.type, enabled=False):
-            states, self._carry = self(window.tokens, self._carry)
-            scores = self.head.member_log_probs(states, window.targets).flatten(1)
+            states, carry = self(window.tokens, self._carry)
+            if not window.reread_next:  # else the next window starts afresh
+                self._carry = carry
+            real = window.targets != IGNORE_INDEX
+            scores = self.head.member_log_probs(states[real], window.targets[real])
         if self.cache is None:
             return scores
+        if window.reread_next:
+            raise InputError(
+                "model.cache: a cache remembers what came before, and the items of a list are "
+                "independent; leave it out"
+            )
         first = states[0, :, : self.head.first_size]
         cached, self._memory = self.cache(
             window.tokens[0], first, window.targets[0], self._memory, self._vocab_size
@@ -174,8 +184,8 @@ class MixtureLanguageModel(LightningModule):
             self.cached.update(mixed(scores, self.cache_weights), count)
 
     def _log_scores(self, stage: str) -> None:
-        nll = self.plain.compute()
-        scores = {"perplexity": perplexity(nll), "nll": nll, "tokens": self.plain.count.double()}
+        unit: Unit = getattr(getattr(self.trainer, "datamodule", None), "unit", "word")
+        scores = token_scores(self.plain.compute(), self.plain.count, unit)
         if self.cache is not None:
             scores["perplexity_cache"] = perplexity(self.cached.compute())
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)

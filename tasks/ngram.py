@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -13,9 +14,10 @@ from pipeline.console import say
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.ngram import NgramHead
-from pipeline.metrics import TokenNll, perplexity
+from pipeline.metrics import TokenNll, perplexity, token_scores
 from pipeline.ngrams import Counts, NgramModel, Smoothing, count, read_arpa
 from pipeline.ngrams.counting import check_order
+from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
 
 
@@ -117,7 +119,10 @@ class NgramLanguageModel(LightningModule):
     def training_step(self, window: Window, batch_idx: int) -> None:
         """Keeps the window's targets."""
         if isinstance(self.encoder, Smoothing):
-            self._read.append(window.targets.to("cpu", torch.int32))
+            targets = window.targets.to("cpu", torch.int32)
+            if window.reread_next:  # the items of a list, one a row: a column of their own
+                targets = targets[targets != IGNORE_INDEX].unsqueeze(0)
+            self._read.append(targets)
         cast(Any, self.optimizers()).step()  # Lightning's stand-in, which counts updates
 
     def on_train_epoch_end(self) -> None:
@@ -149,7 +154,7 @@ class NgramLanguageModel(LightningModule):
             return  # nothing is counted yet
         self._evaluate(window)
         if self._counts is not None:
-            self._validated.append(window.targets.cpu())
+            self._validated.append(window.targets[window.targets != IGNORE_INDEX].cpu())
 
     def test_step(self, window: Window, batch_idx: int) -> None:
         """Adds the window to the test sums."""
@@ -191,7 +196,9 @@ class NgramLanguageModel(LightningModule):
             return own
         parts: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(parts, own)
-        return torch.cat(parts)
+        longest = max(part.shape[1] for part in parts)  # the items of ranks differ in length
+        padded = [F.pad(part, (0, longest - part.shape[1]), value=IGNORE_INDEX) for part in parts]
+        return torch.cat(padded)
 
     def _estimate(self) -> None:
         if not self._read:
@@ -215,19 +222,17 @@ class NgramLanguageModel(LightningModule):
         self.evaluation.reset()
 
     def _log_probs(self, window: Window) -> Tensor:
-        states, self._carry = self(window.tokens, self._carry)
+        states, carry = self(window.tokens, self._carry)
+        if not window.reread_next:  # else the next window starts afresh
+            self._carry = carry
         return self.head.log_probs(states, window.targets)
 
     def _evaluate(self, window: Window) -> None:
         self.evaluation.update(self._log_probs(window), window.targets)
 
     def _log_scores(self, stage: str) -> None:
-        nll = self.evaluation.compute()
-        scores = {
-            "perplexity": perplexity(nll),
-            "nll": nll,
-            "tokens": self.evaluation.count.double(),
-        }
+        unit: Unit = getattr(getattr(self.trainer, "datamodule", None), "unit", "word")
+        scores = token_scores(self.evaluation.compute(), self.evaluation.count, unit)
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
 
@@ -235,7 +240,7 @@ class NgramLanguageModel(LightningModule):
         if self._counts is None or not self._validated:
             return
         assert isinstance(self.encoder, Smoothing)
-        ids = torch.cat(self._validated, dim=1)[0].numpy()  # evaluation is one column
+        ids = torch.cat(self._validated).numpy()
         for order in range(1, self.order):
             model = self.encoder.estimate(self._counts.up_to(order)).model
             nll = torch.tensor(-float(np.mean(model.log_probs(ids))), dtype=torch.float64)

@@ -1,0 +1,56 @@
+"""Lists of items counted and mixed: their scores are those of the items one by one."""
+
+import pytest
+
+from pipeline.__main__ import KNOWN
+from pipeline.cli import main
+from tests.harness import write_config
+
+DATA = {
+    "class_path": "LanguageModelData",
+    "init_args": {"corpus": "colours", "unit": "character", "batch_size": 16},
+}
+
+
+def config(project, name, model):
+    settings = {"run_name": name, "trainer": {"max_epochs": 1}, "data": DATA, "model": model}
+    return write_config(project, settings, f"{name}.yaml")
+
+
+def counted(smoothing):
+    parts = {"class_path": f"pipeline.ngrams.{smoothing}"}
+    return {"class_path": "NgramLanguageModel", "init_args": {"order": 3, "smoothing": parts}}
+
+
+def shown(capsys):
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    return {line[0]: float(line[1]) for line in lines if line[0].startswith("test/")}
+
+
+def scored(capsys, project, run):
+    """The sums of `unroll score` over the held-out items, read from the list's folder."""
+    (items,) = project.glob("cache/items-*/test.txt")
+    assert main(["score", f"--run={run}", f"--input={items}"], KNOWN) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    return sum(float(line[0]) for line in lines), sum(int(line[1]) for line in lines)
+
+
+def test_items_one_by_one(project, capsys):
+    names = {"kn": "KneserNey", "add": "AddDelta"}
+    for name, smoothing in names.items():
+        assert main(["train", f"--config={config(project, name, counted(smoothing))}"], KNOWN) == 0
+        scores = shown(capsys)
+        log_prob, num_tokens = scored(capsys, project, name)
+        assert scores["test/tokens"] == num_tokens
+        assert scores["test/nll"] == pytest.approx(-log_prob / num_tokens, rel=1e-5)
+        assert scores["test/bpc"] == pytest.approx(
+            scores["test/nll"] / 0.6931471805599453, rel=1e-5
+        )
+    mixture = {"class_path": "MixtureLanguageModel", "init_args": {"members": list(names)}}
+    assert main(["train", f"--config={config(project, 'mixed', mixture)}"], KNOWN) == 0
+    scores = shown(capsys)
+    log_prob, num_tokens = scored(capsys, project, "mixed")
+    assert scores["test/nll"] == pytest.approx(-log_prob / num_tokens, rel=1e-5)
+    mixture["init_args"]["cache"] = "UnigramCache"
+    assert main(["train", f"--config={config(project, 'cached', mixture)}"], KNOWN) == 2
+    assert "the items of a list are independent" in capsys.readouterr().err
