@@ -1,5 +1,6 @@
 """Checkpoints that say what they are: a file alone is enough to use a model again, anywhere."""
 
+import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,21 +99,39 @@ def assemble(path: Path, checkpoint: dict[str, Any], *expected_tasks: str) -> Tr
             f"{' or a '.join(expected_tasks)}"
         )
     data = data_state(checkpoint)
-    linked = _linked(data)
-    if "members" in checkpoint:
-        linked["members"] = members_inside(path, checkpoint)
-    model = _build_model(config["model"], linked)
+    model = _build_model(portable_model(path, checkpoint), _linked(data))
     model.load_state_dict(checkpoint["state_dict"])
     return Trained(model.eval(), data, config)
 
 
-def members_inside(path: Path, checkpoint: dict[str, Any]) -> list[str]:
-    """Names the members that a mixture's own checkpoint holds, so that the file is enough."""
-    return [f"{path}{_INSIDE}{index}" for index in range(len(checkpoint["members"]))]
+def portable_model(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Gives the configuration of a model, with nothing in it that the file itself does not hold.
+
+    The members of a mixture are those inside the file, instead of runs that are somewhere else; so
+    are the classes of words that were found with vectors.
+
+    Args:
+        path: of the checkpoint.
+        checkpoint: what it holds.
+
+    Returns:
+        A class path and its arguments.
+    """
+    model: dict[str, Any] = copy.deepcopy(checkpoint["config"]["model"])
+    if "members" in checkpoint:
+        names = [f"{path}{_INSIDE}{index}" for index in range(len(checkpoint["members"]))]
+        model["init_args"]["members"] = names
+    class_of = checkpoint["state_dict"].get("head.partition.class_of")
+    if class_of is not None:
+        model["init_args"]["head"]["init_args"]["classes"] = {
+            "class_path": "pipeline.heads.GivenClasses",
+            "init_args": {"class_of": class_of.tolist()},
+        }
+    return model
 
 
 def split_member(name: str) -> tuple[Path, int] | None:
-    """Takes a name of `members_inside` apart; None if it is another."""
+    """Takes apart what `portable_model` calls a member; None if it is another name."""
     path, _, index = name.rpartition(_INSIDE)
     return (Path(path), int(index)) if path and index.isdigit() else None
 

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from pipeline.annotation import ClassifyRequest, Request, annotate, classify
 from pipeline.annotation.sources import check_files
 from pipeline.building import Experiment, build
-from pipeline.checkpoint import data_state, load_trained, members_inside, read_checkpoint
+from pipeline.checkpoint import data_state, load_trained, portable_model, read_checkpoint
 from pipeline.checkpoint_io import AtomicCheckpointIO
 from pipeline.console import say, show
 from pipeline.contracts import Corpus
@@ -136,8 +136,7 @@ def _rebuild(path: Path, fields: Sequence[str]) -> Experiment:
     # Its trainer section says how it was trained, perhaps on another machine.
     checkpoint = read_checkpoint(path)
     config = {**checkpoint["config"], "trainer": {"devices": 1}}
-    if "members" in checkpoint:
-        config["model"]["init_args"]["members"] = members_inside(path, checkpoint)
+    config["model"] = portable_model(path, checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.yaml"
         write_atomically(file, yaml.safe_dump(config, sort_keys=False))

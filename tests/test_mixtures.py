@@ -130,3 +130,21 @@ def test_one_run(corpus, members):
     assert after[new].data.metrics["val/weight_0"] == 1
     assert after[new].info.status == "FINISHED"
     assert all(after[run].data.metrics == metrics for run, metrics in before.items())
+
+
+def test_classes_by_vectors_need_the_vectors_in_training_only(corpus, project, capsys):
+    vectors = project / "vectors.txt"
+    words = ["the", "cats", "dogs", "old", "sleep", "see"]
+    vectors.write_text("".join(f"{word} {i % 3} {i % 2} 1\n" for i, word in enumerate(words)))
+    head = {"class_path": "pipeline.heads.ClassSoftmax", "init_args": {}}
+    kmeans = {"vectors": str(vectors), "num": 4}
+    head["init_args"]["classes"] = {"class_path": "pipeline.heads.KMeans", "init_args": kmeans}
+    changes = {"run_name": "classes", "model.init_args.head": head}
+    config = write_config(project, small_config(corpus, **changes))
+    assert main(["train", f"--config={config}"], KNOWN) == 0
+    tested = scores(capsys.readouterr().out)["test/perplexity"]
+    vectors.unlink()
+    assert main(["test", "--run=classes"], KNOWN) == 0
+    again = scores(capsys.readouterr().out)["test/perplexity"]
+    assert again == pytest.approx(tested, rel=1e-5)
+    assert main(["generate", "--run=classes", "--num=1"], KNOWN) == 0

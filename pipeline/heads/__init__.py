@@ -8,7 +8,12 @@ from pipeline.heads.full import FullSoftmax
 from pipeline.heads.hierarchical import HierarchicalSoftmax
 from pipeline.heads.kmeans import KMeans
 from pipeline.heads.sampled import Sampled
-from pipeline.heads.word_classes import FrequencyBins, SquareRootBins, WordClasses
+from pipeline.heads.word_classes import (
+    FrequencyBins,
+    GivenClasses,
+    SquareRootBins,
+    WordClasses,
+)
 from pipeline.heads.word_trees import BalancedTree, HuffmanTree, WordTree
 
 __all__ = [
@@ -20,6 +25,7 @@ __all__ = [
     "Criterion",
     "FrequencyBins",
     "FullSoftmax",
+    "GivenClasses",
     "HierarchicalSoftmax",
     "HuffmanTree",
     "KMeans",

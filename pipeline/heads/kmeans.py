@@ -20,7 +20,7 @@ class KMeans(WordClasses):
     Lloyd's iterations (1982) over vectors of length 1, from the seeds of k-means++ (Arthur &
     Vassilvitskii 2007), until no word changes its cluster. The clusters are uneven: a large one
     makes the softmax slower, and so does a file that lacks many words. A checkpoint holds the
-    classes, but its layer is made before they are read: the file has to be there still.
+    classes, so that the file is needed in training only.
 
     Args:
         vectors: file of word vectors: GloVe, fastText (`.vec`) or word2vec.

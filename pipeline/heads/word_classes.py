@@ -73,6 +73,26 @@ class SquareRootBins(WordClasses):
         return _fill(vocabulary, self.num, power=0.5)
 
 
+class GivenClasses(WordClasses):
+    """Classes that were found before, as those that a checkpoint holds.
+
+    Args:
+        class_of: the class of each id, numbered from 0 without gaps.
+    """
+
+    def __init__(self, class_of: list[int]) -> None:
+        self.class_of = class_of
+
+    def assign(self, vocabulary: Vocabulary) -> list[int]:
+        """See `WordClasses.assign`."""
+        if len(self.class_of) != len(vocabulary):
+            raise ValueError(
+                f"class_of gives the classes of {len(self.class_of)} words, but the vocabulary has "
+                f"{len(vocabulary)}"
+            )
+        return self.class_of
+
+
 def check_num(num: int | None) -> None:
     """Checks a number of classes.
 

@@ -33,7 +33,7 @@ def load_member(name: str, vocabulary: Vocabulary, unit: str | None = None) -> M
     """Builds a member.
 
     Args:
-        name: a run, the file of a checkpoint, or a name of `members_inside`.
+        name: a run, the file of a checkpoint, or a name that `portable_model` gave.
         vocabulary: of the mixture; the member must have the same.
         unit: what a token of the mixture is; not checked if omitted.
 
