@@ -121,12 +121,11 @@ def portable_model(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
     if "members" in checkpoint:
         names = [f"{path}{_INSIDE}{index}" for index in range(len(checkpoint["members"]))]
         model["init_args"]["members"] = names
-    class_of = checkpoint["state_dict"].get("head.partition.class_of")
-    if class_of is not None:
-        model["init_args"]["head"]["init_args"]["classes"] = {
-            "class_path": "pipeline.heads.GivenClasses",
-            "init_args": {"class_of": class_of.tolist()},
-        }
+    key = "head.partition.class_of"
+    if key in checkpoint["state_dict"]:
+        held = checkpoint.get("held_as", {"checkpoint": str(path), "key": key})
+        classes = {"class_path": "pipeline.heads.KeptClasses", "init_args": held}
+        model["init_args"]["head"]["init_args"]["classes"] = classes
     return model
 
 

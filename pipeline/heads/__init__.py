@@ -10,7 +10,7 @@ from pipeline.heads.kmeans import KMeans
 from pipeline.heads.sampled import Sampled
 from pipeline.heads.word_classes import (
     FrequencyBins,
-    GivenClasses,
+    KeptClasses,
     SquareRootBins,
     WordClasses,
 )
@@ -25,10 +25,10 @@ __all__ = [
     "Criterion",
     "FrequencyBins",
     "FullSoftmax",
-    "GivenClasses",
     "HierarchicalSoftmax",
     "HuffmanTree",
     "KMeans",
+    "KeptClasses",
     "NegativeSampling",
     "OutputLayer",
     "Sampled",

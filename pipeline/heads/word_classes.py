@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from pipeline.text.vocabulary import Vocabulary
 
@@ -73,24 +74,27 @@ class SquareRootBins(WordClasses):
         return _fill(vocabulary, self.num, power=0.5)
 
 
-class GivenClasses(WordClasses):
-    """Classes that were found before, as those that a checkpoint holds.
+class KeptClasses(WordClasses):
+    """Classes that a checkpoint holds.
 
     Args:
-        class_of: the class of each id, numbered from 0 without gaps.
+        checkpoint: the file.
+        key: where in its `state_dict` they are, [vocab].
     """
 
-    def __init__(self, class_of: list[int]) -> None:
-        self.class_of = class_of
+    def __init__(self, checkpoint: str, key: str = "head.partition.class_of") -> None:
+        self.checkpoint, self.key = checkpoint, key
 
     def assign(self, vocabulary: Vocabulary) -> list[int]:
         """See `WordClasses.assign`."""
-        if len(self.class_of) != len(vocabulary):
+        file = torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        classes: list[int] = file["state_dict"][self.key].tolist()
+        if len(classes) != len(vocabulary):
             raise ValueError(
-                f"class_of gives the classes of {len(self.class_of)} words, but the vocabulary has "
-                f"{len(vocabulary)}"
+                f"{self.checkpoint} holds the classes of {len(classes)} words, but the vocabulary "
+                f"has {len(vocabulary)}"
             )
-        return self.class_of
+        return classes
 
 
 def check_num(num: int | None) -> None:

@@ -78,7 +78,12 @@ def _held(path: Path, index: int) -> dict[str, Any]:
     }
     datamodule = card["config"]["data"]["class_path"].rpartition(".")[2]
     words = {"vocabulary": data_state(mixture)["vocabulary"]}
-    return {"config": card["config"], "state_dict": weights, datamodule: {**card["data"], **words}}
+    return {
+        "config": card["config"],
+        "state_dict": weights,
+        datamodule: {**card["data"], **words},
+        "held_as": {"checkpoint": str(path), "key": f"{prefix}head.partition.class_of"},
+    }
 
 
 def _check_words(name: str, words: list[str], vocabulary: Vocabulary) -> None:
