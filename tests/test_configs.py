@@ -8,14 +8,21 @@ import yaml
 
 from pipeline.__main__ import KNOWN
 from pipeline.cli import main
+from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
 from tests.datamodules.shards import write_shards
+from tests.examples import vocabulary
 from tests.harness import REPOSITORY
 
 CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
 # `tests/tasks/test_irsoy.py` builds the ten networks that are laid over another configuration.
-EXPERIMENTS = [path for path in CONFIGS if path.parent.name not in ("trainer", "irsoy")]
+# The class table needs 8,000 words, and a mixture trained models (tests/test_mixtures.py).
+EXPERIMENTS = [
+    path
+    for path in CONFIGS
+    if path.parent.name not in ("trainer", "irsoy", "classes") and path.stem != "ptb-mixture"
+]
 
 
 def identity(path: Path) -> str:
@@ -34,6 +41,21 @@ def test_flags_are_known_and_the_first_line_is_the_command(path):
     first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# unroll train --config configs/")
     assert str(path.relative_to(REPOSITORY)) in first
+
+
+def test_rows_of_the_class_table_differ_in_their_classes_only():
+    rows = [path for path in CONFIGS if path.parent.name == "classes"]
+    assert len(rows) == 10
+    texts = set()
+    for path in rows:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        bins = settings["model"]["init_args"]["head"]["init_args"]["classes"]["init_args"]
+        num = bins.pop("num")
+        assert path.stem == str(num)
+        layer = ClassSoftmax(3, vocabulary(10_000), FrequencyBins(num))
+        assert layer.partition.sizes.sum() == 10_000
+        texts.add(yaml.safe_dump(settings))
+    assert len(texts) == 1
 
 
 @pytest.fixture

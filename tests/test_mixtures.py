@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.__main__ import KNOWN
 from pipeline.cli import main
-from tests.harness import all_runs, small_config, write_config
+from tests.harness import REPOSITORY, all_runs, small_config, write_config
 
 
 def mixture(corpus, members, **more):
@@ -83,6 +83,12 @@ def test_its_file_alone_is_enough(corpus, members, capsys):
     again = scores(capsys.readouterr().out)
     for name, score in tested.items():
         assert again[name] == pytest.approx(score, rel=1e-5)
+
+
+def test_the_shipped_configuration(corpus, members):
+    file = REPOSITORY / "configs/lm/ptb-mixture.yaml"
+    flags = [f"--data.corpus={corpus}", "--data.bptt=50", "--model.members=[one, two]"]
+    assert main(["train", f"--config={file}", *flags], KNOWN) == 0
 
 
 def _is_mixed(path):
