@@ -165,4 +165,5 @@ class Items:
             torch.from_numpy(targets),
             float(self._ends[end - 1] - self._starts[first]) / self._world_size,
             reread_next=tokens.shape[1],
+            afresh=True,
         )

@@ -250,10 +250,11 @@ class LanguageModelData(LightningDataModule):
         if state is None:
             return
         for name, value in self._how.items():
-            if state["position"] and state[name] != value:
+            held = state.get(name, 0)
+            if state["position"] and held != value:
                 raise InputError(
-                    f"the checkpoint is in the middle of an epoch with {name}={state[name]}, and"
-                    f" {name} is now {value}; go on with {name}={state[name]}, or from a"
+                    f"the checkpoint is in the middle of an epoch with {name}={held}, and"
+                    f" {name} is now {value}; go on with {name}={held}, or from a"
                     " checkpoint at the end of an epoch"
                 )
         windows.position = state["position"]

@@ -26,6 +26,7 @@ class Window(NamedTuple):
             window, on any number of ranks.
         reread_next: how many of the last tokens the next window reads again.
         rate_factor: what this window's update multiplies the learning rate by.
+        afresh: each row is a text of its own, with nothing before it; so is the next window's.
     """
 
     tokens: Tensor
@@ -33,6 +34,7 @@ class Window(NamedTuple):
     targets_per_rank: float
     reread_next: int = 0
     rate_factor: float = 1.0
+    afresh: bool = False
 
     @property
     def tokens_per_rank(self) -> float:

@@ -145,7 +145,7 @@ def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
 def _linked(data: dict[str, Any]) -> dict[str, Any]:
     """Gives the arguments of a task that the command line takes from the data."""
     if "vocabulary" in data:
-        return {"vocabulary": Vocabulary(data["vocabulary"], data["counts"])}
+        return {"vocabulary": Vocabulary(data["vocabulary"], data.get("counts"))}
     linked: dict[str, Any] = {"lexicon": Lexicon.from_state(data["lexicon"])}
     if "tags" in data:
         return {**linked, "tags": data["tags"]}

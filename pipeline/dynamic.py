@@ -13,11 +13,13 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline.batches import Window
+from pipeline.batches import IGNORE_INDEX, Window
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry, detach_carry
 from pipeline.errors import InputError
+from pipeline.heads import OutputLayer
 from pipeline.metrics import TokenNll, perplexity
+from pipeline.optimization import learned
 from pipeline.options import Dynamics
 
 _EPSILON = 2e-5
@@ -37,19 +39,20 @@ def dynamic_perplexity(
 
     Returns:
         The perplexity over all tokens of the split.
-
-    Raises:
-        InputError: the model has nothing to learn, as n-gram models.
     """
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise InputError(
-            f"--dynamic needs a network that can go on learning, and this {type(model).__name__} "
-            "has no weights to learn; leave it out"
-        )
     model.eval()
     rms = gradient_rms(model, data.train_dataloader(), _WINDOWS) if how.rms else None
     windows = data.val_dataloader() if stage == "val" else data.test_dataloader()
     return float(perplexity(dynamic_nll(model, windows, how, rms).compute()))
+
+
+def refuse_unlearnable(model: LightningModule) -> None:
+    """Raises an `InputError` for a model that has nothing to learn, as n-grams and mixtures."""
+    if not isinstance(model.head, OutputLayer):
+        raise InputError(
+            f"--dynamic needs a network that can go on learning, and this {type(model).__name__} "
+            "has no weights to learn; leave it out"
+        )
 
 
 def gradient_rms(model: LightningModule, windows: Iterable[Window], count: int) -> list[Tensor]:
@@ -63,7 +66,7 @@ def gradient_rms(model: LightningModule, windows: Iterable[Window], count: int) 
     Returns:
         The root of the mean square of the gradients of the windows' mean nll, as `parameters`.
     """
-    parameters = list(model.parameters())
+    parameters = learned(model)
     squares = [torch.zeros_like(parameter) for parameter in parameters]
     carry: Carry | None = None
     used = 0
@@ -89,7 +92,7 @@ def dynamic_nll(
     Returns:
         The exact sums over all tokens, each scored before anything was learned from it.
     """
-    parameters = list(model.parameters())
+    parameters = learned(model)
     trained = [parameter.detach().clone() for parameter in parameters]
     steps, returns = _rates(parameters, how, rms)
     metric, carry = TokenNll(sync_on_compute=False), None
@@ -121,12 +124,17 @@ def _rates(
 
 def _score(
     model: LightningModule, window: Window, carry: Carry | None, parameters: list[nn.Parameter]
-) -> tuple[Tensor, tuple[Tensor, ...], Carry]:
+) -> tuple[Tensor, tuple[Tensor, ...], Carry | None]:
     """Gives log-probabilities, the gradients of their mean nll, and the memory after them."""
     scored = cast(Generator, model)
     # cuDNN differentiates recurrent layers in training mode only, where dropout would act.
     with torch.backends.cudnn.flags(enabled=False):
         states, after = scored(window.tokens.to(model.device), carry)
         log_probs = scored.head.log_probs(states, window.targets.to(model.device))
-        gradients = torch.autograd.grad(-log_probs.mean(), parameters)
-    return log_probs.detach().cpu(), gradients, detach_carry(after)
+        mean = log_probs.sum() / (window.targets != IGNORE_INDEX).sum()
+        found = torch.autograd.grad(-mean, parameters, allow_unused=True)
+    gradients = tuple(  # a window need not use all of the weights
+        torch.zeros_like(parameter) if gradient is None else gradient
+        for parameter, gradient in zip(parameters, found, strict=True)
+    )
+    return log_probs.detach().cpu(), gradients, None if window.afresh else detach_carry(after)

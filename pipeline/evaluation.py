@@ -17,7 +17,7 @@ from pipeline.checkpoint import data_state, load_trained, portable_model, read_c
 from pipeline.checkpoint_io import AtomicCheckpointIO
 from pipeline.console import say, show
 from pipeline.contracts import Corpus
-from pipeline.dynamic import dynamic_perplexity
+from pipeline.dynamic import dynamic_perplexity, refuse_unlearnable
 from pipeline.errors import InputError
 from pipeline.locate import locate
 from pipeline.options import Dynamics
@@ -51,6 +51,8 @@ def evaluate(
     """
     path = locate(run, checkpoint)
     experiment = _rebuild(path, fields)
+    if dynamics is not None:
+        refuse_unlearnable(experiment.model)
     _refuse_other_corpus(experiment, path)
     trainer = _trainer(experiment, [])
     score = trainer.test if verb == "test" else trainer.validate
@@ -58,10 +60,13 @@ def evaluate(
     for name, value in sorted(trainer.callback_metrics.items()):
         show(f"{name} {float(value):.10g}")
     if dynamics is not None:
-        data = _rebuild(path, [*fields, f"--data.eval_bptt={dynamics.steps}"]).data
+        cuts = [f"--data.eval_bptt={dynamics.steps}", "--data.reread=0"]
+        data = _rebuild(path, [*fields, *cuts]).data
         stage = "val" if verb == "validate" else "test"
         found = dynamic_perplexity(experiment.model, data, stage, dynamics)
         show(f"{stage}/perplexity_dynamic {found:.10g}")
+        if not found < float(trainer.callback_metrics[f"{stage}/perplexity"]):
+            say("note: what was learned made it no better; try a lower --dynamic on `validate`")
     return 0
 
 

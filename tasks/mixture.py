@@ -8,11 +8,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.console import say
 from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.metrics import TokenNll, perplexity, token_scores
-from pipeline.mixtures import Cache, MixtureHead, best_weights, load_member, mixed
+from pipeline.mixtures import Cache, MixtureHead, NeuralCache, best_weights, load_member, mixed
 from pipeline.mixtures.caches import Memory
 from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
@@ -32,7 +33,8 @@ class MixtureLanguageModel(LightningModule):
         cache: of recent words; it reads the states of the first member.
 
     Raises:
-        InputError: there is no member, one cannot be found, or its vocabulary is another.
+        InputError: there is no member, one cannot be found, its vocabulary is another, **or** a
+            neural cache stands beside a first member that is no network.
     """
 
     experiment: ClassVar[str] = "lm"
@@ -45,12 +47,20 @@ class MixtureLanguageModel(LightningModule):
         super().__init__()
         if not members:
             raise InputError("members of a mixture: name at least one trained model, by its run")
+        self.names = members
         loaded = [load_member(name, vocabulary) for name in members]
         self.cards = [member.card for member in loaded]
         self.members = nn.ModuleList(member.model for member in loaded).requires_grad_(False)
+        self._nothing = nn.Parameter(torch.zeros(()))  # ddp refuses a module with none to train
         self.cache, self._vocab_size = cache, len(vocabulary)
         heads = [cast(Head, member.model.head) for member in loaded]
-        self.head = MixtureHead(heads, self._kinds(vocabulary))
+        kinds = self._kinds(vocabulary)
+        if isinstance(cache, NeuralCache) and not kinds[0][1].is_floating_point:
+            raise InputError(
+                f"model.cache: a NeuralCache compares the states of a network, and the first of "
+                f"the members, {members[0]}, has none; name a network first, or take UnigramCache"
+            )
+        self.head = MixtureHead(heads, kinds)
         equal = torch.full((len(loaded) + 1,), 1 / (len(loaded) + 1), dtype=torch.float64)
         self.cache_weights: Tensor
         self.register_buffer("cache_weights", equal)  # the last one is the cache's
@@ -132,8 +142,10 @@ class MixtureLanguageModel(LightningModule):
         scores, self._scores = torch.cat(self._scores, dim=1), []
         if self.trainer.state.fn == "fit":
             self.head.weights.copy_(best_weights(scores[: len(self.members)]))
+            say(f"weights: {self._shares(self.head.weights)}")
             if self.cache is not None:
                 self.cache_weights.copy_(best_weights(scores))
+                say(f"weights with the cache: {self._shares(self.cache_weights)}")
         self._add(scores)
         self._log_scores("val")
         weights = {f"val/weight_{m}": weight for m, weight in enumerate(self.head.weights)}
@@ -149,6 +161,10 @@ class MixtureLanguageModel(LightningModule):
         """Stores what builds the members again, so that the file alone is enough."""
         checkpoint["members"] = self.cards
 
+    def _shares(self, weights: Tensor) -> str:
+        pairs = zip([*self.names, "cache"], weights.tolist(), strict=False)
+        return ", ".join(f"{name} {weight:.3f}" for name, weight in pairs)
+
     def _start(self) -> None:
         self._carry = self._memory = None
         self._scores = []
@@ -159,13 +175,13 @@ class MixtureLanguageModel(LightningModule):
         """Scores a window of one stream with each member, and with the cache last."""
         with torch.autocast(self.device.type, enabled=False):
             states, carry = self(window.tokens, self._carry)
-            if not window.reread_next:  # else the next window starts afresh
+            if not window.afresh:
                 self._carry = carry
             real = window.targets != IGNORE_INDEX
             scores = self.head.member_log_probs(states[real], window.targets[real])
         if self.cache is None:
             return scores
-        if window.reread_next:
+        if window.afresh:
             raise InputError(
                 "model.cache: a cache remembers what came before, and the items of a list are "
                 "independent; leave it out"

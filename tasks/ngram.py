@@ -81,9 +81,11 @@ class NgramLanguageModel(LightningModule):
         # Each rank evaluates the whole file, so nothing is to be summed over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
         self._read: list[Tensor] = []  # targets of this epoch's windows, int32 [column time]
+        self._is_list = False  # of items, which are rows: a rank's are one column
         self._validated: list[Tensor] = []  # targets, to score the lower orders on
         self._counts: Counts | None = None
         self._carry: Carry | None = None
+        self._num_impossible = 0  # tokens of probability 0
 
     def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
         """Reads tokens.
@@ -120,8 +122,9 @@ class NgramLanguageModel(LightningModule):
         """Keeps the window's targets."""
         if isinstance(self.encoder, Smoothing):
             targets = window.targets.to("cpu", torch.int32)
-            if window.reread_next:  # the items of a list, one a row: a column of their own
+            if window.afresh:  # the items of a list, one a row: a column of their own
                 targets = targets[targets != IGNORE_INDEX].unsqueeze(0)
+                self._is_list = True
             self._read.append(targets)
         cast(Any, self.optimizers()).step()  # Lightning's stand-in, which counts updates
 
@@ -180,13 +183,19 @@ class NgramLanguageModel(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Stores what was read in this epoch, of all columns in their order."""
         if self._read:
-            checkpoint["read"] = self._all_columns()
+            columns = self._all_columns()
+            if self._is_list:  # rows are ranks, which there may be more or fewer of
+                columns = columns[columns != IGNORE_INDEX].unsqueeze(0)
+            checkpoint["read"], checkpoint["read_is_list"] = columns, self._is_list
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes this rank's columns of what was read back."""
         if "read" in checkpoint and self._trainer is not None:
-            columns = checkpoint["read"]
-            share = column_share(len(columns), self.trainer.global_rank, self.trainer.world_size)
+            columns, rank = checkpoint["read"], self.trainer.global_rank
+            if checkpoint["read_is_list"]:
+                self._read = [columns.clone() if rank == 0 else columns.new_empty(1, 0)]
+                return
+            share = column_share(len(columns), rank, self.trainer.world_size)
             self._read = [columns[share].clone()]
 
     def _all_columns(self) -> Tensor:
@@ -217,22 +226,29 @@ class NgramLanguageModel(LightningModule):
             say(f"note: {note}")
 
     def _start_evaluation(self) -> None:
-        self._carry = None
+        self._carry, self._num_impossible = None, 0
         self._validated.clear()
         self.evaluation.reset()
 
     def _log_probs(self, window: Window) -> Tensor:
         states, carry = self(window.tokens, self._carry)
-        if not window.reread_next:  # else the next window starts afresh
+        if not window.afresh:
             self._carry = carry
         return self.head.log_probs(states, window.targets)
 
     def _evaluate(self, window: Window) -> None:
-        self.evaluation.update(self._log_probs(window), window.targets)
+        log_probs = self._log_probs(window)
+        self._num_impossible += int((log_probs == -torch.inf).sum())
+        self.evaluation.update(log_probs, window.targets)
 
     def _log_scores(self, stage: str) -> None:
         unit: Unit = getattr(getattr(self.trainer, "datamodule", None), "unit", "word")
         scores = token_scores(self.evaluation.compute(), self.evaluation.count, unit)
+        if self._num_impossible:
+            say(
+                f"note: {self._num_impossible:,} tokens have probability 0, so the perplexity is "
+                "infinite; a smoothing such as KneserNey gives all words some"
+            )
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
 

@@ -1,4 +1,4 @@
-"""Lists of items counted and mixed: their scores are those of the items one by one."""
+"""What n-gram models and mixtures read: the same text, however its windows are cut."""
 
 import pytest
 
@@ -54,3 +54,14 @@ def test_items_one_by_one(project, capsys):
     mixture["init_args"]["cache"] = "UnigramCache"
     assert main(["train", f"--config={config(project, 'cached', mixture)}"], KNOWN) == 2
     assert "the items of a list are independent" in capsys.readouterr().err
+
+
+def test_windows_that_read_again_are_counted_once(corpus, project, capsys):
+    data = {**DATA, "init_args": {"corpus": str(corpus), "batch_size": 4, "bptt": 20}}
+    settings = {"trainer": {"max_epochs": 1}, "data": data, "model": counted("KneserNey")}
+    path = write_config(project, settings)
+    found = []
+    for flags in ([], ["--data.reread=3"], ["--data.bptt=7", "--data.reread=30"]):
+        assert main(["train", f"--config={path}", *flags], KNOWN) == 0
+        found.append(shown(capsys)["test/perplexity"])
+    assert found[0] == found[1] == found[2]

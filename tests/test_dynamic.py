@@ -1,13 +1,18 @@
 """Dynamic evaluation against its formula, one update after the other in plain torch."""
 
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 
+from datamodules.items import Items
 from datamodules.streams import Streams
 from pipeline.__main__ import KNOWN
 from pipeline.cli import main
 from pipeline.dynamic import dynamic_nll, gradient_rms
 from pipeline.encoders import LSTM
+from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.options import Dynamics
 from tasks.language_model import LanguageModel
 from tests.examples import vocabulary
@@ -84,6 +89,41 @@ def test_without_learning_it_is_the_plain_score():
         expected = nll(model, window, None)[0].item() / 41
     found = dynamic_nll(make(), Streams(IDS, 0, 1, 7), Dynamics(0.0, 0.0, 7, False), None)
     assert found.compute().item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_weights_that_a_window_does_not_use_stay():
+    """With a class a word, the second softmax has nothing to say about most words."""
+    torch.manual_seed(0)
+    classes = partial(ClassSoftmax, classes=FrequencyBins(7))
+    model = LanguageModel(LSTM(3, 4), vocabulary(7), classes).double().eval()
+    before = model.head.weight.detach().clone()
+    found = dynamic_nll(model, Streams(IDS, 0, 1, 1), Dynamics(0.3, 0.0, 1, False), None)
+    assert found.compute().isfinite()
+    alone = model.head.partition.sizes[model.head.partition.class_of] == 1
+    assert alone.any()
+    torch.testing.assert_close(model.head.weight[alone], before[alone])
+
+
+def test_items_start_afresh():
+    model = make()
+    items = Items(np.array([3, 4, 0, 5, 0, 6, 3, 4, 0, 1, 2, 0, 5, 0], np.int32), 0, 3)
+    scores = [
+        model.head.log_probs(model(batch.tokens, None)[0], batch.targets)[batch.targets != -100]
+        for batch in items
+    ]
+    expected = -torch.cat(scores).mean().item()
+    found = dynamic_nll(make(), items, Dynamics(1e-12, 0.0, 20, False), None)
+    assert found.compute().item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_counts_cannot_learn(corpus, project, capsys):
+    kneser_ney = {"smoothing": {"class_path": "pipeline.ngrams.KneserNey"}, "order": 2}
+    settings = small_config(corpus, run_name="counted")
+    settings["model"] = {"class_path": "NgramLanguageModel", "init_args": kneser_ney}
+    settings["trainer"] = {"max_epochs": 1}
+    assert main(["fit", f"--config={write_config(project, settings)}"], KNOWN) == 0
+    assert main(["test", "--run=counted", "--dynamic=0.1"], KNOWN) == 2
+    assert "--dynamic needs a network that can go on learning" in capsys.readouterr().err
 
 
 def test_the_command(corpus, project, capsys):

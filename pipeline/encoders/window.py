@@ -74,6 +74,8 @@ class Window(Encoder):
         states = windows.transpose(2, 3).flatten(2)
         if self.hidden is not None:
             states = _NONLINEARITIES[self.nonlinearity](self.hidden(states))
+        if self.start is not None:  # ddp waits for a gradient of each parameter, used or not
+            states = states + 0 * self.start.sum().to(states)
         return Encoded(states, (seen[:, seen.shape[1] - self.before :],))
 
     def initial_carry(self, batch_size: int) -> Carry:

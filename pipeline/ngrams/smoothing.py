@@ -138,8 +138,9 @@ def check_cut_offs(min_counts: Sequence[int] | None) -> None:
     for order, (first, second) in enumerate(itertools.pairwise(min_counts), start=1):
         if second < first:
             raise ValueError(
-                "min_counts cannot fall with the order, since what is kept begins with what is "
-                f"kept, got {first} for order {order} and {second} for order {order + 1}"
+                "min_counts cannot fall from an order to the next, since an n-gram is kept only "
+                f"if its beginning is, got {first} for order {order} and {second} for order "
+                f"{order + 1}"
             )
 
 

@@ -46,3 +46,12 @@ def test_no_hidden_layer_leaves_the_window_as_it_is():
 def test_impossible_settings(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         Window(3, **settings)
+
+
+def test_the_start_has_a_gradient_in_later_windows_too():
+    """One of zeros: ddp stops where a parameter has none."""
+    encoder = Window(3, before=2, after=0, hidden_size=4)
+    inputs = torch.randn(2, 5, 3)
+    carry = tuple(part.detach() for part in encoder(inputs).carry)
+    encoder(inputs, carry=carry).states.sum().backward()
+    assert encoder.start.grad.abs().sum() == 0
