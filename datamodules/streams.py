@@ -22,7 +22,7 @@ class Streams:
 
     With `reread`, a window reads again what came right before it, up to so many tokens: the loss of
     its first target reaches `reread` steps back, that of its last one `reread + bptt - 1` (the
-    blocks of the RNNLM toolkit, Mikolov 2012, section 3.3.1, which calls `reread + 1` the steps of
+    blocks of the RNNLM toolkit, Mikolov 2012, which calls `reread + 1` the steps of
     BPTT and `bptt` the block).
 
     Iterating starts from window 0, or once from the `position` that was set; iterating that was

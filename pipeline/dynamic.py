@@ -103,7 +103,7 @@ def dynamic_nll(
             for parameter, start, gradient, step, pull in zip(
                 parameters, trained, gradients, steps, returns, strict=True
             ):
-                # Both terms are of the weights before the update: equation 8 of the paper.
+                # Both terms are of the weights before the update.
                 move = (start - parameter).mul_(pull).sub_(gradient.mul_(step))
                 parameter.add_(move)
     return metric

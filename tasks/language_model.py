@@ -13,11 +13,11 @@ from pipeline.batches import Window, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.encoders.dropout import check_dropout
 from pipeline.heads import FullSoftmax, OutputLayer
-from pipeline.metrics import TokenNll, token_scores
+from pipeline.metrics import TokenNll
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
 from pipeline.regularization import ActivationPenalty, Dropouts
-from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.token_log import log_token_scores
 
 OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
 
@@ -164,11 +164,11 @@ class LanguageModel(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/perplexity`, which checkpoints and schedules watch."""
-        self._log_scores("val")
+        log_token_scores(self, "val", self.evaluation)
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/perplexity`, `test/nll`, `test/tokens`, and of characters `test/bpc`."""
-        self._log_scores("test")
+        log_token_scores(self, "test", self.evaluation)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
@@ -228,18 +228,6 @@ class LanguageModel(LightningModule):
 
     def _evaluate(self, window: Window) -> None:
         self.evaluation.update(self._log_probs(window), window.targets)
-
-    def _log_scores(self, stage: str) -> None:
-        # Ranks may differ in the last bits, and must agree on what is best.
-        nll = torch.tensor(
-            self.trainer.strategy.broadcast(float(self.evaluation.compute())), dtype=torch.float64
-        )
-        # What a token is does not change the model, only what its scores are called.
-        data = getattr(self.trainer, "datamodule", None)
-        unit: Unit = getattr(data, "unit", "word")
-        scores = token_scores(nll, self.evaluation.count, unit)
-        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
 
 
 def _at_each_step(dropout: float) -> Dropouts:

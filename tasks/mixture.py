@@ -12,11 +12,11 @@ from pipeline.console import say
 from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
-from pipeline.metrics import TokenNll, perplexity, token_scores
+from pipeline.metrics import TokenNll
 from pipeline.mixtures import Cache, MixtureHead, NeuralCache, best_weights, load_member, mixed
 from pipeline.mixtures.caches import Memory
-from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.token_log import log_token_scores
 
 
 class MixtureLanguageModel(LightningModule):
@@ -200,8 +200,5 @@ class MixtureLanguageModel(LightningModule):
             self.cached.update(mixed(scores, self.cache_weights), count)
 
     def _log_scores(self, stage: str) -> None:
-        unit: Unit = getattr(getattr(self.trainer, "datamodule", None), "unit", "word")
-        scores = token_scores(self.plain.compute(), self.plain.count, unit)
-        if self.cache is not None:
-            scores["perplexity_cache"] = perplexity(self.cached.compute())
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+        others = {} if self.cache is None else {"perplexity_cache": self.cached}
+        log_token_scores(self, stage, self.plain, **others)

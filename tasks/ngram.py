@@ -14,11 +14,11 @@ from pipeline.console import say
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.ngram import NgramHead
-from pipeline.metrics import TokenNll, perplexity, token_scores
+from pipeline.metrics import TokenNll, perplexity
 from pipeline.ngrams import Counts, NgramModel, Smoothing, count, read_arpa
 from pipeline.ngrams.counting import check_order
-from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.token_log import log_token_scores
 
 
 class ArpaFile(NamedTuple):
@@ -242,15 +242,12 @@ class NgramLanguageModel(LightningModule):
         self.evaluation.update(log_probs, window.targets)
 
     def _log_scores(self, stage: str) -> None:
-        unit: Unit = getattr(getattr(self.trainer, "datamodule", None), "unit", "word")
-        scores = token_scores(self.evaluation.compute(), self.evaluation.count, unit)
+        log_token_scores(self, stage, self.evaluation)
         if self._num_impossible:
             say(
                 f"note: {self._num_impossible:,} tokens have probability 0, so the perplexity is "
                 "infinite; a smoothing such as KneserNey gives all words some"
             )
-        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
 
     def _log_lower_orders(self) -> None:
         if self._counts is None or not self._validated:

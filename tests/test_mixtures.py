@@ -58,6 +58,7 @@ def test_the_mixture_of_what_the_members_predict(corpus, members, capsys):
     validated = scores(capsys.readouterr().out)
     weights = [validated["val/weight_0"], validated["val/weight_1"]]
     assert sum(weights) == pytest.approx(1)
+    assert abs(weights[0] - weights[1]) > 0.01  # they are equal before any validation
     expected = [
         math.log(weights[0] * math.exp(one) + weights[1] * math.exp(two)) for one, two in pairs
     ]

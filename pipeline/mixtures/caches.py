@@ -113,7 +113,7 @@ class UnigramCache(Cache):
 class NeuralCache(Cache):
     """Words that followed states like the present one (Grave et al. 2017, arXiv 1612.04426).
 
-    Equation 3: p(w | h_t) is proportional to the sum of exp(theta h_t . h_i) over the last `window`
+    p(w | h_t) is proportional to the sum of exp(theta h_t . h_i) over the last `window`
     steps i < t after which w came.
 
     Args:

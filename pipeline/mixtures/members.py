@@ -29,13 +29,12 @@ class Member(NamedTuple):
     card: dict[str, Any]
 
 
-def load_member(name: str, vocabulary: Vocabulary, unit: str | None = None) -> Member:
+def load_member(name: str, vocabulary: Vocabulary) -> Member:
     """Builds a member.
 
     Args:
         name: a run, the file of a checkpoint, or a name that `portable_model` gave.
         vocabulary: of the mixture; the member must have the same.
-        unit: what a token of the mixture is; not checked if omitted.
 
     Raises:
         InputError: there is no such model, it is no language model, or it knows other words.
@@ -50,8 +49,6 @@ def load_member(name: str, vocabulary: Vocabulary, unit: str | None = None) -> M
             raise InputError(f"members: {name} is a mixture itself; name its members instead")
     trained = assemble(path, checkpoint, *LANGUAGE_MODELS)
     _check_words(name, trained.data["vocabulary"], vocabulary)
-    if unit is not None and trained.data["unit"] != unit:
-        raise InputError(f"members: {name} reads {trained.data['unit']}s, the corpus has {unit}s")
     kept = {"config": checkpoint["config"], "data": data_state(checkpoint)}
     kept["data"] = {key: value for key, value in kept["data"].items() if key != "vocabulary"}
     return Member(trained.model, kept)

@@ -24,7 +24,7 @@ class Katz(Smoothing):
     An n-gram seen r times has p(w | h) = d(r) r / c(h), any other beta(h) p(w | h without its first
     word), where beta(h) makes them sum to 1. With n_r the number of n-grams of an order seen r
     times and r* = (r + 1) n_{r+1} / n_r, d(r) = (r* / r - A) / (1 - A) for r up to k, where A =
-    (k + 1) n_{k+1} / n_1, and 1 above (Chen & Goodman 1999, section 2.5). Unigrams back off to
+    (k + 1) n_{k+1} / n_1, and 1 above (Chen & Goodman 1999). Unigrams back off to
     1 / V.
 
     Two rules make it whole, both SRILM's: a context that keeps nothing to give away, all that

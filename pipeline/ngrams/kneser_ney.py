@@ -22,7 +22,7 @@ _FALLBACK_ORIGINAL = (0.75,) * 3
 
 
 class KneserNey(Smoothing):
-    """Interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1999, section 3).
+    """Interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1999).
 
     p(w | h) = (a(h w) - D(a(h w))) / a(h) + gamma(h) p(w | h without its first word), and below the
     unigrams stands 1 / V. At the highest order, and for what begins with `<s>`, a is the count;
@@ -82,7 +82,7 @@ def adjusted_counts(counts: Counts) -> list[Ints]:
 
 
 def estimate_discounts(amounts: Ints, modified: bool) -> tuple[float, float, float] | None:
-    """Estimates what is taken from counts of 1, of 2 and above (Chen & Goodman 1999, eq. 26).
+    """Estimates what is taken from counts of 1, of 2 and above (Chen & Goodman 1999).
 
     Args:
         amounts: (adjusted) counts of an order [ngram].

@@ -12,7 +12,7 @@ class NgramModel:
     """A distribution over the next word, given the words before it in its sentence.
 
     An n-gram that is listed has its probability. Any other has that of the n-gram without its first
-    word, times the weight of its context if that is listed (Katz 1987, eq. 19; the ARPA format).
+    word, times the weight of its context if that is listed (Katz 1987; the ARPA format).
     Places and keys are those of `pipeline.ngrams.counting.OrderCounts`: the prefix of a listed
     n-gram is listed; its suffix need not be.
 
