@@ -1,19 +1,38 @@
 """Fixtures that several tests share: a small corpus, a project folder, the real corpora."""
 
 import os
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from datamodules.builtin import generate_sentences
 from datamodules.opinions import generate_opinions
+from pipeline.tracking import store
 
 REPOSITORY = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """An SQLite store without runs: making one takes seconds, copying it does not."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        store.open_store()
+    return folder / "mlflow.db"
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """An empty working folder with the environment of a fresh shell."""
+def project(tmp_path, monkeypatch, empty_database):
+    """An empty working folder with the environment of a fresh shell.
+
+    A store that this process would make there is copied; `tests/tracking/test_store.py` and every
+    test that runs the command line in a process of its own make theirs.
+    """
+    copy = partial(shutil.copyfile, empty_database)
+    monkeypatch.setattr(store, "_create_sqlite", copy)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "UNROLL_OUTPUTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))

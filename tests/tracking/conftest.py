@@ -1,5 +1,4 @@
 import logging
-import shutil
 
 import pytest
 
@@ -8,20 +7,9 @@ from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.store import open_store
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """An SQLite store without runs: making one takes seconds, copying it does not."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        open_store()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def store(project, empty_database):
+def store(project):
     """A client of a store without runs, in the current folder."""
-    shutil.copyfile(empty_database, project / "mlflow.db")
     return open_store()
 
 
