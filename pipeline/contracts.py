@@ -74,6 +74,14 @@ class Reporting(Protocol):
         """Writes what the last test showed into files, and returns them."""
 
 
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A task that starts from a file which its configuration names."""
+
+    def read_files(self) -> None:
+        """Reads it; `InputError` if it is missing or damaged, which is told before a run opens."""
+
+
 class Head(Protocol):
     """What evaluation, generation and mixtures ask of a language model's head.
 

@@ -15,7 +15,7 @@ from pipeline.building import Experiment, build
 from pipeline.callbacks import BestCheckpoint, Children, Terminated, termination
 from pipeline.checkpoint import read_checkpoint
 from pipeline.console import is_first_process, say, show
-from pipeline.contracts import Reporting
+from pipeline.contracts import ReadsFiles, Reporting
 from pipeline.errors import InputError
 from pipeline.options import resumable
 from pipeline.outputs import RunFolder, outputs_root
@@ -61,6 +61,8 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     experiment = build(arguments)
     precision = choose_precision(experiment)
     refuse_bad_settings(experiment, precision)
+    if resumed is None and isinstance(experiment.task, ReadsFiles):
+        experiment.task.read_files()
     with _locked(resumed):
         name = resumed.name if resumed else experiment.config["run_name"]
         name = name or run_name(experiment.config)

@@ -80,6 +80,7 @@ class NgramLanguageModel(LightningModule):
         self.head = NgramHead(vocabulary)
         # Each rank evaluates the whole file, so nothing is to be summed over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
+        self._has_read = False  # the ARPA file
         self._read: list[Tensor] = []  # targets of this epoch's windows, int32 [column time]
         self._is_list = False  # of items, which are rows: a rank's are one column
         self._validated: list[Tensor] = []  # targets, to score the lower orders on
@@ -106,10 +107,16 @@ class NgramLanguageModel(LightningModule):
         contexts = contexts.masked_fill(is_end.cumsum(-1).flip(-1) > 0, -1)
         return contexts, (contexts[:, -1],)
 
+    def read_files(self) -> None:
+        """See `ReadsFiles`: the ARPA file, if it is read from one."""
+        if isinstance(self.encoder, ArpaFile):
+            self.head.model = self.encoder.read(self.vocabulary)
+            self._has_read = True
+
     def setup(self, stage: str) -> None:
         """Reads the ARPA file; a resumed training has what it held."""
-        if isinstance(self.encoder, ArpaFile) and stage == "fit" and not self.trainer.ckpt_path:
-            self.head.model = self.encoder.read(self.vocabulary)
+        if stage == "fit" and not self.trainer.ckpt_path and not self._has_read:
+            self.read_files()
 
     def configure_optimizers(self) -> None:
         """There is none."""

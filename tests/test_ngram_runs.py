@@ -167,6 +167,7 @@ def test_smoothings_by_their_short_names(corpus, project):
         (["--model.smoothing.min_counts=[1,3,2]"], "min_counts cannot fall"),
         (["--model.smoothing.min_counts=[1,1,1,2]"], "4 entries for a model of order 3"),
         (["--model.arpa=none.arpa"], "give one of model.smoothing and model.arpa"),
+        (["--model.smoothing=null", "--model.arpa=none.arpa"], "there is no ARPA file none.arpa"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(corpus, project, capsys, flags, expected):

@@ -23,7 +23,7 @@ class FiniteGuard(Callback):
         """See `Callback`."""
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss became {float(loss)} at step {trainer.global_step + 1} (epoch "
+                f"the loss became {loss.item()} at step {trainer.global_step + 1} (epoch "
                 f"{trainer.current_epoch + 1}), so training stopped; {_ADVICE}; the checkpoints "
                 "written before are kept"
             )
