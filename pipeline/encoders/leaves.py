@@ -40,9 +40,11 @@ class Leaf(Encoder, abc.ABC):
 
     Attributes:
         num_parts: tensors in the carry.
+        reads_carry: `states[:, t]` is the first part of the carry after step t.
     """
 
     num_parts: int
+    reads_carry: bool = True
     is_causal = True
 
     @abc.abstractmethod
@@ -50,6 +52,11 @@ class Leaf(Encoder, abc.ABC):
         super().__init__()
         check_dropout(weight_dropout, "weight_dropout")
         self.weight_dropout = weight_dropout
+
+    @property
+    def num_memories(self) -> int:
+        """How many parts of the carry, the first ones, are memory; those after them are inputs."""
+        return self.num_parts
 
     @property
     @abc.abstractmethod

@@ -60,5 +60,5 @@ def test_class_path_and_init_args():
 
 
 def test_the_base_of_the_flat_encoders_is_not_offered():
-    with pytest.raises(Exception, match="_Recurrent"):
-        build("--encoder=_Recurrent", "--encoder.layers=null")
+    with pytest.raises(Exception, match="Recurrent"):
+        build("--encoder=pipeline.encoders.flat.Recurrent")
