@@ -7,7 +7,7 @@ from functools import partial
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.encoders.base import Encoded, Encoder, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.depth import Joints, Shape, Skip, stack
 from pipeline.encoders.initializers import Initializer
@@ -50,6 +50,7 @@ class Recurrent(Encoder, abc.ABC):
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
+        check_lengths(inputs, lengths)
         return self.layers(inputs, lengths, carry)
 
     def initial_carry(self, batch_size: int) -> Carry:

@@ -10,7 +10,7 @@ from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812
 
 from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
-from pipeline.encoders.carry import Carry, check_carry
+from pipeline.encoders.carry import Carry, check_carry, fit_dtype
 from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, Reset
 from pipeline.encoders.dropout import check_dropout
 from pipeline.encoders.weights import RecurrentWeights
@@ -73,8 +73,7 @@ class Leaf(Encoder, abc.ABC):
         if carry is None:
             return self.initial_carry(len(inputs))
         check_carry(type(self).__name__, carry, self.num_parts, len(inputs), self.output_size)
-        # What a step under autocast left behind (bfloat16) must fit a step without it as well.
-        return tuple(part.to(self.weights.recurrent.dtype) for part in carry)
+        return fit_dtype(type(self).__name__, carry, self.weights.recurrent.dtype)
 
     @property
     def _drops_weights(self) -> bool:

@@ -136,9 +136,7 @@ def _run_chunks(decay: Tensor, drive: Tensor, start: Tensor, states: Tensor) -> 
         # The last chunk may be shorter than the others, and ends earlier.
         target = states[:, step::length]
         count = target.shape[1]
-        torch.addcmul(
-            drive[:, step::length], decay[:, step::length], before[:, :count], out=target
-        )
+        torch.addcmul(drive[:, step::length], decay[:, step::length], before[:, :count], out=target)
         before = target
 
 

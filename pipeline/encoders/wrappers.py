@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pipeline.encoders.base import Encoded, Encoder, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.dropout import VariationalDropout, check_dropout
 
@@ -106,9 +106,12 @@ class Bidirectional(Encoder):
         carry: Carry | None = None,
     ) -> Encoded:
         """See `Encoder`."""
+        check_inputs(self, inputs)
+        check_lengths(inputs, lengths)
         states, after = self.left_to_right(inputs, lengths, carry)
-        mirrored = self.right_to_left(flip(inputs, lengths), lengths).states
-        return Encoded(torch.cat([states, flip(mirrored, lengths)], dim=-1), after)
+        sources = _mirror(inputs, lengths)
+        mirrored = self.right_to_left(_reorder(inputs, sources), lengths).states
+        return Encoded(torch.cat([states, _reorder(mirrored, sources)], dim=-1), after)
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""
@@ -202,23 +205,26 @@ def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:
         lengths: [batch]; every step is real if omitted.
 
     Raises:
-        ValueError: `lengths` has another batch size or, on a CPU, is negative or above `time`.
+        ValueError: see `check_lengths`.
     """
+    check_lengths(inputs, lengths)
+    return _reorder(inputs, _mirror(inputs, lengths))
+
+
+def _mirror(inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
+    """Where each step [batch*time] of the reversed rows comes from; None if all are real."""
     if lengths is None:
-        return inputs.flip(1)
+        return None
     batch, time, _ = inputs.shape
-    if lengths.shape != (batch,):
-        raise ValueError(
-            f"lengths must be [batch={batch}] for inputs {list(inputs.shape)}, "
-            f"got {list(lengths.shape)}"
-        )
-    # Only where it costs nothing: on a GPU the host would wait for the device.
-    if lengths.device.type == "cpu" and ((lengths < 0) | (lengths > time)).any():
-        raise ValueError(f"lengths must be between 0 and {time} (time), got {lengths.tolist()}")
     steps = torch.arange(time, device=inputs.device)
     ends = lengths.to(inputs.device).unsqueeze(1)
     sources = torch.where(steps < ends, ends - 1 - steps, steps)
     rows = torch.arange(batch, device=inputs.device).unsqueeze(1) * time
+    return (rows + sources).flatten()
+
+
+def _reorder(inputs: Tensor, sources: Tensor | None) -> Tensor:
+    if sources is None:
+        return inputs.flip(1)
     # One index per step, where `gather` would need one per number.
-    flat = inputs.flatten(0, 1).index_select(0, (rows + sources).flatten())
-    return flat.view_as(inputs)
+    return inputs.flatten(0, 1).index_select(0, sources).view_as(inputs)

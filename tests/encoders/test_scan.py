@@ -143,7 +143,11 @@ def test_the_graph_has_no_steps():
 
 @pytest.mark.parametrize(
     ("decay", "drive", "start"),
-    [((2, 5, 3), (2, 4, 3), (2, 3)), ((2, 4, 3), (2, 4, 3), (1, 3)), ((2, 0, 3), (2, 0, 3), (2, 3))],
+    [
+        ((2, 5, 3), (2, 4, 3), (2, 3)),
+        ((2, 4, 3), (2, 4, 3), (1, 3)),
+        ((2, 0, 3), (2, 0, 3), (2, 3)),
+    ],
 )
 def test_shapes_that_do_not_fit(decay, drive, start):
     message = "linear_scan expects decay and drive [batch time hidden] with a step in them"
