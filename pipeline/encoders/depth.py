@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.encoders.base import Encoder, check_at_least_one, check_choice
 from pipeline.encoders.dropout import check_dropout
-from pipeline.encoders.initializers import Initializer, Orthogonal
+from pipeline.encoders.initializers import Initializer
 from pipeline.encoders.leaves import Leaf
 from pipeline.encoders.skips import Dense, Highway, Residual
 from pipeline.encoders.wrappers import Bidirectional, DropInputs, Normalized, Stacked
@@ -39,7 +39,7 @@ def stack(
     shape: Shape,
     joints: Joints,
     zoneout: float,
-    initializer: Initializer | None,
+    initialize: Initializer,
 ) -> Stacked:
     """Builds and initialises recurrent layers, from the lowest up.
 
@@ -48,7 +48,7 @@ def stack(
         shape: of the stack.
         joints: how each layer is joined to those below.
         zoneout: see `Zoneout`.
-        initializer: first values of each direction of each layer; `Orthogonal()` if None.
+        initialize: first values of each direction of each layer.
 
     Raises:
         ValueError: a setting is out of its range, or a skip connection joins unequal sizes.
@@ -56,7 +56,6 @@ def stack(
     check_choice("skip", joints.skip, ("none", "residual", "dense", "highway"))
     check_dropout(joints.dropout)
     check_dropout(zoneout, "zoneout")
-    initialize = initializer or Orthogonal()
 
     def direction(input_size: int, hidden_size: int) -> Encoder:
         built = leaf(input_size, hidden_size)

@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.depth import Joints, Shape, Skip, stack
-from pipeline.encoders.initializers import Initializer
+from pipeline.encoders.initializers import Initializer, Orthogonal
 from pipeline.encoders.leaves import Leaf
 
 
@@ -38,9 +38,15 @@ class Recurrent(Encoder, abc.ABC):
         initializer: Initializer | None,
     ) -> None:
         super().__init__()
-        self.layers = stack(leaf, shape, joints, zoneout, initializer)
+        first_values = initializer or self.default_initializer()
+        self.layers = stack(leaf, shape, joints, zoneout, first_values)
         self.input_size, self.output_size = self.layers.input_size, self.layers.output_size
         self.is_causal = self.layers.is_causal
+
+    @staticmethod
+    def default_initializer() -> Initializer:
+        """What fills the layers where no initializer is given."""
+        return Orthogonal()
 
     def forward(
         self,

@@ -55,7 +55,10 @@ class Leaf(Encoder, abc.ABC):
 
     @property
     def num_memories(self) -> int:
-        """How many parts of the carry, the first ones, are memory; those after them are inputs."""
+        """How many parts of the carry, the first ones, may keep old values unit by unit.
+
+        Those after them are inputs, or sums in a scale of their own.
+        """
         return self.num_parts
 
     @property
@@ -66,14 +69,14 @@ class Leaf(Encoder, abc.ABC):
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`; zeros."""
         shape = (batch_size, self.output_size)
-        return tuple(self.weights.recurrent.new_zeros(shape) for _ in range(self.num_parts))
+        return tuple(self.weights.input.new_zeros(shape) for _ in range(self.num_parts))
 
     def _start(self, inputs: Tensor, carry: Carry | None) -> Carry:
         check_inputs(self, inputs)
         if carry is None:
             return self.initial_carry(len(inputs))
         check_carry(type(self).__name__, carry, self.num_parts, len(inputs), self.output_size)
-        return fit_dtype(type(self).__name__, carry, self.weights.recurrent.dtype)
+        return fit_dtype(type(self).__name__, carry, self.weights.input.dtype)
 
     @property
     def _drops_weights(self) -> bool:
@@ -81,7 +84,9 @@ class Leaf(Encoder, abc.ABC):
 
     def _dropped(self) -> Tensor:
         """The recurrent weights of one call, whose gradient reaches the parameter."""
-        return F.dropout(self.weights.recurrent, self.weight_dropout)
+        recurrent = self.weights.recurrent
+        assert recurrent is not None  # a leaf without that matrix offers no weight dropout
+        return F.dropout(recurrent, self.weight_dropout)
 
 
 class Fused(Leaf):
@@ -136,8 +141,8 @@ class Fused(Leaf):
     def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
         if not self._drops_weights:
             return self.kernel(inputs, carry)
-        weights = self.weights
-        given = (weights.input, self._dropped(), weights.input_bias, weights.recurrent_bias)
+        ((matrix, _, bias, recurrent_bias),) = self.kernel.all_weights
+        given = (matrix, self._dropped(), bias, recurrent_bias)
         # cuDNN reads one piece of memory in this order, and else copies into one at every call,
         # with a warning.
         flat = torch.cat([weight.flatten() for weight in given])
@@ -165,6 +170,11 @@ class Unrolled(Leaf):
         self.cell = cell
         self.input_size, self.output_size = cell.input_size, cell.hidden_size
         self.num_parts = cell.num_parts
+
+    @property
+    def num_memories(self) -> int:
+        """See `Leaf`."""
+        return self.cell.num_memories
 
     @property
     def weights(self) -> RecurrentWeights:

@@ -51,7 +51,8 @@ def linear_scan(
         )
     dtype = torch.promote_types(decay.dtype, torch.promote_types(drive.dtype, start.dtype))
     dtype = torch.promote_types(dtype, torch.float32)
-    states: Tensor = _LinearScan.apply(decay.to(dtype), drive.to(dtype), start.to(dtype))
+    operands = (decay.to(dtype), drive.to(dtype), start.to(dtype))
+    states: Tensor = _LinearScan.apply(*operands)  # type: ignore[no-untyped-call]
     return states
 
 
@@ -63,7 +64,7 @@ class _LinearScan(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
         decay, states, start = ctx.saved_tensors
         total = _scan_back(decay, gradient)

@@ -79,10 +79,10 @@ def test_a_decay_of_0_in_the_middle_cuts_exactly():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "bound"), [(0.0, 0.05, 4.0), (0.0, 1.0, 8.0), (0.99, 1.0, 40.0)]
+    ("low", "high", "bound"), [(0.0, 0.05, 2.0), (0.0, 1.0, 3.0), (0.99, 1.0, 20.0)]
 )
 def test_float32_at_1000_steps(low, high, bound):
-    """`bound` rounding errors of the largest state; the plain loop's are of the same size."""
+    """`bound` rounding errors of the largest number; the plain loop's are as many."""
     exact = with_gradients(linear_scan, operands(1000, low=low, high=high))
     given = [part.float() for part in operands(1000, low=low, high=high)]
     states, gradients = with_gradients(linear_scan, given)
@@ -141,15 +141,10 @@ def test_the_graph_has_no_steps():
     assert len(seen) < 10
 
 
-@pytest.mark.parametrize(
-    ("decay", "drive", "start"),
-    [
-        ((2, 5, 3), (2, 4, 3), (2, 3)),
-        ((2, 4, 3), (2, 4, 3), (1, 3)),
-        ((2, 0, 3), (2, 0, 3), (2, 3)),
-    ],
-)
-def test_shapes_that_do_not_fit(decay, drive, start):
-    message = "linear_scan expects decay and drive [batch time hidden] with a step in them"
-    with pytest.raises((ValueError, TypeError), match=f"^{re.escape(message)}|Type-check"):
-        linear_scan(torch.zeros(decay), torch.zeros(drive), torch.zeros(start))
+def test_no_step_is_refused():
+    message = (
+        "linear_scan expects decay and drive [batch time hidden] with a step in them and start "
+        "[batch hidden], got [2, 0, 3], [2, 0, 3] and [2, 3]"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        linear_scan(torch.zeros(2, 0, 3), torch.zeros(2, 0, 3), torch.zeros(2, 3))
