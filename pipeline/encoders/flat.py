@@ -12,6 +12,7 @@ from pipeline.encoders.carry import Carry
 from pipeline.encoders.depth import Joints, Shape, Skip, stack
 from pipeline.encoders.initializers import Initializer, Orthogonal
 from pipeline.encoders.leaves import Leaf
+from pipeline.encoders.together import run_together
 
 
 class Recurrent(Encoder, abc.ABC):
@@ -57,7 +58,8 @@ class Recurrent(Encoder, abc.ABC):
         """See `Encoder`."""
         check_inputs(self, inputs)
         check_lengths(inputs, lengths)
-        return self.layers(inputs, lengths, carry)
+        encoded = run_together(self.layers, inputs, lengths, carry)
+        return self.layers(inputs, lengths, carry) if encoded is None else encoded
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""

@@ -48,18 +48,26 @@ class Stacked(Encoder):
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
+        states, carries = inputs, []
+        for layer, part in zip(self.layers, self.parts(inputs, carry), strict=True):
+            states, after = layer(states, lengths, part)
+            carries.append(after)
+        return Encoded(states, tuple(carries))
+
+    def parts(self, inputs: Tensor, carry: Carry | None) -> Carry:
+        """The carry of each layer.
+
+        Raises:
+            ValueError: they are not as many as the layers.
+        """
         if carry is None:
-            carry = self.initial_carry(len(inputs))
+            return self.initial_carry(len(inputs))
         if len(carry) != len(self.layers):
             raise ValueError(
                 f"Stacked expects a carry of {len(self.layers)} parts, one for each layer, "
                 f"got {len(carry)}"
             )
-        states, carries = inputs, []
-        for layer, part in zip(self.layers, carry, strict=True):
-            states, after = layer(states, lengths, part)
-            carries.append(after)
-        return Encoded(states, tuple(carries))
+        return carry
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""
@@ -135,11 +143,16 @@ class DropInputs(Encoder):
     def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
         super().__init__()
         check_dropout(dropout)
-        self.inner = inner
+        self.inner, self.chance = inner, dropout
         self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
         self.input_size, self.output_size = inner.input_size, inner.output_size
         self.is_causal = inner.is_causal
         self.is_local = inner.is_local
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a number may be dropped now."""
+        return self.dropout.training and self.chance > 0
 
     def forward(
         self,
