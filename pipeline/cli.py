@@ -109,6 +109,23 @@ def _export(options: argparse.Namespace, fields: list[str], known: Sequence[str]
     return export(options.run, options.checkpoint, options.output)
 
 
+def _probe(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import ProbeRequest
+
+    request = ProbeRequest.checked(options, fields)
+    _load(known)
+    from pipeline.probes import agreement, probe
+
+    drawn = importlib.import_module("datamodules.agreement").agreement_probe
+    verbs = functools.partial(drawn, agreement.RANGES)
+    if options.resume is not None:
+        return probe.resume_variants(options.resume, verbs, options.jobs)
+    if request is None:
+        how = (verbs, options.verbs, options.output)
+        return probe.probe_model(options.run, options.checkpoint, *how)
+    return probe.probe_variants(*request, verbs, options.verbs, options.jobs)
+
+
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
     locate = importlib.import_module("datamodules.locate")
