@@ -1,6 +1,8 @@
 """A configuration with variants: the settings of each group, each with each of the others."""
 
-from collections.abc import Iterator, Mapping
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +10,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipeline.errors import InputError
+from pipeline.options import TOP_LEVEL
+from pipeline.preflight import check
 
 _KEY = "variants"
 
@@ -27,6 +31,40 @@ class Variant(NamedTuple):
     def name(self) -> str:
         """Tells it from the others, as "lstm-clip"."""
         return "-".join(self.labels.values()).replace(" ", "-")
+
+
+def checked_variants(
+    options: argparse.Namespace, fields: Sequence[str]
+) -> tuple[dict[str, Any], list[Variant]] | None:
+    """Takes the options of `probe`, and checks all that can be before anything heavy is imported.
+
+    Args:
+        options: of the verb.
+        fields: flags that are fields of a configuration.
+
+    Returns:
+        What `read_variants` gives; None where a model is named instead.
+
+    Raises:
+        InputError: a number is out of its range, an option does not go with another, or a variant
+            is no configuration.
+    """
+    for flag, value in (("--verbs", options.verbs), ("--jobs", options.jobs)):
+        if value is not None and value < 1:
+            raise InputError(f"{flag} must be at least 1, got {value}")
+    if not options.config:
+        if fields:
+            raise InputError(f"{fields[0]} goes with --config only; leave it out")
+        return None
+    if options.output is not None:
+        raise InputError("--output goes with --run and --checkpoint; leave it out: a run keeps all")
+    if len(options.config) > 1:
+        raise InputError("--config is given twice; one configuration with variants is expected")
+    base, variants = read_variants(options.config[0])
+    for variant in variants:
+        parts = [json.dumps(part) for part in (base, *variant.overlays)]
+        check([*(f"--config={part}" for part in parts), *fields], TOP_LEVEL)
+    return base, variants
 
 
 def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
