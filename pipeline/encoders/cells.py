@@ -5,7 +5,7 @@ steps in one product (`project`), outside the loop.
 """
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -31,28 +31,44 @@ class Cell(nn.Module, abc.ABC):
         hidden_size: features of the state.
         gates: names of the gates, in the order of the rows of the weights.
         num_parts: tensors [batch hidden] in the carry; the first is the state that is read.
+        others: matrices [out in] beyond those of the gates, yet without values.
+
+    Attributes:
+        num_memories: parts of the carry, the first ones, of which each unit may keep an old value
+            by itself, as zoneout has it.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, gates: tuple[str, ...], num_parts: int
+        self,
+        input_size: int,
+        hidden_size: int,
+        gates: tuple[str, ...],
+        num_parts: int,
+        others: Sequence[nn.Parameter] = (),
     ) -> None:
         super().__init__()
         check_at_least_one("input_size", input_size)
         check_at_least_one("hidden_size", hidden_size)
         rows = len(gates) * hidden_size
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.gates, self.num_parts = gates, num_parts
+        self.gates, self.num_parts, self.num_memories = gates, num_parts, num_parts
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
         self.bias_ih = nn.Parameter(torch.empty(rows))
         self.bias_hh = nn.Parameter(torch.empty(rows))
+        self.others = nn.ParameterList(others)
         Orthogonal()(self.weights)
 
     @property
     def weights(self) -> RecurrentWeights:
         """The parameters, for initialisers."""
         return RecurrentWeights(
-            self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, self.gates
+            self.weight_ih,
+            self.weight_hh,
+            self.bias_ih,
+            self.bias_hh,
+            self.gates,
+            tuple(self.others),
         )
 
     def project(

@@ -21,11 +21,12 @@ class Orthogonal(Initializer):
 
     Each gate's recurrent matrix is orthogonal by itself (Saxe et al. 2013, arXiv 1312.6120), each
     gate's input matrix is Xavier uniform by itself (Glorot and Bengio 2010), and the biases are
-    0, save the forget gate's.
+    0, save the forget gate's. A layer without recurrent matrix gets the rest of it.
 
     Args:
-        forget_bias: the bias of the LSTM's forget gate in all, that is the sum of torch's two
-            (Gers et al. 2000; Jozefowicz et al. 2015 recommend 1); no effect on other cells.
+        forget_bias: the bias of each forget gate in all, that is for the LSTM the sum of torch's
+            two (Gers et al. 2000; Jozefowicz et al. 2015 recommend 1); no effect on cells without
+            a gate of that name.
     """
 
     def __init__(self, forget_bias: float = 1.0) -> None:
@@ -37,10 +38,12 @@ class Orthogonal(Initializer):
         count = len(weights.gates)
         for block in weights.input.chunk(count):
             nn.init.xavier_uniform_(block)
-        for block in weights.recurrent.chunk(count):
-            nn.init.orthogonal_(block)
-        weights.input_bias.zero_()
-        weights.recurrent_bias.zero_()
+        for matrix in weights.others:
+            nn.init.xavier_uniform_(matrix)
+        if weights.recurrent is not None:
+            for block in weights.recurrent.chunk(count):
+                nn.init.orthogonal_(block)
+        _zero_biases(weights)
         for gate, block in zip(weights.gates, weights.input_bias.chunk(count), strict=True):
             if gate == "forget":
                 block.fill_(self.forget_bias)
@@ -69,6 +72,43 @@ class Uniform(Initializer):
     @torch.no_grad()
     def __call__(self, weights: RecurrentWeights) -> None:
         """See `Initializer`."""
-        scale = weights.recurrent.shape[1] ** -0.5 if self.scale is None else self.scale
-        for parameter in weights[:4]:
+        scale = weights.hidden_size**-0.5 if self.scale is None else self.scale
+        for parameter in weights.tensors:
             parameter.uniform_(-scale, scale)
+
+
+class IdentityInitializer(Initializer):
+    """A multiple of the identity for each gate's recurrent matrix, biases 0, small Gaussian inputs.
+
+    With ReLU units it is the IRNN of Le et al. (2015, arXiv 1504.00941, section 3): a state is the
+    one before it, until learning or an input changes it, and so is the gradient. Where there is no
+    recurrent matrix, only the rest is done.
+
+    Args:
+        scale: the diagonal; 1 in the paper, and 0.01 where its tasks need less memory.
+        input_std: standard deviation of the other weights; 0.001 in the paper.
+
+    Raises:
+        ValueError: `input_std` is not above 0.
+    """
+
+    def __init__(self, scale: float = 1.0, input_std: float = 0.001) -> None:
+        if not input_std > 0:
+            raise ValueError(f"input_std must be above 0, got {input_std}")
+        self.scale, self.input_std = scale, input_std
+
+    @torch.no_grad()
+    def __call__(self, weights: RecurrentWeights) -> None:
+        """See `Initializer`."""
+        for matrix in (weights.input, *weights.others):
+            nn.init.normal_(matrix, std=self.input_std)
+        if weights.recurrent is not None:
+            for block in weights.recurrent.chunk(len(weights.gates)):
+                nn.init.eye_(block).mul_(self.scale)
+        _zero_biases(weights)
+
+
+def _zero_biases(weights: RecurrentWeights) -> None:
+    weights.input_bias.zero_()
+    if weights.recurrent_bias is not None:
+        weights.recurrent_bias.zero_()

@@ -40,9 +40,11 @@ class Leaf(Encoder, abc.ABC):
 
     Attributes:
         num_parts: tensors in the carry.
+        reads_carry: `states[:, t]` is the first part of the carry after step t.
     """
 
     num_parts: int
+    reads_carry: bool = True
     is_causal = True
 
     @abc.abstractmethod
@@ -52,6 +54,14 @@ class Leaf(Encoder, abc.ABC):
         self.weight_dropout = weight_dropout
 
     @property
+    def num_memories(self) -> int:
+        """How many parts of the carry, the first ones, may keep old values unit by unit.
+
+        Those after them are inputs, or sums in a scale of their own.
+        """
+        return self.num_parts
+
+    @property
     @abc.abstractmethod
     def weights(self) -> RecurrentWeights:
         """The parameters, for initialisers."""
@@ -59,7 +69,7 @@ class Leaf(Encoder, abc.ABC):
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`; zeros."""
         shape = (batch_size, self.output_size)
-        return tuple(self.weights.recurrent.new_zeros(shape) for _ in range(self.num_parts))
+        return tuple(self.weights.input.new_zeros(shape) for _ in range(self.num_parts))
 
     def _start(self, inputs: Tensor, carry: Carry | None) -> Carry:
         check_inputs(self, inputs)
@@ -67,7 +77,7 @@ class Leaf(Encoder, abc.ABC):
             return self.initial_carry(len(inputs))
         check_carry(type(self).__name__, carry, self.num_parts, len(inputs), self.output_size)
         # What a step under autocast left behind (bfloat16) must fit a step without it as well.
-        return tuple(part.to(self.weights.recurrent.dtype) for part in carry)
+        return tuple(part.to(self.weights.input.dtype) for part in carry)
 
     @property
     def _drops_weights(self) -> bool:
@@ -75,7 +85,9 @@ class Leaf(Encoder, abc.ABC):
 
     def _dropped(self) -> Tensor:
         """The recurrent weights of one call, whose gradient reaches the parameter."""
-        return F.dropout(self.weights.recurrent, self.weight_dropout)
+        recurrent = self.weights.recurrent
+        assert recurrent is not None  # a leaf without that matrix offers no weight dropout
+        return F.dropout(recurrent, self.weight_dropout)
 
 
 class Fused(Leaf):
@@ -130,8 +142,8 @@ class Fused(Leaf):
     def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
         if not self._drops_weights:
             return self.kernel(inputs, carry)
-        weights = self.weights
-        given = (weights.input, self._dropped(), weights.input_bias, weights.recurrent_bias)
+        ((matrix, _, bias, recurrent_bias),) = self.kernel.all_weights
+        given = (matrix, self._dropped(), bias, recurrent_bias)
         # cuDNN reads one piece of memory in this order, and else copies into one at every call,
         # with a warning.
         flat = torch.cat([weight.flatten() for weight in given])
@@ -159,6 +171,11 @@ class Unrolled(Leaf):
         self.cell = cell
         self.input_size, self.output_size = cell.input_size, cell.hidden_size
         self.num_parts = cell.num_parts
+
+    @property
+    def num_memories(self) -> int:
+        """See `Leaf`."""
+        return self.cell.num_memories
 
     @property
     def weights(self) -> RecurrentWeights:

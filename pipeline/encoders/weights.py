@@ -9,19 +9,34 @@ class RecurrentWeights(NamedTuple):
     """The parameters of one direction of one layer, gates stacked along dimension 0.
 
     Two biases, as in the kernels of torch: their sum is what counts, except for the candidate of
-    a GRU with `reset="after"`, where the reset gate scales the recurrent one.
+    a GRU with `reset="after"`, where the reset gate scales the recurrent one. A layer whose units
+    do not see each other's past (`LinearCell`) has neither a recurrent matrix nor its bias.
 
     Attributes:
-        input: [gates*hidden input].
-        recurrent: [gates*hidden hidden].
+        input: [gates*hidden input], or of a layer that reads some inputs at a step
+            [gates*hidden inputs*input].
+        recurrent: [gates*hidden hidden], or None.
         input_bias: [gates*hidden].
-        recurrent_bias: [gates*hidden].
-        gates: their names, in order, of "reset", "update", "input", "forget", "candidate" and
-            "output".
+        recurrent_bias: [gates*hidden], or None.
+        gates: their names, in order, of "reset", "update", "input", "forget", "candidate",
+            "output" and "skip".
+        others: matrices [out in] that belong to no gate.
     """
 
     input: Tensor
-    recurrent: Tensor
+    recurrent: Tensor | None
     input_bias: Tensor
-    recurrent_bias: Tensor
+    recurrent_bias: Tensor | None
     gates: tuple[str, ...]
+    others: tuple[Tensor, ...] = ()
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All parameters that there are, in the order of the fields."""
+        named = (self.input, self.recurrent, self.input_bias, self.recurrent_bias)
+        return [tensor for tensor in named if tensor is not None] + list(self.others)
+
+    @property
+    def hidden_size(self) -> int:
+        """Features of the state."""
+        return len(self.input_bias) // len(self.gates)

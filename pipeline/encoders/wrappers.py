@@ -115,43 +115,6 @@ class Bidirectional(Encoder):
         return self.left_to_right.initial_carry(batch_size)
 
 
-class Residual(Encoder):
-    """Adds the inputs to the states of an encoder (He et al. 2015, arXiv 1512.03385).
-
-    Args:
-        inner: of one size for inputs and states.
-
-    Raises:
-        ValueError: `inner` has different sizes.
-    """
-
-    def __init__(self, inner: Encoder) -> None:
-        super().__init__()
-        if inner.input_size != inner.output_size:
-            raise ValueError(
-                f"Residual needs an encoder whose states are as wide as its inputs, got input_size "
-                f"{inner.input_size} and output_size {inner.output_size}"
-            )
-        self.inner = inner
-        self.input_size, self.output_size = inner.input_size, inner.output_size
-        self.is_causal = inner.is_causal
-        self.is_local = inner.is_local
-
-    def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
-    ) -> Encoded:
-        """See `Encoder`."""
-        states, after = self.inner(inputs, lengths, carry)
-        return Encoded(inputs + states, after)
-
-    def initial_carry(self, batch_size: int) -> Carry:
-        """See `Encoder`."""
-        return self.inner.initial_carry(batch_size)
-
-
 class DropInputs(Encoder):
     """Dropout on what an encoder reads, never on its recurrence.
 
@@ -183,6 +146,46 @@ class DropInputs(Encoder):
     ) -> Encoded:
         """See `Encoder`."""
         return self.inner(self.dropout(inputs), lengths, carry)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        return self.inner.initial_carry(batch_size)
+
+
+class Normalized(Encoder):
+    """Layer normalisation of what an encoder reads, with a learned gain and bias.
+
+    Ba et al. (2016, arXiv 1607.06450, section 3.1), on each step by itself.
+
+    Args:
+        inner: reads what is normalised.
+
+    Raises:
+        ValueError: `inner` reads a single feature, which would be its mean, and so always 0.
+    """
+
+    def __init__(self, inner: Encoder) -> None:
+        super().__init__()
+        if inner.input_size < 2:
+            raise ValueError(
+                "Normalized needs an encoder that reads at least 2 features, since one alone is "
+                f"its own mean, got input_size {inner.input_size}"
+            )
+        self.inner = inner
+        self.norm = nn.LayerNorm(inner.input_size)
+        self.input_size, self.output_size = inner.input_size, inner.output_size
+        self.is_causal = inner.is_causal
+        self.is_local = inner.is_local
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        check_inputs(self, inputs)
+        return self.inner(self.norm(inputs), lengths, carry)
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""

@@ -4,7 +4,21 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 
-from pipeline.encoders import GRU, LSTM, Elman, Encoder, Uniform
+from pipeline.encoders import (
+    GRU,
+    IRNN,
+    LSTM,
+    QRNN,
+    SLSTM,
+    SRU,
+    CoupledLSTM,
+    Elman,
+    Encoder,
+    MinGRU,
+    MinLSTM,
+    MogrifierLSTM,
+    Uniform,
+)
 
 
 def build(*flags):
@@ -42,12 +56,28 @@ def test_short_names_and_flags():
         (["--encoder=Elman", "--encoder.nonlinearity=relu"], Elman(3, 8, nonlinearity="relu")),
         (["--encoder=pipeline.encoders.GRU", "--encoder.reset=before"], GRU(3, 8, reset="before")),
         (["--encoder=GRU"], GRU(3, 8)),
+        (["--encoder=IRNN", "--encoder.num_layers=2"], IRNN(3, 8, 2)),
+        (["--encoder=CoupledLSTM"], CoupledLSTM(3, 8)),
+        (
+            ["--encoder=MogrifierLSTM", "--encoder.rounds=4", "--encoder.rank=2"],
+            MogrifierLSTM(3, 8, rounds=4, rank=2),
+        ),
+        (["--encoder=SLSTM", "--encoder.skip=residual"], SLSTM(3, 8, skip="residual")),
+        (["--encoder=MinGRU", "--encoder.bidirectional=true"], MinGRU(3, 8, bidirectional=True)),
+        (["--encoder=MinLSTM"], MinLSTM(3, 8)),
+        (
+            ["--encoder=QRNN", "--encoder.pooling=ifo", "--encoder.window=2"],
+            QRNN(3, 8, pooling="ifo", window=2),
+        ),
+        (["--encoder=SRU"], SRU(3, 8)),
     ],
 )
 def test_options_of_each(flags, expected):
     encoder = build(*flags, "--encoder.input_size=3", "--encoder.hidden_size=8")
     assert type(encoder) is type(expected)
     assert str(encoder) == str(expected)
+    shapes = {name: value.shape for name, value in expected.state_dict().items()}
+    assert {name: value.shape for name, value in encoder.state_dict().items()} == shapes
 
 
 def test_class_path_and_init_args():
@@ -60,5 +90,5 @@ def test_class_path_and_init_args():
 
 
 def test_the_base_of_the_flat_encoders_is_not_offered():
-    with pytest.raises(Exception, match="_Recurrent"):
-        build("--encoder=_Recurrent", "--encoder.layers=null")
+    with pytest.raises(Exception, match="Recurrent"):
+        build("--encoder=pipeline.encoders.flat.Recurrent")

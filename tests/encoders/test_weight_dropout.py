@@ -11,11 +11,14 @@ from torch import nn
 from pipeline.encoders import (
     GRU,
     LSTM,
+    CoupledLSTMCell,
     Elman,
     ElmanCell,
     Fused,
     GRUCell,
     LSTMCell,
+    MogrifierLSTMCell,
+    SLSTMCell,
     Unrolled,
 )
 from pipeline.encoders.testing import assert_laws
@@ -28,6 +31,9 @@ LEAVES = {
     "gru loop": lambda chance: Unrolled(GRUCell(3, 5, "before"), chance),
     "lstm kernel": lambda chance: Fused(nn.LSTM(3, 5, batch_first=True), chance),
     "lstm loop": lambda chance: Unrolled(LSTMCell(3, 5), chance),
+    "coupled": lambda chance: Unrolled(CoupledLSTMCell(3, 5), chance),
+    "mogrifier": lambda chance: Unrolled(MogrifierLSTMCell(3, 5), chance),
+    "slstm": lambda chance: Unrolled(SLSTMCell(3, 5), chance),
 }
 KINDS = {"elman": Elman, "gru": GRU, "gru-before": partial(GRU, reset="before"), "lstm": LSTM}
 
@@ -48,7 +54,7 @@ def test_the_lstm_retyped_with_its_mask(loop):
     inputs = torch.randn(2, 4, 3, dtype=torch.float64)
     mask = mask_of_next_call((20, 5), seed=7)
     states, (hidden, memory) = leaf(inputs)
-    matrix, recurrent, bias, recurrent_bias, _ = leaf.weights
+    matrix, recurrent, bias, recurrent_bias = leaf.weights[:4]
     h = c = torch.zeros(2, 5, dtype=torch.float64)
     for step in range(4):
         total = inputs[:, step] @ matrix.T + bias + h @ (mask * recurrent).T + recurrent_bias
@@ -153,5 +159,5 @@ def test_a_last_layer_of_its_own_size(kind, bidirectional):
 def test_last_sizes_that_cannot_be():
     with pytest.raises(ValueError, match=r"^last_size must be at least 1, got 0$"):
         LSTM(3, 5, last_size=0)
-    with pytest.raises(ValueError, match=r"^Residual needs an encoder whose states are as wide"):
+    with pytest.raises(ValueError, match=r"^skip=residual joins what layer 2 reads, 5 features"):
         LSTM(5, 5, num_layers=2, skip="residual", last_size=4)

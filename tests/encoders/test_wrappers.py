@@ -160,7 +160,7 @@ def test_parameter_names_do_not_depend_on_dropout():
         (
             lambda: Residual(LSTM(3, 4)),
             "Residual needs an encoder whose states are as wide as its inputs, got input_size 3 "
-            "and output_size 4",
+            "and output_size 4; project=True joins unequal sizes by a learned projection",
         ),
         (
             lambda: DropInputs(LSTM(3, 4), 1.5),

@@ -1,0 +1,168 @@
+"""Time of every recurrent encoder, and of ours against plain `torch.nn` of the same shape.
+
+    python benchmarks/encoders.py [--hidden 200] [--batch 20] [--times 35 200 1000] [--rounds 5]
+                                  [--threads 1] [--tables kinds torch ragged]
+
+One measurement is the forward and backward pass of one batch in float32, from as many features as
+the encoder has, with the gradients of inputs and parameters. "kinds" has every encoder, one layer in
+one direction, against `nn.LSTM`; "torch" our LSTM and GRU, one and two layers in one and both
+directions, against the module of torch that has the same parameters; "ragged" the same two in both
+directions on rows of 1 to `time` steps, against that module on a packed sequence. Within a table
+the variants take turns, so that a busy machine is busy for all; shown are the least and the median
+time of a round, and the ratio of the least times. Freed memory is kept, as `unroll` does
+(pipeline/process.py).
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from pipeline import encoders  # noqa: E402
+from pipeline.process import keep_memory  # noqa: E402
+
+Run: TypeAlias = Callable[[Tensor], Tensor]
+
+KINDS: dict[str, Callable[[int, int], encoders.Encoder]] = {
+    "LSTM": encoders.LSTM,
+    "GRU": encoders.GRU,
+    "Elman": encoders.Elman,
+    "IRNN": encoders.IRNN,
+    "MinGRU": encoders.MinGRU,
+    "MinLSTM": encoders.MinLSTM,
+    "SRU": encoders.SRU,
+    "QRNN": encoders.QRNN,
+    "QRNN, window 2": partial(encoders.QRNN, window=2),
+    "Elman, sigmoid (loop)": partial(encoders.Elman, nonlinearity="sigmoid"),
+    "GRU, reset before (loop)": partial(encoders.GRU, reset="before"),
+    "CoupledLSTM (loop)": encoders.CoupledLSTM,
+    "SLSTM (loop)": encoders.SLSTM,
+    "MogrifierLSTM (loop)": encoders.MogrifierLSTM,
+}
+PAIRS = {"LSTM": (encoders.LSTM, nn.LSTM), "GRU": (encoders.GRU, nn.GRU)}
+
+
+def seconds(module: nn.Module, run: Run, inputs: Tensor) -> float:
+    """Returns the seconds of a forward and backward pass."""
+    module.zero_grad()
+    inputs = inputs.detach().requires_grad_()
+    start = time.perf_counter()
+    run(inputs).sum().backward()
+    return time.perf_counter() - start
+
+
+def compare(
+    title: str, variants: dict[str, tuple[nn.Module, Run]], inputs: Tensor, rounds: int
+) -> None:
+    """Measures variants in turn and prints a table; others are divided by the first one."""
+    taken: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds + 1):
+        for name, (module, run) in variants.items():
+            taken[name].append(seconds(module, run, inputs))
+    least = {name: min(values[1:]) for name, values in taken.items()}  # the first one warms up
+    base = next(iter(least.values()))
+    print(f"\n{title:44}{'least ms':>10}{'median ms':>11}{'ratio':>8}")
+    for name, values in taken.items():
+        middle = statistics.median(values[1:]) * 1e3
+        print(f"{name:44}{least[name] * 1e3:10.2f}{middle:11.2f}{least[name] / base:8.2f}")
+    sys.stdout.flush()
+
+
+def ours(encoder: encoders.Encoder, lengths: Tensor | None = None) -> tuple[nn.Module, Run]:
+    """Returns one of our encoders, and what runs it."""
+    return encoder, lambda inputs: encoder(inputs, lengths).states
+
+
+def plain(module: nn.RNNBase) -> tuple[nn.Module, Run]:
+    """Returns a module of torch, and what runs it."""
+    return module, lambda inputs: module(inputs)[0]
+
+
+def packed(module: nn.RNNBase, lengths: Tensor) -> tuple[nn.Module, Run]:
+    """Returns a module of torch, and what runs it on a packed sequence."""
+
+    def run(inputs: Tensor) -> Tensor:
+        sequence = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+        total = inputs.shape[1]
+        return pad_packed_sequence(module(sequence)[0], batch_first=True, total_length=total)[0]
+
+    return module, run
+
+
+def compare_kinds(inputs: Tensor, rounds: int) -> None:
+    """Every encoder against torch's LSTM."""
+    size = inputs.shape[-1]
+    variants = {"torch.nn.LSTM": plain(nn.LSTM(size, size, batch_first=True))}
+    variants |= {name: ours(make(size, size)) for name, make in KINDS.items()}
+    compare(f"time {inputs.shape[1]}: all kinds", variants, inputs, rounds)
+
+
+def compare_with_torch(inputs: Tensor, rounds: int) -> None:
+    """Our LSTM and GRU against torch's, all rows of full length."""
+    size = inputs.shape[-1]
+    for name, (mine, theirs) in PAIRS.items():
+        for layers in (1, 2):
+            for both in (False, True):
+                module = theirs(size, size, layers, batch_first=True, bidirectional=both)
+                encoder = mine(size, size, num_layers=layers, bidirectional=both)
+                title = f"{layers} x {name}, {'both ways' if both else 'one way'}"
+                compare(
+                    f"time {inputs.shape[1]}: {title}",
+                    {f"torch.nn.{name}": plain(module), name: ours(encoder)},
+                    inputs,
+                    rounds,
+                )
+
+
+def compare_ragged(inputs: Tensor, rounds: int) -> None:
+    """Our bidirectional encoders against packed sequences."""
+    batch, steps, size = inputs.shape
+    lengths = torch.randint(1, steps + 1, (batch,))
+    lengths[0] = steps
+    for name, (mine, theirs) in PAIRS.items():
+        for layers in (1, 2):
+            module = theirs(size, size, layers, batch_first=True, bidirectional=True)
+            encoder = mine(size, size, num_layers=layers, bidirectional=True)
+            compare(
+                f"time {steps}: {layers} x {name}, both ways, ragged",
+                {"packed": packed(module, lengths), name: ours(encoder, lengths)},
+                inputs,
+                rounds,
+            )
+
+
+TABLES = {"kinds": compare_kinds, "torch": compare_with_torch, "ragged": compare_ragged}
+
+
+def main() -> None:
+    """Measures and prints tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hidden", type=int, default=200, help="features of inputs and states")
+    parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--times", type=int, nargs="+", default=[35, 200, 1000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
+    options = parser.parse_args()
+    keep_memory()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    for steps in options.times:
+        inputs = torch.randn(options.batch, steps, options.hidden)
+        for table in options.tables:
+            TABLES[table](inputs, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Linear recurrences over a whole window, without a graph of its steps."""
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Measured with one thread of a shared CPU in float32, states and gradient, loop / chunks, in ms, at
+# 64, 1,000 and 4,000 numbers a step: 35 steps 0.18 / 0.18, 0.19 / 0.22, 0.26 / 1.3; 200 steps
+# 1.0 / 0.42, 1.2 / 0.77, 3.4 / 7.8; 1,000 steps 9.6 / 1.3, 7.2 / 4.2, 22 / 59. Where numbers are
+# few, calls are what costs; where they are many, chunks read everything twice. (A scan in
+# log2(1000) = 10 rounds over the whole window takes 14 times the loop's time at 4,000 numbers.)
+_FEW_NUMBERS = 1000
+_MANY_STEPS = 64
+
+
+def linear_scan(
+    decay: Float[Tensor, "batch time hidden"],
+    drive: Float[Tensor, "batch time hidden"],
+    start: Float[Tensor, "batch hidden"],
+) -> Float[Tensor, "batch time hidden"]:
+    r"""All states of a linear recurrence.
+
+    .. math:: h_t = a_t \circ h_{t-1} + b_t
+
+    The gradient is the same recurrence from the last step to the first, so that it costs what the
+    states cost and keeps two tensors of their size. Steps are composed as affine maps (Blelloch
+    1990, "Prefix sums and their applications", section 1.4) and never divided by a product of
+    decays or taken to logarithms: of decays in [0, 1] a product can only underflow, to the 0 that
+    it nearly is.
+
+    Args:
+        decay: a.
+        drive: b.
+        start: h before the first step.
+
+    Returns:
+        h, in the common dtype of the three and in float32 at least: where a decay near 1 sums many
+        steps, the 8 bits of bfloat16 would lose all but the largest.
+
+    Raises:
+        ValueError: there is no step, or the shapes do not fit each other.
+    """
+    batch, time, hidden = drive.shape
+    if time == 0 or decay.shape != drive.shape or start.shape != (batch, hidden):
+        raise ValueError(
+            "linear_scan expects decay and drive [batch time hidden] with a step in them and start "
+            f"[batch hidden], got {list(decay.shape)}, {list(drive.shape)} and {list(start.shape)}"
+        )
+    dtype = torch.promote_types(decay.dtype, torch.promote_types(drive.dtype, start.dtype))
+    dtype = torch.promote_types(dtype, torch.float32)
+    operands = (decay.to(dtype), drive.to(dtype), start.to(dtype))
+    states: Tensor = _LinearScan.apply(*operands)  # type: ignore[no-untyped-call]
+    return states
+
+
+class _LinearScan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:  # noqa: ANN401
+        states = _scan(decay, drive, start)
+        ctx.save_for_backward(decay, states, start)
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
+        decay, states, start = ctx.saved_tensors
+        total = _scan_back(decay, gradient)
+        of_decay = torch.empty_like(total)
+        torch.mul(total[:, 0], start, out=of_decay[:, 0])
+        torch.mul(total[:, 1:], states[:, :-1], out=of_decay[:, 1:])
+        return of_decay, total, total[:, 0] * decay[:, 0]
+
+
+def _scan(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
+    states = torch.empty_like(drive, memory_format=torch.contiguous_format)
+    if _in_chunks(drive):
+        _run_chunks(decay, drive, start, states)
+    else:
+        _run(decay.unbind(1), drive.unbind(1), start, states.unbind(1))
+    return states
+
+
+def _scan_back(decay: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient of all that follows a step: g_t = gradient_t + a_(t+1) g_(t+1)."""
+    total = torch.empty_like(gradient, memory_format=torch.contiguous_format)
+    total[:, -1] = gradient[:, -1]
+    if _in_chunks(gradient):
+        mirrored = gradient.new_empty(gradient[:, 1:].shape)
+        _run_chunks(decay[:, 1:].flip(1), gradient[:, :-1].flip(1), gradient[:, -1], mirrored)
+        total[:, :-1] = mirrored.flip(1)
+    else:
+        decays, drives, totals = decay.unbind(1), gradient.unbind(1), total.unbind(1)
+        _run(decays[:0:-1], drives[-2::-1], totals[-1], totals[-2::-1])
+    return total
+
+
+def _in_chunks(drive: Tensor) -> bool:
+    batch, time, hidden = drive.shape
+    if time < 2:
+        return False
+    # On a GPU each call waits longer than it computes.
+    return drive.is_cuda or (batch * hidden < _FEW_NUMBERS and time >= _MANY_STEPS)
+
+
+def _run(
+    decays: tuple[Tensor, ...],
+    drives: tuple[Tensor, ...],
+    state: Tensor,
+    states: tuple[Tensor, ...],
+) -> None:
+    """Writes the states of steps [batch hidden], one after the other."""
+    for decay, drive, target in zip(decays, drives, states, strict=True):
+        state = torch.addcmul(drive, decay, state, out=target)
+
+
+def _run_chunks(decay: Tensor, drive: Tensor, start: Tensor, states: Tensor) -> None:
+    """Writes the states of all steps, in about 2 sqrt(3 time) calls.
+
+    Each chunk but the last is first composed to one map, all chunks at once; these maps give the
+    states that the chunks begin with, one after the other; then all chunks run at once.
+    """
+    batch, time, hidden = drive.shape
+    # 3 calls for each step of a chunk and one for each chunk are fewest so.
+    length = max(1, round(math.sqrt(time / 3)))
+    composed = (time - 1) // length
+    starts = drive.new_empty(batch, composed + 1, hidden)
+    starts[:, 0] = start
+    if composed:
+        product, total = _compose(decay, drive, length, composed)
+        begins = starts.unbind(1)
+        _run(product.unbind(1), total.unbind(1), begins[0], begins[1:])
+    before = starts
+    for step in range(length):
+        # The last chunk may be shorter than the others, and ends earlier.
+        target = states[:, step::length]
+        count = target.shape[1]
+        torch.addcmul(drive[:, step::length], decay[:, step::length], before[:, :count], out=target)
+        before = target
+
+
+def _compose(decay: Tensor, drive: Tensor, length: int, count: int) -> tuple[Tensor, Tensor]:
+    """The maps h -> product * h + total of the first `count` chunks, [batch count hidden] each."""
+    product = decay[:, ::length][:, :count].clone()
+    total = drive[:, ::length][:, :count].clone()
+    for step in range(1, length):
+        factor = decay[:, step::length][:, :count]
+        product *= factor
+        torch.addcmul(drive[:, step::length][:, :count], factor, total, out=total)
+    return product, total
