@@ -25,7 +25,7 @@ class Part(NamedTuple):
     Attributes:
         name: where it stands, as "encoder 1 backward": the layer, from 1, and the direction.
         kind: its class.
-        count: of its parameters, shared ones left out.
+        num_parameters: shared ones left out.
         num_biases: those among them that are biases of a recurrent layer.
         formula: how the count comes about, with the sizes put in.
         shared: the part that has the other parameters, if it has any.
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
     name: str
     kind: str
-    count: int
+    num_parameters: int
     num_biases: int
     formula: str
     shared: str
@@ -157,21 +157,21 @@ def _print(model: nn.Module, as_json: bool) -> int:
 
 
 def _to_json(parts: Sequence[Part]) -> str:
-    total = sum(part.count for part in parts)
-    learned = sum(part.count for part in parts if part.is_learned)
+    total = sum(part.num_parameters for part in parts)
+    learned = sum(part.num_parameters for part in parts if part.is_learned)
     rows = [part._asdict() for part in parts]
     return json.dumps({"total": total, "learned": learned, "parts": rows}, indent=1)
 
 
 def _table(parts: Sequence[Part]) -> str:
-    total = sum(part.count for part in parts)
+    total = sum(part.num_parameters for part in parts)
     rows = [["part", "kind", "parameters", "share", "formula"]]
     for part in parts:
-        notes = [part.formula] * bool(part.count)
+        notes = [part.formula] * bool(part.num_parameters)
         notes += [f"shared with {part.shared}"] * bool(part.shared)
         notes += ["not learned"] * (not part.is_learned)
-        share = f"{part.count / total:.1%}" if total else ""
-        rows.append([part.name, part.kind, f"{part.count:,}", share, "; ".join(notes)])
+        share = f"{part.num_parameters / total:.1%}" if total else ""
+        rows.append([part.name, part.kind, f"{part.num_parameters:,}", share, "; ".join(notes)])
     rows.append(["total", "", f"{total:,}", "", "shared parameters are counted once"])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [

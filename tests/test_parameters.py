@@ -29,16 +29,16 @@ def test_layers_are_the_formulas_of_the_lectures(kind, gates):
     model = LanguageModel(kind(5, 7, num_layers=2), vocabulary(11))
     parts = {part.name: part for part in count_parameters(model)}
     assert list(parts) == ["embedding", "encoder 1", "encoder 2", "head"]
-    assert parts["embedding"].count == 11 * 5
-    assert parts["encoder 1"].count == textbook(gates, 5, 7)
-    assert parts["encoder 2"].count == textbook(gates, 7, 7)
+    assert parts["embedding"].num_parameters == 11 * 5
+    assert parts["encoder 1"].num_parameters == textbook(gates, 5, 7)
+    assert parts["encoder 2"].num_parameters == textbook(gates, 7, 7)
     assert parts["encoder 1"].num_biases == 2 * gates * 7
-    assert parts["head"].count == 7 * 11 + 11
+    assert parts["head"].num_parameters == 7 * 11 + 11
     times = "" if gates == 1 else gates
     formula = parts["encoder 2"].formula.replace("·", "*")
     symbols, numbers = formula.split(" = ")
     assert symbols.startswith(f"{times}(hd + hh)" if times else "hd + hh")
-    assert eval(numbers.replace(f"{times}(", f"{times}*(")) == parts["encoder 2"].count
+    assert eval(numbers.replace(f"{times}(", f"{times}*(")) == parts["encoder 2"].num_parameters
     assert parts["head"].formula == "hN + N = 11·7 + 11"
 
 
@@ -46,7 +46,7 @@ def test_layers_are_the_formulas_of_the_lectures(kind, gates):
 def test_a_gru_has_three_gates_however_it_is_computed(settings):
     model = LanguageModel(GRU(5, 7, **settings), vocabulary(11))
     part = count_parameters(model)[1]
-    assert part.count == textbook(3, 5, 7)
+    assert part.num_parameters == textbook(3, 5, 7)
     assert part.formula.startswith("3(hd + hh) + 6h = 3(7·5 + 7·7) + 6·7")
 
 
@@ -56,7 +56,7 @@ def test_both_directions_and_all_that_is_learned():
     labels = Labels(("x", "y"), (1, 1))
     model = SentenceClassifier(encoder, lexicon, labels, pooling=Attention(5), hidden_sizes=[6])
     parts = count_parameters(model)
-    counts = {part.name: part.count for part in parts}
+    counts = {part.name: part.num_parameters for part in parts}
     assert sum(counts.values()) == sum(p.numel() for p in model.parameters())
     for direction in ("left_to_right", "right_to_left"):
         assert counts[f"encoder 1 {direction}"] == textbook(4, 4, 3)
@@ -68,8 +68,10 @@ def test_tied_weights_count_once():
     model = LanguageModel(LSTM(5, 5), vocabulary(11), tie_weights=True)
     model.encoder.requires_grad_(False)
     parts = {part.name: part for part in count_parameters(model)}
-    assert sum(part.count for part in parts.values()) == sum(p.numel() for p in model.parameters())
-    assert parts["head"].count == 11
+    assert sum(part.num_parameters for part in parts.values()) == sum(
+        p.numel() for p in model.parameters()
+    )
+    assert parts["head"].num_parameters == 11
     assert parts["head"].shared == "embedding"
     assert parts["head"].formula == "N = 11"
     assert not parts["encoder 1"].is_learned
@@ -80,7 +82,7 @@ def test_of_a_configuration_a_run_and_a_checkpoint(project, corpus, capsys):
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
     assert main(["parameters", "--config", str(config), "--json"], KNOWN) == 0
     found = json.loads(capsys.readouterr().out)
-    parts = {part["name"]: part["count"] for part in found["parts"]}
+    parts = {part["name"]: part["num_parameters"] for part in found["parts"]}
     assert parts["encoder 1"] == textbook(4, 8, 12)
     assert parts["encoder 2"] == textbook(4, 12, 12)
     assert found["total"] == found["learned"] == sum(parts.values())

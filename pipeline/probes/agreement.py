@@ -73,17 +73,17 @@ class Share(NamedTuple):
     Attributes:
         group: which verbs, as "3-5".
         right: how many are right.
-        count: how many there are.
+        total: how many there are.
     """
 
     group: str
     right: int
-    count: int
+    total: int
 
     @property
     def accuracy(self) -> float:
         """Their share."""
-        return self.right / self.count
+        return self.right / self.total
 
 
 @torch.inference_mode()
@@ -130,7 +130,7 @@ def by_range(judged: Sequence[Judged], starts: Sequence[int] = RANGES) -> list[S
         name = f"{first}+" if following is None else f"{first}-{last}"
         chosen = [one for one in judged if first <= one.distance <= last]
         shares.append(_share(str(first) if first == last else name, chosen))
-    return [share for share in shares if share.count]
+    return [share for share in shares if share.total]
 
 
 def by_attractors(judged: Sequence[Judged]) -> list[Share]:

@@ -141,7 +141,8 @@ def _begin(
             f"agreement is measured on language models, and {type(experiment.task).__name__} is "
             "none; give a configuration of LanguageModel on the corpus builtin"
         )
-    refuse_unknown(experiment.data.vocabulary, experiment.data.unit, verbs(per_range))
+    data: Any = experiment.data
+    refuse_unknown(data.vocabulary, data.unit, verbs(per_range))
     config = experiment.config
     name = f"{config['run_name'] or run_name(config)}-variants{len(variants)}"
     tracker = RunTracker.start(

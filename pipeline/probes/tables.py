@@ -58,7 +58,7 @@ def write_table(lines: Sequence[Line]) -> str:
     for line in lines:
         shares = [*line.ranges, *line.attractors]
         rows.append([*line.labels.values(), line.run, *(f"{x.accuracy:.4f}" for x in shares)])
-    counts = [str(share.count) for share in (*first.ranges, *first.attractors)]
+    counts = [str(share.total) for share in (*first.ranges, *first.attractors)]
     rows.append(["verbs", *[""] * len(first.labels), *counts])
     return "".join("\t".join(row) + "\n" for row in rows)
 
@@ -101,7 +101,7 @@ def draw_lines(lines: Sequence[Line], path: Path) -> None:
     keys = [_title(names[0])]
     keys += [Line2D([], [], color=colour, label=label) for label, colour in colours.items()]
     keys += [_title(name) for name in names[1:2]]
-    keys += [Line2D([], [], color=_GREY, linestyle=s, label=label) for label, s in styles.items()]
+    keys += [Line2D([], [], color=_GREY, linestyle=s, label=label) for label, s in styles.items()]  # type: ignore[arg-type]  # a str
     figure.legend(handles=keys, loc="outside right center", frameon=False)
     figure.savefig(path, dpi=110)
 
@@ -116,7 +116,7 @@ def _assigned(labels: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
 
 
 def _counted(shares: Sequence[Share]) -> str:
-    least, most = (choose(share.count for share in shares) for choose in (min, max))
+    least, most = (choose(share.total for share in shares) for choose in (min, max))
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
