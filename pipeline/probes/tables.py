@@ -76,6 +76,8 @@ def draw_lines(lines: Sequence[Line], path: Path) -> None:
     names = list(lines[0].labels)
     colours = _assigned([line.labels[names[0]] for line in lines], _COLOURS)
     styles = _assigned([line.labels[name] for line in lines for name in names[1:2]], _STYLES)
+    if len(styles) < 2:  # nothing to tell apart
+        names, styles = names[:1], {}
     groups = [share.group for share in lines[0].ranges]
     for line in lines:
         style = styles[line.labels[names[1]]] if styles else "-"
