@@ -9,6 +9,7 @@ KNOWN = (
     "tasks.ngram",
     "tasks.tagging",
     "tasks.sentiment",
+    "tasks.memory",
     "datamodules.language_model",
     "datamodules.tagging",
     "datamodules.columns",
@@ -19,6 +20,8 @@ KNOWN = (
     "datamodules.reviews",
     "datamodules.table",
     "datamodules.builtin_reviews",
+    "datamodules.memory",
+    "pipeline.problems",
 )
 """Modules whose classes may be named without their path."""
 

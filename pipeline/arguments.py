@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.measuring import add_measuring_verbs
 
 _EPILOG = """\
 examples:
@@ -17,6 +18,8 @@ examples:
   unroll generate --run RUN --prompt "the boys who"    sample text
   unroll score --run RUN --input sentences.txt         log-probabilities and perplexity
   unroll predict --run RUN --input reviews.txt         tag or classify text
+  unroll parameters --config C                         count parameters, part by part
+  unroll probe --run RUN                               agreement of verbs, by distance
 
 RUN is a run id, the beginning of one, or a run's name. `unroll VERB --help` tells more; `--debug`
 shows the traceback of an error.
@@ -269,4 +272,5 @@ def make_parser() -> _Parser:
     _add_generate(verbs)
     _add_score(verbs)
     _add_export(verbs)
+    add_measuring_verbs(verbs)
     return parser

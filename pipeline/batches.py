@@ -96,3 +96,19 @@ class Texts(NamedTuple):
     rows: Tensor
     targets_per_rank: float
     tokens_per_rank: float
+
+
+class Series(NamedTuple):
+    """Sequences of numbers with what is to be answered at their last steps.
+
+    Attributes:
+        inputs: float32 [batch time input].
+        targets: [batch answer ...], one for each of the last `answer` steps.
+        targets_per_rank: sequences of this batch over all ranks, divided by the number of ranks.
+        tokens_per_rank: steps likewise.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    targets_per_rank: float
+    tokens_per_rank: float

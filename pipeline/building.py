@@ -18,7 +18,7 @@ from pipeline.contracts import Corpus, Task
 from pipeline.errors import InputError
 from pipeline.process import settle
 
-LINKED = ("vocabulary", "lexicon", "tags", "labels")
+LINKED = ("vocabulary", "lexicon", "tags", "labels", "problem")
 """Arguments of tasks that come from the data."""
 Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 

@@ -8,6 +8,7 @@ SIGTERM.
 """
 
 import argparse
+import functools
 import importlib
 import sys
 from collections.abc import Sequence
@@ -109,6 +110,37 @@ def _export(options: argparse.Namespace, fields: list[str], known: Sequence[str]
     return export(options.run, options.checkpoint, options.output)
 
 
+def _probe(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.probes.variants import checked_variants
+
+    found = checked_variants(options, fields)
+    _load(known)
+    from pipeline.probes import agreement, probe
+
+    drawn = importlib.import_module("datamodules.agreement").agreement_probe
+    verbs = functools.partial(drawn, agreement.RANGES)
+    if options.resume is not None:
+        return probe.resume_variants(options.resume, verbs, options.jobs)
+    if found is None:
+        how = (verbs, options.verbs, options.output)
+        return probe.probe_model(options.run, options.checkpoint, *how)
+    return probe.probe_variants(*found, fields, verbs, options.verbs, options.jobs)
+
+
+def _parameters(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import training_arguments
+
+    if not options.config and fields:
+        raise InputError(f"{fields[0]} cannot change a model that is trained; leave it out")
+    arguments = training_arguments(options.config, None, fields) if options.config else []
+    _load(known)
+    from pipeline.parameters import print_configuration, print_model
+
+    if arguments:
+        return print_configuration(arguments, options.json)
+    return print_model(options.run, options.checkpoint, options.json)
+
+
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
     locate = importlib.import_module("datamodules.locate")
@@ -137,6 +169,8 @@ _HANDLERS = {
     "generate": _generate,
     "score": _score,
     "export": _export,
+    "probe": _probe,
+    "parameters": _parameters,
     "prepare": _prepare,
     "runs": _runs,
 }

@@ -1,30 +1,26 @@
 """`crossvalidate`: a training a fold, each a run of its own below a run that sums them up."""
 
 import json
-import os
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import torch
 import yaml
 
 from pipeline.building import Experiment, build
+from pipeline.children import Training, room, run_trainings
 from pipeline.console import say, show
 from pipeline.errors import InputError, TrainingError
 from pipeline.outputs import RunFolder, find_local, outputs_root, write_atomically
-from pipeline.tracking.family import FOLD, PARENT, Child, children
+from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
-from pipeline.workers import Job, Outcome, run_jobs
+from pipeline.workers import Outcome
 
 _PLAN = "crossvalidation.json"
-_GIB = 1024**3
 _FOLDS = 10
-_MISTAKE = 2  # exit code of a command that a person got wrong
 
 
 class _Plan(NamedTuple):
@@ -66,7 +62,7 @@ def crossvalidate(
     parent = RunFolder.of(str(tracker.version))
     say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds")
     try:
-        failed = _run_folds(parent, plan, jobs or _room(plan.config))
+        failed = _run_folds(parent, plan, jobs or room(plan.config))
         found = children(parent.run_id)
         _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
     except BaseException as error:
@@ -166,63 +162,19 @@ def _folded(experiment: Experiment, num_folds: int | None) -> dict[str, Any]:
 
 def _run_folds(parent: RunFolder, plan: _Plan, jobs: int) -> list[Outcome]:
     """Runs what is not finished; gives the folds that failed."""
-    before = {child.fold: child for child in children(parent.run_id)}
-    todo = [
-        _job(parent, plan, fold, before.get(fold))
-        for fold in range(plan.num_folds)
-        if fold not in before or before[fold].status != "FINISHED"
-    ]
-    jobs = min(jobs, len(todo)) or 1
-    if done := plan.num_folds - len(todo):
-        say(f"{done} of {plan.num_folds} folds are finished already")
-    say(f"{len(todo)} folds to run, {jobs} at a time; logs in {parent.path / 'folds'}")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    failed = []
-    for outcome in run_jobs(todo, jobs, threads):
-        scores = {child.fold: child.scores for child in children(parent.run_id)}
-        said = _shown(scores.get(outcome.job.number, {}))
-        if outcome.code:
-            failed.append(outcome)
-            said = f"failed: {_last_line(outcome.job.log)}"
-        say(f"fold {outcome.job.number}: {said}  ({outcome.seconds / 60:.1f} min)")
-        if outcome.code == _MISTAKE:  # the other folds would make the same one
-            raise InputError(f"fold {outcome.job.number}: {_last_line(outcome.job.log)}")
-    return failed
-
-
-def _job(parent: RunFolder, plan: _Plan, fold: int, child: Child | None) -> Job:
     folder = parent.path / "folds"
     folder.mkdir(exist_ok=True)
+    trainings = [_training(folder, plan, fold) for fold in range(plan.num_folds)]
+    return run_trainings(parent, trainings, jobs, "fold", _shown)
+
+
+def _training(folder: Path, plan: _Plan, fold: int) -> Training:
     config = json.loads(json.dumps(plan.config))
     config["data"]["init_args"]["source"]["init_args"]["fold"] = fold
     config["run_name"] = f"{plan.name}-fold{fold}"
     file = folder / f"{fold}.yaml"
     write_atomically(file, yaml.safe_dump(config, sort_keys=False))
-    verb = ["train", f"--config={file}"]
-    if child is not None and RunFolder.of(child.run_id).last.is_file():
-        verb = ["train", f"--resume={child.run_id}"]
-    return Job(
-        number=fold,
-        command=[sys.executable, "-m", "pipeline", *verb],
-        environment={PARENT: parent.run_id, FOLD: str(fold)},
-        log=folder / f"{fold}.log",
-    )
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), f"see {log}")
-
-
-def _room(config: Mapping[str, Any]) -> int:
-    """Tells how many small trainings fit: a GPU each, or a core and 2 GiB of memory each."""
-    trainer = config.get("trainer") or {}
-    if trainer.get("accelerator") != "cpu" and torch.cuda.is_available():
-        is_one = trainer.get("devices") in (1, "1", "auto", None)
-        return torch.cuda.device_count() if is_one else 1
-    import psutil
-
-    return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().available // (2 * _GIB)))
+    return Training(fold, f"fold {fold}", [f"--config={file}"])
 
 
 def _sum_up(tracker: RunTracker, parent: RunFolder, finished: Sequence[Child]) -> None:

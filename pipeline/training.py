@@ -15,7 +15,7 @@ from pipeline.building import Experiment, build
 from pipeline.callbacks import BestCheckpoint, Children, Terminated, termination
 from pipeline.checkpoint import read_checkpoint
 from pipeline.console import is_first_process, say, show
-from pipeline.contracts import ReadsFiles, Reporting
+from pipeline.contracts import ReadsFiles, Reporting, Task
 from pipeline.errors import InputError
 from pipeline.options import resumable
 from pipeline.outputs import RunFolder, outputs_root
@@ -82,9 +82,14 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
             termination.uninstall()
     tracker.finish("FINISHED")
     show(f"run {tracker.version} ({name})")
-    verb = "predict --input -" if isinstance(experiment.task, Reporting) else "generate"
-    say(f"try: unroll {verb} --run {tracker.version}")
+    say(f"try: unroll {_next_verb(experiment.task)} --run {tracker.version}")
     return 0
+
+
+def _next_verb(task: Task) -> str:
+    if isinstance(task, Reporting):
+        return "predict --input -"
+    return "generate" if task.experiment == "lm" else "predict"
 
 
 def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:

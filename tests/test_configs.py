@@ -7,21 +7,27 @@ import pytest
 import yaml
 
 from pipeline.__main__ import KNOWN
+from pipeline.arguments import make_parser
 from pipeline.cli import main
 from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
+from pipeline.probes.variants import checked_variants
 from tests.datamodules.shards import write_shards
 from tests.examples import vocabulary
 from tests.harness import REPOSITORY
 
-CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+SHIPPED = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+# Variants, which `unroll probe` takes (tests/test_probe.py), are below.
+COMPARISON = REPOSITORY / "configs" / "probes" / "agreement.yaml"
+CONFIGS = [path for path in SHIPPED if path != COMPARISON]
 # `tests/tasks/test_irsoy.py` builds the ten networks that are laid over another configuration.
 # The class table needs 8,000 words, and a mixture trained models (tests/test_mixtures.py).
 EXPERIMENTS = [
     path
     for path in CONFIGS
-    if path.parent.name not in ("trainer", "irsoy", "classes") and path.stem != "ptb-mixture"
+    if path.parent.name not in ("trainer", "irsoy", "classes", "encoders")
+    and path.stem != "ptb-mixture"
 ]
 
 
@@ -41,6 +47,15 @@ def test_flags_are_known_and_the_first_line_is_the_command(path):
     first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# unroll train --config configs/")
     assert str(path.relative_to(REPOSITORY)) in first
+
+
+def test_variants_of_the_comparison():
+    options = make_parser().parse_args(["probe", f"--config={COMPARISON}"])
+    found = checked_variants(options, [])
+    assert found is not None
+    assert len({one.name for one in found[1]}) == len(found[1]) == 10
+    first = COMPARISON.read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# unroll probe --config configs/probes/agreement.yaml"
 
 
 def test_rows_of_the_class_table_differ_in_their_classes_only():
@@ -66,7 +81,9 @@ def flags(corpus, opinions, trees, tmp_path):
     vectors.write_text("".join(f"{word} {numbers}\n" for word in ("the", "good", "minister")))
     tagging = ["--data.source=Columns", f"--data.source.corpus={opinions}"]
     tagging += ["--data.source.features={pos: 1}"]
+    short = ["--data.num_test=20", "--data.num_valid=20"]
     return {
+        "probes": short,
         "lm": [f"--data.corpus={corpus}"],
         "tagging": tagging,
         "sentiment": ["--data.source=Treebank", f"--data.source.corpus={trees}"],

@@ -31,6 +31,7 @@ OWN_PACKAGES = (
     "pipeline.decoders",
     "pipeline.schedules",
     "pipeline.callbacks",
+    "pipeline.problems",
     "tasks",
     "datamodules",
 )

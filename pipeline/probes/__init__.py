@@ -1,0 +1,1 @@
+"""What a trained model keeps in mind, measured."""

@@ -1,0 +1,242 @@
+"""`probe`: what one trained model, or each of the variants of a configuration, keeps in mind."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from pipeline.building import build
+from pipeline.checkpoint import LANGUAGE_MODELS, load_trained
+from pipeline.children import Training, room, run_trainings
+from pipeline.console import say, show
+from pipeline.errors import InputError, TrainingError
+from pipeline.locate import locate
+from pipeline.outputs import RunFolder, find_local, outputs_root, write_atomically
+from pipeline.probes.agreement import Verb, judge, refuse_unknown
+from pipeline.probes.tables import Line, draw_lines, write_table
+from pipeline.probes.variants import Variant
+from pipeline.tracking.family import Child, children
+from pipeline.tracking.logger import RunTracker
+from pipeline.tracking.naming import config_hash, flatten, run_name
+from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+
+_PLAN = "probe.json"
+_TABLE, _PICTURE = "agreement.tsv", "agreement.png"
+
+Verbs = Callable[[int], Sequence[Verb]]
+"""Gives so many verbs of each range of distances."""
+
+
+class _Plan(NamedTuple):
+    """What is to be trained and measured, kept so that it can be gone on with.
+
+    Attributes:
+        name: of the parent run.
+        labels: of each variant.
+        arguments: of each variant's training.
+        config: the resolved configuration of the first.
+        per_range: verbs of each range of distances.
+    """
+
+    name: str
+    labels: list[dict[str, str]]
+    arguments: list[list[str]]
+    config: dict[str, Any]
+    per_range: int
+
+
+def probe_model(
+    run: str | None,
+    checkpoint: Path | None,
+    verbs: Verbs,
+    per_range: int,
+    output: Path | None,
+) -> int:
+    """Prints how often a language model prefers the verb that agrees.
+
+    Args:
+        run: the run that trained it, **or**
+        checkpoint: its file.
+        verbs: gives the verbs.
+        per_range: how many of each range of distances.
+        output: folder for the table and the picture.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: there is no such model, or it does not know the words.
+    """
+    path = locate(run, checkpoint)
+    trained = load_trained(path, *LANGUAGE_MODELS)
+    name = run or path.stem
+    line = Line.of({"model": name}, name, judge(trained, verbs(per_range)))
+    show(write_table([line]).rstrip())
+    if output is not None:
+        _write(output, [line])
+    return 0
+
+
+def probe_variants(
+    base: Mapping[str, Any],
+    variants: Sequence[Variant],
+    fields: Sequence[str],
+    verbs: Verbs,
+    per_range: int,
+    jobs: int | None,
+) -> int:
+    """Trains each variant below a run that compares them.
+
+    Args:
+        base: the configuration without its variants.
+        variants: what is laid over it.
+        fields: flags for all of them.
+        verbs: gives the verbs.
+        per_range: how many of each range of distances.
+        jobs: trainings at the same time; as many as the machine has room for if omitted.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: something in the configuration is wrong, or the corpus lacks words of the
+            grammar.
+        TrainingError: a variant failed; the others were run and measured.
+    """
+    tracker, plan = _begin(base, variants, fields, verbs, per_range)
+    return _run(tracker, plan, verbs, jobs)
+
+
+def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
+    """Goes on with `probe_variants`: variants that are finished stay as they are."""
+    folder = find_local(resume)
+    if folder is None or not (folder.path / _PLAN).is_file():
+        raise InputError(
+            f"no comparison '{resume}' is in this folder's outputs/; resume where it was "
+            "started, or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
+        )
+    plan = _Plan(**json.loads((folder.path / _PLAN).read_text(encoding="utf-8")))
+    tracker = RunTracker.start(
+        experiment="of-the-run",
+        run_name=plan.name,
+        run_id=folder.run_id,
+        outputs=outputs_root(),
+    )
+    return _run(tracker, plan, verbs, jobs)
+
+
+def _begin(
+    base: Mapping[str, Any],
+    variants: Sequence[Variant],
+    fields: Sequence[str],
+    verbs: Verbs,
+    per_range: int,
+) -> tuple[RunTracker, _Plan]:
+    inline = [json.dumps(part) for part in (base, *variants[0].overlays)]
+    experiment = build([*(f"--config={text}" for text in inline), *fields])
+    if experiment.task.experiment != "lm":
+        raise InputError(
+            f"agreement is measured on language models, and {type(experiment.task).__name__} is "
+            "none; give a configuration of LanguageModel on the corpus builtin"
+        )
+    data: Any = experiment.data
+    refuse_unknown(data.vocabulary, data.unit, verbs(per_range))
+    config = experiment.config
+    name = f"{config['run_name'] or run_name(config)}-variants{len(variants)}"
+    tracker = RunTracker.start(
+        experiment=config["experiment"] or f"{experiment.task.experiment}/{experiment.corpus.name}",
+        run_name=name,
+        tags={
+            "task": experiment.task.experiment,
+            "corpus": experiment.corpus.name,
+            "config_hash": config_hash(config),
+            "variants": str(len(variants)),
+            **provenance_tags(1),
+        },
+        params=flatten(config),
+        outputs=outputs_root(),
+    )
+    folder = RunFolder.of(str(tracker.version))
+    folder.create(name, yaml.safe_dump(config, sort_keys=False))
+    arguments = [_arguments(folder, name, base, variant, fields) for variant in variants]
+    plan = _Plan(name, [one.labels for one in variants], arguments, config, per_range)
+    write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
+    tracker.log_artifact(folder.path / _PLAN)
+    tracker.log_text(command_line() + "\n", "command.txt")
+    tracker.log_text(package_versions(), "packages.txt")
+    return tracker, plan
+
+
+def _arguments(
+    folder: RunFolder, name: str, base: Mapping[str, Any], variant: Variant, fields: Sequence[str]
+) -> list[str]:
+    """Writes what a variant is trained with, and gives the flags that name it."""
+    own = folder.path / "variants"
+    own.mkdir(exist_ok=True)
+    files = []
+    for number, part in enumerate([base, *variant.overlays]):
+        files.append(own / f"{variant.name}-{number}.yaml")
+        write_atomically(files[-1], yaml.safe_dump(part, sort_keys=False))
+    return [*(f"--config={file}" for file in files), *fields, f"--run_name={name}-{variant.name}"]
+
+
+def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> int:
+    parent = RunFolder.of(str(tracker.version))
+    say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
+    trainings = [
+        Training(number, ", ".join(labels.values()), arguments)
+        for number, (labels, arguments) in enumerate(zip(plan.labels, plan.arguments, strict=True))
+    ]
+    try:
+        failed = run_trainings(parent, trainings, jobs or room(plan.config), "variant", _perplexity)
+        done = [child for child in children(parent.run_id) if child.status == "FINISHED"]
+        _compare(tracker, parent, plan, verbs, done)
+    except BaseException as error:
+        is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
+        tracker.finish("KILLED" if is_interrupt else "FAILED")
+        say(f"go on with: unroll probe --resume {tracker.version}")
+        raise
+    tracker.finish("FAILED" if failed else "FINISHED")
+    show(f"run {tracker.version} ({plan.name})")
+    if failed:
+        logs = ", ".join(str(outcome.job.log) for outcome in failed)
+        raise TrainingError(
+            f"{len(failed)} of {len(trainings)} variants failed; what they said is in {logs}; go "
+            f"on with `unroll probe --resume {tracker.version}`"
+        )
+    return 0
+
+
+def _compare(
+    tracker: RunTracker, parent: RunFolder, plan: _Plan, verbs: Verbs, done: Sequence[Child]
+) -> None:
+    """Measures the trained variants, and shows and keeps what was found."""
+    if not done:
+        return
+    chosen = verbs(plan.per_range)
+    lines = []
+    for child in done:
+        trained = load_trained(locate(child.run_id, None), *LANGUAGE_MODELS)
+        lines.append(Line.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen)))
+    scores = {
+        f"{'-'.join(line.labels.values()).replace(' ', '-')}/{name}": score
+        for line in lines
+        for name, score in line.scores.items()
+    }
+    tracker.log_metrics(scores, step=len(done))
+    for file in _write(parent.path, lines):
+        tracker.log_artifact(file)
+    show(write_table(lines).rstrip())
+
+
+def _write(folder: Path, lines: Sequence[Line]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / _TABLE, write_table(lines))
+    draw_lines(lines, folder / _PICTURE)
+    return [folder / _TABLE, folder / _PICTURE]
+
+
+def _perplexity(scores: Mapping[str, float]) -> str:
+    return "  ".join(f"{n} {scores[n]:.4f}" for n in ("test/perplexity",) if n in scores)

@@ -1,0 +1,110 @@
+"""A configuration with variants: the settings of each group, each with each of the others."""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from pipeline.errors import InputError
+from pipeline.options import TOP_LEVEL
+from pipeline.preflight import check
+
+_KEY = "variants"
+
+
+class Variant(NamedTuple):
+    """One of the models to be compared.
+
+    Attributes:
+        labels: of each group the setting, as {"encoder": "lstm", "clipping": "clip"}.
+        overlays: what is laid over the configuration, in that order.
+    """
+
+    labels: dict[str, str]
+    overlays: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Tells it from the others, as "lstm-clip"."""
+        return "-".join(self.labels.values()).replace(" ", "-")
+
+
+def checked_variants(
+    options: argparse.Namespace, fields: Sequence[str]
+) -> tuple[dict[str, Any], list[Variant]] | None:
+    """Takes the options of `probe`, and checks all that can be before anything heavy is imported.
+
+    Args:
+        options: of the verb.
+        fields: flags that are fields of a configuration.
+
+    Returns:
+        What `read_variants` gives; None where a model is named instead.
+
+    Raises:
+        InputError: a number is out of its range, an option does not go with another, or a variant
+            is no configuration.
+    """
+    for flag, value in (("--verbs", options.verbs), ("--jobs", options.jobs)):
+        if value is not None and value < 1:
+            raise InputError(f"{flag} must be at least 1, got {value}")
+    if not options.config:
+        if fields:
+            raise InputError(f"{fields[0]} goes with --config only; leave it out")
+        return None
+    if options.output is not None:
+        raise InputError("--output goes with --run and --checkpoint; leave it out: a run keeps all")
+    if len(options.config) > 1:
+        raise InputError("--config is given twice; one configuration with variants is expected")
+    base, variants = read_variants(options.config[0])
+    for variant in variants:
+        parts = [json.dumps(part) for part in (base, *variant.overlays)]
+        check([*(f"--config={part}" for part in parts), *fields], TOP_LEVEL)
+    return base, variants
+
+
+def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
+    """Reads a configuration with a key `variants`: group -> setting -> what is laid over.
+
+    Args:
+        path: of the YAML file.
+
+    Returns:
+        The configuration without that key, and each setting of each group with each of the others.
+
+    Raises:
+        InputError: there is no such file, or no such key in it, or what stands there is something
+            else.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config {path}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    groups = config.pop(_KEY, None) if isinstance(config, dict) else None
+    if not isinstance(groups, dict) or not groups:
+        raise InputError(
+            f"{path}: a key '{_KEY}' is missing, as in configs/probes/agreement.yaml: group -> "
+            "setting -> what is laid over the rest; to probe one trained model give --run"
+        )
+    return config, list(_combined(path, groups))
+
+
+def _combined(path: Path, groups: Mapping[str, Any]) -> Iterator[Variant]:
+    for group, settings in groups.items():
+        if not isinstance(settings, dict) or not settings:
+            raise InputError(f"{path}: {_KEY}.{group}: settings with a name each are expected")
+        for setting, overlay in settings.items():
+            if not isinstance(overlay, dict):
+                raise InputError(
+                    f"{path}: {_KEY}.{group}.{setting}: a configuration to be laid over is "
+                    f"expected, got {overlay!r}"
+                )
+    for chosen in product(*(settings.items() for settings in groups.values())):
+        labels = {group: str(name) for group, (name, _) in zip(groups, chosen, strict=True)}
+        yield Variant(labels, [overlay for _, overlay in chosen])

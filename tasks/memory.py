@@ -1,0 +1,110 @@
+"""Problems of memory: answer at the end of a sequence what was told long before."""
+
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from pipeline.batches import Series
+from pipeline.encoders import Encoder
+from pipeline.optimization import optimization, refuse_impossible
+from pipeline.problems import Problem
+
+
+class MemoryProblem(LightningModule):
+    """Any causal encoder that reads the numbers of a problem, and one linear layer of answers.
+
+    Args:
+        encoder: its `input_size` is the problem's.
+        problem: what is asked, and how it is scored (the command line takes it from the data).
+        optimizer: makes the optimiser from the parameters.
+        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
+            validation.
+
+    Raises:
+        ValueError: the encoder is not causal, or of another `input_size`.
+    """
+
+    experiment: ClassVar[str] = "memory"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        problem: Problem,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        if not encoder.is_causal:
+            raise ValueError(
+                "a problem of memory needs a causal encoder, which reads the past only, but this "
+                f"{type(encoder).__name__} is not (set model.encoder.bidirectional to false)"
+            )
+        if encoder.input_size != problem.input_size:
+            raise ValueError(
+                f"a step of {problem.name} has {problem.input_size} numbers, but the encoder has "
+                f"input_size {encoder.input_size}; set model.encoder.input_size to "
+                f"{problem.input_size}"
+            )
+        self.encoder, self.problem = encoder, problem
+        self.head = nn.Linear(encoder.output_size, problem.output_size)
+        self.monitor, self.monitor_mode = problem.monitor, problem.monitor_mode
+        self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
+        refuse_impossible(self, optimizer, lr_scheduler)
+        self.scores = problem.scores()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Reads sequences [batch time input]; answers [batch answer output]."""
+        states = self.encoder(inputs).states[:, -self.problem.num_answers :]
+        answers: Tensor = self.head(states)
+        return answers
+
+    def training_step(self, series: Series, batch_idx: int) -> Tensor:
+        """Returns the loss, such that its gradient averaged over ranks is the mean over all."""
+        losses = self.problem.losses(self(series.inputs), series.targets)
+        return losses.sum() / series.targets_per_rank
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets what was answered before."""
+        self.scores.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Forgets what was answered before."""
+        self.scores.reset()
+
+    def validation_step(self, series: Series, batch_idx: int) -> None:
+        """Adds the batch to the validation sums."""
+        self.scores.update(self._answers(series), series.targets)
+
+    def test_step(self, series: Series, batch_idx: int) -> None:
+        """Adds the batch to the test sums."""
+        self.scores.update(self._answers(series), series.targets)
+
+    def predict_step(self, series: Series, batch_idx: int) -> Tensor:
+        """Returns answers of the shape of the targets."""
+        return self.problem.chosen(self._answers(series))
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `val/mse` and the others."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/mse` and the others."""
+        self._log_scores("test")
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
+        """See `LightningModule.configure_optimizers`."""
+        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
+
+    def _answers(self, series: Series) -> Tensor:
+        # bf16 has three digits, and an error of a thousandth is to be told from none.
+        with torch.autocast(self.device.type, enabled=False):
+            answers: Tensor = self(series.inputs)
+        return answers
+
+    def _log_scores(self, stage: str) -> None:
+        scores = self.scores.compute()
+        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
