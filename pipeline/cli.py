@@ -109,6 +109,26 @@ def _export(options: argparse.Namespace, fields: list[str], known: Sequence[str]
     return export(options.run, options.checkpoint, options.output)
 
 
+def _gradients(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import (
+        GradientRequest,
+        check_fields,
+        require_model_source,
+        training_arguments,
+    )
+
+    request = GradientRequest.checked(options)
+    if options.config:
+        fields = training_arguments(options.config, None, fields)
+    else:
+        require_model_source(options)
+        check_fields(fields, vars(options))
+    _load(known)
+    from pipeline.gradients import gradients
+
+    return gradients(options.run, options.checkpoint, fields, request)
+
+
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
     locate = importlib.import_module("datamodules.locate")
@@ -137,6 +157,7 @@ _HANDLERS = {
     "generate": _generate,
     "score": _score,
     "export": _export,
+    "gradients": _gradients,
     "prepare": _prepare,
     "runs": _runs,
 }

@@ -50,10 +50,10 @@ def evaluate(
         InputError: there is no such model, it is of another corpus, or cannot learn.
     """
     path = locate(run, checkpoint)
-    experiment = _rebuild(path, fields)
+    experiment = rebuild(path, fields)
     if dynamics is not None:
         refuse_unlearnable(experiment.model)
-    _refuse_other_corpus(experiment, path)
+    refuse_other_corpus(experiment, path)
     trainer = _trainer(experiment, [])
     score = trainer.test if verb == "test" else trainer.validate
     score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
@@ -61,7 +61,7 @@ def evaluate(
         show(f"{name} {float(value):.10g}")
     if dynamics is not None:
         cuts = [f"--data.eval_bptt={dynamics.steps}", "--data.reread=0"]
-        data = _rebuild(path, [*fields, *cuts]).data
+        data = rebuild(path, [*fields, *cuts]).data
         stage = "val" if verb == "validate" else "test"
         found = dynamic_perplexity(experiment.model, data, stage, dynamics)
         show(f"{stage}/perplexity_dynamic {found:.10g}")
@@ -76,8 +76,8 @@ def predict(
     """Writes each token of the test split with its log-probability in nats, TAB between them."""
     path = locate(run, checkpoint)
     with writing(output) as file:
-        experiment = _rebuild(path, fields)
-        _refuse_other_corpus(experiment, path)
+        experiment = rebuild(path, fields)
+        refuse_other_corpus(experiment, path)
         _predict(experiment, path, file)
     return 0
 
@@ -106,7 +106,8 @@ def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
     return 0
 
 
-def _refuse_other_corpus(experiment: Experiment, path: Path) -> None:
+def refuse_other_corpus(experiment: Experiment, path: Path) -> None:
+    """Raises an `InputError` where a checkpoint's model is of another corpus than that given."""
     # A datamodule refuses to go on with the state of another corpus; nothing else is wanted here.
     experiment.data.load_state_dict(data_state(read_checkpoint(path)))
 
@@ -137,7 +138,16 @@ class _LineWriter(Callback):
             self.file.write(line + "\n")
 
 
-def _rebuild(path: Path, fields: Sequence[str]) -> Experiment:
+def rebuild(path: Path, fields: Sequence[str]) -> Experiment:
+    """Builds what a checkpoint was trained as, with fresh weights.
+
+    Args:
+        path: the checkpoint.
+        fields: flags that change its configuration.
+
+    Raises:
+        InputError: it cannot be read, or a flag does not fit.
+    """
     # Its trainer section says how it was trained, perhaps on another machine.
     checkpoint = read_checkpoint(path)
     config = {**checkpoint["config"], "trainer": {"devices": 1}}

@@ -13,7 +13,7 @@ from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_c
 from pipeline.encoders.carry import Carry, check_carry
 from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, Reset
 from pipeline.encoders.dropout import check_dropout
-from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.weights import RecurrentWeights, sigmoid_gates
 
 Nonlinearity: TypeAlias = Literal["tanh", "relu", "sigmoid"]
 
@@ -55,6 +55,27 @@ class Leaf(Encoder, abc.ABC):
     @abc.abstractmethod
     def weights(self) -> RecurrentWeights:
         """The parameters, for initialisers."""
+
+    @property
+    def slope_bound(self) -> float | None:
+        """The greatest slope of f, for h' = f(W x + U h + b); None for other recurrences.
+
+        No norm of a Jacobian dh'/dh is then above it times the spectral norm of U (Pascanu et al.
+        2013, arXiv 1211.5063, section 2.1).
+        """
+        return None
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """Tells how open the gates are at one step, for who looks on; never used to compute.
+
+        Args:
+            inputs: of the step, [batch input].
+            carry: before the step.
+
+        Returns:
+            Name -> values in [0, 1], [batch hidden]; {} for a layer without gates.
+        """
+        return {}
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`; zeros."""
@@ -127,6 +148,15 @@ class Fused(Leaf):
         states, finals = self._run(inputs, parts)
         return Encoded(states, tuple(final.squeeze(0) for final in finals))
 
+    @property
+    def slope_bound(self) -> float | None:
+        """See `Leaf`; 1 for tanh and relu."""
+        return 1.0 if isinstance(self.kernel, nn.RNN) else None
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`."""
+        return sigmoid_gates(self.weights, inputs, carry[0])
+
     def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
         if not self._drops_weights:
             return self.kernel(inputs, carry)
@@ -175,6 +205,15 @@ class Unrolled(Leaf):
         carry = self._start(inputs, carry)
         dropped = {"weight_hh": self._dropped()} if self._drops_weights else {}
         return Encoded(*functional_call(self.cell, dropped, (inputs, carry)))
+
+    @property
+    def slope_bound(self) -> float | None:
+        """See `Leaf`."""
+        return self.cell.slope_bound
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`."""
+        return self.cell.gate_values(inputs, carry)
 
 
 def elman_leaf(
