@@ -53,6 +53,7 @@ class GradientLens(Callback):
         self.every_n_steps, self.rows, self.lags = every_n_steps, rows, lags
         self._clipping = Clipping(None, by_value=False)
         self._batch: Any = None  # the last one
+        self._rows: Any = None  # of the last look: an epoch may end with a window of few steps
         self._drawn_at = -1
         self._began = self._spent = 0.0  # seconds
 
@@ -98,7 +99,8 @@ class GradientLens(Callback):
         if not (is_time and trainer.is_global_zero and is_update(trainer, batch_idx)):
             return
         metrics = self._clipping.after(list(pl_module.parameters()))
-        seen = look(pl_module, few_rows(batch, self.rows), self.lags, deep=False)
+        self._rows = few_rows(batch, self.rows)
+        seen = look(pl_module, self._rows, self.lags, deep=False)
         for layer in seen.layers:
             metrics |= _metrics(layer)
         _log(trainer, metrics)
@@ -117,6 +119,7 @@ class GradientLens(Callback):
     ) -> None:
         """Draws the page of the batch at which training blew up."""
         if isinstance(exception, TrainingError):
+            self._rows, self._drawn_at = None, -1
             self._draw(trainer, pl_module)
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -124,7 +127,8 @@ class GradientLens(Callback):
         if not (trainer.is_global_zero and is_new):
             return
         start, self._drawn_at = time.perf_counter(), trainer.global_step
-        seen = look(pl_module, few_rows(self._batch, self.rows), self.lags)
+        rows = few_rows(self._batch, self.rows) if self._rows is None else self._rows
+        seen = look(pl_module, rows, self.lags)
         folder = Path(trainer.default_root_dir)
         name = f"{RunFolder(folder).name or type(pl_module).__name__}, step {trainer.global_step}"
         files = GradientReport(seen, name).write(folder / "gradients")

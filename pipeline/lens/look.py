@@ -63,6 +63,13 @@ class LayerLook:
         norms = self.gradients[part]
         return norms[lag] / norms[0] if lag < len(norms) and norms[0] > 0 else None
 
+    def bounds(self, count: int) -> list[float]:
+        """Gives (beta_W * beta_h)^lag for lags from 0, infinite where no number is as large."""
+        assert self.bound is not None
+        powers = torch.tensor(self.bound, dtype=torch.float64) ** torch.arange(count)
+        bounds: list[float] = powers.tolist()
+        return bounds
+
 
 @dataclasses.dataclass(frozen=True)
 class Look:

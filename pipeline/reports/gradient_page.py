@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.lens import LayerLook, Look
 
@@ -25,7 +26,7 @@ def draw_gradients(look: Look, name: str, verdicts: Mapping[str, str], path: Pat
         path: of the PNG file.
     """
     gates = list(dict.fromkeys(gate for layer in look.layers for gate in layer.gates))
-    heights = [3.6, 1.0 + 0.42 * len(look.layers)] + ([2.4] if gates else [])
+    heights = [3.6, 1.1 + 0.36 * len(look.layers)] + ([2.6] if gates else [])
     figure = Figure(figsize=(11.5, 1.2 + sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     upper, *lower = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -36,7 +37,11 @@ def draw_gradients(look: Look, name: str, verdicts: Mapping[str, str], path: Pat
     if gates:
         row = lower[1].subplots(1, len(gates), squeeze=False)[0]
         for axes, gate in zip(row, gates, strict=True):
-            _gate(axes, gate, look.layers, gate == gates[0])
+            _gate(axes, gate, look.layers)
+        lower[1].suptitle(
+            "Gates, colours as above: mean (line), share below 0.1 or above 0.9 (dotted)",
+            fontsize=10,
+        )
     count = look.layers[0].rows[0]
     figure.suptitle(
         f"How far the gradient reaches back: {name}\n"
@@ -50,9 +55,10 @@ def _curves(axes: Axes, layers: Sequence[LayerLook], verdicts: Mapping[str, str]
         label = f"{layer.name}: {verdicts[layer.name]}"
         _plot(axes, layer.gradients["state"], color=colour, linestyle=style, label=label)
         if "memory" in layer.gradients:
-            label = f"{layer.name}, by the memory cell"
+            is_first = layer is next(other for other in layers if "memory" in other.gradients)
+            label = "pale: by the memory cell" if is_first else "_"
             values = layer.gradients["memory"]
-            _plot(axes, values, color=colour, linestyle=style, alpha=0.4, label=label)
+            _plot(axes, values, color=colour, linestyle=style, alpha=0.35, label=label)
     _log_axis(axes, "norm of the gradient [nats]", "Gradient of the loss by earlier states")
 
 
@@ -61,7 +67,7 @@ def _products(axes: Axes, layers: Sequence[LayerLook]) -> None:
         measured = layer.jacobian_products
         _plot(axes, measured, color=colour, linestyle=style, label=layer.name)
         if layer.bound is not None and measured:
-            bounds = [layer.bound**lag for lag in range(len(measured))]
+            bounds = layer.bounds(len(measured))
             label = rf"{layer.name}, bound $(\beta_W \beta_h)^{{lag}}$, base {layer.bound:.3g}"
             _plot(axes, bounds, color=colour, linestyle=":", label=label)
     if any(layer.jacobian_products for layer in layers):
@@ -96,19 +102,18 @@ def _heat_map(figure: SubFigure, layers: Sequence[LayerLook]) -> None:
     figure.colorbar(image, ax=axes, label="power of ten", pad=0.01)
 
 
-def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook], has_legend: bool) -> None:
+def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook]) -> None:
     for layer, colour, style in _styled(layers):
         if gate in layer.gates:
             seen = layer.gates[gate]
             saturated = np.add(seen.low, seen.high)
-            axes.plot(seen.mean, color=colour, linestyle=style, label=f"{layer.name}, mean")
-            axes.plot(saturated, color=colour, linestyle=":", label="share saturated")
+            axes.plot(seen.mean, color=colour, linestyle=style)
+            axes.plot(saturated, color=colour, linestyle=":")
     axes.set_ylim(0, 1)
     axes.set_title(f"{gate} gate", fontsize=10)
-    axes.set_xlabel("lag [steps]")
+    axes.set_xlabel("lag [steps before the loss]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    if has_legend:
-        axes.legend(fontsize=7, framealpha=0.8)
 
 
 def _styled(layers: Sequence[LayerLook]) -> list[tuple[LayerLook, str, str]]:
@@ -151,6 +156,11 @@ def _log_axis(axes: Axes, unit: str, title: str) -> None:
     axes.set_xlabel("lag [steps before the loss]")
     axes.set_ylabel(unit)
     axes.set_title(title, fontsize=10)
-    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    low, high = axes.get_ylim()
+    if low > high / 100:  # a curve that hardly falls is not to look as if it did
+        middle = (low * high) ** 0.5
+        axes.set_ylim(middle / 10, middle * 10)
+    axes.grid(alpha=0.3, which="major")
     if axes.lines:
         axes.legend(fontsize=8, framealpha=0.8)

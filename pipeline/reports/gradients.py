@@ -75,8 +75,7 @@ class GradientReport:
             series = {f"gradient by the {name}": part for name, part in layer.gradients.items()}
             series["norm of a product of Jacobians"] = layer.jacobian_products
             if layer.bound is not None:
-                depth = range(len(layer.rows))
-                series["bound of that norm"] = [_power(layer.bound, lag) for lag in depth]
+                series["bound of that norm"] = layer.bounds(len(layer.rows))
             for gate, seen in layer.gates.items():
                 series[f"mean of the {gate} gate"] = seen.mean
                 series[f"share of the {gate} gate below 0.1"] = seen.low
@@ -108,10 +107,6 @@ def explained(layer: LayerLook) -> str:
     if arriving and arriving[-1] < last:
         return f"the gradient {found}; {arriving[-1] + 1} steps back less than 1 % of it is left"
     return f"the gradient {found}; {last} steps back {_number(layer.share(last))} of it is left"
-
-
-def _power(base: float, exponent: int) -> float:
-    return math.inf if exponent and math.log(max(base, 1e-300)) * exponent > 700 else base**exponent
 
 
 def _number(value: float | None) -> str:
