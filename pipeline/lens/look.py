@@ -36,8 +36,9 @@ class LayerLook:
         gradients: "state" (and "memory" of an LSTM) -> norm of the gradient of a row's loss, in
             nats, by the state so many steps before; means over rows.
         rows: rows that have a step at that lag.
-        factor: what a step back multiplies the norm of the state's gradient by, fitted over all
-            lags.
+        followed: "state"; "memory" of a layer that does not hand its state on. It says which
+            gradient the next two are of.
+        factor: what a step back multiplies the norm by, fitted over all lags.
         half_life: the steps after which half of it is left; None where it does not decay.
         jacobian_steps: norms of the Jacobians from step to step, the latest first; [] where none
             were measured.
@@ -50,6 +51,7 @@ class LayerLook:
     name: str
     gradients: dict[str, list[float]]
     rows: list[int]
+    followed: str
     factor: float | None
     half_life: float | None
     jacobian_steps: list[float]
@@ -58,10 +60,14 @@ class LayerLook:
     spectral_radius: dict[str, float]
     gates: dict[str, GateLook]
 
-    def share(self, lag: int, part: str = "state") -> float | None:
-        """Gives the norm at a lag as a share of that at lag 0; None where there is none."""
-        norms = self.gradients[part]
-        return norms[lag] / norms[0] if lag < len(norms) and norms[0] > 0 else None
+    def share(self, lag: int) -> float | None:
+        """Gives the norm at a lag as a share of that at lag 0; None where there is none.
+
+        A loss reads states, so that of a layer followed by its memory it is a share of lag 1.
+        """
+        norms = self.gradients[self.followed]
+        first = next((norm for norm in norms[:2] if norm > 0), None)
+        return norms[lag] / first if lag < len(norms) and first is not None else None
 
     def bounds(self, count: int) -> list[float]:
         """Gives (beta_W * beta_h)^lag for lags from 0, infinite where no number is as large."""
@@ -164,13 +170,14 @@ def _one_side(
 
 
 def _layer(trace: Trace, flow: Flow, steps: Tensor, lags: int, deep: bool) -> LayerLook:
-    factor = factor_per_step(flow.norms["state"])
+    factor = factor_per_step(flow.norms[trace.followed])
     measured = jacobians(trace, steps, lags) if deep else None
     blocks = recurrent_blocks(trace.leaf) if deep else {}
     return LayerLook(
         name=trace.name,
         gradients=flow.norms,
         rows=flow.rows,
+        followed=trace.followed,
         factor=factor,
         half_life=half_life(factor),
         jacobian_steps=measured.steps if measured else [],

@@ -52,6 +52,12 @@ class Trace:
         return torch.where(steps < 0, steps, lengths - 1 - steps)
 
     @property
+    def followed(self) -> str:
+        """Which part the loss is followed by: the state, or the memory where that alone goes on."""
+        is_handed_on = any(part is self.states[0] for part in self.carries[1])
+        return "state" if is_handed_on else "memory"
+
+    @property
     def parts(self) -> dict[str, list[Tensor]]:
         """What is handed on, by name: "state", and "memory" where a layer has a cell beside it."""
         named = {"state": self.states}

@@ -65,13 +65,15 @@ def _curves(axes: Axes, layers: Sequence[LayerLook], verdicts: Mapping[str, str]
 def _products(axes: Axes, layers: Sequence[LayerLook]) -> None:
     for layer, colour, style in _styled(layers):
         measured = layer.jacobian_products
-        _plot(axes, measured, color=colour, linestyle=style, label=layer.name)
-        if layer.bound is not None and measured:
-            bounds = layer.bounds(len(measured))
-            label = rf"{layer.name}, bound $(\beta_W \beta_h)^{{lag}}$, base {layer.bound:.3g}"
-            _plot(axes, bounds, color=colour, linestyle=":", label=label)
+        if layer.bound is None or not measured:
+            _plot(axes, measured, color=colour, linestyle=style, label=layer.name)
+            continue
+        label = rf"{layer.name}; $\beta_W \beta_h$ = {layer.bound:.3g}"
+        _plot(axes, measured, color=colour, linestyle=style, label=label)
+        label = r"dotted: the bound $(\beta_W \beta_h)^{lag}$" if layer is layers[-1] else "_"
+        _plot(axes, layer.bounds(len(measured)), color=colour, linestyle=":", label=label)
     if any(layer.jacobian_products for layer in layers):
-        _log_axis(axes, "spectral norm", "Jacobian of the state by earlier states")
+        _log_axis(axes, "spectral norm", "Jacobian of the state (and cell) by earlier ones")
     else:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no Jacobians: one step, or too wide a layer", ha="center")
@@ -98,6 +100,7 @@ def _heat_map(figure: SubFigure, layers: Sequence[LayerLook]) -> None:
     axes.set_facecolor("#dddddd")
     axes.set_yticks(range(len(layers)), [layer.name for layer in reversed(layers)])
     axes.set_xlabel("lag [steps before the loss]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("Share of the gradient at lag 0 (grey: none)", fontsize=10)
     figure.colorbar(image, ax=axes, label="power of ten", pad=0.01)
 

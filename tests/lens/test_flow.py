@@ -12,10 +12,13 @@ from pipeline.encoders import (
     Bidirectional,
     Elman,
     ElmanCell,
+    Encoded,
     LSTMCell,
     Stacked,
     Unrolled,
 )
+from pipeline.encoders.leaves import Leaf
+from pipeline.encoders.weights import RecurrentWeights
 from pipeline.lens import look
 from pipeline.lens.flow import factor_per_step, half_life
 from pipeline.lens.trace import stepwise
@@ -251,6 +254,43 @@ def test_a_kernel_and_the_cell_written_out_agree():
     model.encoder.layers.layers[0] = Unrolled(cell)
     found = look(model, window(), lags=9)
     close(found.as_data(), expected.as_data())
+
+
+class Leaky(Leaf):
+    """c' = c / 2 + x, h = c'^2: the memory alone is handed on."""
+
+    num_parts = 1
+
+    def __init__(self):
+        super().__init__(0.0)
+        self.input_size = self.output_size = 3
+
+    @property
+    def weights(self):
+        return RecurrentWeights(torch.zeros(3, 3), torch.zeros(0), None, None, ("candidate",))
+
+    def forward(self, inputs, lengths=None, carry=None):
+        (memory,) = self.initial_carry(len(inputs)) if carry is None else carry
+        states = []
+        for step in inputs.unbind(1):
+            memory = memory / 2 + step
+            states.append(memory.square())
+        return Encoded(torch.stack(states, 1), (memory,))
+
+    def initial_carry(self, batch_size):
+        return (torch.zeros(batch_size, 3, dtype=torch.float64),)
+
+
+def test_a_layer_that_hands_on_its_memory_alone():
+    layer = look(language_model(Leaky()), window(time=6), lags=9).layers[0]
+    assert layer.followed == "memory"
+    assert layer.gradients["memory"][0] == 0.0  # a loss reads states
+    assert [layer.share(lag) for lag in range(1, 6)] == pytest.approx(
+        [0.5**lag for lag in range(5)]
+    )
+    assert layer.factor == pytest.approx(0.5)
+    assert layer.jacobian_products == pytest.approx([0.5**lag for lag in range(6)])
+    assert (layer.gates, layer.spectral_radius, layer.bound) == ({}, {}, None)
 
 
 def close(found, expected):
