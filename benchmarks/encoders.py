@@ -4,8 +4,8 @@
                                   [--threads 1] [--tables kinds torch ragged]
 
 One measurement is the forward and backward pass of one batch in float32, from as many features as
-the encoder has, with the gradients of inputs and parameters. "kinds" has every encoder, one layer in
-one direction, against `nn.LSTM`; "torch" our LSTM and GRU, one and two layers in one and both
+the encoder has, with the gradients of inputs and parameters. "kinds" has every encoder, one layer
+in one direction, against `nn.LSTM`; "torch" our LSTM and GRU, one and two layers in one and both
 directions, against the module of torch that has the same parameters; "ragged" the same two in both
 directions on rows of 1 to `time` steps, against that module on a packed sequence. Within a table
 the variants take turns, so that a busy machine is busy for all; shown are the least and the median

@@ -20,6 +20,7 @@ examples:
   unroll predict --run RUN --input reviews.txt         tag or classify text
   unroll parameters --config C                         count parameters, part by part
   unroll probe --run RUN                               agreement of verbs, by distance
+  unroll gradients --run RUN                           see gradients vanish or explode
 
 RUN is a run id, the beginning of one, or a run's name. `unroll VERB --help` tells more; `--debug`
 shows the traceback of an error.
@@ -228,6 +229,27 @@ def _add_score(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
 
 
+def _add_gradients(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+    text = "show how far gradients reach back through a model's recurrent layers"
+    verb = verbs.add_parser(
+        "gradients",
+        help=text,
+        description=f"{text}: a page of pictures, its numbers as JSON and CSV, and a short table. "
+        "Of a run, they also become its artifacts. `pipeline.callbacks.GradientLens` does it while "
+        "a model is trained.",
+    )
+    _model_source(verb)
+    text = "a model as training would begin with it; its fields are flags, as in `train`"
+    verb.add_argument("--config", "-c", metavar="FILE", action="append", type=Path, help=text)
+    verb.add_argument(
+        "--split", choices=("train", "valid", "test"), default="valid", help="(valid)"
+    )
+    verb.add_argument("--rows", type=int, default=4, help="of which the mean is taken (4)")
+    verb.add_argument("--lags", type=int, default=50, help="how many steps to go back (50)")
+    text = "folder to write into (the run's, else gradients)"
+    verb.add_argument("--output", metavar="DIR", type=Path, help=text)
+
+
 def _add_export(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     text = "write an n-gram model in the ARPA format, which KenLM and SRILM read"
     verb = verbs.add_parser("export", help=text, description=text)
@@ -273,4 +295,5 @@ def make_parser() -> _Parser:
     _add_score(verbs)
     _add_export(verbs)
     add_measuring_verbs(verbs)
+    _add_gradients(verbs)
     return parser

@@ -141,6 +141,26 @@ def _parameters(options: argparse.Namespace, fields: list[str], known: Sequence[
     return print_model(options.run, options.checkpoint, options.json)
 
 
+def _gradients(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
+    from pipeline.options import (
+        GradientRequest,
+        check_fields,
+        require_model_source,
+        training_arguments,
+    )
+
+    request = GradientRequest.checked(options)
+    if options.config:
+        fields = training_arguments(options.config, None, fields)
+    else:
+        require_model_source(options)
+        check_fields(fields, vars(options))
+    _load(known)
+    from pipeline.gradients import gradients
+
+    return gradients(options.run, options.checkpoint, fields, request)
+
+
 def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:
     prepare = importlib.import_module("datamodules.prepare")
     locate = importlib.import_module("datamodules.locate")
@@ -171,6 +191,7 @@ _HANDLERS = {
     "export": _export,
     "probe": _probe,
     "parameters": _parameters,
+    "gradients": _gradients,
     "prepare": _prepare,
     "runs": _runs,
 }

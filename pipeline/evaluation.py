@@ -53,7 +53,7 @@ def evaluate(
     experiment = rebuild(path, fields)
     if dynamics is not None:
         refuse_unlearnable(experiment.model)
-    _refuse_other_corpus(experiment, path)
+    refuse_other_corpus(experiment, path)
     trainer = _trainer(experiment, [])
     score = trainer.test if verb == "test" else trainer.validate
     score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
@@ -77,7 +77,7 @@ def predict(
     path = locate(run, checkpoint)
     with writing(output) as file:
         experiment = rebuild(path, fields)
-        _refuse_other_corpus(experiment, path)
+        refuse_other_corpus(experiment, path)
         _predict(experiment, path, file)
     return 0
 
@@ -106,7 +106,8 @@ def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
     return 0
 
 
-def _refuse_other_corpus(experiment: Experiment, path: Path) -> None:
+def refuse_other_corpus(experiment: Experiment, path: Path) -> None:
+    """Raises an `InputError` where a checkpoint's model is of another corpus than that given."""
     # A datamodule refuses to go on with the state of another corpus; nothing else is wanted here.
     experiment.data.load_state_dict(data_state(read_checkpoint(path)))
 
@@ -138,14 +139,14 @@ class _LineWriter(Callback):
 
 
 def rebuild(path: Path, fields: Sequence[str]) -> Experiment:
-    """Builds what a checkpoint was trained as, with its corpus, not yet with its weights.
+    """Builds what a checkpoint was trained as, with fresh weights.
 
     Args:
         path: the checkpoint.
         fields: flags that change its configuration.
 
     Raises:
-        InputError: it cannot be read, or its corpus cannot.
+        InputError: it cannot be read, or a flag does not fit.
     """
     # Its trainer section says how it was trained, perhaps on another machine.
     checkpoint = read_checkpoint(path)

@@ -103,6 +103,43 @@ class Dynamics(NamedTuple):
         return how
 
 
+class GradientRequest(NamedTuple):
+    """What `gradients` looks at.
+
+    Attributes:
+        is_initial: the model of a configuration, untrained.
+        split: "train", "valid" or "test".
+        rows: of which the mean is taken.
+        lags: how many steps to go back.
+        output: the folder to write into; the run's own, else `gradients`, if None.
+    """
+
+    is_initial: bool
+    split: str
+    rows: int
+    lags: int
+    output: Path | None
+
+    @classmethod
+    def checked(cls, options: argparse.Namespace) -> "GradientRequest":
+        """Takes the options of `gradients`.
+
+        Raises:
+            InputError: a value is out of its range, or a model is named in two ways or in none.
+        """
+        for flag, value in (("--rows", options.rows), ("--lags", options.lags)):
+            if value < 1:
+                raise InputError(f"{flag} must be at least 1, got {value}")
+        is_trained = options.run is not None or options.checkpoint is not None
+        if is_trained and options.config:
+            raise InputError("--config is for a model that is not trained yet; leave it out")
+        if not is_trained and not options.config:
+            raise InputError("which model? give --run RUN, --checkpoint FILE or --config FILE")
+        if options.output is not None and options.output.is_file():
+            raise InputError(f"--output {options.output} is a file; give a folder")
+        return cls(bool(options.config), options.split, options.rows, options.lags, options.output)
+
+
 def training_arguments(
     configs: Sequence[Path], resume: str | None, fields: Sequence[str]
 ) -> list[str]:

@@ -1,9 +1,9 @@
-"""What a language model is regularised with, beside its encoder's own options."""
+"""What models of text are regularised with, beside its encoder's own options."""
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.batches import IGNORE_INDEX
+from pipeline.batches import IGNORE_INDEX, Texts
 from pipeline.encoders.dropout import VariationalDropout, check_dropout
 
 
@@ -108,3 +108,25 @@ class ActivationPenalty:
             pairs = targets_per_rank * (time - 1) / time
             total = total + self.beta * steps.square().sum() / (pairs * size)
         return total
+
+
+def leave_out_words(texts: Texts, chance: float) -> Texts:
+    """Leaves words out of texts; what is left moves to the left.
+
+    Iyyer et al. (2015, "Deep Unordered Composition Rivals Syntactic Methods for Text
+    Classification", section 3.1); a text of which nothing would be left is kept whole.
+
+    Args:
+        texts: the batch.
+        chance: of each word.
+    """
+    steps = torch.arange(texts.words.shape[1], device=texts.words.device)
+    is_real = steps < texts.lengths.to(texts.words.device).unsqueeze(1)
+    kept = (torch.rand(texts.words.shape, device=texts.words.device) >= chance) & is_real
+    kept = kept | (is_real & ~kept.any(dim=1, keepdim=True))
+    order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
+    words = texts.words.gather(1, order)
+    columns = texts.columns.gather(1, order.unsqueeze(-1).expand_as(texts.columns))
+    return texts._replace(
+        words=words, columns=columns, lengths=kept.sum(dim=1).to(texts.lengths.device)
+    )

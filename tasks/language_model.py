@@ -9,10 +9,11 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.batches import Window, column_share
+from pipeline.batches import IGNORE_INDEX, Window, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.encoders.dropout import check_dropout
 from pipeline.heads import FullSoftmax, OutputLayer
+from pipeline.lens import LossAt
 from pipeline.metrics import TokenNll
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
 from pipeline.regularization import ActivationPenalty, Dropouts
@@ -161,6 +162,22 @@ class LanguageModel(LightningModule):
     def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns targets and their log-probabilities in nats, both [batch time]."""
         return window.targets, self._log_probs(window)
+
+    def loss_at(self, batch: Window, from_right: bool) -> LossAt:
+        """See `Traceable`: the nll of each row's last target, each row beginning with no memory."""
+        targets = batch.targets
+        states, _ = self(batch.tokens)
+        states = states[:, states.shape[1] - targets.shape[1] :]
+        steps = torch.arange(targets.shape[1], device=targets.device)
+        last = torch.where(targets == IGNORE_INDEX, -1, steps).amax(dim=1)
+        rows = torch.arange(len(targets), device=targets.device)
+        chosen = last.clamp(min=0)
+        log_probs = self.head.log_probs(
+            states[rows, chosen].unsqueeze(1), targets[rows, chosen].unsqueeze(1)
+        )
+        reread = batch.tokens.shape[1] - targets.shape[1]
+        steps = torch.where(last < 0, last, last + reread)
+        return LossAt(-log_probs.sum(), steps, "nll of a token")
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/perplexity`, which checkpoints and schedules watch."""

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from pipeline.batches import Texts
 from pipeline.encoders import Encoder, VariationalDropout
 from pipeline.inputs import InputPart, Inputs, Words
+from pipeline.lens import LossAt
 from pipeline.metrics import LOWER_IS_BETTER, LabelScores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.pooling import Attention, Last, Pooling
 from pipeline.predictions import gathered
+from pipeline.regularization import leave_out_words
 from pipeline.reports import LabelReport
 from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
@@ -129,7 +131,7 @@ class SentenceClassifier(LightningModule):
     def training_step(self, texts: Texts, batch_idx: int) -> Tensor:
         """Returns the nll, such that its gradient averaged over ranks is the mean over texts."""
         if self.word_dropout:
-            texts = _leave_out_words(texts, self.word_dropout)
+            texts = leave_out_words(texts, self.word_dropout)
         logits = self(texts)
         nll = nn.functional.cross_entropy(
             logits, texts.labels, weight=self._weights.to(logits), reduction="sum"
@@ -152,6 +154,15 @@ class SentenceClassifier(LightningModule):
             for row, one in zip(rows, self.predict(texts).tolist(), strict=True)
             if row >= 0
         }
+
+    def loss_at(self, batch: Texts, from_right: bool) -> LossAt:
+        """See `Traceable`: the nll of a text, from its last token (or first) as read."""
+        lengths = batch.lengths.to(batch.labels.device)
+        is_known = (batch.labels >= 0) & (lengths > 0)
+        ends = torch.zeros_like(lengths) if from_right else lengths - 1
+        logits = self(batch)[is_known]
+        total = nn.functional.cross_entropy(logits, batch.labels[is_known], reduction="sum")
+        return LossAt(total, torch.where(is_known, ends, -1), "nll of a text's label")
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/accuracy` and the others."""
@@ -279,17 +290,3 @@ def _class_weights(counts: tuple[int, ...], kind: str) -> Tensor:
     if kind == "balanced":
         weights = sum(counts) / (len(counts) * torch.tensor(counts, dtype=torch.float32))
     return weights
-
-
-def _leave_out_words(texts: Texts, chance: float) -> Texts:
-    """Leaves words out of texts; what is left moves to the left."""
-    steps = torch.arange(texts.words.shape[1], device=texts.words.device)
-    is_real = steps < texts.lengths.to(texts.words.device).unsqueeze(1)
-    kept = (torch.rand(texts.words.shape, device=texts.words.device) >= chance) & is_real
-    kept = kept | (is_real & ~kept.any(dim=1, keepdim=True))
-    order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
-    words = texts.words.gather(1, order)
-    columns = texts.columns.gather(1, order.unsqueeze(-1).expand_as(texts.columns))
-    return texts._replace(
-        words=words, columns=columns, lengths=kept.sum(dim=1).to(texts.lengths.device)
-    )

@@ -13,6 +13,7 @@ from pipeline.batches import UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences
 from pipeline.decoders import Decoder, Softmax
 from pipeline.encoders import Encoder, VariationalDropout
 from pipeline.inputs import InputPart, Inputs, Words
+from pipeline.lens import LossAt
 from pipeline.metrics import SpanScores, TokenScores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.predictions import Evaluated, Prediction, gathered
@@ -140,6 +141,22 @@ class Tagger(LightningModule):
         predicted = self.predict(sentences)
         rows = sentences.rows.tolist()
         return {row: one for row, one in zip(rows, predicted, strict=True) if row >= 0}
+
+    def loss_at(self, batch: Sentences, from_right: bool) -> LossAt:
+        """See `Traceable`: the loss as far as it goes by the state of the last (or first) token.
+
+        Of `Softmax` that is the nll of its tag; a CRF's loss is of the whole sentence.
+        """
+        states = self(batch)
+        steps = torch.arange(states.shape[1], device=states.device)
+        lengths = batch.lengths.to(states.device)
+        is_real = steps < lengths.unsqueeze(1)
+        is_known = ~((batch.tags < 0) & is_real).any(dim=1) & (lengths > 0)
+        chosen = torch.where(is_known, torch.zeros_like(lengths) if from_right else lengths - 1, -1)
+        is_chosen = (steps == chosen.unsqueeze(1)).unsqueeze(-1)
+        through = torch.where(is_chosen, states, states.detach())
+        total = self.decoder.loss(through, batch.tags.clamp(min=0), batch.lengths)
+        return LossAt(total, chosen, "loss of a sentence by the state of one token")
 
     def on_validation_epoch_end(self) -> None:
         """Fits the calibration, and logs `val/f1` and the others."""

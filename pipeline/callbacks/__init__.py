@@ -2,6 +2,7 @@
 
 from pipeline.callbacks.averaging import TriggeredAveraging
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
+from pipeline.callbacks.gradient_lens import GradientLens
 from pipeline.callbacks.guard import FiniteGuard
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
@@ -15,6 +16,7 @@ __all__ = [
     "Children",
     "EpochLines",
     "FiniteGuard",
+    "GradientLens",
     "PeriodicCheckpoint",
     "RandomState",
     "RunLog",

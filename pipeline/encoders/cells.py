@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from pipeline.encoders.base import check_at_least_one, check_choice
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.initializers import Orthogonal
-from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.weights import RecurrentWeights, sigmoid_gates
 
 Reset: TypeAlias = Literal["after", "before"]
 
@@ -87,6 +87,15 @@ class Cell(nn.Module, abc.ABC):
             states.append(carry[0])
         return torch.stack(states, dim=1), carry
 
+    @property
+    def slope_bound(self) -> float | None:
+        """See `Leaf`."""
+        return None
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`."""
+        return {}
+
     @abc.abstractmethod
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """The next carry, from one step of `project` and the carry before it."""
@@ -108,6 +117,12 @@ class ElmanCell(Cell):
     ) -> None:
         super().__init__(input_size, hidden_size, gates=("candidate",), num_parts=1)
         self.activation = activation
+
+    @property
+    def slope_bound(self) -> float | None:
+        """See `Leaf`."""
+        slopes: dict[object, float] = {torch.tanh: 1.0, torch.relu: 1.0, torch.sigmoid: 0.25}
+        return slopes.get(self.activation)
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`."""
@@ -139,6 +154,10 @@ class GRUCell(Cell):
         gates = ("reset", "update", "candidate")
         super().__init__(input_size, hidden_size, gates, num_parts=1)
         self.reset = reset
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`."""
+        return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`."""
@@ -178,6 +197,10 @@ class LSTMCell(Cell):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         gates = ("input", "forget", "candidate", "output")
         super().__init__(input_size, hidden_size, gates, num_parts=2)
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`."""
+        return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`; the carry is (hidden, memory)."""

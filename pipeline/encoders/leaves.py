@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +14,7 @@ from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_c
 from pipeline.encoders.carry import Carry, check_carry, fit_dtype
 from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, Reset
 from pipeline.encoders.dropout import check_dropout
-from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.weights import RecurrentWeights, sigmoid_gates
 
 Nonlinearity: TypeAlias = Literal["tanh", "relu", "sigmoid"]
 
@@ -71,6 +71,27 @@ class Leaf(Encoder, abc.ABC):
     def _sample(self) -> Tensor:
         """Some parameter, for the dtype and the device of all."""
         return self.weights.input
+
+    @property
+    def slope_bound(self) -> float | None:
+        """The greatest slope of f, for h' = f(W x + U h + b); None for other recurrences.
+
+        No norm of a Jacobian dh'/dh is then above it times the spectral norm of U (Pascanu et al.
+        2013, arXiv 1211.5063, section 2.1).
+        """
+        return None
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """Tells how open the gates are at one step, for who looks on; never used to compute.
+
+        Args:
+            inputs: of the step, [batch input].
+            carry: before the step.
+
+        Returns:
+            Name -> values in [0, 1], [batch hidden]; {} for a layer without gates.
+        """
+        return {}
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`; zeros."""
@@ -141,8 +162,7 @@ class Fused(Leaf):
     @property
     def _sample(self) -> Tensor:
         # `weights` gathers all of them, which a call of one step would feel.
-        sample: Tensor = self.kernel.weight_ih_l0
-        return sample
+        return cast("Tensor", self.kernel.weight_ih_l0)
 
     def forward(
         self,
@@ -158,6 +178,15 @@ class Fused(Leaf):
             return Encoded(states, (final.squeeze(0),))
         states, finals = self._run(inputs, parts)
         return Encoded(states, tuple(final.squeeze(0) for final in finals))
+
+    @property
+    def slope_bound(self) -> float | None:
+        """See `Leaf`; 1 for tanh and relu."""
+        return 1.0 if isinstance(self.kernel, nn.RNN) else None
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`."""
+        return sigmoid_gates(self.weights, inputs, carry[0])
 
     def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
         if not self.drops_weights:
@@ -214,6 +243,15 @@ class Unrolled(Leaf):
         carry = self._start(inputs, carry)
         dropped = {"weight_hh": self._dropped()} if self.drops_weights else {}
         return Encoded(*functional_call(self.cell, dropped, (inputs, carry)))
+
+    @property
+    def slope_bound(self) -> float | None:
+        """See `Leaf`."""
+        return self.cell.slope_bound
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`."""
+        return self.cell.gate_values(inputs, carry)
 
 
 def elman_leaf(

@@ -8,6 +8,7 @@ from torch.nn import functional as F  # noqa: N812
 from pipeline.encoders.base import check_at_least_one
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.cells import Cell
+from pipeline.encoders.weights import sigmoid_gates
 
 # Lower than any gate and yet a number: minus infinity less itself would be none.
 _NOTHING = -1e30
@@ -32,6 +33,10 @@ class CoupledLSTMCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, ("forget", "candidate", "output"), num_parts=2)
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`; the input gate is one less the forget gate."""
+        return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`; the carry is (hidden, memory)."""
@@ -102,6 +107,10 @@ class MogrifierLSTMCell(Cell):
         memory = forget.sigmoid() * memory + write.sigmoid() * candidate.tanh()
         return (read.sigmoid() * memory.tanh(), memory)
 
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`; those of the LSTM, after the rounds."""
+        return sigmoid_gates(self.weights, *self._mogrify(inputs, carry[0]))
+
     def _mogrify(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         factors = 1 if self.rank is None else 2
         matrices = list(self.others)
@@ -146,6 +155,11 @@ class SLSTMCell(Cell):
         super().__init__(input_size, hidden_size, gates, num_parts=4)
         # Parts of another step would be in another scale than the parts of this one.
         self.num_memories = 1
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`; the exponential input gate, which has no upper end, is left out."""
+        gates = sigmoid_gates(self.weights, inputs, carry[0])
+        return {name: values for name, values in gates.items() if name != "input"}
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`; the carry is (hidden h, memory c, normalizer n, stabilizer m)."""

@@ -9,7 +9,7 @@ from pipeline.encoders.carry import Carry
 from pipeline.encoders.leaves import Leaf
 from pipeline.encoders.linear_cells import LinearCell
 from pipeline.encoders.scan import linear_scan
-from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.weights import RecurrentWeights, sigmoid_gates
 
 
 class Scanned(Leaf):
@@ -65,6 +65,11 @@ class Scanned(Leaf):
         # Copies: views would keep the whole window alive, and write it into checkpoints.
         ends = (memory[:, -1].clone(), *(inputs[:, -1].clone() for _ in last))
         return Encoded(states, ends)
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `Leaf`; those of `MinLSTMCell` before they are divided by their sum."""
+        memory, *last = carry
+        return sigmoid_gates(self.weights, torch.cat([*last, inputs], dim=-1), memory)
 
     @property
     def _sizes(self) -> list[int]:

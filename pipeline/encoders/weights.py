@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+_NO_GATES = ("candidate", "skip")
 
 
 class RecurrentWeights(NamedTuple):
@@ -40,3 +43,22 @@ class RecurrentWeights(NamedTuple):
     def hidden_size(self) -> int:
         """Features of the state."""
         return len(self.input_bias) // len(self.gates)
+
+
+def sigmoid_gates(weights: RecurrentWeights, inputs: Tensor, hidden: Tensor) -> dict[str, Tensor]:
+    """Computes the gates at one step, for cells whose gates are sigmoid(W x + b + U h + b').
+
+    Args:
+        weights: of the layer; those without a recurrent matrix read inputs only.
+        inputs: what the input matrix reads, [batch input].
+        hidden: the state before the step, [batch hidden].
+
+    Returns:
+        Name -> values in [0, 1], [batch hidden]; what is no gate ("candidate", "skip") is left out.
+    """
+    total = F.linear(inputs, weights.input, weights.input_bias)
+    if weights.recurrent is not None:
+        total = total + F.linear(hidden, weights.recurrent, weights.recurrent_bias)
+    parts = total.chunk(len(weights.gates), dim=-1)
+    named = zip(weights.gates, parts, strict=True)
+    return {name: part.sigmoid() for name, part in named if name not in _NO_GATES}

@@ -1,7 +1,15 @@
 """What a test shows beside its scores, for a person and for programs."""
 
 from pipeline.reports.calibration import apply_platt, expected_calibration_error, fit_platt
+from pipeline.reports.gradients import GradientReport
 from pipeline.reports.labels import LabelReport
 from pipeline.reports.tagging import TaggingReport
 
-__all__ = ["LabelReport", "TaggingReport", "apply_platt", "expected_calibration_error", "fit_platt"]
+__all__ = [
+    "GradientReport",
+    "LabelReport",
+    "TaggingReport",
+    "apply_platt",
+    "expected_calibration_error",
+    "fit_platt",
+]

@@ -172,6 +172,17 @@ def download(run_id: str, artifact_path: str, destination: Path) -> Path:
         return target
 
 
+def upload(run_id: str, files: Sequence[Path], folder: str) -> None:
+    """Adds files to a run, whatever its status, in place of those of the same names.
+
+    Raises:
+        InputError: There is no store yet, or it does not take them.
+    """
+    with _existing_store() as client:
+        for file in files:
+            client.log_artifact(run_id, str(file), folder)
+
+
 @contextlib.contextmanager
 def _existing_store() -> "Iterator[MlflowClient]":
     uri = tracking_uri()

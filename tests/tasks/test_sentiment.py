@@ -9,9 +9,10 @@ from datamodules.labelled import Text
 from pipeline.encoders import GRU, LSTM, Elman, Identity, Window
 from pipeline.inputs import Affixes, Words
 from pipeline.pooling import Attention, Max, Mean, MeanMax
+from pipeline.regularization import leave_out_words
 from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
-from tasks.sentiment import SentenceClassifier, _leave_out_words
+from tasks.sentiment import SentenceClassifier
 
 LEXICON = Lexicon({"a": 4, "b": 3, "c": 2, "d": 1, "e": 1}, {})
 LABELS = Labels(("bad", "fair", "good"), (4, 1, 1))
@@ -84,7 +85,7 @@ def test_every_parameter_is_trained():
 def test_words_are_left_out():
     torch.manual_seed(5)
     many = batch([0, 1, 2, 3] * 250)
-    left = _leave_out_words(many, 0.4)
+    left = leave_out_words(many, 0.4)
     whole = {0: [0, 1, 2], 1: [3], 2: [2, 0, 4, 1, 0], 3: [1, 1]}
     kept = 0
     for row, words, length in zip(

@@ -1,0 +1,163 @@
+"""Watches how far gradients reach back while a model is trained."""
+
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch.optim import Optimizer
+
+from pipeline.callbacks.clipping import Clipping
+from pipeline.callbacks.outputs import is_update
+from pipeline.encoders.leaves import Leaf
+from pipeline.errors import InputError, TrainingError
+from pipeline.lens import LayerLook, Traceable, few_rows, look
+from pipeline.outputs import RunFolder
+from pipeline.reports import GradientReport
+from pipeline.tracking.logger import RunTracker
+
+_LOGGED_LAGS = (1, 10, 20)
+_SHARE = 0.03  # of the time of training that pages may take, but for the last one
+
+
+class GradientLens(Callback):
+    """Logs the gradient that reaches earlier states, and draws a page of it.
+
+    Every n updates, of a few rows of the batch: under `gradients/<layer>/`, for lags 1, 10 and 20
+    the share of the gradient at lag 0 that arrives (`lag_10`), what a step back multiplies it by
+    (`per_step`), the steps after which half is left (`half_life`), and the mean of each gate; and
+    `train/grad_norm_clipped` and `train/clipped_share`, of all updates since the last. After an
+    epoch the page, its numbers and a table go to the run's artifacts, in `gradients/`, in place of
+    those before; where training blows up, of the batch that did it.
+
+    Nothing in training changes, to the last bit: the model is looked at in evaluation mode, its own
+    modes, gradients and random numbers stay as they are, and no other rank is waited for.
+
+    Args:
+        every_n_steps: updates between two looks.
+        rows: of a batch, the longest ones.
+        lags: the greatest lag; a window of a language model gives no more than its steps.
+
+    Raises:
+        ValueError: a number is below 1.
+        InputError: the model has no recurrent layer, when training starts.
+    """
+
+    def __init__(self, every_n_steps: int = 100, rows: int = 4, lags: int = 50) -> None:
+        for name, value in (("every_n_steps", every_n_steps), ("rows", rows), ("lags", lags)):
+            if value < 1:
+                raise ValueError(f"{name} of GradientLens must be at least 1, got {value}")
+        self.every_n_steps, self.rows, self.lags = every_n_steps, rows, lags
+        self._clipping = Clipping(None, by_value=False)
+        self._batch: Any = None  # the last one
+        self._rows: Any = None  # of the last look: an epoch may end with a window of few steps
+        self._drawn_at = -1
+        self._began = self._spent = 0.0  # seconds
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuses a model without recurrent layers."""
+        encoder: Any = pl_module.encoder if isinstance(pl_module, Traceable) else None
+        if encoder is None or not any(isinstance(part, Leaf) for part in encoder.modules()):
+            raise InputError(
+                f"GradientLens watches recurrent layers, and this {type(pl_module).__name__} has "
+                "none; leave the callback out, or take Elman, GRU or LSTM (--model.encoder)"
+            )
+        by_value = trainer.gradient_clip_algorithm == "value"
+        self._clipping = Clipping(trainer.gradient_clip_val, by_value)
+        self._began, self._spent, self._drawn_at = time.perf_counter(), 0.0, -1
+
+    def on_train_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,  # noqa: ANN401 (the datamodule's own)
+        batch_idx: int,
+    ) -> None:
+        """Holds the batch, in case that training ends with it."""
+        self._batch = batch
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Notes whether the gradient is going to be clipped."""
+        if trainer.is_global_zero:
+            self._clipping.before(list(pl_module.parameters()))
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Any,  # noqa: ANN401 (the datamodule's own)
+        batch_idx: int,
+    ) -> None:
+        """Looks, where it is time."""
+        is_time = trainer.global_step % self.every_n_steps == 0
+        if not (is_time and trainer.is_global_zero and is_update(trainer, batch_idx)):
+            return
+        metrics = self._clipping.after(list(pl_module.parameters()))
+        self._rows = few_rows(batch, self.rows)
+        seen = look(pl_module, self._rows, self.lags, deep=False)
+        for layer in seen.layers:
+            metrics |= _metrics(layer)
+        _log(trainer, metrics)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws, as long as pages take little of the time."""
+        if self._spent <= _SHARE * (time.perf_counter() - self._began):
+            self._draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws the last page."""
+        self._draw(trainer, pl_module)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Draws the page of the batch at which training blew up."""
+        if isinstance(exception, TrainingError):
+            self._rows, self._drawn_at = None, -1
+            self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        is_new = self._batch is not None and self._drawn_at != trainer.global_step
+        if not (trainer.is_global_zero and is_new):
+            return
+        start, self._drawn_at = time.perf_counter(), trainer.global_step
+        rows = few_rows(self._batch, self.rows) if self._rows is None else self._rows
+        seen = look(pl_module, rows, self.lags)
+        folder = Path(trainer.default_root_dir)
+        name = f"{RunFolder(folder).name or type(pl_module).__name__}, step {trainer.global_step}"
+        files = GradientReport(seen, name).write(folder / "gradients")
+        if isinstance(trainer.logger, RunTracker):
+            for file in files:
+                trainer.logger.log_artifact(file, "gradients")
+        radii = {_key(layer, "spectral_radius"): _radius(layer) for layer in seen.layers}
+        _log(trainer, {key: value for key, value in radii.items() if value is not None})
+        self._spent += time.perf_counter() - start
+
+
+def _metrics(layer: LayerLook) -> dict[str, float]:
+    shares = {f"lag_{lag}": layer.share(lag) for lag in _LOGGED_LAGS}
+    gates: dict[str, float | None] = {
+        f"gate_{name}": sum(gate.mean) / len(gate.mean) for name, gate in layer.gates.items()
+    }
+    values = {**shares, "per_step": layer.factor, "half_life": layer.half_life, **gates}
+    return {_key(layer, name): value for name, value in values.items() if value is not None}
+
+
+def _radius(layer: LayerLook) -> float | None:
+    return layer.spectral_radius.get("candidate")
+
+
+def _key(layer: LayerLook, name: str) -> str:
+    return f"gradients/{re.sub(r'[^a-z0-9]+', '_', layer.name.lower()).strip('_')}/{name}"
+
+
+def _log(trainer: Trainer, metrics: dict[str, float]) -> None:
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    if trainer.logger is not None and finite:
+        trainer.logger.log_metrics(finite, step=trainer.global_step)

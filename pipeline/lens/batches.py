@@ -1,0 +1,81 @@
+"""A few rows to look at, long enough to look far back."""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.batches import IGNORE_INDEX, Window
+
+_BATCHES = 20  # among which the longest rows are looked for
+
+
+def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task)
+    """Keeps the longest rows of a batch.
+
+    Args:
+        batch: a `Window`, `Sentences` or `Texts`.
+        rows: how many to keep, if there are so many.
+
+    Returns:
+        A batch of the same kind.
+    """
+    order = _lengths(batch).argsort(descending=True, stable=True)[:rows]
+    parts = zip(batch._fields, batch, strict=True)
+    chosen = {name: p[order.to(p.device)] for name, p in parts if isinstance(p, Tensor)}
+    return batch._replace(**chosen)
+
+
+def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401 (as the loader)
+    """Takes rows from a split.
+
+    Args:
+        loader: of a datamodule's batches.
+        rows: how many.
+        steps: tokens of a row of a stream, if there are so many; sentences and texts are whole,
+            the longest of the first batches.
+
+    Returns:
+        A batch of the loader's own kind.
+
+    Raises:
+        ValueError: the loader gives nothing, or a stream too short for two tokens a row.
+    """
+    iterator = iter(loader)
+    first = next(iterator, None)
+    if first is None:
+        raise ValueError("there is nothing to look at: the split gives no batch")
+    if isinstance(first, Window) and not first.afresh:
+        return _cut([first, *_until(iterator, rows * steps - first.targets.numel())], rows, steps)
+    found = [few_rows(batch, rows) for batch in (first, *islice(iterator, _BATCHES - 1))]
+    return max(found, key=lambda batch: (len(batch[0]), int(_lengths(batch).min())))
+
+
+def _lengths(batch: Any) -> Tensor:  # noqa: ANN401 (any batch)
+    if isinstance(batch, Window):
+        return (batch.targets != IGNORE_INDEX).sum(dim=1)
+    lengths: Tensor = batch.lengths
+    return lengths
+
+
+def _until(windows: Iterable[Window], needed: int) -> Iterable[Window]:
+    for window in windows:
+        if needed <= 0:
+            return
+        needed -= window.targets.numel()
+        yield window
+
+
+def _cut(windows: list[Window], rows: int, steps: int) -> Window:
+    """Makes rows of consecutive tokens out of a stream, column after column."""
+    pairs = [torch.stack((w.tokens[:, -w.targets.shape[1] :], w.targets)) for w in windows]
+    columns = torch.cat(pairs, dim=2).flatten(1)  # a column of one row: the whole is one text
+    steps = min(steps, columns.shape[1] // rows)
+    if steps < 2:
+        raise ValueError(
+            f"the text has {columns.shape[1]} tokens, too few for {rows} rows of two; take fewer"
+        )
+    tokens, targets = columns[:, : rows * steps].view(2, rows, steps)
+    return Window(tokens, targets, float(rows * steps), afresh=True)

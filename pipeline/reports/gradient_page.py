@@ -1,0 +1,169 @@
+"""The page that shows how far gradients reach back."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
+
+from pipeline.lens import LayerLook, Look
+
+# Okabe and Ito (2008, "Color Universal Design"): told apart with any kind of colour vision.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_FLOOR = -12.0  # powers of ten below which the heat map shows one colour
+
+
+def draw_gradients(look: Look, name: str, verdicts: Mapping[str, str], path: Path) -> None:
+    """Draws gradients by lag, Jacobians with their bound, a heat map, and gates.
+
+    Args:
+        look: what was seen.
+        name: of the model.
+        verdicts: what each layer's gradient does, in a few words.
+        path: of the PNG file.
+    """
+    gates = list(dict.fromkeys(gate for layer in look.layers for gate in layer.gates))
+    heights = [3.6, 1.1 + 0.36 * len(look.layers)] + ([2.6] if gates else [])
+    figure = Figure(figsize=(11.5, 1.2 + sum(heights)), layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, *lower = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    curves, products = upper.subplots(1, 2)
+    _curves(curves, look.layers, verdicts)
+    _products(products, look.layers)
+    _heat_map(lower[0], look.layers)
+    if gates:
+        row = lower[1].subplots(1, len(gates), squeeze=False)[0]
+        for axes, gate in zip(row, gates, strict=True):
+            _gate(axes, gate, look.layers)
+        lower[1].suptitle(
+            "Gates, colours as above: mean (line), share below 0.1 or above 0.9 (dotted)",
+            fontsize=10,
+        )
+    count = look.layers[0].rows[0]
+    figure.suptitle(
+        f"How far the gradient reaches back: {name}\n"
+        f"{look.loss}, mean of {count} {'row' if count == 1 else 'rows'}, without dropout"
+    )
+    figure.savefig(path, dpi=110)
+
+
+def _curves(axes: Axes, layers: Sequence[LayerLook], verdicts: Mapping[str, str]) -> None:
+    for layer, colour, style in _styled(layers):
+        label = f"{layer.name}: {verdicts[layer.name]}"
+        _plot(axes, layer.gradients["state"], color=colour, linestyle=style, label=label)
+        if "memory" in layer.gradients:
+            is_first = layer is next(other for other in layers if "memory" in other.gradients)
+            label = "pale: by the memory cell" if is_first else "_"
+            values = layer.gradients["memory"]
+            _plot(axes, values, color=colour, linestyle=style, alpha=0.35, label=label)
+    _log_axis(axes, "norm of the gradient [nats]", "Gradient of the loss by earlier states")
+
+
+def _products(axes: Axes, layers: Sequence[LayerLook]) -> None:
+    for layer, colour, style in _styled(layers):
+        measured = layer.jacobian_products
+        if layer.bound is None or not measured:
+            _plot(axes, measured, color=colour, linestyle=style, label=layer.name)
+            continue
+        label = rf"{layer.name}; $\beta_W \beta_h$ = {layer.bound:.3g}"
+        _plot(axes, measured, color=colour, linestyle=style, label=label)
+        label = r"dotted: the bound $(\beta_W \beta_h)^{lag}$" if layer is layers[-1] else "_"
+        _plot(axes, layer.bounds(len(measured)), color=colour, linestyle=":", label=label)
+    if any(layer.jacobian_products for layer in layers):
+        _log_axis(axes, "spectral norm", "Jacobian of the state (and cell) by earlier ones")
+    else:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no Jacobians: one step, or too wide a layer", ha="center")
+
+
+def _heat_map(figure: SubFigure, layers: Sequence[LayerLook]) -> None:
+    axes = figure.subplots()
+    depth = max(len(layer.rows) for layer in layers)
+    table = np.full((len(layers), depth), np.nan)
+    for row, layer in enumerate(reversed(layers)):  # the lowest layer at the bottom
+        shares = [layer.share(lag) for lag in range(len(layer.rows))]
+        table[row, : len(shares)] = [share or np.nan for share in shares]
+    powers = np.log10(table).clip(min=_FLOOR)
+    finite = powers[np.isfinite(powers)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+    image = axes.imshow(
+        powers,
+        cmap="cividis",
+        aspect="auto",
+        interpolation="nearest",
+        vmin=min(low, -1.0),
+        vmax=max(high, 0.0),
+    )
+    axes.set_facecolor("#dddddd")
+    axes.set_yticks(range(len(layers)), [layer.name for layer in reversed(layers)])
+    axes.set_xlabel("lag [steps before the loss]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_title("Share of the gradient at lag 0 (grey: none)", fontsize=10)
+    figure.colorbar(image, ax=axes, label="power of ten", pad=0.01)
+
+
+def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook]) -> None:
+    for layer, colour, style in _styled(layers):
+        if gate in layer.gates:
+            seen = layer.gates[gate]
+            saturated = np.add(seen.low, seen.high)
+            axes.plot(seen.mean, color=colour, linestyle=style)
+            axes.plot(saturated, color=colour, linestyle=":")
+    axes.set_ylim(0, 1)
+    axes.set_title(f"{gate} gate", fontsize=10)
+    axes.set_xlabel("lag [steps before the loss]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+
+
+def _styled(layers: Sequence[LayerLook]) -> list[tuple[LayerLook, str, str]]:
+    """Gives each layer a colour, and each direction a kind of line."""
+    names = list(dict.fromkeys(layer.name.partition(",")[0] for layer in layers))
+    return [
+        (
+            layer,
+            _COLOURS[names.index(layer.name.partition(",")[0]) % len(_COLOURS)],
+            "--" if layer.name.endswith("right to left") else "-",
+        )
+        for layer in layers
+    ]
+
+
+def _plot(
+    axes: Axes,
+    values: Sequence[float],
+    color: str,
+    linestyle: str,
+    label: str,
+    alpha: float = 1.0,
+) -> None:
+    # A logarithm has no place for 0, and a line no place for what is not finite.
+    shown = [value if 0 < value < np.inf else np.nan for value in values]
+    marker = "o" if len(values) < 60 and linestyle != ":" else None
+    axes.plot(
+        shown,
+        color=color,
+        linestyle=linestyle,
+        label=label,
+        alpha=alpha,
+        marker=marker,
+        markersize=2.5,
+    )
+
+
+def _log_axis(axes: Axes, unit: str, title: str) -> None:
+    axes.set_yscale("log")
+    axes.set_xlabel("lag [steps before the loss]")
+    axes.set_ylabel(unit)
+    axes.set_title(title, fontsize=10)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    low, high = axes.get_ylim()
+    if low > high / 100:  # a curve that hardly falls is not to look as if it did
+        middle = (low * high) ** 0.5
+        axes.set_ylim(middle / 10, middle * 10)
+    axes.grid(alpha=0.3, which="major")
+    if axes.lines:
+        axes.legend(fontsize=8, framealpha=0.8)

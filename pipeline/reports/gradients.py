@@ -1,0 +1,122 @@
+"""How far gradients reach back, for a person and for programs."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.lens import LayerLook, Look
+from pipeline.reports.gradient_page import draw_gradients
+
+_LAGS = (1, 2, 5, 10, 20, 50)
+_LONG = 100  # steps of a half-life from which on a curve is called flat
+_GONE = 0.01
+
+
+class GradientReport:
+    """Tells what a look at a model showed.
+
+    Args:
+        look: what was seen.
+        name: of the model, as a person knows it.
+    """
+
+    def __init__(self, look: Look, name: str) -> None:
+        self._look, self._name = look, name
+
+    def write(self, folder: Path) -> list[Path]:
+        """Writes the report.
+
+        Args:
+            folder: made if need be.
+
+        Returns:
+            The files: the page `gradients.png`, its numbers in `gradients.json` and, a line each,
+            in `gradients.csv`, and `gradients.txt`, the table.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ("gradients.png", "gradients.json", "gradients.csv", "gradients.txt")
+        page, data, lines, table = (folder / name for name in names)
+        verdicts = {layer.name: verdict(layer) for layer in self._look.layers}
+        draw_gradients(self._look, self._name, verdicts, page)
+        numbers = {"model": self._name, **self._look.as_data()}
+        data.write_text(json.dumps(_finite(numbers), indent=1) + "\n", encoding="utf-8")
+        with lines.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("layer", "quantity", "lag", "value"))
+            writer.writerows(self._lines())
+        table.write_text(self.table() + "\n", encoding="utf-8")
+        return [page, data, lines, table]
+
+    def table(self) -> str:
+        """Writes a short table, with a sentence for each layer."""
+        layers = self._look.layers
+        width = max(12, *(len(layer.name) for layer in layers))
+        heads = "".join(f"{f'lag {lag}':>9}" for lag in _LAGS)
+        lines = [
+            f"Gradient of the {self._look.loss} by the states before it, mean of "
+            f"{layers[0].rows[0]} rows;",
+            "lag 0: its norm, other lags: as shares of that",
+            f"{'':<{width}}{'lag 0':>10}{heads}  half-life  spectral radius",
+        ]
+        for layer in layers:
+            shares = "".join(f"{_number(layer.share(lag)):>9}" for lag in _LAGS)
+            norm = f"{layer.gradients['state'][0]:.2e}"
+            radius = _number(layer.spectral_radius.get("candidate"))
+            lines.append(
+                f"{layer.name:<{width}}{norm:>10}{shares}  {_number(layer.half_life):>9}"
+                f"  {radius:>15}"
+            )
+        return "\n".join([*lines, *(f"{each.name}: {explained(each)}" for each in layers)])
+
+    def _lines(self) -> Iterator[tuple[str, str, int, float]]:
+        for layer in self._look.layers:
+            series = {f"gradient by the {name}": part for name, part in layer.gradients.items()}
+            series["norm of a product of Jacobians"] = layer.jacobian_products
+            if layer.bound is not None:
+                series["bound of that norm"] = layer.bounds(len(layer.rows))
+            for gate, seen in layer.gates.items():
+                series[f"mean of the {gate} gate"] = seen.mean
+                series[f"share of the {gate} gate below 0.1"] = seen.low
+                series[f"share of the {gate} gate above 0.9"] = seen.high
+            for quantity, values in series.items():
+                yield from ((layer.name, quantity, lag, value) for lag, value in enumerate(values))
+            # The Jacobian of the step to lag 0 comes from lag 1.
+            for lag, value in enumerate(layer.jacobian_steps, start=1):
+                yield layer.name, "norm of the Jacobian of a step", lag, value
+
+
+def verdict(layer: LayerLook) -> str:
+    """Says in a few words whether the gradient vanishes or explodes."""
+    if layer.factor is None:
+        return "no gradient goes back"
+    if layer.factor > 2 ** (1 / _LONG):
+        return f"explodes: doubles every {math.log(2) / math.log(layer.factor):.2g} steps"
+    if layer.half_life is None or layer.half_life > _LONG:
+        return "neither vanishes nor explodes"
+    return f"halves every {layer.half_life:.2g} steps"
+
+
+def explained(layer: LayerLook) -> str:
+    """Says in a sentence what the gradient does, and where it is gone."""
+    found, last = verdict(layer), len(layer.rows) - 1
+    if layer.factor is None:
+        return f"{found}: all of it stays at the step of the loss"
+    arriving = [lag for lag in range(last + 1) if (layer.share(lag) or 0.0) >= _GONE]
+    if arriving and arriving[-1] < last:
+        return f"the gradient {found}; {arriving[-1] + 1} steps back less than 1 % of it is left"
+    return f"the gradient {found}; {last} steps back {_number(layer.share(last))} of it is left"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def _finite(data: object) -> object:
+    """Makes null of what JSON has no number for."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
