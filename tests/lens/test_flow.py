@@ -12,16 +12,11 @@ from pipeline.encoders import (
     Bidirectional,
     Elman,
     ElmanCell,
-    Encoded,
-    LSTMCell,
     Stacked,
     Unrolled,
 )
-from pipeline.encoders.leaves import Leaf
-from pipeline.encoders.weights import RecurrentWeights
 from pipeline.lens import look
 from pipeline.lens.flow import factor_per_step, half_life
-from pipeline.lens.trace import stepwise
 from pipeline.pooling import Mean
 from tests.lens.models import classifier, language_model, sentences, tagger, texts, window
 
@@ -157,35 +152,6 @@ def norms_by_moving(model, batch, vectors, leaf, row, from_right):
     return norms
 
 
-ENCODERS = {
-    "elman": lambda: Elman(3, 4, num_layers=2, nonlinearity="sigmoid"),
-    "gru": lambda: GRU(3, 4, num_layers=2, bidirectional=True),
-    "gru before": lambda: GRU(3, 4, reset="before"),
-    "lstm": lambda: LSTM(3, 4, num_layers=2, bidirectional=True, skip="residual", dropout=0.5),
-    "wide": lambda: LSTM(3, 4, num_layers=3, last_size=5, weight_dropout=0.5),
-}
-
-
-@pytest.mark.parametrize("name", ENCODERS)
-def test_step_by_step_is_the_ordinary_call(name):
-    encoder = ENCODERS[name]().double().eval()
-    inputs, lengths = torch.randn(3, 6, 3, dtype=torch.float64), torch.tensor([6, 0, 3])
-    inputs.requires_grad_()
-    plain = encoder(inputs, lengths)
-    with stepwise(encoder) as traces:
-        stepped = encoder(inputs, lengths)
-    real = (torch.arange(6) < lengths.unsqueeze(1)).unsqueeze(-1)
-    torch.testing.assert_close(stepped.states * real, plain.states * real, rtol=0, atol=1e-10)
-    torch.testing.assert_close(stepped.carry, plain.carry, rtol=0, atol=1e-10)
-    (expected,) = torch.autograd.grad((plain.states * real).square().sum(), inputs)
-    (found,) = torch.autograd.grad((stepped.states * real).square().sum(), inputs)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
-    assert len({trace.name for trace in traces}) == len(traces)
-    again = encoder(inputs, lengths)
-    assert torch.equal(again.states, plain.states)  # nothing is left behind
-    assert not any("forward" in vars(part) for part in encoder.modules())
-
-
 def test_frozen_weights_are_looked_through():
     model = language_model(GRU(3, 4))
     open_ = look(model, window(), lags=5)
@@ -240,68 +206,3 @@ def test_factor_and_half_life():
     assert half_life(0.5) == pytest.approx(1.0)
     assert half_life(0.25) == pytest.approx(0.5)
     assert half_life(1.0) is half_life(2.0) is half_life(None) is None
-
-
-def test_a_kernel_and_the_cell_written_out_agree():
-    """Also where the kernel has the state and the cell of an LSTM side by side."""
-    model = language_model(LSTM(3, 4))
-    expected = look(model, window(), lags=9)
-    (leaf,) = model.encoder.layers.layers
-    cell = LSTMCell(3, 4).double()
-    with torch.no_grad():
-        for mine, other in zip(cell.weights[:4], leaf.weights[:4], strict=True):
-            mine.copy_(other)
-    model.encoder.layers.layers[0] = Unrolled(cell)
-    found = look(model, window(), lags=9)
-    close(found.as_data(), expected.as_data())
-
-
-class Leaky(Leaf):
-    """c' = c / 2 + x, h = c'^2: the memory alone is handed on."""
-
-    num_parts = 1
-
-    def __init__(self):
-        super().__init__(0.0)
-        self.input_size = self.output_size = 3
-
-    @property
-    def weights(self):
-        return RecurrentWeights(torch.zeros(3, 3), torch.zeros(0), None, None, ("candidate",))
-
-    def forward(self, inputs, lengths=None, carry=None):
-        (memory,) = self.initial_carry(len(inputs)) if carry is None else carry
-        states = []
-        for step in inputs.unbind(1):
-            memory = memory / 2 + step
-            states.append(memory.square())
-        return Encoded(torch.stack(states, 1), (memory,))
-
-    def initial_carry(self, batch_size):
-        return (torch.zeros(batch_size, 3, dtype=torch.float64),)
-
-
-def test_a_layer_that_hands_on_its_memory_alone():
-    layer = look(language_model(Leaky()), window(time=6), lags=9).layers[0]
-    assert layer.followed == "memory"
-    assert layer.gradients["memory"][0] == 0.0  # a loss reads states
-    assert [layer.share(lag) for lag in range(1, 6)] == pytest.approx(
-        [0.5**lag for lag in range(5)]
-    )
-    assert layer.factor == pytest.approx(0.5)
-    assert layer.jacobian_products == pytest.approx([0.5**lag for lag in range(6)])
-    assert (layer.gates, layer.spectral_radius, layer.bound) == ({}, {}, None)
-
-
-def close(found, expected):
-    if isinstance(found, dict):
-        assert found.keys() == expected.keys()
-        found, expected = list(found.values()), list(expected.values())
-    if isinstance(found, list):
-        assert len(found) == len(expected)
-        for pair in zip(found, expected, strict=True):
-            close(*pair)
-    elif isinstance(found, float):
-        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
-    else:
-        assert found == expected
