@@ -4,6 +4,7 @@ import abc
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -79,6 +80,33 @@ def check_inputs(encoder: Encoder, inputs: Tensor) -> None:
         )
     if inputs.shape[1] == 0:
         raise ValueError(f"{name} expects at least one step, got inputs {list(inputs.shape)}")
+
+
+def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
+    """Checks the real steps of each row; for the encoders that are named or that read them.
+
+    Args:
+        inputs: [batch time ...].
+        lengths: [batch], whole numbers from 0 to time; None passes.
+
+    Raises:
+        ValueError: of another shape, not of whole numbers or, on a CPU, out of that range.
+    """
+    if lengths is None:
+        return
+    batch, time = inputs.shape[:2]
+    if lengths.shape != (batch,):
+        raise ValueError(
+            f"lengths must be [batch={batch}] for inputs {list(inputs.shape)}, "
+            f"got {list(lengths.shape)}"
+        )
+    if lengths.is_floating_point() or lengths.dtype == torch.bool:
+        raise ValueError(f"lengths must be whole numbers, as torch.int64, got {lengths.dtype}")
+    # Only where it costs nothing: on a GPU the host would wait for the device.
+    if lengths.device.type == "cpu" and batch:
+        least, most = torch.aminmax(lengths)
+        if least < 0 or most > time:
+            raise ValueError(f"lengths must be between 0 and {time} (time), got {lengths.tolist()}")
 
 
 def check_at_least_one(name: str, value: int) -> None:

@@ -55,6 +55,28 @@ def check_carry(name: str, carry: Carry, count: int, batch_size: int, size: int)
         )
 
 
+def fit_dtype(name: str, carry: Carry, dtype: torch.dtype) -> Carry:
+    """The tensors of a flat carry in the dtype of an encoder, if they fit in it.
+
+    What a step under autocast left behind (bfloat16) must fit a step without it as well.
+
+    Args:
+        name: of the encoder, for the error.
+        carry: a flat tuple of tensors.
+        dtype: of the encoder's parameters.
+
+    Raises:
+        ValueError: a tensor is not of floating numbers, or is of more bits than `dtype` keeps.
+    """
+    for part in carry:
+        if not part.is_floating_point() or torch.promote_types(part.dtype, dtype) != dtype:
+            raise ValueError(
+                f"{name} expects a carry of {dtype} or of less precise floating numbers, "
+                f"got {part.dtype}; convert it knowingly, or the encoder"
+            )
+    return tuple(part.to(dtype) for part in carry)
+
+
 def _map(function: Callable[[Tensor], Tensor], carry: Carry) -> Carry:
     return tuple(
         _map(function, part) if isinstance(part, tuple) else function(part) for part in carry

@@ -7,11 +7,12 @@ from functools import partial
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.encoders.base import Encoded, Encoder, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.depth import Joints, Shape, Skip, stack
 from pipeline.encoders.initializers import Initializer, Orthogonal
 from pipeline.encoders.leaves import Leaf
+from pipeline.encoders.together import run_together
 
 
 class Recurrent(Encoder, abc.ABC):
@@ -56,7 +57,9 @@ class Recurrent(Encoder, abc.ABC):
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
-        return self.layers(inputs, lengths, carry)
+        check_lengths(inputs, lengths)
+        encoded = run_together(self.layers, inputs, lengths, carry)
+        return self.layers(inputs, lengths, carry) if encoded is None else encoded
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 
 
@@ -37,6 +37,7 @@ class Identity(Encoder):
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
+        check_lengths(inputs, lengths)
         return Encoded(inputs, self.initial_carry(len(inputs)))
 
     def initial_carry(self, batch_size: int) -> Carry:

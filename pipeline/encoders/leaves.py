@@ -1,6 +1,7 @@
 """One direction of one layer: a kernel of torch where there is one, a loop where there is none."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -10,7 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812
 
 from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
-from pipeline.encoders.carry import Carry, check_carry
+from pipeline.encoders.carry import Carry, check_carry, fit_dtype
 from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, Reset
 from pipeline.encoders.dropout import check_dropout
 from pipeline.encoders.weights import RecurrentWeights
@@ -22,7 +23,7 @@ _GATES: dict[type[nn.RNNBase], tuple[str, ...]] = {
     nn.GRU: ("reset", "update", "candidate"),
     nn.LSTM: ("input", "forget", "candidate", "output"),
 }
-_KERNEL_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+KERNEL_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 class Leaf(Encoder, abc.ABC):
@@ -66,21 +67,34 @@ class Leaf(Encoder, abc.ABC):
     def weights(self) -> RecurrentWeights:
         """The parameters, for initialisers."""
 
+    @property
+    def _sample(self) -> Tensor:
+        """Some parameter, for the dtype and the device of all."""
+        return self.weights.input
+
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`; zeros."""
         shape = (batch_size, self.output_size)
-        return tuple(self.weights.input.new_zeros(shape) for _ in range(self.num_parts))
+        return tuple(self._sample.new_zeros(shape) for _ in range(self.num_parts))
 
     def _start(self, inputs: Tensor, carry: Carry | None) -> Carry:
         check_inputs(self, inputs)
         if carry is None:
             return self.initial_carry(len(inputs))
-        check_carry(type(self).__name__, carry, self.num_parts, len(inputs), self.output_size)
-        # What a step under autocast left behind (bfloat16) must fit a step without it as well.
-        return tuple(part.to(self.weights.input.dtype) for part in carry)
+        return self.fit_carry(carry, len(inputs))
+
+    def fit_carry(self, carry: Carry, batch_size: int) -> Carry:
+        """The carry in the dtype of the parameters.
+
+        Raises:
+            ValueError: it is not that of this leaf and `batch_size` rows, see `fit_dtype` also.
+        """
+        check_carry(type(self).__name__, carry, self.num_parts, batch_size, self.output_size)
+        return fit_dtype(type(self).__name__, carry, self._sample.dtype)
 
     @property
-    def _drops_weights(self) -> bool:
+    def drops_weights(self) -> bool:
+        """Whether recurrent weights are dropped now."""
         return self.training and self.weight_dropout > 0
 
     def _dropped(self) -> Tensor:
@@ -124,6 +138,11 @@ class Fused(Leaf):
         ((matrix, recurrent, bias, recurrent_bias),) = self.kernel.all_weights
         return RecurrentWeights(matrix, recurrent, bias, recurrent_bias, _GATES[type(self.kernel)])
 
+    @property
+    def _sample(self) -> Tensor:
+        # `weights` gathers all of them, which a call of one step would feel.
+        return next(self.kernel.parameters())
+
     def forward(
         self,
         inputs: Float[Tensor, "batch time input"],
@@ -140,19 +159,21 @@ class Fused(Leaf):
         return Encoded(states, tuple(final.squeeze(0) for final in finals))
 
     def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
-        if not self._drops_weights:
+        if not self.drops_weights:
             return self.kernel(inputs, carry)
         ((matrix, _, bias, recurrent_bias),) = self.kernel.all_weights
         given = (matrix, self._dropped(), bias, recurrent_bias)
         # cuDNN reads one piece of memory in this order, and else copies into one at every call,
         # with a warning.
-        flat = torch.cat([weight.flatten() for weight in given])
-        pieces = torch.split(flat, [weight.numel() for weight in given])
-        views = {
-            name: piece.view_as(weight)
-            for name, piece, weight in zip(_KERNEL_WEIGHTS, pieces, given, strict=True)
-        }
+        views = dict(zip(KERNEL_WEIGHTS, one_piece(given), strict=True))
         return functional_call(self.kernel, views, (inputs, carry), strict=True)
+
+
+def one_piece(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Copies of `weights` side by side in one piece of memory; gradients reach the originals."""
+    flat = torch.cat([weight.flatten() for weight in weights])
+    pieces = torch.split(flat, [weight.numel() for weight in weights])
+    return [piece.view_as(weight) for piece, weight in zip(pieces, weights, strict=True)]
 
 
 class Unrolled(Leaf):
@@ -190,7 +211,7 @@ class Unrolled(Leaf):
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         carry = self._start(inputs, carry)
-        dropped = {"weight_hh": self._dropped()} if self._drops_weights else {}
+        dropped = {"weight_hh": self._dropped()} if self.drops_weights else {}
         return Encoded(*functional_call(self.cell, dropped, (inputs, carry)))
 
 

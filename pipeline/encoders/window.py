@@ -6,7 +6,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
+from pipeline.encoders.base import (
+    Encoded,
+    Encoder,
+    check_at_least_one,
+    check_choice,
+    check_inputs,
+    check_lengths,
+)
 from pipeline.encoders.carry import Carry
 
 _NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu}
@@ -63,6 +70,7 @@ class Window(Encoder):
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
+        check_lengths(inputs, lengths)
         (left,) = self.initial_carry(len(inputs)) if carry is None else carry
         if left.shape != (len(inputs), self.before, self.input_size):
             raise ValueError(

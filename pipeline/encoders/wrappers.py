@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pipeline.encoders.base import Encoded, Encoder, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.dropout import VariationalDropout, check_dropout
 
@@ -48,18 +48,26 @@ class Stacked(Encoder):
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
+        states, carries = inputs, []
+        for layer, part in zip(self.layers, self.parts(inputs, carry), strict=True):
+            states, after = layer(states, lengths, part)
+            carries.append(after)
+        return Encoded(states, tuple(carries))
+
+    def parts(self, inputs: Tensor, carry: Carry | None) -> Carry:
+        """The carry of each layer.
+
+        Raises:
+            ValueError: they are not as many as the layers.
+        """
         if carry is None:
-            carry = self.initial_carry(len(inputs))
+            return self.initial_carry(len(inputs))
         if len(carry) != len(self.layers):
             raise ValueError(
                 f"Stacked expects a carry of {len(self.layers)} parts, one for each layer, "
                 f"got {len(carry)}"
             )
-        states, carries = inputs, []
-        for layer, part in zip(self.layers, carry, strict=True):
-            states, after = layer(states, lengths, part)
-            carries.append(after)
-        return Encoded(states, tuple(carries))
+        return carry
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""
@@ -106,9 +114,12 @@ class Bidirectional(Encoder):
         carry: Carry | None = None,
     ) -> Encoded:
         """See `Encoder`."""
+        check_inputs(self, inputs)
+        check_lengths(inputs, lengths)
         states, after = self.left_to_right(inputs, lengths, carry)
-        mirrored = self.right_to_left(flip(inputs, lengths), lengths).states
-        return Encoded(torch.cat([states, flip(mirrored, lengths)], dim=-1), after)
+        sources = _mirror(inputs, lengths)
+        mirrored = self.right_to_left(_reorder(inputs, sources), lengths).states
+        return Encoded(torch.cat([states, _reorder(mirrored, sources)], dim=-1), after)
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`."""
@@ -132,11 +143,16 @@ class DropInputs(Encoder):
     def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
         super().__init__()
         check_dropout(dropout)
-        self.inner = inner
+        self.inner, self.chance = inner, dropout
         self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
         self.input_size, self.output_size = inner.input_size, inner.output_size
         self.is_causal = inner.is_causal
         self.is_local = inner.is_local
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a number may be dropped now."""
+        return self.dropout.training and self.chance > 0
 
     def forward(
         self,
@@ -202,23 +218,26 @@ def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:
         lengths: [batch]; every step is real if omitted.
 
     Raises:
-        ValueError: `lengths` has another batch size or, on a CPU, is negative or above `time`.
+        ValueError: see `check_lengths`.
     """
+    check_lengths(inputs, lengths)
+    return _reorder(inputs, _mirror(inputs, lengths))
+
+
+def _mirror(inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
+    """Where each step [batch*time] of the reversed rows comes from; None if all are real."""
     if lengths is None:
-        return inputs.flip(1)
+        return None
     batch, time, _ = inputs.shape
-    if lengths.shape != (batch,):
-        raise ValueError(
-            f"lengths must be [batch={batch}] for inputs {list(inputs.shape)}, "
-            f"got {list(lengths.shape)}"
-        )
-    # Only where it costs nothing: on a GPU the host would wait for the device.
-    if lengths.device.type == "cpu" and ((lengths < 0) | (lengths > time)).any():
-        raise ValueError(f"lengths must be between 0 and {time} (time), got {lengths.tolist()}")
     steps = torch.arange(time, device=inputs.device)
     ends = lengths.to(inputs.device).unsqueeze(1)
     sources = torch.where(steps < ends, ends - 1 - steps, steps)
     rows = torch.arange(batch, device=inputs.device).unsqueeze(1) * time
+    return (rows + sources).flatten()
+
+
+def _reorder(inputs: Tensor, sources: Tensor | None) -> Tensor:
+    if sources is None:
+        return inputs.flip(1)
     # One index per step, where `gather` would need one per number.
-    flat = inputs.flatten(0, 1).index_select(0, (rows + sources).flatten())
-    return flat.view_as(inputs)
+    return inputs.flatten(0, 1).index_select(0, sources).view_as(inputs)

@@ -52,23 +52,29 @@ KINDS = {
 }
 
 
+DEPTHS = list(itertools.product([1, 3], [False, True], ["none", "residual", "dense", "highway"]))
+
+
+def setting(depth):
+    num_layers, bidirectional, skip = depth
+    return f"{num_layers}-{'both' if bidirectional else 'one'}-{skip}"
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("num_layers", "bidirectional", "skip"),
-    list(itertools.product([1, 2, 3], [False, True], ["none", "residual"])),
-)
-def test_laws(kind, num_layers, bidirectional, skip):
-    make = partial(
-        KINDS[kind],
-        3,
-        5,
-        num_layers=num_layers,
-        bidirectional=bidirectional,
-        skip=skip,
-        dropout=0.5,
-    )
+@pytest.mark.parametrize("depth", DEPTHS, ids=setting)
+def test_laws(kind, depth):
+    num_layers, bidirectional, skip = depth
+    settings = {"num_layers": num_layers, "bidirectional": bidirectional, "skip": skip}
+    make = partial(KINDS[kind], 3, 4, dropout=0.5, **settings)
     assert_laws(make)
     assert make().is_causal is not bidirectional
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_laws_of_everything_at_once(kind):
+    """Unequal sizes, normalised, zoned out: two layers, both ways, past a projected highway."""
+    settings = {"last_size": 2, "normalize": True, "zoneout": 0.2, "project": True}
+    assert_laws(partial(KINDS[kind], 3, 4, 2, True, "highway", **settings))
 
 
 COMPOSED = {

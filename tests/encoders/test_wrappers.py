@@ -1,5 +1,6 @@
 """Wrappers against what they say they compute."""
 
+import math
 import re
 
 import pytest
@@ -15,7 +16,7 @@ from pipeline.encoders import (
     Elman,
     Encoded,
     Encoder,
-    Residual,
+    Normalized,
     Stacked,
 )
 from pipeline.encoders.wrappers import flip
@@ -92,16 +93,6 @@ def test_deep_causal_is_torch():
     torch.testing.assert_close(ours.carry, tuple(zip(hidden, memory, strict=True)))
 
 
-def test_residual_adds_from_the_second_layer_on():
-    torch.manual_seed(1)
-    encoder = GRU(3, 4, 3, skip="residual").double()
-    first, second, third = encoder.layers.layers
-    inputs = torch.randn(2, 5, 3, dtype=torch.float64)
-    one = first(inputs).states
-    two = one + second.inner(one).states
-    torch.testing.assert_close(encoder(inputs).states, two + third.inner(two).states)
-
-
 def test_dropout_is_between_layers_only_and_spares_the_skip():
     torch.manual_seed(1)
     inputs = torch.randn(2, 5, 3)
@@ -140,6 +131,38 @@ def test_dropout_drops_the_share_it_says_and_keeps_the_mean():
     torch.testing.assert_close(states[states != 0].unique(), torch.tensor([1 / 0.75]))
 
 
+def test_normalized_reads_the_formula():
+    """Ba et al. 2016, equation 3 over the features of a step, retyped number by number."""
+    torch.manual_seed(1)
+    wrapped = Normalized(Echo()).double()
+    gain, bias = (torch.randn(4, dtype=torch.float64) for _ in range(2))
+    wrapped.load_state_dict({"norm.weight": gain, "norm.bias": bias})
+    inputs = torch.randn(2, 3, 4, dtype=torch.float64)
+    states = wrapped(inputs).states
+    for row in range(2):
+        for step in range(3):
+            read = inputs[row, step].tolist()
+            mean = sum(read) / 4
+            deviation = math.sqrt(sum((x - mean) ** 2 for x in read) / 4 + 1e-5)
+            expected = [
+                g * (x - mean) / deviation + b
+                for x, g, b in zip(read, gain.tolist(), bias.tolist(), strict=True)
+            ]
+            assert states[row, step].tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_normalisation_is_between_layers_before_dropout():
+    torch.manual_seed(1)
+    encoder = GRU(3, 4, 2, normalize=True, dropout=0.5).double()
+    below, above = encoder.layers.layers
+    assert isinstance(above, Normalized)
+    assert isinstance(above.inner, DropInputs)
+    inputs = torch.randn(2, 5, 3, dtype=torch.float64)
+    read = torch.nn.functional.layer_norm(below(inputs).states, (4,))
+    encoder.eval()
+    torch.testing.assert_close(encoder(inputs).states, above.inner.inner(read).states)
+
+
 def test_parameter_names_do_not_depend_on_dropout():
     plain, dropping = LSTM(3, 4, 2), LSTM(3, 4, 2, dropout=0.5)
     assert list(plain.state_dict()) == list(dropping.state_dict())
@@ -158,9 +181,9 @@ def test_parameter_names_do_not_depend_on_dropout():
             "Bidirectional needs two encoders of one input_size, got 3 and 5",
         ),
         (
-            lambda: Residual(LSTM(3, 4)),
-            "Residual needs an encoder whose states are as wide as its inputs, got input_size 3 "
-            "and output_size 4; project=True joins unequal sizes by a learned projection",
+            lambda: Normalized(LSTM(1, 4)),
+            "Normalized needs an encoder that reads at least 2 features, since one alone is its "
+            "own mean, got input_size 1",
         ),
         (
             lambda: DropInputs(LSTM(3, 4), 1.5),
