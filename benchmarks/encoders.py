@@ -1,7 +1,7 @@
 """Time of every recurrent encoder, and of ours against plain `torch.nn` of the same shape.
 
     python benchmarks/encoders.py [--hidden 200] [--batch 20] [--times 35 200 1000] [--rounds 5]
-                                  [--threads 1] [--tables kinds torch ragged]
+                                  [--threads 1] [--clock wall] [--tables kinds torch ragged]
 
 One measurement is the forward and backward pass of one batch in float32, from as many features as
 the encoder has, with the gradients of inputs and parameters. "kinds" has every encoder, one layer
@@ -9,8 +9,9 @@ in one direction, against `nn.LSTM`; "torch" our LSTM and GRU, one and two layer
 directions, against the module of torch that has the same parameters; "ragged" the same two in both
 directions on rows of 1 to `time` steps, against that module on a packed sequence. Within a table
 the variants take turns, so that a busy machine is busy for all; shown are the least and the median
-time of a round, and the ratio of the least times. Freed memory is kept, as `unroll` does
-(pipeline/process.py).
+time of a round, and the ratio of the least times. `--clock cpu` counts the seconds that processors
+spent instead of those that went by: what to ask for on one thread of a machine that others use.
+Freed memory is kept, as `unroll` does (pipeline/process.py).
 """
 
 import argparse
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -53,23 +54,33 @@ KINDS: dict[str, Callable[[int, int], encoders.Encoder]] = {
 PAIRS = {"LSTM": (encoders.LSTM, nn.LSTM), "GRU": (encoders.GRU, nn.GRU)}
 
 
-def seconds(module: nn.Module, run: Run, inputs: Tensor) -> float:
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+class Settings(NamedTuple):
+    """How often and by what a table is measured."""
+
+    rounds: int
+    clock: Callable[[], float]
+
+
+def seconds(module: nn.Module, run: Run, inputs: Tensor, clock: Callable[[], float]) -> float:
     """Returns the seconds of a forward and backward pass."""
     module.zero_grad()
     inputs = inputs.detach().requires_grad_()
-    start = time.perf_counter()
+    start = clock()
     run(inputs).sum().backward()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def compare(
-    title: str, variants: dict[str, tuple[nn.Module, Run]], inputs: Tensor, rounds: int
+    title: str, variants: dict[str, tuple[nn.Module, Run]], inputs: Tensor, settings: Settings
 ) -> None:
     """Measures variants in turn and prints a table; others are divided by the first one."""
     taken: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(rounds + 1):
+    for _ in range(settings.rounds + 1):
         for name, (module, run) in variants.items():
-            taken[name].append(seconds(module, run, inputs))
+            taken[name].append(seconds(module, run, inputs, settings.clock))
     least = {name: min(values[1:]) for name, values in taken.items()}  # the first one warms up
     base = next(iter(least.values()))
     print(f"\n{title:44}{'least ms':>10}{'median ms':>11}{'ratio':>8}")
@@ -100,15 +111,15 @@ def packed(module: nn.RNNBase, lengths: Tensor) -> tuple[nn.Module, Run]:
     return module, run
 
 
-def compare_kinds(inputs: Tensor, rounds: int) -> None:
+def compare_kinds(inputs: Tensor, settings: Settings) -> None:
     """Every encoder against torch's LSTM."""
     size = inputs.shape[-1]
     variants = {"torch.nn.LSTM": plain(nn.LSTM(size, size, batch_first=True))}
     variants |= {name: ours(make(size, size)) for name, make in KINDS.items()}
-    compare(f"time {inputs.shape[1]}: all kinds", variants, inputs, rounds)
+    compare(f"time {inputs.shape[1]}: all kinds", variants, inputs, settings)
 
 
-def compare_with_torch(inputs: Tensor, rounds: int) -> None:
+def compare_with_torch(inputs: Tensor, settings: Settings) -> None:
     """Our LSTM and GRU against torch's, all rows of full length."""
     size = inputs.shape[-1]
     for name, (mine, theirs) in PAIRS.items():
@@ -121,11 +132,11 @@ def compare_with_torch(inputs: Tensor, rounds: int) -> None:
                     f"time {inputs.shape[1]}: {title}",
                     {f"torch.nn.{name}": plain(module), name: ours(encoder)},
                     inputs,
-                    rounds,
+                    settings,
                 )
 
 
-def compare_ragged(inputs: Tensor, rounds: int) -> None:
+def compare_ragged(inputs: Tensor, settings: Settings) -> None:
     """Our bidirectional encoders against packed sequences."""
     batch, steps, size = inputs.shape
     lengths = torch.randint(1, steps + 1, (batch,))
@@ -138,7 +149,7 @@ def compare_ragged(inputs: Tensor, rounds: int) -> None:
                 f"time {steps}: {layers} x {name}, both ways, ragged",
                 {"packed": packed(module, lengths), name: ours(encoder, lengths)},
                 inputs,
-                rounds,
+                settings,
             )
 
 
@@ -153,15 +164,17 @@ def main() -> None:
     parser.add_argument("--times", type=int, nargs="+", default=[35, 200, 1000])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     options = parser.parse_args()
+    settings = Settings(options.rounds, CLOCKS[options.clock])
     keep_memory()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     for steps in options.times:
         inputs = torch.randn(options.batch, steps, options.hidden)
         for table in options.tables:
-            TABLES[table](inputs, options.rounds)
+            TABLES[table](inputs, settings)
 
 
 if __name__ == "__main__":
