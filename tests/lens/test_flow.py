@@ -43,9 +43,9 @@ def test_two_elman_layers_by_hand():
         first = second = torch.zeros(4, dtype=torch.float64)
         seen = [], []
         for token in ids:
-            w, u, b, c, _ = low.weights
+            w, u, b, c, *_ = low.weights
             first = torch.tanh(w @ model.embedding.weight[token] + b + u @ first + c)
-            w, u, b, c, _ = high.weights
+            w, u, b, c, *_ = high.weights
             second = torch.tanh(w @ first + b + u @ second + c)
             seen[0].append(first)
             seen[1].append(second)
@@ -66,7 +66,7 @@ def test_an_lstm_by_hand():
     """The state with the cell held still, and the cell with the state held still."""
     model = language_model(LSTM(3, 4))
     (leaf,) = model.encoder.layers.layers
-    w, u, b, c, _ = leaf.weights
+    w, u, b, c, *_ = leaf.weights
     batch = window(rows=2, time=5)
     expected = {"state": [], "memory": []}
     for ids, targets in zip(batch.tokens, batch.targets, strict=True):

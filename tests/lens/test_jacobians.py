@@ -45,7 +45,7 @@ def test_an_elman_jacobian_is_the_formula_of_the_lectures():
     torch.manual_seed(2)
     leaf = LEAVES["tanh"]().double()
     step, hidden = torch.randn(3, dtype=torch.float64), torch.randn(1, 4, dtype=torch.float64)
-    w, u, b, c, _ = leaf.weights
+    w, u, b, c, *_ = leaf.weights
     slope = 1 - torch.tanh(w @ step + b + u @ hidden[0] + c) ** 2
     expected = torch.diag(slope) @ u
     torch.testing.assert_close(step_jacobian(leaf, step, (hidden,)), expected)
