@@ -15,7 +15,7 @@ INPUTS = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().m
 
 
 def lstm_step(leaf, x, h, c):
-    matrix, recurrent, bias, recurrent_bias, *_ = leaf.weights
+    matrix, recurrent, bias, recurrent_bias = leaf.weights[:4]
     total = x @ matrix.T + bias + h @ recurrent.T + recurrent_bias
     i, f, g, o = total.split(leaf.output_size, dim=1)
     memory = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
