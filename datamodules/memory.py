@@ -29,11 +29,12 @@ class MemoryData(LightningDataModule):
         num_batches: training batches of an epoch.
         num_valid: sequences to validate on.
         num_test: sequences to test on.
-        eval_batch_size: most sequences of a batch in evaluation; it changes speed, no score.
+        eval_batch_size: most sequences of a batch in evaluation; for another number other
+            sequences are made up, so scores are comparable between runs of one.
         seed: of the training sequences.
 
     Raises:
-        InputError: a number is below 1.
+        InputError: a number is below 1, or the seed below 0.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class MemoryData(LightningDataModule):
         for name, size in sizes.items():
             if size < 1:
                 raise InputError(f"{name} is {size}; 1 or more is expected")
+        if seed < 0:
+            raise InputError(f"seed is {seed}; 0 or more is expected")
         self._problem, self._seed = problem, seed
         self._batch_size, self._num_batches = batch_size, num_batches
         self._num_valid, self._num_test = num_valid, num_test

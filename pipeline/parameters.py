@@ -1,7 +1,7 @@
 """`parameters`: how many a model has, part by part, and the formulas of the textbooks for them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ def count_parameters(model: nn.Module) -> list[Part]:
         new = {key: p for key, p in own.items() if id(p) not in owners}
         owners.update((id(p), name) for p in new.values())
         count = sum(p.numel() for p in new.values())
-        biases = _recurrent_biases(module) if isinstance(module, Leaf) else 0
+        biases = _recurrent_biases(module, new.values()) if isinstance(module, Leaf) else 0
         formula = _layer_formula(module, count) if isinstance(module, Leaf) else ""
         formula = formula or _formula(module, [tuple(p.shape) for p in new.values()])
         is_learned = all(p.requires_grad for p in new.values())
@@ -135,9 +135,10 @@ def _layer_formula(leaf: Leaf, count: int) -> str:
     return f"{symbols} + {biases}h = {numbers} + {biases}·{size}"
 
 
-def _recurrent_biases(leaf: Leaf) -> int:
+def _recurrent_biases(leaf: Leaf, new: Iterable[nn.Parameter]) -> int:
     weights = leaf.weights
-    return sum(b.numel() for b in (weights.input_bias, weights.recurrent_bias) if b is not None)
+    biases = {id(bias) for bias in (weights.input_bias, weights.recurrent_bias)}
+    return sum(parameter.numel() for parameter in new if id(parameter) in biases)
 
 
 def _formula(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> str:

@@ -1,5 +1,6 @@
 """Watches how far gradients reach back while a model is trained."""
 
+import contextlib
 import math
 import re
 import time
@@ -12,9 +13,10 @@ from torch.optim import Optimizer
 
 from pipeline.callbacks.clipping import Clipping
 from pipeline.callbacks.outputs import is_update
+from pipeline.encoders import Zoneout
 from pipeline.encoders.leaves import Leaf
 from pipeline.errors import InputError, TrainingError
-from pipeline.lens import LayerLook, Traceable, few_rows, look
+from pipeline.lens import LayerLook, NothingToFollowError, Traceable, few_rows, look
 from pipeline.outputs import RunFolder
 from pipeline.reports import GradientReport
 from pipeline.tracking.logger import RunTracker
@@ -43,7 +45,8 @@ class GradientLens(Callback):
 
     Raises:
         ValueError: a number is below 1.
-        InputError: the model has no recurrent layer, when training starts.
+        InputError: the model has no recurrent layer, or one with zoneout, or its loss cannot be
+            followed back, when training starts.
     """
 
     def __init__(self, every_n_steps: int = 100, rows: int = 4, lags: int = 50) -> None:
@@ -58,13 +61,8 @@ class GradientLens(Callback):
         self._began = self._spent = 0.0  # seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuses a model without recurrent layers."""
-        encoder: Any = pl_module.encoder if isinstance(pl_module, Traceable) else None
-        if encoder is None or not any(isinstance(part, Leaf) for part in encoder.modules()):
-            raise InputError(
-                f"GradientLens watches recurrent layers, and this {type(pl_module).__name__} has "
-                "none; leave the callback out, or take Elman, GRU or LSTM (--model.encoder)"
-            )
+        """Refuses a model that cannot be looked at."""
+        _refuse(pl_module)
         by_value = trainer.gradient_clip_algorithm == "value"
         self._clipping = Clipping(trainer.gradient_clip_val, by_value)
         self._began, self._spent, self._drawn_at = time.perf_counter(), 0.0, -1
@@ -99,10 +97,13 @@ class GradientLens(Callback):
         if not (is_time and trainer.is_global_zero and is_update(trainer, batch_idx)):
             return
         metrics = self._clipping.after(list(pl_module.parameters()))
-        self._rows = few_rows(batch, self.rows)
-        seen = look(pl_module, self._rows, self.lags, deep=False)
-        for layer in seen.layers:
-            metrics |= _metrics(layer)
+        rows = few_rows(batch, self.rows)
+        # A batch of empty texts is no reason to stop: the next one is looked at.
+        with contextlib.suppress(NothingToFollowError):
+            seen = look(pl_module, rows, self.lags, deep=False)
+            self._rows = rows
+            for layer in seen.layers:
+                metrics |= _metrics(layer)
         _log(trainer, metrics)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -128,7 +129,10 @@ class GradientLens(Callback):
             return
         start, self._drawn_at = time.perf_counter(), trainer.global_step
         rows = few_rows(self._batch, self.rows) if self._rows is None else self._rows
-        seen = look(pl_module, rows, self.lags)
+        try:
+            seen = look(pl_module, rows, self.lags)
+        except NothingToFollowError:  # as above; there is no page of such a batch
+            return
         folder = Path(trainer.default_root_dir)
         name = f"{RunFolder(folder).name or type(pl_module).__name__}, step {trainer.global_step}"
         files = GradientReport(seen, name).write(folder / "gradients")
@@ -147,6 +151,25 @@ def _metrics(layer: LayerLook) -> dict[str, float]:
     }
     values = {**shares, "per_step": layer.factor, "half_life": layer.half_life, **gates}
     return {_key(layer, name): value for name, value in values.items() if value is not None}
+
+
+def _refuse(model: LightningModule) -> None:
+    name, advice = type(model).__name__, "leave the callback out"
+    parts: list[Any] = list(model.encoder.modules()) if isinstance(model, Traceable) else []
+    if not parts and any(isinstance(part, Leaf) for part in model.modules()):
+        raise InputError(
+            f"GradientLens cannot follow the loss of a {name} back from step to step; {advice}"
+        )
+    if not any(isinstance(part, Leaf) for part in parts):
+        raise InputError(
+            f"GradientLens watches recurrent layers, and this {name} has none; {advice}, or take "
+            "Elman, GRU or LSTM (--model.encoder)"
+        )
+    if any(isinstance(part, Zoneout) for part in parts):
+        raise InputError(
+            "GradientLens cannot look at layers with zoneout, which are called once for each step; "
+            f"{advice}, or set --model.encoder.zoneout=0"
+        )
 
 
 def _radius(layer: LayerLook) -> float | None:

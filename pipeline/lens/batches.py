@@ -48,7 +48,9 @@ def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401
     if first is None:
         raise ValueError("there is nothing to look at: the split gives no batch")
     if isinstance(first, Window) and not first.afresh:
-        return _cut([first, *_until(iterator, rows * steps - first.targets.numel())], rows, steps)
+        columns, time = first.targets.shape
+        needed = -(-rows // columns) * steps - time
+        return _cut([first, *_until(iterator, needed)], rows, steps)
     found = [few_rows(batch, rows) for batch in (first, *islice(iterator, _BATCHES - 1))]
     return max(found, key=lambda batch: (len(batch[0]), int(_lengths(batch).min())))
 
@@ -64,18 +66,21 @@ def _until(windows: Iterable[Window], needed: int) -> Iterable[Window]:
     for window in windows:
         if needed <= 0:
             return
-        needed -= window.targets.numel()
+        needed -= window.targets.shape[1]
         yield window
 
 
 def _cut(windows: list[Window], rows: int, steps: int) -> Window:
-    """Makes rows of consecutive tokens out of a stream, column after column."""
+    """Makes rows of consecutive tokens out of a stream, each within one of its columns."""
     pairs = [torch.stack((w.tokens[:, -w.targets.shape[1] :], w.targets)) for w in windows]
-    columns = torch.cat(pairs, dim=2).flatten(1)  # a column of one row: the whole is one text
-    steps = min(steps, columns.shape[1] // rows)
+    columns = torch.cat(pairs, dim=2)
+    _, count, time = columns.shape
+    each = -(-rows // count)  # rows of a column
+    steps = min(steps, time // each)
     if steps < 2:
         raise ValueError(
-            f"the text has {columns.shape[1]} tokens, too few for {rows} rows of two; take fewer"
+            f"the text has {count * time} tokens, too few for {rows} rows of two; take fewer"
         )
-    tokens, targets = columns[:, : rows * steps].view(2, rows, steps)
+    cut = columns[:, :, : each * steps].reshape(2, count * each, steps)
+    tokens, targets = cut[:, :rows]
     return Window(tokens, targets, float(rows * steps), afresh=True)

@@ -14,6 +14,11 @@ from pipeline.lens.jacobians import bound, jacobians, recurrent_blocks, spectral
 from pipeline.lens.loss import Traceable
 from pipeline.lens.trace import Trace, stepwise
 
+
+class NothingToFollowError(ValueError):
+    """No row of a batch has a loss."""
+
+
 LOW, HIGH = 0.1, 0.9
 """A gate below or above is saturated."""
 
@@ -106,7 +111,8 @@ def look(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Look:  #
         deep: also Jacobians and spectral radii, which cost more than all the rest.
 
     Raises:
-        ValueError: the model cannot be looked at, or no row has a loss.
+        ValueError: the model cannot be looked at.
+        NothingToFollowError: no row has a loss.
     """
     if not isinstance(model, Traceable):
         raise ValueError(
@@ -163,7 +169,9 @@ def _one_side(
         if not traces:
             return loss.name, []
         if not bool((loss.steps >= 0).any()):
-            raise ValueError("no row of the batch has a loss to follow back; take more rows")
+            raise NothingToFollowError(
+                "no row of the batch has a loss to follow back; take more rows"
+            )
         found = flows(loss.total, loss.steps, traces, lags)
         pairs = zip(traces, found, strict=True)
         return loss.name, [_layer(*pair, loss.steps, lags, deep) for pair in pairs]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pipeline.encoders import Carry, Encoded, Encoder
+from pipeline.encoders import Carry, Encoded, Encoder, Zoneout
 from pipeline.encoders.leaves import Leaf
 
 _BACKWARD = "right_to_left"  # the attribute of `Bidirectional`
@@ -79,7 +79,15 @@ def stepwise(encoder: Encoder) -> Iterator[list[Trace]]:
 
     Yields:
         The list to which each call of a layer adds its trace.
+
+    Raises:
+        ValueError: a layer has zoneout, which calls it once for each step.
     """
+    if any(isinstance(part, Zoneout) for part in encoder.modules()):
+        raise ValueError(
+            "layers with zoneout are called once for each step, and cannot be looked at; take an "
+            "encoder without it (--model.encoder.zoneout=0)"
+        )
     traces: list[Trace] = []
     leaves = {path: part for path, part in encoder.named_modules() if isinstance(part, Leaf)}
     try:
@@ -132,10 +140,10 @@ class _Stepper:
         for step in range(max(inputs.shape[1], 1)):  # no step is the layer's own error
             one = type(leaf).forward(leaf, inputs[:, step : step + 1], None, carry)
             carry = tuple(_differentiable(part) for part in one.carry)
-            state, first = one.states[:, 0], one.carry[0]
-            # The state that is read and the one that is handed on are one to differentiate by.
-            is_one = state.shape == first.shape and torch.equal(state, first)
-            trace.states.append(carry[0] if is_one else _differentiable(state))
+            # The state that is read and the one that is handed on are one to differentiate by. Not
+            # told by their values: zeros may be equal by chance, and what is not a number never is.
+            is_one = leaf.reads_carry
+            trace.states.append(carry[0] if is_one else _differentiable(one.states[:, 0]))
             trace.carries.append(carry)
         self._traces.append(trace)
         return Encoded(torch.stack(trace.states, dim=1), carry)

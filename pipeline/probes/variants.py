@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
 
 _KEY = "variants"
+_NAME = re.compile(r"\w[\w .-]*")
 
 
 class Variant(NamedTuple):
@@ -100,6 +102,12 @@ def _combined(path: Path, groups: Mapping[str, Any]) -> Iterator[Variant]:
         if not isinstance(settings, dict) or not settings:
             raise InputError(f"{path}: {_KEY}.{group}: settings with a name each are expected")
         for setting, overlay in settings.items():
+            if not (isinstance(setting, str) and _NAME.fullmatch(setting)):
+                raise InputError(
+                    f"{path}: {_KEY}.{group}: a setting is named by letters, digits, spaces, '.', "
+                    f"'_' and '-', since files are named after it, got {setting!r} (in quotes YAML "
+                    "takes yes, no, on, off and numbers as names)"
+                )
             if not isinstance(overlay, dict):
                 raise InputError(
                     f"{path}: {_KEY}.{group}.{setting}: a configuration to be laid over is "

@@ -39,6 +39,8 @@ def test_pieces_of_a_stream_are_the_text_in_order(columns):
     if columns == 1:
         assert found.tokens.flatten().tolist() == [0, *ids[:23].tolist()]
         assert found.targets.flatten().tolist() == ids[:24].tolist()
+    for row in found.targets:  # no row jumps from one column to another
+        assert (row[1:] - row[:-1]).remainder(9).tolist() == [1] * 7
     pairs = set(zip(found.tokens.flatten().tolist(), found.targets.flatten().tolist(), strict=True))
     assert pairs <= {(i, (i + 1) % 9) for i in range(9)} | {(0, 0)}
 

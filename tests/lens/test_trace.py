@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.encoders import GRU, LSTM, Elman, Encoded, LSTMCell, Unrolled
+from pipeline.encoders import GRU, LSTM, QRNN, Elman, Encoded, LSTMCell, Unrolled
 from pipeline.encoders.leaves import Leaf
 from pipeline.encoders.weights import RecurrentWeights
 from pipeline.lens import look
@@ -56,7 +56,7 @@ def test_a_kernel_and_the_cell_written_out_agree():
 class Leaky(Leaf):
     """c' = c / 2 + x, h = c'^2: the memory alone is handed on."""
 
-    num_parts = 1
+    num_parts, reads_carry = 1, False
 
     def __init__(self):
         super().__init__(0.0)
@@ -88,6 +88,23 @@ def test_a_layer_that_hands_on_its_memory_alone():
     assert layer.factor == pytest.approx(0.5)
     assert layer.jacobian_products == pytest.approx([0.5**lag for lag in range(6)])
     assert (layer.gates, layer.spectral_radius, layer.bound) == ({}, {}, None)
+
+
+def test_what_is_handed_on_is_not_told_by_values():
+    model = language_model(QRNN(3, 4))
+    inputs = torch.zeros(1, 3, 3, dtype=torch.float64)  # memory and state begin as zeros
+    inputs[:, 1:] = 1.0
+    with stepwise(model.encoder) as traces:
+        model.encoder(inputs)
+    assert traces[0].followed == "memory"
+    with stepwise(encoder := LSTM(3, 4)) as traces:
+        encoder(torch.full((1, 2, 3), torch.nan))
+    assert (traces[0].followed, list(traces[0].parts)) == ("state", ["state", "memory"])
+
+
+def test_zoneout_is_refused():
+    with pytest.raises(ValueError, match=r"^layers with zoneout are called once for each step"):
+        look(language_model(LSTM(3, 4, zoneout=0.1)), window(), lags=9)
 
 
 def close(found, expected):
