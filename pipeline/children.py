@@ -54,12 +54,7 @@ def run_trainings(
     Raises:
         InputError: one of them met a mistake of a person; the others would too.
     """
-    before = {child.fold: child for child in children(parent.run_id)}
-    todo = [
-        _job(parent, one, kind, before.get(one.number))
-        for one in trainings
-        if one.number not in before or before[one.number].status != "FINISHED"
-    ]
+    todo = _unfinished(parent, trainings, kind)
     jobs = min(jobs, len(todo)) or 1
     if done := len(trainings) - len(todo):
         say(f"{done} of {len(trainings)} {kind}s are finished already")
@@ -96,9 +91,17 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), f"see {log}")
 
 
+def _unfinished(parent: RunFolder, trainings: Sequence[Training], kind: str) -> list[Job]:
+    before = {child.fold: child for child in children(parent.run_id)}
+    (parent.path / f"{kind}s").mkdir(exist_ok=True)
+    return [
+        _job(parent, one, kind, before.get(one.number))
+        for one in trainings
+        if one.number not in before or before[one.number].status != "FINISHED"
+    ]
+
+
 def _job(parent: RunFolder, training: Training, kind: str, child: Child | None) -> Job:
-    folder = parent.path / f"{kind}s"
-    folder.mkdir(exist_ok=True)
     verb = ["train", *training.arguments]
     if child is not None and RunFolder.of(child.run_id).last.is_file():
         verb = ["train", f"--resume={child.run_id}"]
@@ -106,5 +109,5 @@ def _job(parent: RunFolder, training: Training, kind: str, child: Child | None) 
         number=training.number,
         command=[sys.executable, "-m", "pipeline", *verb],
         environment={PARENT: parent.run_id, FOLD: str(training.number)},
-        log=folder / f"{training.number}.log",
+        log=parent.path / f"{kind}s" / f"{training.number}.log",
     )

@@ -117,14 +117,15 @@ def _probe(options: argparse.Namespace, fields: list[str], known: Sequence[str])
     _load(known)
     from pipeline.probes import agreement, probe
 
+    per_range = options.verbs or probe.VERBS_PER_RANGE
     drawn = importlib.import_module("datamodules.agreement").agreement_probe
     verbs = functools.partial(drawn, agreement.RANGES)
     if options.resume is not None:
         return probe.resume_variants(options.resume, verbs, options.jobs)
     if found is None:
-        how = (verbs, options.verbs, options.output)
+        how = (verbs, per_range, options.output)
         return probe.probe_model(options.run, options.checkpoint, *how)
-    return probe.probe_variants(*found, fields, verbs, options.verbs, options.jobs)
+    return probe.probe_variants(*found, fields, verbs, per_range, options.jobs)
 
 
 def _parameters(options: argparse.Namespace, fields: list[str], known: Sequence[str]) -> int:

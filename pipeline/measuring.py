@@ -24,9 +24,7 @@ def _add_probe(verbs: "argparse._SubParsersAction[Any]") -> None:
     _sources(verb, "a configuration with variants").add_argument(
         "--resume", metavar="RUN", help="go on with the comparison of a killed run"
     )
-    verb.add_argument(
-        "--verbs", type=int, default=1000, help="verbs of each range of distances (1000)"
-    )
+    verb.add_argument("--verbs", type=int, help="verbs of each range of distances (1000)")
     verb.add_argument(
         "--jobs", type=int, help="trainings at the same time (a GPU each, else a core)"
     )

@@ -187,7 +187,10 @@ def _bias_note(parts: Sequence[Part]) -> list[str]:
     biases = sum(part.num_biases for part in parts)
     if not biases:
         return []
-    return [
-        f"{biases:,} of them are biases of recurrent layers: torch's kernels have two vectors, one "
-        "beside each matrix, of which textbooks count one or, as in 4(hd + hh), none"
-    ]
+    note = f"{biases:,} of them are biases of recurrent layers"
+    if any("hh" in part.formula for part in parts):  # a matrix from state to state
+        note += (
+            ": as in torch's kernels two vectors, one beside each matrix, of which textbooks count "
+            "one or, as in 4(hd + hh), none"
+        )
+    return [note]

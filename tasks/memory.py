@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.batches import Series
 from pipeline.encoders import Encoder
+from pipeline.lens import LossAt
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.problems import Problem
 
@@ -65,6 +66,13 @@ class MemoryProblem(LightningModule):
         """Returns the loss, such that its gradient averaged over ranks is the mean over all."""
         losses = self.problem.losses(self(series.inputs), series.targets)
         return losses.sum() / series.targets_per_rank
+
+    def loss_at(self, batch: Series, from_right: bool) -> LossAt:
+        """See `Traceable`: the loss of the last answer, which is at the last step."""
+        answers = self(batch.inputs)
+        last = self.problem.losses(answers[:, -1:], batch.targets[:, -1:])
+        steps = torch.full((len(last),), batch.inputs.shape[1] - 1, device=last.device)
+        return LossAt(last.sum(), steps, "loss of the last answer")
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what was answered before."""

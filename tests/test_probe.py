@@ -103,6 +103,9 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
         ({"encoder": "gru"}, "variants.encoder: settings with a name each are expected"),
         ({"encoder": {"gru": "GRU"}}, "variants.encoder.gru: a configuration to be laid over"),
         ({"encoder": {"gru": {"model": {"encodr": "GRU"}}}}, "encodr"),
+        ({"clipping": {"w/o": {}}}, "since files are named after it, got 'w/o'"),
+        ({"clipping": {True: {}}}, "in quotes YAML takes"),
+        ({"clipping": {"a b": {}, "a-b": {}}}, "two variants have one name"),
     ],
 )
 def test_wrong_configurations(project, capsys, variants, words):
@@ -117,6 +120,8 @@ def test_wrong_configurations(project, capsys, variants, words):
     [
         ([], "one of the arguments --config/-c --run --checkpoint --resume is required"),
         (["--run", "x", "--verbs", "0"], "--verbs must be at least 1, got 0"),
+        (["--run", "x", "--jobs", "2"], "--jobs goes with --config and --resume"),
+        (["--resume", "x", "--verbs", "9"], "--verbs cannot change when a comparison is resumed"),
         (
             ["--run", "x", "--trainer.max_epochs=1"],
             "--trainer.max_epochs=1 goes with --config only",

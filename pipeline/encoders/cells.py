@@ -36,7 +36,10 @@ class Cell(nn.Module, abc.ABC):
     Attributes:
         num_memories: parts of the carry, the first ones, of which each unit may keep an old value
             by itself, as zoneout has it.
+        keeps_float32: the carry is of float32 at least, where the parameters are of less.
     """
+
+    keeps_float32 = False
 
     def __init__(
         self,

@@ -105,13 +105,18 @@ class Leaf(Encoder, abc.ABC):
         return self.fit_carry(carry, len(inputs))
 
     def fit_carry(self, carry: Carry, batch_size: int) -> Carry:
-        """The carry in the dtype of the parameters.
+        """The carry in the dtype that this leaf computes it in.
 
         Raises:
             ValueError: it is not that of this leaf and `batch_size` rows, see `fit_dtype` also.
         """
         check_carry(type(self).__name__, carry, self.num_parts, batch_size, self.output_size)
-        return fit_dtype(type(self).__name__, carry, self._sample.dtype)
+        return fit_dtype(type(self).__name__, carry, self._carry_dtype)
+
+    @property
+    def _carry_dtype(self) -> torch.dtype:
+        """Of what goes from step to step, where it is not that of the parameters."""
+        return self._sample.dtype
 
     @property
     def drops_weights(self) -> bool:
@@ -227,6 +232,11 @@ class Unrolled(Leaf):
     def num_memories(self) -> int:
         """See `Leaf`."""
         return self.cell.num_memories
+
+    @property
+    def _carry_dtype(self) -> torch.dtype:
+        own = super()._carry_dtype
+        return torch.promote_types(own, torch.float32) if self.cell.keeps_float32 else own
 
     @property
     def weights(self) -> RecurrentWeights:

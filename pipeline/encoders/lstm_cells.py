@@ -17,8 +17,8 @@ _NOTHING = -1e30
 class CoupledLSTMCell(Cell):
     r"""The LSTM that writes exactly where it forgets.
 
-    Coupled input and forget gates ("CIFG", Greff et al. 2017, arXiv 1503.04069, section 3.8;
-    Gers et al. 2000), without peepholes. The paper writes f = 1 - i; the forget gate is the one
+    Coupled input and forget gates ("CIFG", Greff et al. 2017, arXiv 1503.04069),
+    without peepholes. The paper writes f = 1 - i; the forget gate is the one
     with weights here, so that its bias is what it is for the LSTM, and the functions are the same.
 
     .. math::
@@ -150,6 +150,8 @@ class SLSTMCell(Cell):
         hidden_size: features of the state.
     """
 
+    keeps_float32 = True
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         gates = ("input", "forget", "candidate", "output")
         super().__init__(input_size, hidden_size, gates, num_parts=4)
@@ -164,6 +166,7 @@ class SLSTMCell(Cell):
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`; the carry is (hidden h, memory c, normalizer n, stabilizer m)."""
         hidden, memory, normalizer, stabilizer = carry
+        hidden = hidden.to(self.weight_hh.dtype)
         gates = projected + F.linear(hidden, self.weight_hh, self.bias_hh)
         # The exponents of bfloat16 gates would be off by whole parts of a unit.
         gates = gates.to(torch.promote_types(gates.dtype, torch.float32))

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.encoders.base import Encoded, check_inputs
-from pipeline.encoders.carry import Carry
+from pipeline.encoders.carry import Carry, fit_dtype
 from pipeline.encoders.leaves import Leaf
 from pipeline.encoders.linear_cells import LinearCell
 from pipeline.encoders.scan import linear_scan
@@ -86,4 +86,8 @@ class Scanned(Leaf):
                 f"Scanned expects a carry of a memory and a last input, {expected}, got {shapes}; "
                 f"a fresh one comes from initial_carry({len(inputs)})"
             )
-        return tuple(part.to(self.cell.weight_ih.dtype) for part in carry)
+        return fit_dtype("Scanned", carry, self._carry_dtype)
+
+    @property
+    def _carry_dtype(self) -> torch.dtype:
+        return torch.promote_types(self.cell.weight_ih.dtype, torch.float32)  # as `linear_scan`

@@ -59,13 +59,8 @@ def run_together(
     layers = _kernels(stack)
     if layers is None or (len(layers[0]) == 2 and not _all_full(inputs, lengths)):
         return None
-    parts = stack.parts(inputs, carry)
-    first, batch = layers[0][0], len(inputs)
-    starts = []
-    for directions, part in zip(layers, parts, strict=True):
-        starts.append(directions[0].fit_carry(part, batch))
-        starts += [leaf.initial_carry(batch) for leaf in directions[1:]]
-    stacked = tuple(torch.stack(tensors) for tensors in zip(*starts, strict=True))
+    first = layers[0][0]
+    stacked = _starts(layers, stack.parts(inputs, carry), len(inputs))
     states, *finals = _KERNELS[first.kernel.mode](
         inputs,
         stacked if len(stacked) == 2 else stacked[0],
@@ -82,6 +77,15 @@ def run_together(
     kept = (final[:: len(layers[0])].unbind() for final in finals)
     after = tuple(tuple(part.clone() for part in layer) for layer in zip(*kept, strict=True))
     return Encoded(states, after)
+
+
+def _starts(layers: list[list[Fused]], parts: Carry, batch: int) -> Carry:
+    """The carries of all directions of all layers, as a kernel takes them."""
+    starts = []
+    for directions, part in zip(layers, parts, strict=True):
+        starts.append(directions[0].fit_carry(part, batch))
+        starts += [leaf.initial_carry(batch) for leaf in directions[1:]]
+    return tuple(torch.stack(tensors) for tensors in zip(*starts, strict=True))
 
 
 def _all_full(inputs: Tensor, lengths: Tensor | None) -> bool:

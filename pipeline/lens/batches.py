@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.batches import IGNORE_INDEX, Series, Window
 
 _BATCHES = 20  # among which the longest rows are looked for
 
@@ -16,7 +16,7 @@ def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task
     """Keeps the longest rows of a batch.
 
     Args:
-        batch: a `Window`, `Sentences` or `Texts`.
+        batch: a `Window`, `Sentences`, `Texts` or `Series`.
         rows: how many to keep, if there are so many.
 
     Returns:
@@ -56,6 +56,8 @@ def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401
 
 
 def _lengths(batch: Any) -> Tensor:  # noqa: ANN401 (any batch)
+    if isinstance(batch, Series):
+        return torch.full((len(batch.inputs),), batch.inputs.shape[1])
     if isinstance(batch, Window):
         return (batch.targets != IGNORE_INDEX).sum(dim=1)
     lengths: Tensor = batch.lengths

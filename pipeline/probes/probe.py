@@ -22,6 +22,7 @@ from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
 
+VERBS_PER_RANGE = 1000  # if a person does not say how many
 _PLAN = "probe.json"
 _TABLE, _PICTURE = "agreement.tsv", "agreement.png"
 

@@ -100,12 +100,19 @@ def draw_lines(lines: Sequence[Line], path: Path) -> None:
     axes.set_ylim(min(0.48, *(x.accuracy for line in lines for x in line.ranges)), 1.0)
     axes.set_title("Number agreement by distance")
     axes.grid(alpha=0.3)
+    keys = _keys(names, colours, styles)
+    figure.legend(handles=keys, loc="outside right center", frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def _keys(
+    names: Sequence[str], colours: Mapping[str, str], styles: Mapping[str, str]
+) -> list[Line2D]:
     keys = [_title(names[0])]
     keys += [Line2D([], [], color=colour, label=label) for label, colour in colours.items()]
     keys += [_title(name) for name in names[1:2]]
     keys += [Line2D([], [], color=_GREY, linestyle=s, label=label) for label, s in styles.items()]  # type: ignore[arg-type]  # a str
-    figure.legend(handles=keys, loc="outside right center", frameon=False)
-    figure.savefig(path, dpi=110)
+    return keys
 
 
 def _title(group: str) -> Line2D:

@@ -51,9 +51,7 @@ def checked_variants(
         InputError: a number is out of its range, an option does not go with another, or a variant
             is no configuration.
     """
-    for flag, value in (("--verbs", options.verbs), ("--jobs", options.jobs)):
-        if value is not None and value < 1:
-            raise InputError(f"{flag} must be at least 1, got {value}")
+    _refuse_options(options)
     if not options.config:
         if fields:
             raise InputError(f"{fields[0]} goes with --config only; leave it out")
@@ -67,6 +65,16 @@ def checked_variants(
         parts = [json.dumps(part) for part in (base, *variant.overlays)]
         check([*(f"--config={part}" for part in parts), *fields], TOP_LEVEL)
     return base, variants
+
+
+def _refuse_options(options: argparse.Namespace) -> None:
+    for flag, value in (("--verbs", options.verbs), ("--jobs", options.jobs)):
+        if value is not None and value < 1:
+            raise InputError(f"{flag} must be at least 1, got {value}")
+    if options.resume is not None and options.verbs is not None:
+        raise InputError("--verbs cannot change when a comparison is resumed; leave it out")
+    if options.jobs is not None and not options.config and options.resume is None:
+        raise InputError("--jobs goes with --config and --resume; leave it out")
 
 
 def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
@@ -94,7 +102,10 @@ def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
             f"{path}: a key '{_KEY}' is missing, as in configs/probes/agreement.yaml: group -> "
             "setting -> what is laid over the rest; to probe one trained model give --run"
         )
-    return config, list(_combined(path, groups))
+    variants = list(_combined(path, groups))
+    if len({variant.name for variant in variants}) < len(variants):
+        raise InputError(f"{path}: two variants have one name, since a space counts as '-'")
+    return config, variants
 
 
 def _combined(path: Path, groups: Mapping[str, Any]) -> Iterator[Variant]:

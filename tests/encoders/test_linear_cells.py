@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from pipeline.encoders import (
     LSTM,
     QRNN,
+    SLSTM,
     SRU,
     MinGRU,
     MinLSTM,
@@ -236,3 +238,19 @@ def test_zoneout_in_evaluation_slows_every_memory(kind):
         memory, *last = leaf(step, carry=carry).carry
         carry = (chance * carry[0] + (1 - chance) * memory, *last)
     torch.testing.assert_close(Zoneout(leaf, chance).eval()(inputs).carry, carry)
+
+
+@pytest.mark.parametrize("kind", [MinGRU, MinLSTM, SRU, partial(QRNN, window=2), SLSTM])
+def test_a_layer_held_in_bfloat16_takes_its_own_carry(kind):
+    encoder = kind(3, 4).bfloat16()
+    inputs = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(1)).bfloat16()
+    whole, left = encoder(inputs), encoder(inputs[:, :4])
+    right = encoder(inputs[:, 4:], carry=left.carry)
+    assert right.carry[0][-1].dtype in (torch.float32, torch.bfloat16)
+    torch.testing.assert_close(right.states, whole.states[:, 4:])
+
+
+def test_a_carry_of_more_digits_is_refused():
+    carry = tuple(part.double() for part in QRNN(3, 4, window=2).initial_carry(2)[0])
+    with pytest.raises(ValueError, match=r"expects a carry of torch\.float32"):
+        QRNN(3, 4, window=2)(torch.zeros(2, 1, 3), carry=(carry,))

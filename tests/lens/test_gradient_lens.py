@@ -6,6 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
+from pipeline.batches import IGNORE_INDEX
 from pipeline.callbacks import FiniteGuard, GradientLens
 from pipeline.encoders import LSTM, Elman, Identity
 from pipeline.errors import InputError, TrainingError
@@ -187,3 +188,15 @@ def test_impossible_settings(tmp_path, monkeypatch):
     message = r"^GradientLens watches recurrent layers, and this SentenceClassifier has none; leave"
     with pytest.raises(InputError, match=message):
         fit(tmp_path, monkeypatch, classifier(Identity(3), Mean()), [texts()], [GradientLens()])
+    model = language_model(Elman(3, 4, zoneout=0.1))
+    with pytest.raises(InputError, match="zoneout"):
+        fit(tmp_path, monkeypatch, model, [window()], [GradientLens()])
+
+
+def test_a_batch_without_a_loss_is_not_looked_at(tmp_path, monkeypatch):
+    nothing = window()._replace(targets=torch.full_like(window().targets, IGNORE_INDEX))
+    batches = [nothing, window(seed=1), nothing]
+    model = language_model(Elman(3, 4))
+    _, metrics = fit(tmp_path, monkeypatch, model, batches, [GradientLens(every_n_steps=1)])
+    # The page at the end, after update 3, is of the batch that has a loss.
+    assert {step for name, step in metrics if name.startswith("gradients/")} == {2, 3}
