@@ -93,7 +93,8 @@ def test_a_short_sum_is_solved_and_training_stops(project, capsys):
     assert main(["train", f"--config={config}", *flags], KNOWN) == 0
     run = only_run(project)
     errors = [mse for _, mse in history(project, run.info.run_id, "val/mse")]
-    assert errors[-1] < 0.01 and all(error >= 0.01 for error in errors[:-1])
+    assert errors[-1] < 0.01
+    assert all(error >= 0.01 for error in errors[:-1])
     assert len(errors) < 40
     assert run.data.metrics["test/solved"] == run.data.metrics["val/solved"] == 1
     assert "unroll predict --run" in capsys.readouterr().err
