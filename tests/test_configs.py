@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import encoders
 from pipeline.__main__ import KNOWN
 from pipeline.arguments import make_parser
 from pipeline.cli import main
@@ -26,7 +27,7 @@ CONFIGS = [path for path in SHIPPED if path != COMPARISON]
 EXPERIMENTS = [
     path
     for path in CONFIGS
-    if path.parent.name not in ("trainer", "irsoy", "classes", "encoders")
+    if path.parent.name not in ("trainer", "irsoy", "classes", "cells", "encoders")
     and path.stem != "ptb-mixture"
 ]
 
@@ -71,6 +72,20 @@ def test_rows_of_the_class_table_differ_in_their_classes_only():
         assert layer.partition.sizes.sum() == 10_000
         texts.add(yaml.safe_dump(settings))
     assert len(texts) == 1
+
+
+def test_the_table_of_cells_has_one_budget_of_parameters():
+    folder = REPOSITORY / "configs" / "lm"
+    paths = [folder / "ptb-cells.yaml", *(folder / "cells").glob("*.yaml")]
+    assert len(paths) == 12
+    for path in paths:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["init_args"]["encoder"]
+        kind = getattr(encoders, settings["class_path"].rpartition(".")[2])
+        encoder = kind(**settings["init_args"])
+        size = encoder.output_size
+        words, classes = 10_000 * size + 10_000 * (size + 1), 100 * (size + 1)
+        total = sum(p.numel() for p in encoder.parameters()) + words + classes
+        assert abs(total - 4_653_200) < 10_000, path  # Zaremba's small LSTM
 
 
 @pytest.fixture
