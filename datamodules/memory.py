@@ -31,7 +31,7 @@ class MemoryData(LightningDataModule):
         num_test: sequences to test on.
         eval_batch_size: most sequences of a batch in evaluation; for another number other
             sequences are made up, so scores are comparable between runs of one.
-        seed: of the training sequences.
+        seed: of the training sequences, which `seed_everything` does not set.
 
     Raises:
         InputError: a number is below 1, or the seed below 0.

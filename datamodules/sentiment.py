@@ -51,7 +51,7 @@ class SentimentData(BucketedData[Texts]):
             as often as in the whole; all if omitted.
         vectors: file of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors`, else
             in `data/vectors`.
-        seed: of the order of texts (the command line takes it from `seed_everything`).
+        seed: of the order of texts, which `seed_everything` does not set.
 
     Raises:
         InputError: a number is out of its range.

@@ -32,7 +32,7 @@ class TaggingData(BucketedData[Sentences]):
             and memory, no score.
         vectors: file of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors`, else
             in `data/vectors`.
-        seed: of the order of sentences (the command line takes it from `seed_everything`).
+        seed: of the order of sentences, which `seed_everything` does not set.
 
     Raises:
         InputError: a size is below 1.
