@@ -1,11 +1,13 @@
 """Sentences of like lengths in batches, shared by all ranks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from datamodules.numbered import Numbered
 
 _Ints: TypeAlias = npt.NDArray[np.int64]
 
@@ -37,7 +39,7 @@ class Draw(Protocol):
         """Draws the sentences of one epoch, indices [size]."""
 
 
-class Buckets:
+class Buckets(Numbered[Share]):
     """Cuts sentences into batches of like lengths; each sentence comes once in an epoch.
 
     The sentences are sorted by length, the longest first, and cut where they stand. To shuffle is
@@ -49,9 +51,8 @@ class Buckets:
     Each rank gets a share of each batch, every `world_size`-th sentence: the k-th batches of all
     ranks are together the k-th batch of a single process.
 
-    Iterating starts from batch 0, or once from the `position` that was set; iterating that was
-    broken off does not move the next start. Epoch and position are read when the first batch is
-    asked for, so that an iterator may be made before `set_epoch` is called, as Lightning does.
+    Epoch and position are read when the first batch is asked for, so that an iterator may be made
+    before `set_epoch` is called, as Lightning does.
 
     Args:
         lengths: tokens of each sentence.
@@ -84,6 +85,7 @@ class Buckets:
         world_size: int = 1,
         draw: Draw | None = None,
     ) -> None:
+        super().__init__()
         self._lengths: _Ints = np.asarray(lengths, dtype=np.int64)
         if batch_size < 1 or (self._lengths < 1).any():
             raise ValueError(f"a batch and each sentence hold 1 or more, got {batch_size=}")
@@ -94,7 +96,7 @@ class Buckets:
         self._cuts = _cuts(np.sort(self._lengths)[::-1][:size], batch_size, unit)
         self._shuffle, self._seed = shuffle, seed
         self._rank, self._world_size = rank, world_size
-        self.epoch = self._position = self._first = 0
+        self.epoch = 0
 
     def __len__(self) -> int:
         """Gives the number of batches in an epoch, the same in each and on every rank."""
@@ -104,31 +106,15 @@ class Buckets:
         """Sets the epoch, from 0, whose batches come next; the position stays."""
         self.epoch = epoch
 
-    @property
-    def position(self) -> int:
-        """The batch that comes next: while batch k is in use k + 1, and 0 while the last one is.
-
-        Set, it is where the next iteration starts.
-
-        Raises:
-            ValueError: set to a batch that there is not.
-        """
-        return self._position
-
-    @position.setter
-    def position(self, batch: int) -> None:
-        if not 0 <= batch < len(self):
-            raise ValueError(f"the batches are 0 to {len(self) - 1}, got position {batch}")
-        self._position = self._first = batch
-
-    def __iter__(self) -> Iterator[Share]:
+    def _epoch(self) -> Callable[[int], Share]:
         batches = self._batches()
-        first, self._first = self._first, 0  # not before a batch is asked for
-        for index in range(first, len(self)):
-            self._position = (index + 1) % len(self)
+
+        def share(index: int) -> Share:
             batch = batches[index]
             rows = batch[self._rank :: self._world_size].tolist()
-            yield Share(rows, len(batch), int(self._lengths[batch].sum()))
+            return Share(rows, len(batch), int(self._lengths[batch].sum()))
+
+        return share
 
     def _batches(self) -> list[_Ints]:
         if not self._shuffle:

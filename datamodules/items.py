@@ -1,7 +1,7 @@
 """A list of items, one a line in a single file, as training, validation and test text."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -12,6 +12,7 @@ from datamodules.cache import cached
 from datamodules.corpus import Ids
 from datamodules.labelled import Text
 from datamodules.lines import read_lines
+from datamodules.numbered import Numbered
 from datamodules.splits import fill_splits
 from pipeline.batches import IGNORE_INDEX, Window, column_share
 from pipeline.errors import InputError
@@ -82,13 +83,11 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(line + "\n" for line in lines)
 
 
-class Items:
+class Items(Numbered[Window]):
     """The items of a list in batches, whole, each from an `<eos>` on and with no memory before it.
 
     A batch is a window whose next one reads all of it "again": so no memory is kept. Items stay in
     the order of the text, which is shuffled; batches differ by one item at most.
-
-    Iterating starts from batch 0, or once from the `position` that was set.
 
     Args:
         ids: the text [tokens]; each item ends with `<eos>`.
@@ -111,6 +110,7 @@ class Items:
         world_size: int = 1,
         source: str = "the list",
     ) -> None:
+        super().__init__()
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; 1 or more is expected")
         ends = np.flatnonzero(np.asarray(ids) == eos_id) + 1
@@ -124,32 +124,14 @@ class Items:
                 "processes; each needs one: raise batch_size or use fewer devices"
             )
         self._rank, self._world_size = rank, world_size
-        self._position = self._first = 0
 
     def __len__(self) -> int:
         """Gives the number of batches in an epoch."""
         return len(self._bounds) - 1
 
-    @property
-    def position(self) -> int:
-        """The batch that comes next, as in `Streams`.
-
-        Raises:
-            ValueError: set to a batch that there is not.
-        """
-        return self._position
-
-    @position.setter
-    def position(self, batch: int) -> None:
-        if not 0 <= batch < len(self):
-            raise ValueError(f"the batches are 0 to {len(self) - 1}, got position {batch}")
-        self._position = self._first = batch
-
-    def __iter__(self) -> Iterator[Window]:
-        first, self._first = self._first, 0  # not before a batch is asked for
-        for index in range(first, len(self)):
-            self._position = (index + 1) % len(self)
-            yield self._batch(int(self._bounds[index]), int(self._bounds[index + 1]))
+    def _epoch(self) -> Callable[[int], Window]:
+        bounds = self._bounds
+        return lambda index: self._batch(int(bounds[index]), int(bounds[index + 1]))
 
     def _batch(self, first: int, end: int) -> Window:
         share = column_share(end - first, self._rank, self._world_size)

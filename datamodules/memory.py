@@ -7,6 +7,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from datamodules.numbered import Numbered
 from pipeline.batches import Series, column_share
 from pipeline.errors import InputError
 from pipeline.problems import Problem
@@ -191,10 +192,8 @@ class MemoryData(LightningDataModule):
         return MadeUp(self.problem, sizes, seed, rank, world_size)
 
 
-class MadeUp:
+class MadeUp(Numbered[Series]):
     """Batches of a problem that one rank gets.
-
-    Iterating starts from batch 0, or once from the `position` that was set.
 
     Args:
         problem: makes the sequences up.
@@ -212,35 +211,17 @@ class MadeUp:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        super().__init__()
         self._problem, self._sizes, self._seed = problem, sizes, seed
         self._rank, self._world_size = rank, world_size
-        self._position = self._first = 0
 
     def __len__(self) -> int:
         """Gives the number of batches."""
         return len(self._sizes)
 
-    @property
-    def position(self) -> int:
-        """The batch that comes next, as in `datamodules.streams.Streams`.
-
-        Raises:
-            ValueError: set to a batch that there is not.
-        """
-        return self._position
-
-    @position.setter
-    def position(self, batch: int) -> None:
-        if not 0 <= batch < len(self):
-            raise ValueError(f"the batches are 0 to {len(self) - 1}, got position {batch}")
-        self._position = self._first = batch
-
-    def __iter__(self) -> Iterator[Series]:
+    def _epoch(self) -> Callable[[int], Series]:
         seed = self._seed()
-        first, self._first = self._first, 0  # not before a batch is asked for
-        for index in range(first, len(self)):
-            self._position = (index + 1) % len(self)
-            yield self._batch((*seed, index), self._sizes[index])
+        return lambda index: self._batch((*seed, index), self._sizes[index])
 
     def _batch(self, seed: tuple[int, ...], size: int) -> Series:
         examples = self._problem.draw(np.random.default_rng(seed), size)

@@ -1,17 +1,18 @@
 """A corpus as one stream of tokens, cut into columns side by side, and these into windows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from datamodules.corpus import Ids
+from datamodules.numbered import Numbered
 from datamodules.random_windows import RandomWindows
 from pipeline.batches import IGNORE_INDEX, Window, column_share
 from pipeline.errors import InputError
 
 
-class Streams:
+class Streams(Numbered[Window]):
     """The windows of a text, one after the other; each token of the text is a target exactly once.
 
     The stream is `<eos>` and then the text, and the first `<eos>` is read and never predicted. Of N
@@ -24,9 +25,6 @@ class Streams:
     its first target reaches `reread` steps back, that of its last one `reread + bptt - 1` (the
     blocks of the RNNLM toolkit, Mikolov 2012, which calls `reread + 1` the steps of
     BPTT and `bptt` the block).
-
-    Iterating starts from window 0, or once from the `position` that was set; iterating that was
-    broken off does not move the next start.
 
     Args:
         ids: the text [tokens], read only where a window needs it.
@@ -45,6 +43,8 @@ class Streams:
         InputError: there are fewer tokens than columns or columns than processes, a window is
             longer than a column, or a number is out of its range.
     """
+
+    _noun = "windows"
 
     def __init__(
         self,
@@ -84,39 +84,19 @@ class Streams:
                 f" columns of {self._length} tokens ({len(ids)} in {batch_size} columns); lower"
                 " bptt or batch_size"
             )
+        super().__init__()
         self._ids, self._eos_id, self._world_size = ids, eos_id, world_size
         self._bptt, self._reread, self._random = bptt, reread, random
         self._num_windows = random.num_windows(self._length) if random else -(-self._length // bptt)
         self._owned = column_share(batch_size, rank, world_size)
-        self._position = self._first = 0
 
     def __len__(self) -> int:
         """Gives the number of windows in an epoch."""
         return self._num_windows
 
-    @property
-    def position(self) -> int:
-        """The window that comes next: while window k is in use k + 1, and 0 while the last one is.
-
-        Set, it is where the next iteration starts.
-
-        Raises:
-            ValueError: set to a window that there is not.
-        """
-        return self._position
-
-    @position.setter
-    def position(self, window: int) -> None:
-        if not 0 <= window < len(self):
-            raise ValueError(f"the windows are 0 to {len(self) - 1}, got position {window}")
-        self._position = self._first = window
-
-    def __iter__(self) -> Iterator[Window]:
-        first, self._first = self._first, 0  # not before a window is asked for
+    def _epoch(self) -> Callable[[int], Window]:
         cuts = self._cuts()
-        for index in range(first, len(self)):
-            self._position = (index + 1) % len(self)
-            yield self._window(int(cuts[index]), int(cuts[index + 1]))
+        return lambda index: self._window(int(cuts[index]), int(cuts[index + 1]))
 
     def _cuts(self) -> np.ndarray:
         if self._random is not None:

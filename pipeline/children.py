@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pipeline.console import say
-from pipeline.errors import InputError
+from pipeline.console import say, show
+from pipeline.errors import InputError, TrainingError
 from pipeline.outputs import RunFolder
 from pipeline.tracking.family import FOLD, PARENT, Child, children
+from pipeline.tracking.logger import RunTracker
 from pipeline.workers import Job, Outcome, run_jobs
 
 _GIB = 1024**3
@@ -72,6 +73,46 @@ def run_trainings(
         if outcome.code == _MISTAKE:  # the others would make the same one
             raise InputError(f"{name}: {last_line(outcome.job.log)}")
     return failed
+
+
+def supervise(
+    tracker: RunTracker,
+    name: str,
+    verb: str,
+    work: Callable[[RunFolder], tuple[list[Outcome], str]],
+) -> int:
+    """Runs what stands below a parent run, and ends that run as it came out.
+
+    Args:
+        tracker: of the parent.
+        name: of the parent.
+        verb: that goes on with it, as "crossvalidate".
+        work: gets the parent's folder; gives the trainings that failed, and what all of them were,
+            as "10 folds".
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        TrainingError: a training failed; the others were run.
+    """
+    parent = RunFolder.of(str(tracker.version))
+    resume = f"unroll {verb} --resume {tracker.version}"
+    try:
+        failed, what = work(parent)
+    except BaseException as error:
+        is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
+        tracker.finish("KILLED" if is_interrupt else "FAILED")
+        say(f"go on with: {resume}")
+        raise
+    tracker.finish("FAILED" if failed else "FINISHED")
+    show(f"run {tracker.version} ({name})")
+    if failed:
+        logs = ", ".join(str(outcome.job.log) for outcome in failed)
+        raise TrainingError(
+            f"{len(failed)} of {what} failed; what they said is in {logs}; go on with `{resume}`"
+        )
+    return 0
 
 
 def room(config: Mapping[str, Any]) -> int:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, cast
 import yaml
 
 from pipeline.building import Experiment, build
-from pipeline.children import Training, room, run_trainings
+from pipeline.children import Training, room, run_trainings, supervise
 from pipeline.console import say, show
-from pipeline.errors import InputError, TrainingError
+from pipeline.errors import InputError
 from pipeline.outputs import RunFolder, find_local, outputs_root, write_atomically
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
@@ -59,26 +59,15 @@ def crossvalidate(
         tracker, plan = _begin(arguments, num_folds)
     else:
         tracker, plan = _go_on(resume)
-    parent = RunFolder.of(str(tracker.version))
     say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds")
-    try:
+
+    def work(parent: RunFolder) -> tuple[list[Outcome], str]:
         failed = _run_folds(parent, plan, jobs or room(plan.config))
         found = children(parent.run_id)
         _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
-    except BaseException as error:
-        is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
-        tracker.finish("KILLED" if is_interrupt else "FAILED")
-        say(f"go on with: unroll crossvalidate --resume {tracker.version}")
-        raise
-    tracker.finish("FAILED" if failed else "FINISHED")
-    show(f"run {tracker.version} ({plan.name})")
-    if failed:
-        logs = ", ".join(str(outcome.job.log) for outcome in failed)
-        raise TrainingError(
-            f"{len(failed)} of {plan.num_folds} folds failed; what they said is in {logs}; go on "
-            f"with `unroll crossvalidate --resume {tracker.version}`"
-        )
-    return 0
+        return failed, f"{plan.num_folds} folds"
+
+    return supervise(tracker, plan.name, "crossvalidate", work)
 
 
 def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker, _Plan]:

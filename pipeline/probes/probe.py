@@ -9,9 +9,9 @@ import yaml
 
 from pipeline.building import build
 from pipeline.checkpoint import LANGUAGE_MODELS, load_trained
-from pipeline.children import Training, room, run_trainings
+from pipeline.children import Training, room, run_trainings, supervise
 from pipeline.console import say, show
-from pipeline.errors import InputError, TrainingError
+from pipeline.errors import InputError
 from pipeline.locate import locate
 from pipeline.outputs import RunFolder, find_local, outputs_root, write_atomically
 from pipeline.probes.agreement import Verb, judge, refuse_unknown
@@ -21,6 +21,7 @@ from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.workers import Outcome
 
 VERBS_PER_RANGE = 1000  # if a person does not say how many
 _PLAN = "probe.json"
@@ -184,30 +185,19 @@ def _arguments(
 
 
 def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> int:
-    parent = RunFolder.of(str(tracker.version))
     say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
     trainings = [
         Training(number, ", ".join(labels.values()), arguments)
         for number, (labels, arguments) in enumerate(zip(plan.labels, plan.arguments, strict=True))
     ]
-    try:
+
+    def work(parent: RunFolder) -> tuple[list[Outcome], str]:
         failed = run_trainings(parent, trainings, jobs or room(plan.config), "variant", _perplexity)
         done = [child for child in children(parent.run_id) if child.status == "FINISHED"]
         _compare(tracker, parent, plan, verbs, done)
-    except BaseException as error:
-        is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
-        tracker.finish("KILLED" if is_interrupt else "FAILED")
-        say(f"go on with: unroll probe --resume {tracker.version}")
-        raise
-    tracker.finish("FAILED" if failed else "FINISHED")
-    show(f"run {tracker.version} ({plan.name})")
-    if failed:
-        logs = ", ".join(str(outcome.job.log) for outcome in failed)
-        raise TrainingError(
-            f"{len(failed)} of {len(trainings)} variants failed; what they said is in {logs}; go "
-            f"on with `unroll probe --resume {tracker.version}`"
-        )
-    return 0
+        return failed, f"{len(trainings)} variants"
+
+    return supervise(tracker, plan.name, "probe", work)
 
 
 def _compare(
