@@ -11,8 +11,10 @@ from pipeline.building import build
 from pipeline.checkpoint import LANGUAGE_MODELS, assemble, read_checkpoint
 from pipeline.console import show
 from pipeline.encoders.leaves import Leaf
+from pipeline.errors import InputError
 from pipeline.evaluation import rebuild
 from pipeline.heads import FullSoftmax
+from pipeline.heads.ngram import NgramHead
 from pipeline.locate import locate
 
 _ALONE = (*LANGUAGE_MODELS, "Tagger", "SentenceClassifier")  # built from the file alone
@@ -77,7 +79,7 @@ def count_parameters(model: nn.Module) -> list[Part]:
     parts = []
     for path, module in _parts(model):
         own = dict(module.named_parameters(recurse=isinstance(module, Leaf)))
-        name = _shown(path)
+        name = _shown(path) or "the task"
         twice = {owners[id(p)] for p in own.values() if id(p) in owners}
         new = {key: p for key, p in own.items() if id(p) not in owners}
         owners.update((id(p), name) for p in new.values())
@@ -152,6 +154,10 @@ def _formula(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def _print(model: nn.Module, as_json: bool) -> int:
+    if isinstance(getattr(model, "head", None), NgramHead):
+        raise InputError(
+            "an n-gram model has counts and no parameters; `unroll export` writes what it holds"
+        )
     parts = count_parameters(model)
     show(_to_json(parts) if as_json else _table(parts))
     return 0
@@ -174,13 +180,14 @@ def _table(parts: Sequence[Part]) -> str:
         share = f"{part.num_parameters / total:.1%}" if total else ""
         rows.append([part.name, part.kind, f"{part.num_parameters:,}", share, "; ".join(notes)])
     rows.append(["total", "", f"{total:,}", "", "shared parameters are counted once"])
+    legend = "N words, d inputs and h units of a layer; without a formula: sizes of the tensors"
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  "
         f"{row[3]:>{widths[3]}}  {row[4]}".rstrip()
         for row in rows
     ]
-    return "\n".join([*lines, *_bias_note(parts)])
+    return "\n".join([*lines, legend, *_bias_note(parts)])
 
 
 def _bias_note(parts: Sequence[Part]) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline.text.lexicon import Lexicon
 from tasks.language_model import LanguageModel
 from tasks.sentiment import SentenceClassifier
 from tests.examples import vocabulary
-from tests.harness import only_run, small_config, write_config
+from tests.harness import REPOSITORY, only_run, small_config, write_config
 
 
 def textbook(gates, d, h):
@@ -115,3 +115,9 @@ def test_of_a_configuration_a_run_and_a_checkpoint(project, corpus, capsys):
 def test_mistakes(project, capsys, arguments, words):
     assert main(["parameters", *arguments], KNOWN) == 2
     assert words in capsys.readouterr().err
+
+
+def test_counts_of_words_are_no_parameters(project, capsys):
+    config = REPOSITORY / "configs" / "lm" / "builtin-kn5.yaml"
+    assert main(["parameters", f"--config={config}"], KNOWN) == 2
+    assert "an n-gram model has counts and no parameters" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from pipeline.callbacks.clipping import Clipping
 from pipeline.callbacks.outputs import is_update
+from pipeline.console import say
 from pipeline.encoders import Zoneout
 from pipeline.encoders.leaves import Leaf
 from pipeline.errors import InputError, TrainingError
@@ -112,8 +113,11 @@ class GradientLens(Callback):
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws the last page."""
+        """Draws the last page, and says where it is."""
         self._draw(trainer, pl_module)
+        page = Path(trainer.default_root_dir) / "gradients" / "gradients.png"
+        if trainer.is_global_zero and page.is_file():
+            say(f"how far gradients reach back: {page}")
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.encoders.base import Encoder
+from pipeline.encoders.base import Encoded, Encoder
 from pipeline.encoders.carry import Carry, concatenate_rows, select_rows
 
 _BATCH, _TIME = 4, 6
@@ -28,6 +28,7 @@ def assert_laws(make: Callable[[], Encoder]) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(_SEED)
         encoder = make().double().eval()
+        _says_what_it_is(encoder)
         inputs = _random(_BATCH, _TIME, encoder.input_size)
         with torch.no_grad():
             _sizes_are_true(encoder, inputs)
@@ -42,8 +43,18 @@ def assert_laws(make: Callable[[], Encoder]) -> None:
         _empty_rows_are_harmless(encoder, inputs)
 
 
+def _says_what_it_is(encoder: Encoder) -> None:
+    for name in ("input_size", "output_size", "is_causal"):
+        _require(hasattr(encoder, name), f"it says its {name}: set self.{name} in __init__")
+
+
 def _sizes_are_true(encoder: Encoder, inputs: Tensor) -> None:
-    states = encoder(inputs).states
+    encoded = encoder(inputs)
+    _require(
+        isinstance(encoded, Encoded),
+        f"a call returns Encoded(states, carry): it returned a {type(encoded).__name__}",
+    )
+    states = encoded.states
     expected = (_BATCH, _TIME, encoder.output_size)
     _require(
         states.shape == expected,
@@ -91,7 +102,7 @@ def _causality_is_as_declared(encoder: Encoder, inputs: Tensor) -> None:
         sees_future |= not torch.allclose(past, states[:, : step + 1], rtol=1e-9, atol=1e-10)
     _require(
         sees_future != encoder.is_causal,
-        f"is_causal is true: it is declared {encoder.is_causal}, but inputs to the right "
+        f"is_causal is as declared: it is declared {encoder.is_causal}, but inputs to the right "
         f"{'change' if sees_future else 'never change'} the states",
     )
 

@@ -127,8 +127,9 @@ def look(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Look:  #
     layers = [layer for pair in pairs for layer in pair if layer is not None]
     if not layers:
         raise ValueError(
-            f"this {type(model.encoder).__name__} has no recurrent layer, through which gradients "
-            "could vanish; take Elman, GRU or LSTM (--model.encoder)"
+            f"this {type(model.encoder).__name__} has no recurrent layer (`Leaf`) of "
+            "pipeline.encoders, through which gradients can be followed; take Elman, GRU, LSTM or "
+            "another of docs/encoders.md (--model.encoder)"
         )
     return Look(loss, layers)
 

@@ -57,6 +57,11 @@ def unknown(spot: Spot, why: str, name: str, known: Iterable[str]) -> InputError
         known: what might have been meant.
     """
     text = f"{why}{suggestion(name, sorted(known))}"
+    if spot.file and name == "variants":
+        return InputError(
+            f"{spot.file} line {spot.line}: a configuration with variants is several trainings: "
+            f"`unroll probe --config {spot.file}` runs and compares them"
+        )
     if spot.file:
         return InputError(f"{spot.file} line {spot.line}: unknown key {spot.key}: {text}")
     if spot.flag == f"--{spot.key}":
@@ -97,6 +102,7 @@ def no_such_class(spot: Spot, name: str, known: Sequence[Class]) -> InputError:
         known: classes that may be meant.
     """
     names = [c.node.name for c in known]
-    near = difflib.get_close_matches(name, names, n=1)
+    same = [each for each in names if each.lower() == name.lower()]
+    near = same or difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]}?" if near else suggestion(name, names)
     return spot.error(f"unknown class {name}{hint}")

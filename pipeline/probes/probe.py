@@ -1,6 +1,7 @@
 """`probe`: what one trained model, or each of the variants of a configuration, keeps in mind."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from pipeline.probes.tables import Line, draw_lines, write_table
 from pipeline.probes.variants import Variant
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import config_hash, flatten, run_name
+from pipeline.tracking.naming import config_hash, flatten
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
 from pipeline.workers import Outcome
 
@@ -77,7 +78,7 @@ def probe_model(
     line = Line.of({"model": name}, name, judge(trained, verbs(per_range)))
     show(write_table([line]).rstrip())
     if output is not None:
-        _write(output, [line])
+        say(f"see {_write(output, [line])[-1]}")
     return 0
 
 
@@ -146,7 +147,8 @@ def _begin(
     data: Any = experiment.data
     refuse_unknown(data.vocabulary, data.unit, verbs(per_range))
     config = experiment.config
-    name = f"{config['run_name'] or run_name(config)}-variants{len(variants)}"
+    named = f"agreement-{experiment.corpus.name}-{config_hash(config)[:6]}"
+    name = f"{config['run_name'] or named}-variants{len(variants)}"
     tracker = RunTracker.start(
         experiment=config["experiment"] or f"{experiment.task.experiment}/{experiment.corpus.name}",
         run_name=name,
@@ -217,9 +219,11 @@ def _compare(
         for name, score in line.scores.items()
     }
     tracker.log_metrics(scores, step=len(done))
-    for file in _write(parent.path, lines):
+    files = _write(parent.path, lines)
+    for file in files:
         tracker.log_artifact(file)
     show(write_table(lines).rstrip())
+    say(f"see {files[-1]}")
 
 
 def _write(folder: Path, lines: Sequence[Line]) -> list[Path]:
@@ -230,4 +234,9 @@ def _write(folder: Path, lines: Sequence[Line]) -> list[Path]:
 
 
 def _perplexity(scores: Mapping[str, float]) -> str:
-    return "  ".join(f"{n} {scores[n]:.4f}" for n in ("test/perplexity",) if n in scores)
+    perplexity = scores.get("test/perplexity")
+    if perplexity is None:
+        return ""
+    if math.isnan(perplexity):
+        return "test/perplexity nan: its memory overflowed, so what it prefers says nothing"
+    return f"test/perplexity {perplexity:.4f}"

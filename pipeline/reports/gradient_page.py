@@ -91,18 +91,19 @@ def _heat_map(figure: SubFigure, layers: Sequence[LayerLook]) -> None:
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
     image = axes.imshow(
         powers,
-        cmap="cividis",
+        cmap="viridis",
         aspect="auto",
         interpolation="nearest",
         vmin=min(low, -1.0),
         vmax=max(high, 0.0),
     )
-    axes.set_facecolor("#dddddd")
+    axes.set_facecolor("white")
     axes.set_yticks(range(len(layers)), [layer.name for layer in reversed(layers)])
     axes.set_xlabel("lag [steps before the loss]")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title("Share of the gradient at lag 0 (grey: none)", fontsize=10)
-    figure.colorbar(image, ax=axes, label="power of ten", pad=0.01)
+    none = "" if np.isfinite(powers).all() else " (white: none)"
+    axes.set_title(f"Gradient as a share of that at lag 0{none}", fontsize=10)
+    figure.colorbar(image, ax=axes, label="log10 of the share", pad=0.01)
 
 
 def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook]) -> None:

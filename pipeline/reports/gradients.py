@@ -57,7 +57,8 @@ class GradientReport:
         lines = [
             f"Gradient of the {self._look.loss} by the states before it, mean of "
             f"{layers[0].rows[0]} rows;",
-            "lag 0: its norm, other lags: as shares of that",
+            "lag 0: its norm, other lags: as shares of that; spectral radius: of the recurrent "
+            "matrix, where there are gates of the candidate's",
             f"{'':<{width}}{'lag 0':>10}{heads}  half-life  spectral radius",
         ]
         for layer in layers:
@@ -92,10 +93,13 @@ def verdict(layer: LayerLook) -> str:
     if layer.factor is None:
         return "no gradient goes back"
     if layer.factor > 2 ** (1 / _LONG):
-        return f"explodes: doubles every {math.log(2) / math.log(layer.factor):.2g} steps"
+        if layer.jacobian_products and layer.jacobian_products[-1] <= 1:
+            # What arrives later has more ways through a stack: that is no explosion in time.
+            return "grows by way of the layers above, while its own Jacobians do not"
+        return f"explodes: doubles every {_steps(math.log(2) / math.log(layer.factor))}"
     if layer.half_life is None or layer.half_life > _LONG:
         return "neither vanishes nor explodes"
-    return f"halves every {layer.half_life:.2g} steps"
+    return f"halves every {_steps(layer.half_life)}"
 
 
 def explained(layer: LayerLook) -> str:
@@ -106,11 +110,21 @@ def explained(layer: LayerLook) -> str:
     arriving = [lag for lag in range(last + 1) if (layer.share(lag) or 0.0) >= _GONE]
     if arriving and arriving[-1] < last:
         return f"the gradient {found}; {arriving[-1] + 1} steps back less than 1 % of it is left"
-    return f"the gradient {found}; {last} steps back {_number(layer.share(last))} of it is left"
+    share = layer.share(last)
+    if share is not None and share > 1:
+        return f"the gradient {found}; {last} steps back it is {_number(share)} times as large"
+    return f"the gradient {found}; {last} steps back {_number(share)} of it is left"
+
+
+def _steps(count: float) -> str:
+    written = f"{count:.2g}"
+    return "step" if written == "1" else f"{written} steps"
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if 100 <= value < 1e5 else f"{value:.2g}"
 
 
 def _finite(data: object) -> object:

@@ -8,6 +8,8 @@ def number(value: float | None) -> str:
     """Writes a score as short as it can be read; "-" for none."""
     if value is None:
         return "-"
+    if math.isnan(value):
+        return "nan"
     if abs(value) >= 1e300:  # infinity, as MLflow stores it
         return "inf"
     if abs(value) >= 1000 or value == int(value):

@@ -155,11 +155,22 @@ class WrongSize(Planted):
         self.output_size = 4
 
 
+class SaysNotWhatItIs(Planted):
+    def __init__(self):
+        super().__init__()
+        del self.is_causal
+
+
+class ReturnsStatesAlone(Planted):
+    def forward(self, inputs, lengths=None, carry=None):
+        return self.inner(inputs, lengths, carry).states
+
+
 @pytest.mark.parametrize(
     ("bug", "law"),
     [
-        (PeeksAtTheFuture, "is_causal is true"),
-        (SaysItPeeks, "is_causal is true"),
+        (PeeksAtTheFuture, "is_causal is as declared"),
+        (SaysItPeeks, "is_causal is as declared"),
         (LeaksPadding, "padding cannot be seen"),
         (DropsTheCarry, "windows join up"),
         (ReturnsAnOldCarry, "windows join up"),
@@ -172,6 +183,8 @@ class WrongSize(Planted):
         (HiddenParameter, "the parameters are all there is"),
         (DividesByLength, "empty rows are harmless"),
         (WrongSize, "sizes are true"),
+        (SaysNotWhatItIs, "it says its is_causal"),
+        (ReturnsStatesAlone, r"a call returns Encoded\(states, carry\): it returned a Tensor"),
     ],
 )
 def test_planted_bug_is_caught(bug, law):

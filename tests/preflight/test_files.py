@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import InputError
+from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
 from tests.preflight.kit import CONFIG, OPTIONS, PACKAGES, accepted, complaint, write
 
@@ -97,9 +99,16 @@ def test_a_missing_file_is_told_with_the_nearest(kit):
     )
 
 
-@pytest.mark.parametrize("config", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.name)
-def test_shipped_configurations_pass(config, monkeypatch):
-    from pipeline.options import TOP_LEVEL
+VARIANTS = ROOT / "configs" / "probes" / "agreement.yaml"
+CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path != VARIANTS)
 
+
+def test_variants_are_for_another_verb():
+    with pytest.raises(InputError, match=r"several trainings: `unroll probe --config .*agreement"):
+        check([f"--config={VARIANTS}"], TOP_LEVEL)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.name)
+def test_shipped_configurations_pass(config, monkeypatch):
     monkeypatch.chdir(ROOT)
     check([f"--config={config}"], TOP_LEVEL)

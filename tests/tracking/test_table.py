@@ -1,5 +1,6 @@
 import datetime
 import json
+import math
 import re
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def test_table_is_aligned_and_fits(monkeypatch):
         row(),
         row(name="gru-[bold]", duration=59, val_perplexity=None, test_perplexity=1.79769e308),
         row(name="tagger", status="RUNNING", test_scores={"f1": 0.54321, "accuracy": 1.0}),
+        row(name="diverged", test_perplexity=math.nan),
     ]
     for columns in (100, 160):
         monkeypatch.setenv("COLUMNS", str(columns))
@@ -104,6 +106,7 @@ def test_table_is_aligned_and_fits(monkeypatch):
         assert "gru-[bold]" in second
     assert re.search(r" 1:02:05 +118\.12 +114\.50 +12346$", first)
     assert re.search(r" 0:59 +- +inf +12346$", second)
+    assert any(re.search(r"diverged.* nan ", line) for line in lines)
     assert "accuracy 1" in lines[3]
     assert "f1 0.5432" in lines[3]
 
