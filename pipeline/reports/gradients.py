@@ -95,7 +95,7 @@ def verdict(layer: LayerLook) -> str:
     if layer.factor > 2 ** (1 / _LONG):
         if layer.jacobian_products and layer.jacobian_products[-1] <= 1:
             # What arrives later has more ways through a stack: that is no explosion in time.
-            return "grows by way of the layers above, while its own Jacobians do not"
+            return "grows through the layers above"
         return f"explodes: doubles every {_steps(math.log(2) / math.log(layer.factor))}"
     if layer.half_life is None or layer.half_life > _LONG:
         return "neither vanishes nor explodes"
@@ -112,6 +112,7 @@ def explained(layer: LayerLook) -> str:
         return f"the gradient {found}; {arriving[-1] + 1} steps back less than 1 % of it is left"
     share = layer.share(last)
     if share is not None and share > 1:
+        found += " and not through time" if "layers above" in found else ""
         return f"the gradient {found}; {last} steps back it is {_number(share)} times as large"
     return f"the gradient {found}; {last} steps back {_number(share)} of it is left"
 
