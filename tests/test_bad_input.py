@@ -5,10 +5,9 @@ import os
 import pytest
 import torch
 
+from pipeline.__main__ import KNOWN
 from pipeline.cli import main
 from tests.harness import small_config, unroll, write_config
-
-KNOWN = ("tasks.language_model", "datamodules.language_model")
 
 
 def run(capsys, *arguments):
