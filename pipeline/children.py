@@ -1,5 +1,6 @@
 """The trainings below a parent run, each a process and a run of its own."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ import torch
 
 from pipeline.console import say, show
 from pipeline.errors import InputError, TrainingError
-from pipeline.outputs import RunFolder
+from pipeline.outputs import RunFolder, find_local, outputs_root
 from pipeline.tracking.family import FOLD, PARENT, Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.workers import Job, Outcome, run_jobs
@@ -73,6 +74,36 @@ def run_trainings(
         if outcome.code == _MISTAKE:  # the others would make the same one
             raise InputError(f"{name}: {last_line(outcome.job.log)}")
     return failed
+
+
+def reopen(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any]]:
+    """Goes on with a parent run.
+
+    Args:
+        resume: its id, the beginning of one, or its name.
+        plan: the file of its folder that holds what is to be done, with its "name".
+        what: it is, as "crossvalidation".
+
+    Returns:
+        The tracker of the run, and the plan.
+
+    Raises:
+        InputError: this folder has no such run.
+    """
+    folder = find_local(resume)
+    if folder is None or not (folder.path / plan).is_file():
+        raise InputError(
+            f"no {what} '{resume}' is in this folder's outputs/; resume where it was "
+            "started, or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
+        )
+    kept = json.loads((folder.path / plan).read_text(encoding="utf-8"))
+    tracker = RunTracker.start(
+        experiment="of-the-run",
+        run_name=kept["name"],
+        run_id=folder.run_id,
+        outputs=outputs_root(),
+    )
+    return tracker, kept
 
 
 def supervise(

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, cast
 import yaml
 
 from pipeline.building import Experiment, build
-from pipeline.children import Training, room, run_trainings, supervise
+from pipeline.children import Training, reopen, room, run_trainings, supervise
 from pipeline.console import say, show
 from pipeline.errors import InputError
-from pipeline.outputs import RunFolder, find_local, outputs_root, write_atomically
+from pipeline.outputs import RunFolder, outputs_root, write_atomically
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
@@ -58,7 +58,8 @@ def crossvalidate(
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)
     else:
-        tracker, plan = _go_on(resume)
+        tracker, kept = reopen(resume, _PLAN, "crossvalidation")
+        plan = _Plan(**kept)
     say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds")
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
@@ -97,23 +98,6 @@ def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker,
     tracker.log_artifact(folder.config)
     tracker.log_text(command_line() + "\n", "command.txt")
     tracker.log_text(package_versions(), "packages.txt")
-    return tracker, plan
-
-
-def _go_on(resume: str) -> tuple[RunTracker, _Plan]:
-    folder = find_local(resume)
-    if folder is None or not (folder.path / _PLAN).is_file():
-        raise InputError(
-            f"no crossvalidation '{resume}' is in this folder's outputs/; resume where it was "
-            "started, or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
-        )
-    plan = _Plan(**json.loads((folder.path / _PLAN).read_text(encoding="utf-8")))
-    tracker = RunTracker.start(
-        experiment="of-the-run",
-        run_name=plan.name,
-        run_id=folder.run_id,
-        outputs=outputs_root(),
-    )
     return tracker, plan
 
 

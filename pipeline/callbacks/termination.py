@@ -102,4 +102,15 @@ def uninstall() -> None:
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:
+    if _is_in_destructor(frame):  # Python would print the exception there, and go on
+        threading.Timer(_INTERVAL, os.kill, (os.getpid(), signum)).start()
+        return
     raise Terminated
+
+
+def _is_in_destructor(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False

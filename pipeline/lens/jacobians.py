@@ -117,13 +117,10 @@ def recurrent_blocks(leaf: Leaf) -> dict[str, Tensor]:
         Name -> matrix; {} for a layer without such matrices, or with too wide ones.
     """
     weights = leaf.weights
-    recurrent, count = getattr(weights, "recurrent", None), len(weights.gates)
-    if not isinstance(recurrent, Tensor) or recurrent.dim() != 2 or not recurrent.numel():
+    if weights.recurrent is None or weights.hidden_size > WIDEST:
         return {}
-    rows, columns = recurrent.shape
-    if rows != count * columns or columns > WIDEST:
-        return {}
-    return dict(zip(weights.gates, recurrent.chunk(count), strict=True))
+    blocks = weights.recurrent.chunk(len(weights.gates))
+    return dict(zip(weights.gates, blocks, strict=True))
 
 
 def bound(leaf: Leaf) -> float | None:

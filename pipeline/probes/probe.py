@@ -10,14 +10,14 @@ import yaml
 
 from pipeline.building import build
 from pipeline.checkpoint import LANGUAGE_MODELS, load_trained
-from pipeline.children import Training, room, run_trainings, supervise
+from pipeline.children import Training, reopen, room, run_trainings, supervise
 from pipeline.console import say, show
 from pipeline.errors import InputError
 from pipeline.locate import locate
-from pipeline.outputs import RunFolder, find_local, outputs_root, write_atomically
+from pipeline.outputs import RunFolder, outputs_root, write_atomically
 from pipeline.probes.agreement import Verb, judge, refuse_unknown
 from pipeline.probes.tables import Line, draw_lines, write_table
-from pipeline.probes.variants import Variant
+from pipeline.probes.variants import Variant, joined
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash, flatten
@@ -114,20 +114,8 @@ def probe_variants(
 
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     """Goes on with `probe_variants`: variants that are finished stay as they are."""
-    folder = find_local(resume)
-    if folder is None or not (folder.path / _PLAN).is_file():
-        raise InputError(
-            f"no comparison '{resume}' is in this folder's outputs/; resume where it was "
-            "started, or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
-        )
-    plan = _Plan(**json.loads((folder.path / _PLAN).read_text(encoding="utf-8")))
-    tracker = RunTracker.start(
-        experiment="of-the-run",
-        run_name=plan.name,
-        run_id=folder.run_id,
-        outputs=outputs_root(),
-    )
-    return _run(tracker, plan, verbs, jobs)
+    tracker, kept = reopen(resume, _PLAN, "comparison")
+    return _run(tracker, _Plan(**kept), verbs, jobs)
 
 
 def _begin(
@@ -214,7 +202,7 @@ def _compare(
         trained = load_trained(locate(child.run_id, None), *LANGUAGE_MODELS)
         lines.append(Line.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen)))
     scores = {
-        f"{'-'.join(line.labels.values()).replace(' ', '-')}/{name}": score
+        f"{joined(line.labels)}/{name}": score
         for line in lines
         for name, score in line.scores.items()
     }

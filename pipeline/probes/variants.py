@@ -32,7 +32,12 @@ class Variant(NamedTuple):
     @property
     def name(self) -> str:
         """Tells it from the others, as "lstm-clip"."""
-        return "-".join(self.labels.values()).replace(" ", "-")
+        return joined(self.labels)
+
+
+def joined(labels: Mapping[str, str]) -> str:
+    """Makes one name of the settings of a variant, for files, runs and metrics."""
+    return "-".join(labels.values()).replace(" ", "-")
 
 
 def checked_variants(

@@ -1,6 +1,7 @@
 """Gates against their formulas, number by number, and how they are counted by lag."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -70,13 +71,15 @@ def test_values_are_the_formula_and_the_ones_that_are_used(name):
         torch.testing.assert_close(after[0], found["output"] * after[1].tanh())
 
 
-@pytest.mark.parametrize("kind", [CoupledLSTM, MogrifierLSTM, MinGRU, QRNN, SRU])
+@pytest.mark.parametrize(
+    "kind", [CoupledLSTM, MogrifierLSTM, MinGRU, QRNN, partial(QRNN, window=2), SRU]
+)
 def test_the_forget_gate_is_how_much_of_the_memory_stays(kind):
     torch.manual_seed(2)
     (leaf,) = (part for part in kind(3, 4).double().modules() if isinstance(part, Leaf))
     step = torch.randn(1, 3, dtype=torch.float64)
-    place = 1 if leaf.num_parts == 2 else 0  # (hidden, memory), or the memory alone
-    carry = list(torch.randn(leaf.num_parts, 1, 4, dtype=torch.float64))
+    place = leaf.num_memories - 1  # (hidden, memory), or the memory and a last input or none
+    carry = [torch.randn_like(part) for part in leaf.initial_carry(1)]
 
     def memory(old):
         parts = (*carry[:place], old, *carry[place + 1 :])
