@@ -46,15 +46,15 @@ def test_the_sum_is_read_off_the_last_state():
     torch.testing.assert_close(model.training_step(batch, 0), expected)
 
 
-def test_the_lens_looks_back_from_the_last_answer():
-    problem = Adding(6)
-    model, batch = task(Elman(2, 3), problem), doubled(series(problem))
-    found = look(model, batch, lags=5).layers[0].gradients["state"]
+@pytest.mark.parametrize("problem", [Adding(6), Copying(delay=2, num_symbols=3, alphabet=4)])
+def test_the_lens_looks_back_from_the_last_answer(problem):
+    model, batch = task(Elman(problem.input_size, 3), problem), doubled(series(problem))
+    found = look(model, batch, lags=20).layers[0].gradients["state"]
     state, states = torch.zeros(len(batch.inputs), 1, 3, dtype=torch.float64), []
     for step in batch.inputs.unbind(dim=1):
         state = model.encoder(step.unsqueeze(1), carry=((state[:, 0],),)).states
         states.append(state)
-    loss = problem.losses(model.head(state), batch.targets).sum()
+    loss = problem.losses(model.head(state), batch.targets[:, -1:]).sum()
     gradients = torch.autograd.grad(loss, states)
     expected = [gradient.flatten(1).norm(dim=1).mean().item() for gradient in reversed(gradients)]
     assert found == pytest.approx(expected, rel=1e-8)
