@@ -1,52 +1,13 @@
 """Connections that go past an encoder: what it reads reaches the next one by a short way too."""
 
-import abc
-
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pipeline.encoders.base import Encoded, Encoder, check_inputs
-from pipeline.encoders.carry import Carry
+from pipeline.encoders.base import Encoder
+from pipeline.encoders.wrappers import Around
 
 
-class _Skip(Encoder, abc.ABC):
-    """What the three share: an encoder, its carry, and a way to join what it reads to its states.
-
-    Args:
-        inner: what is gone past.
-        output_size: features of what is joined.
-    """
-
-    @abc.abstractmethod
-    def __init__(self, inner: Encoder, output_size: int) -> None:
-        super().__init__()
-        self.inner = inner
-        self.input_size, self.output_size = inner.input_size, output_size
-        self.is_causal = inner.is_causal
-        self.is_local = inner.is_local
-
-    def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
-    ) -> Encoded:
-        """See `Encoder`."""
-        check_inputs(self, inputs)
-        states, after = self.inner(inputs, lengths, carry)
-        return Encoded(self._join(inputs, states), after)
-
-    def initial_carry(self, batch_size: int) -> Carry:
-        """See `Encoder`."""
-        return self.inner.initial_carry(batch_size)
-
-    @abc.abstractmethod
-    def _join(self, inputs: Tensor, states: Tensor) -> Tensor:
-        """What is read [batch time input] and the inner states -> [batch time output_size]."""
-
-
-class Residual(_Skip):
+class Residual(Around):
     r"""Adds what an encoder reads to its states (He et al. 2015, arXiv 1512.03385, eq. 1 and 2).
 
     .. math:: y_t = x_t + F(x)_t   \quad\text{or}\quad   y_t = W x_t + F(x)_t
@@ -61,14 +22,14 @@ class Residual(_Skip):
     """
 
     def __init__(self, inner: Encoder, project: bool = False) -> None:
-        super().__init__(inner, inner.output_size)
+        super().__init__(inner)
         self.projection = _projection("Residual", inner, project)
 
     def _join(self, inputs: Tensor, states: Tensor) -> Tensor:
         return _carried(self.projection, inputs) + states
 
 
-class Highway(_Skip):
+class Highway(Around):
     r"""A gate mixes the states of an encoder and what it reads (Srivastava et al. 2015).
 
     arXiv 1505.00387, equation 3, with the gate computed from what is read.
@@ -86,7 +47,7 @@ class Highway(_Skip):
     """
 
     def __init__(self, inner: Encoder, project: bool = False, bias: float = -2.0) -> None:
-        super().__init__(inner, inner.output_size)
+        super().__init__(inner)
         self.projection = _projection("Highway", inner, project)
         self.gate = nn.Linear(inner.input_size, inner.output_size)
         nn.init.xavier_uniform_(self.gate.weight)
@@ -97,7 +58,7 @@ class Highway(_Skip):
         return carried + torch.sigmoid(self.gate(inputs)) * (states - carried)
 
 
-class Dense(_Skip):
+class Dense(Around):
     """Puts the states of an encoder beside what it reads (Godin et al. 2017, arXiv 1707.06130).
 
     In a stack of these each layer reads the stack's inputs and the states of all layers below, and

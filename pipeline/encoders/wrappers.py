@@ -1,5 +1,6 @@
 """Encoders made of encoders."""
 
+import abc
 import itertools
 from collections.abc import Sequence
 from typing import cast
@@ -126,7 +127,48 @@ class Bidirectional(Encoder):
         return self.left_to_right.initial_carry(batch_size)
 
 
-class DropInputs(Encoder):
+class Around(Encoder, abc.ABC):
+    """An encoder with something before or behind it that no step remembers.
+
+    Args:
+        inner: the encoder.
+        output_size: features of a state of both together; the encoder's own if omitted.
+    """
+
+    @abc.abstractmethod
+    def __init__(self, inner: Encoder, output_size: int | None = None) -> None:
+        super().__init__()
+        self.inner = inner
+        self.input_size = inner.input_size
+        self.output_size = inner.output_size if output_size is None else output_size
+        self.is_causal = inner.is_causal
+        self.is_local = inner.is_local
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        check_inputs(self, inputs)
+        states, after = self.inner(self._read(inputs), lengths, carry)
+        return Encoded(self._join(inputs, states), after)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        return self.inner.initial_carry(batch_size)
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        """What the encoder reads of what is given [batch time input]."""
+        return inputs
+
+    def _join(self, inputs: Tensor, states: Tensor) -> Tensor:
+        """What is given and the encoder's states -> [batch time output_size]."""
+        return states
+
+
+class DropInputs(Around):
     """Dropout on what an encoder reads, never on its recurrence.
 
     Zaremba et al. (2014, arXiv 1409.2329, section 3.2).
@@ -141,34 +183,22 @@ class DropInputs(Encoder):
     """
 
     def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
-        super().__init__()
         check_dropout(dropout)
-        self.inner, self.chance = inner, dropout
+        super().__init__(inner)
+        self.chance = dropout
         self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
-        self.input_size, self.output_size = inner.input_size, inner.output_size
-        self.is_causal = inner.is_causal
-        self.is_local = inner.is_local
 
     @property
     def is_active(self) -> bool:
         """Whether a number may be dropped now."""
         return self.dropout.training and self.chance > 0
 
-    def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
-    ) -> Encoded:
-        """See `Encoder`."""
-        return self.inner(self.dropout(inputs), lengths, carry)
-
-    def initial_carry(self, batch_size: int) -> Carry:
-        """See `Encoder`."""
-        return self.inner.initial_carry(batch_size)
+    def _read(self, inputs: Tensor) -> Tensor:
+        read: Tensor = self.dropout(inputs)
+        return read
 
 
-class Normalized(Encoder):
+class Normalized(Around):
     """Layer normalisation of what an encoder reads, with a learned gain and bias.
 
     Ba et al. (2016, arXiv 1607.06450, section 3.1), on each step by itself.
@@ -181,31 +211,17 @@ class Normalized(Encoder):
     """
 
     def __init__(self, inner: Encoder) -> None:
-        super().__init__()
         if inner.input_size < 2:
             raise ValueError(
                 "Normalized needs an encoder that reads at least 2 features, since one alone is "
                 f"its own mean, got input_size {inner.input_size}"
             )
-        self.inner = inner
+        super().__init__(inner)
         self.norm = nn.LayerNorm(inner.input_size)
-        self.input_size, self.output_size = inner.input_size, inner.output_size
-        self.is_causal = inner.is_causal
-        self.is_local = inner.is_local
 
-    def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
-    ) -> Encoded:
-        """See `Encoder`."""
-        check_inputs(self, inputs)
-        return self.inner(self.norm(inputs), lengths, carry)
-
-    def initial_carry(self, batch_size: int) -> Carry:
-        """See `Encoder`."""
-        return self.inner.initial_carry(batch_size)
+    def _read(self, inputs: Tensor) -> Tensor:
+        read: Tensor = self.norm(inputs)
+        return read
 
 
 def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:

@@ -64,7 +64,7 @@ class Leaky(Leaf):
 
     @property
     def weights(self):
-        return RecurrentWeights(torch.zeros(3, 3), torch.zeros(0), None, None, ("candidate",))
+        return RecurrentWeights(torch.zeros(3, 3), None, torch.zeros(3), None, ("candidate",))
 
     def forward(self, inputs, lengths=None, carry=None):
         (memory,) = self.initial_carry(len(inputs)) if carry is None else carry
