@@ -6,12 +6,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from datamodules.builtin import generate_sentences
 from datamodules.opinions import generate_opinions
 from pipeline.tracking import store
 
 REPOSITORY = Path(__file__).parent.parent
+
+# A worker for each core: their threads, and those of the processes that they start, would only wait
+# for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +42,6 @@ def project(tmp_path, monkeypatch, empty_database):
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "UNROLL_OUTPUTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -109,6 +109,14 @@ def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
             raise ValueError(f"lengths must be between 0 and {time} (time), got {lengths.tolist()}")
 
 
+def all_full(inputs: Tensor, lengths: Tensor | None) -> bool:
+    """Whether every row of `inputs` [batch time ...] is known to be real to its end."""
+    if lengths is None:
+        return True
+    # On a GPU the host would wait for the device.
+    return lengths.device.type == "cpu" and bool((lengths == inputs.shape[1]).all())
+
+
 def check_at_least_one(name: str, value: int) -> None:
     """Raises a ValueError unless the argument called `name` is at least 1."""
     if value < 1:

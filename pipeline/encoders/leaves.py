@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
 from pipeline.encoders.carry import Carry, check_carry, fit_dtype
-from pipeline.encoders.cells import Cell, ElmanCell, GRUCell, Reset
+from pipeline.encoders.cells import Cell, ElmanCell
 from pipeline.encoders.dropout import check_dropout
 from pipeline.encoders.weights import RecurrentWeights, sigmoid_gates
 
@@ -164,6 +164,10 @@ class Fused(Leaf):
         ((matrix, recurrent, bias, recurrent_bias),) = self.kernel.all_weights
         return RecurrentWeights(matrix, recurrent, bias, recurrent_bias, _GATES[type(self.kernel)])
 
+    def calls_torch(self, inputs: Tensor, lengths: Tensor | None) -> bool:
+        """Whether torch's kernel runs on these, rather than steps of our own."""
+        return True
+
     @property
     def _sample(self) -> Tensor:
         # `weights` gathers all of them, which a call of one step would feel.
@@ -268,7 +272,7 @@ def elman_leaf(
     input_size: int, hidden_size: int, nonlinearity: Nonlinearity, weight_dropout: float
 ) -> Leaf:
     """An Elman layer: torch's kernel for tanh and relu, a loop for the paper's sigmoid."""
-    _check_sizes(input_size, hidden_size)
+    check_sizes(input_size, hidden_size)
     check_choice("nonlinearity", nonlinearity, ("tanh", "relu", "sigmoid"))
     if nonlinearity == "sigmoid":
         return Unrolled(ElmanCell(input_size, hidden_size, torch.sigmoid), weight_dropout)
@@ -276,20 +280,13 @@ def elman_leaf(
     return Fused(kernel, weight_dropout)
 
 
-def gru_leaf(input_size: int, hidden_size: int, reset: Reset, weight_dropout: float) -> Leaf:
-    """A GRU layer: torch's kernel for reset after the product, a loop for reset before it."""
-    _check_sizes(input_size, hidden_size)
-    if reset == "after":
-        return Fused(nn.GRU(input_size, hidden_size, batch_first=True), weight_dropout)
-    return Unrolled(GRUCell(input_size, hidden_size, reset), weight_dropout)
-
-
 def lstm_leaf(input_size: int, hidden_size: int, weight_dropout: float) -> Leaf:
     """An LSTM layer."""
-    _check_sizes(input_size, hidden_size)
+    check_sizes(input_size, hidden_size)
     return Fused(nn.LSTM(input_size, hidden_size, batch_first=True), weight_dropout)
 
 
-def _check_sizes(input_size: int, hidden_size: int) -> None:
+def check_sizes(input_size: int, hidden_size: int) -> None:
+    """Raises a ValueError unless both are at least 1."""
     check_at_least_one("input_size", input_size)
     check_at_least_one("hidden_size", hidden_size)

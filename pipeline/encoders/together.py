@@ -22,10 +22,11 @@ from itertools import chain
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pipeline.encoders.base import Encoded, Encoder
+from pipeline.encoders.base import Encoded, Encoder, all_full
 from pipeline.encoders.carry import Carry
+from pipeline.encoders.hooks import is_hooked
 from pipeline.encoders.leaves import KERNEL_WEIGHTS, Fused, one_piece
 from pipeline.encoders.wrappers import Bidirectional, DropInputs, Stacked
 
@@ -56,8 +57,8 @@ def run_together(
     Raises:
         ValueError: `carry` does not fit.
     """
-    layers = _kernels(stack)
-    if layers is None or (len(layers[0]) == 2 and not _all_full(inputs, lengths)):
+    layers = _kernels(stack, inputs, lengths)
+    if layers is None or (len(layers[0]) == 2 and not all_full(inputs, lengths)):
         return None
     first = layers[0][0]
     stacked = _starts(layers, stack.parts(inputs, carry), len(inputs))
@@ -88,17 +89,10 @@ def _starts(layers: list[list[Fused]], parts: Carry, batch: int) -> Carry:
     return tuple(torch.stack(tensors) for tensors in zip(*starts, strict=True))
 
 
-def _all_full(inputs: Tensor, lengths: Tensor | None) -> bool:
-    if lengths is None:
-        return True
-    # On a GPU the host would wait for the device.
-    return lengths.device.type == "cpu" and bool((lengths == inputs.shape[1]).all())
-
-
-def _kernels(stack: Stacked) -> list[list[Fused]] | None:
+def _kernels(stack: Stacked, inputs: Tensor, lengths: Tensor | None) -> list[list[Fused]] | None:
     """The directions of each layer; None if one kernel cannot compute them all."""
-    layers = [_directions(layer) for layer in cast("list[Encoder]", stack.layers)]
-    if _is_hooked(stack) or None in layers:
+    layers = [_directions(layer, inputs, lengths) for layer in cast("list[Encoder]", stack.layers)]
+    if is_hooked(stack) or None in layers:
         return None
     found = cast("list[list[Fused]]", layers)
     if sum(map(len, found)) == 1 or len(set(map(len, found))) > 1:
@@ -107,30 +101,21 @@ def _kernels(stack: Stacked) -> list[list[Fused]] | None:
     return found if len(kinds) == 1 else None
 
 
-def _directions(layer: Encoder) -> list[Fused] | None:
-    if _is_hooked(layer):
+def _directions(layer: Encoder, inputs: Tensor, lengths: Tensor | None) -> list[Fused] | None:
+    if is_hooked(layer):
         return None
     if isinstance(layer, DropInputs):
-        idle = not layer.is_active and not _is_hooked(layer.dropout)
-        return _directions(layer.inner) if idle else None
+        idle = not layer.is_active and not is_hooked(layer.dropout)
+        return _directions(layer.inner, inputs, lengths) if idle else None
     if isinstance(layer, Bidirectional):
-        ways = [_directions(way) for way in (layer.left_to_right, layer.right_to_left)]
+        ways = [
+            _directions(way, inputs, lengths) for way in (layer.left_to_right, layer.right_to_left)
+        ]
         single = [way[0] for way in ways if way is not None and len(way) == 1]
         return single if len(single) == 2 else None
-    if not isinstance(layer, Fused) or layer.drops_weights or _is_hooked(layer.kernel):
+    if not isinstance(layer, Fused) or layer.drops_weights or is_hooked(layer.kernel):
         return None
-    return [layer]
-
-
-def _is_hooked(module: nn.Module) -> bool:
-    """Whether something waits for this module's own call."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or "forward" in module.__dict__  # `pipeline.lens.trace.stepwise`, and fakes of tests
-    )
+    return [layer] if layer.calls_torch(inputs, lengths) else None
 
 
 def _weights(layers: list[list[Fused]]) -> list[Tensor]:
