@@ -16,7 +16,8 @@ class Encoded(NamedTuple):
 
     Attributes:
         states: one vector per step, [batch time output]; unspecified at padded steps.
-        carry: the memory after the last column, to be given to the next window.
+        carry: the memory after the last column, to be given to the next window; unspecified for
+            rows that ended before.
     """
 
     states: Float[Tensor, "batch time output"]

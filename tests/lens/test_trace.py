@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pipeline.encoders import GRU, LSTM, QRNN, Elman, Encoded, LSTMCell, Unrolled
+from pipeline.encoders.carry import select_rows
 from pipeline.encoders.leaves import Leaf
 from pipeline.encoders.weights import RecurrentWeights
 from pipeline.lens import look
@@ -29,7 +30,9 @@ def test_step_by_step_is_the_ordinary_call(name):
         stepped = encoder(inputs, lengths)
     real = (torch.arange(6) < lengths.unsqueeze(1)).unsqueeze(-1)
     torch.testing.assert_close(stepped.states * real, plain.states * real, rtol=0, atol=1e-10)
-    torch.testing.assert_close(stepped.carry, plain.carry, rtol=0, atol=1e-10)
+    full = lengths == 6  # the memory of a row that ended before is unspecified
+    carries = [select_rows(carry, full) for carry in (stepped.carry, plain.carry)]
+    torch.testing.assert_close(*carries, rtol=0, atol=1e-10)
     (expected,) = torch.autograd.grad((plain.states * real).square().sum(), inputs)
     (found,) = torch.autograd.grad((stepped.states * real).square().sum(), inputs)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
