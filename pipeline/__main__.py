@@ -1,6 +1,7 @@
 """`python -m pipeline <verb>`, and the command `unroll`."""
 
 from pipeline.cli import main
+from pipeline.process import uncollected
 
 KNOWN = (
     "tasks.language_model",
@@ -28,7 +29,8 @@ KNOWN = (
 
 def run() -> int:
     """Runs the command line; our tasks and datamodules are known by their short names."""
-    return main(known=KNOWN)
+    with uncollected():
+        return main(known=KNOWN)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from pipeline.arguments import make_parser
 from pipeline.console import complain, show
 from pipeline.errors import InputError, TrainingError
+from pipeline.process import collect_from_now
 
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -202,6 +203,7 @@ def _load(known: Sequence[str]) -> None:
     """Imports the modules whose classes may be named without their path."""
     for module in known:
         importlib.import_module(module)
+    collect_from_now()
 
 
 def main(arguments: Sequence[str] | None = None, known: Sequence[str] = ()) -> int:

@@ -34,14 +34,15 @@ def empty_database(tmp_path_factory):
 def project(tmp_path, monkeypatch, empty_database):
     """An empty working folder with the environment of a fresh shell.
 
-    A store that this process would make there is copied; `tests/tracking/test_store.py` and every
-    test that runs the command line in a process of its own make theirs.
+    The store is copied there instead of made; `tests/tracking/test_store.py` and processes with a
+    launcher of their own make theirs.
     """
     copy = partial(shutil.copyfile, empty_database)
     monkeypatch.setattr(store, "_create_sqlite", copy)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "UNROLL_OUTPUTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UNROLL_TEST_STORE", str(empty_database))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

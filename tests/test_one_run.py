@@ -25,13 +25,13 @@ from tests.harness import (
 DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 
 
-def train(project, corpus, *flags, launcher=(sys.executable,), **changes):
+def train(project, corpus, *flags, launcher=(), **changes):
     config = write_config(project, small_config(corpus, **changes))
     return unroll("train", "--config", str(config), *flags, launcher=launcher)
 
 
 def test_plain_command(project, corpus):
-    done = train(project, corpus)
+    done = train(project, corpus, launcher=(sys.executable,))
     assert done.returncode == 0, done.stderr
     run = only_run(project)
     assert run.info.status == "FINISHED"
