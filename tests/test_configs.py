@@ -54,7 +54,7 @@ def test_variants_of_the_comparison():
     options = make_parser().parse_args(["probe", f"--config={COMPARISON}"])
     found = checked_variants(options, [])
     assert found is not None
-    assert len({one.name for one in found[1]}) == len(found[1]) == 12
+    assert len({one.name for one in found[1]}) == len(found[1]) == 42
     first = COMPARISON.read_text(encoding="utf-8").splitlines()[0]
     assert first == "# unroll probe --config configs/probes/agreement.yaml"
 

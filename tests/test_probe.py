@@ -9,7 +9,8 @@ from datamodules.agreement import agreement_probe
 from pipeline.__main__ import KNOWN
 from pipeline.checkpoint import load_trained
 from pipeline.cli import main
-from pipeline.probes.agreement import RANGES, by_attractors, by_range, judge
+from pipeline.probes.agreement import RANGES, Share, by_attractors, by_range, judge
+from pipeline.probes.tables import Line, draw_lines, means_over_seeds, write_table
 from pipeline.probes.variants import read_variants
 from tests.harness import all_runs, small_config, write_config
 
@@ -46,6 +47,27 @@ def test_each_setting_with_each(tmp_path):
     one = next(one for one in variants if one.name == "gru-no-clip")
     assert one.labels == {"encoder": "gru", "clipping": "no clip"}
     assert one.overlays == [GROUPS["encoder"]["gru"], GROUPS["clipping"]["no clip"]]
+
+
+def line(seed, right, **labels):
+    ranges = [Share("0", right, 10), Share("1-2", right - 1, 10)]
+    return Line({**labels, "seed": seed}, f"run{seed}", ranges, [Share("0", 2 * right, 20)])
+
+
+def test_the_mean_over_seeds(tmp_path):
+    lines = [line("s1", 4, encoder="gru"), line("s1", 9, encoder="lstm")]
+    lines += [line("s2", 8, encoder="gru"), line("s2", 10, encoder="lstm")]
+    gru, lstm = means_over_seeds(lines)
+    assert gru.labels == {"encoder": "gru", "seed": "mean"}
+    assert [share.accuracy for share in gru.ranges] == [0.6, 0.5]
+    assert lstm.scores == {"distance_0": 0.95, "distance_1": 0.85, "attractors_0": 0.95}
+    rows = [row.split("\t") for row in write_table(lines).splitlines()]
+    assert rows[0][:3] == ["encoder", "seed", "run"]
+    assert rows[5] == ["gru", "mean", "of 2", "0.6000", "0.5000", "0.6000"]
+    assert rows[-1] == ["verbs", "", "", "10", "10", "20"]
+    assert means_over_seeds(lines[:2]) == []
+    draw_lines(lines, tmp_path / "drawn.png")
+    draw_lines([line("s1", 4), line("s2", 5)], tmp_path / "seeds.png")
 
 
 def test_variants_are_trained_measured_and_drawn(project, capsys):

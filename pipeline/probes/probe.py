@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.locate import locate
 from pipeline.outputs import RunFolder, outputs_root, write_atomically
 from pipeline.probes.agreement import Verb, judge, refuse_unknown
-from pipeline.probes.tables import Line, draw_lines, write_table
+from pipeline.probes.tables import Line, draw_lines, means_over_seeds, write_table
 from pipeline.probes.variants import Variant, joined
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
@@ -203,7 +203,7 @@ def _compare(
         lines.append(Line.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen)))
     scores = {
         f"{joined(line.labels)}/{name}": score
-        for line in lines
+        for line in [*lines, *means_over_seeds(lines)]
         for name, score in line.scores.items()
     }
     tracker.log_metrics(scores, step=len(done))
