@@ -48,4 +48,4 @@ The music, which was not loud, was brilliant.
 The plot was brilliant, but the music was dull.
 TEXT
 echo
-echo "Compare runs in the browser:  .venv/bin/mlflow ui  (then open http://localhost:5000)"
+echo "Compare runs in the browser:  .venv/bin/mlflow ui  (then http://localhost:5000, \"Model training\")"

@@ -35,7 +35,9 @@ def test_plain_command(project, corpus):
     assert done.returncode == 0, done.stderr
     run = only_run(project)
     assert run.info.status == "FINISHED"
-    assert client(project).get_experiment(run.info.experiment_id).name == "lm/small"
+    experiment = client(project).get_experiment(run.info.experiment_id)
+    assert experiment.name == "lm/small"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert run.info.run_name.startswith("lstm-2x12-")
     assert run.info.run_name.endswith("-s3")
     steps = [step for step, _ in history(project, run.info.run_id, "train/loss")]

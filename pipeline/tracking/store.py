@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 SQLITE = "sqlite:///"
+# What the pages of MLflow guess otherwise, and ask about.
+_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # What a person has set is left alone. MLflow's own retries may last minutes per request; ours
 # (`writer.py`) keep what is logged safe meanwhile, so that one quick retry inside is enough.
 DEFAULTS = {
@@ -166,7 +168,7 @@ def _create_experiment(client: "MlflowClient", name: str) -> "Experiment":
     path = sqlite_path(client.tracking_uri)
     folder = None if path is None else (path.parent / "mlruns" / name).as_uri()
     try:
-        return client.get_experiment(client.create_experiment(name, artifact_location=folder))
+        return client.get_experiment(client.create_experiment(name, folder, _TAGS))
     except MlflowException:
         found = client.get_experiment_by_name(name)
         if found is None:
