@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
@@ -13,6 +15,7 @@ from pipeline.lens import LayerLook, Look
 
 # Okabe and Ito (2008, "Color Universal Design"): told apart with any kind of colour vision.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_FEW_ENTRIES = 5  # of a legend that lies among the curves
 _FLOOR = -12.0  # powers of ten below which the heat map shows one colour
 
 
@@ -39,7 +42,8 @@ def draw_gradients(look: Look, name: str, verdicts: Mapping[str, str], path: Pat
         for axes, gate in zip(row, gates, strict=True):
             _gate(axes, gate, look.layers)
         lower[1].suptitle(
-            "Gates, colours as above: mean (line), share below 0.1 or above 0.9 (dotted)",
+            "Gates, colours as above: mean (line), share shut, below 0.1 (dotted), and open, above "
+            "0.9 (dash-dotted)",
             fontsize=10,
         )
     count = look.layers[0].rows[0]
@@ -110,10 +114,10 @@ def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook]) -> None:
     for layer, colour, style in _styled(layers):
         if gate in layer.gates:
             seen = layer.gates[gate]
-            saturated = np.add(seen.low, seen.high)
             axes.plot(seen.mean, color=colour, linestyle=style)
-            axes.plot(saturated, color=colour, linestyle=":")
-    axes.set_ylim(0, 1)
+            axes.plot(seen.low, color=colour, linestyle=":")
+            axes.plot(seen.high, color=colour, linestyle="-.")
+    axes.set_ylim(-0.02, 1.02)
     axes.set_title(f"{gate} gate", fontsize=10)
     axes.set_xlabel("lag [steps before the loss]")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -123,10 +127,15 @@ def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook]) -> None:
 def _styled(layers: Sequence[LayerLook]) -> list[tuple[LayerLook, str, str]]:
     """Gives each layer a colour, and each direction a kind of line."""
     names = list(dict.fromkeys(layer.name.partition(",")[0] for layer in layers))
+    colours: Sequence[str] = _COLOURS
+    if len(names) > len(_COLOURS):  # from dark to light, from the lowest up
+        colours = [
+            to_hex(colour) for colour in colormaps["viridis"](np.linspace(0, 0.9, len(names)))
+        ]
     return [
         (
             layer,
-            _COLOURS[names.index(layer.name.partition(",")[0]) % len(_COLOURS)],
+            colours[names.index(layer.name.partition(",")[0])],
             "--" if layer.name.endswith("right to left") else "-",
         )
         for layer in layers
@@ -166,5 +175,8 @@ def _log_axis(axes: Axes, unit: str, title: str) -> None:
         middle = (low * high) ** 0.5
         axes.set_ylim(middle / 10, middle * 10)
     axes.grid(alpha=0.3, which="major")
-    if axes.lines:
+    entries = axes.get_legend_handles_labels()[1]
+    if len(entries) > _FEW_ENTRIES:
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    elif entries:
         axes.legend(fontsize=8, framealpha=0.8)
