@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812
 
-from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_choice, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, check_inputs
 from pipeline.encoders.carry import Carry, check_carry, fit_dtype
-from pipeline.encoders.cells import Cell, ElmanCell
+from pipeline.encoders.cells import Cell
 from pipeline.encoders.dropout import check_dropout
+from pipeline.encoders.gru import encode_gru, steps_pay
+from pipeline.encoders.hooks import is_hooked
 from pipeline.encoders.weights import RecurrentWeights, sigmoid_gates
-
-Nonlinearity: TypeAlias = Literal["tanh", "relu", "sigmoid"]
 
 _GATES: dict[type[nn.RNNBase], tuple[str, ...]] = {
     nn.RNN: ("candidate",),
@@ -131,10 +131,11 @@ class Leaf(Encoder, abc.ABC):
 
 
 class Fused(Leaf):
-    """A kernel of torch: cuDNN on a GPU, and for the LSTM oneDNN on a CPU.
+    """A kernel: cuDNN on a GPU; on a CPU oneDNN for the LSTM, and our own steps for the GRU.
 
     oneDNN needs float32, or bfloat16 (autocast) on a CPU that has units for it; float64 and the
-    other cells run torch's native kernels.
+    other cells run torch's native kernels, the GRU where `gru_steps` would not be faster. What
+    `gru_steps` takes over of a row that ended before is its state after its last real step.
 
     Args:
         kernel: `nn.RNN`, `nn.GRU` or `nn.LSTM` of one layer and direction, with biases and
@@ -166,7 +167,8 @@ class Fused(Leaf):
 
     def calls_torch(self, inputs: Tensor, lengths: Tensor | None) -> bool:
         """Whether torch's kernel runs on these, rather than steps of our own."""
-        return True
+        is_gru = isinstance(self.kernel, nn.GRU) and not is_hooked(self.kernel)
+        return not (is_gru and steps_pay(inputs, lengths))
 
     @property
     def _sample(self) -> Tensor:
@@ -180,8 +182,14 @@ class Fused(Leaf):
         carry: Carry | None = None,
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
+        start = self._start(inputs, carry)
+        if not self.calls_torch(inputs, lengths):
+            weights = self.weights
+            if self.drops_weights:
+                weights = weights._replace(recurrent=self._dropped())
+            return encode_gru(inputs, lengths, start[0], weights)
         # cuDNN refuses a carry that is a strided view; for any other this copies nothing.
-        parts = tuple(part.unsqueeze(0).contiguous() for part in self._start(inputs, carry))
+        parts = tuple(part.unsqueeze(0).contiguous() for part in start)
         if self.num_parts == 1:
             states, final = self._run(inputs, parts[0])
             return Encoded(states, (final.squeeze(0),))
@@ -266,27 +274,3 @@ class Unrolled(Leaf):
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
         """See `Leaf`."""
         return self.cell.gate_values(inputs, carry)
-
-
-def elman_leaf(
-    input_size: int, hidden_size: int, nonlinearity: Nonlinearity, weight_dropout: float
-) -> Leaf:
-    """An Elman layer: torch's kernel for tanh and relu, a loop for the paper's sigmoid."""
-    check_sizes(input_size, hidden_size)
-    check_choice("nonlinearity", nonlinearity, ("tanh", "relu", "sigmoid"))
-    if nonlinearity == "sigmoid":
-        return Unrolled(ElmanCell(input_size, hidden_size, torch.sigmoid), weight_dropout)
-    kernel = nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True)
-    return Fused(kernel, weight_dropout)
-
-
-def lstm_leaf(input_size: int, hidden_size: int, weight_dropout: float) -> Leaf:
-    """An LSTM layer."""
-    check_sizes(input_size, hidden_size)
-    return Fused(nn.LSTM(input_size, hidden_size, batch_first=True), weight_dropout)
-
-
-def check_sizes(input_size: int, hidden_size: int) -> None:
-    """Raises a ValueError unless both are at least 1."""
-    check_at_least_one("input_size", input_size)
-    check_at_least_one("hidden_size", hidden_size)

@@ -5,9 +5,9 @@ from typing import Literal
 
 from pipeline.encoders.depth import Joints, Shape, Skip
 from pipeline.encoders.flat import MatrixRecurrent, Recurrent
-from pipeline.encoders.gru import gru_leaf
 from pipeline.encoders.initializers import Initializer
-from pipeline.encoders.leaves import Leaf, elman_leaf, lstm_leaf
+from pipeline.encoders.layers import elman_leaf, gru_leaf, lstm_leaf
+from pipeline.encoders.leaves import Leaf
 
 
 class Elman(Recurrent):

@@ -5,7 +5,8 @@ from functools import partial
 from pipeline.encoders.depth import Joints, Shape, Skip
 from pipeline.encoders.flat import MatrixRecurrent, Recurrent
 from pipeline.encoders.initializers import IdentityInitializer, Initializer
-from pipeline.encoders.leaves import Leaf, Unrolled, elman_leaf
+from pipeline.encoders.layers import elman_leaf
+from pipeline.encoders.leaves import Leaf, Unrolled
 from pipeline.encoders.lstm_cells import CoupledLSTMCell, MogrifierLSTMCell, SLSTMCell
 
 

@@ -53,9 +53,9 @@ def test_empty_rows_and_no_rows_are_fine(encoder):
 @pytest.mark.parametrize("skip", ["none", "residual", "dense", "highway"])
 def test_a_carry_of_another_batch_or_depth(kind, skip):
     encoder, inputs = kind(4, 6, 2, skip=skip), torch.zeros(3, 5, 4)
-    parts, leaf = 2 if kind is LSTM else 1, "FusedGRU" if kind is GRU else "Fused"
+    parts = 2 if kind is LSTM else 1
     with refused(
-        f"{leaf} expects a carry of {parts} tensors [batch=3 hidden=6], got "
+        f"Fused expects a carry of {parts} tensors [batch=3 hidden=6], got "
         f"{[[2, 6]] * parts}; a fresh one comes from initial_carry(3)"
     ):
         encoder(inputs, carry=encoder.initial_carry(2))

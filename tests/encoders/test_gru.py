@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.encoders import GRU, GRUCell, Unrolled
-from pipeline.encoders.gru import FusedGRU
+from pipeline.encoders import GRU, Fused, GRUCell, Unrolled
 
 TIME = 7
 LENGTHS = [3, 7, 0, 5, 5, 1]
+
+
+def fused_gru():
+    return Fused(nn.GRU(4, 5, batch_first=True))
 
 
 def oracle_of(leaf):
@@ -42,7 +45,7 @@ def row_by_row(unrolled, inputs, lengths, start):
 @pytest.mark.parametrize("lengths", [None, LENGTHS, [TIME] * 6, [2] * 6, [0] * 6], ids=str)
 def test_rows_of_any_lengths_are_the_cell_on_each_row(lengths, dtype, tolerance):
     torch.manual_seed(1)
-    leaf = FusedGRU(4, 5).to(dtype)
+    leaf = fused_gru().to(dtype)
     unrolled = oracle_of(leaf)
     inputs, signal = (torch.randn(6, TIME, size, dtype=dtype) for size in (4, 5))
     start = torch.randn(6, 5, dtype=dtype)
@@ -70,7 +73,7 @@ def test_rows_of_any_lengths_are_the_cell_on_each_row(lengths, dtype, tolerance)
 
 
 def test_a_loss_on_the_final_state_alone_is_enough():
-    leaf = FusedGRU(4, 5).double()
+    leaf = fused_gru().double()
     inputs = torch.randn(3, TIME, 4, dtype=torch.float64)
     lengths = torch.tensor([7, 2, 4])
     parameters = list(leaf.parameters())
@@ -113,7 +116,7 @@ def runs_steps(encoder, inputs, lengths):
 
 
 def test_a_hook_on_the_kernel_is_called():
-    leaf, seen = FusedGRU(4, 5), []
+    leaf, seen = fused_gru(), []
     leaf.kernel.register_forward_hook(lambda *_: seen.append(1))
     leaf(torch.randn(2, TIME, 4))
     assert seen == [1]
@@ -121,7 +124,7 @@ def test_a_hook_on_the_kernel_is_called():
 
 def test_dropped_weights_are_dropped_at_all_steps():
     torch.manual_seed(1)
-    leaf = FusedGRU(4, 5, weight_dropout=0.5).double()
+    leaf = Fused(nn.GRU(4, 5, batch_first=True), weight_dropout=0.5).double()
     inputs = torch.randn(3, TIME, 4, dtype=torch.float64)
     torch.manual_seed(2)
     states = leaf(inputs).states
@@ -139,4 +142,4 @@ def test_lengths_are_checked_before_they_index():
     with pytest.raises(
         ValueError, match=r"^lengths must be between 0 and 7 \(time\), got \[8, 1\]$"
     ):
-        FusedGRU(4, 5)(torch.randn(2, TIME, 4), torch.tensor([8, 1]))
+        fused_gru()(torch.randn(2, TIME, 4), torch.tensor([8, 1]))

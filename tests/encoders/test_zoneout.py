@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pipeline.encoders import GRU, LSTM, Elman, Encoded, LSTMCell, Unrolled, Zoneout
-from pipeline.encoders.leaves import Leaf, lstm_leaf
+from pipeline.encoders.layers import lstm_leaf
+from pipeline.encoders.leaves import Leaf
 from pipeline.encoders.testing import assert_laws
 
 CHANCE = 0.3

@@ -19,8 +19,8 @@ from pipeline.encoders import (
     MogrifierLSTM,
     Unrolled,
 )
-from pipeline.encoders.gru import gru_leaf
-from pipeline.encoders.leaves import Leaf, elman_leaf, lstm_leaf
+from pipeline.encoders.layers import elman_leaf, gru_leaf, lstm_leaf
+from pipeline.encoders.leaves import Leaf
 from pipeline.lens import look
 from tests.lens.models import language_model, window
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from pipeline.encoders import GRU, LSTM, Elman
-from pipeline.encoders.gru import gru_leaf
-from pipeline.encoders.leaves import elman_leaf, lstm_leaf
+from pipeline.encoders.layers import elman_leaf, gru_leaf, lstm_leaf
 from pipeline.lens import look
 from pipeline.lens.jacobians import spectral_norm, spectral_radius, step_jacobian
 from tests.lens.models import language_model, window
