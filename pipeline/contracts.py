@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from pipeline.encoders import Carry
@@ -80,6 +81,14 @@ class ReadsFiles(Protocol):
 
     def read_files(self) -> None:
         """Reads it; `InputError` if it is missing or damaged, which is told before a run opens."""
+
+
+@runtime_checkable
+class ChecksModel(Protocol):
+    """A callback that is not for every model."""
+
+    def check_model(self, model: LightningModule) -> None:
+        """Raises `InputError` for a model that it is not for, before a run is opened."""
 
 
 class Head(Protocol):

@@ -24,6 +24,7 @@ from pipeline.callbacks import (
 )
 from pipeline.checkpoint import ModelCard
 from pipeline.checkpoint_io import AtomicCheckpointIO
+from pipeline.contracts import ChecksModel
 from pipeline.errors import InputError
 from pipeline.outputs import RunFolder
 from pipeline.precision import resolve_precision
@@ -60,6 +61,9 @@ def refuse_bad_settings(experiment: Experiment, precision: str) -> None:
     """Raises `InputError` for settings of the Trainer that cannot be, before a run is opened."""
     settings = copy.deepcopy({k: v for k, v in experiment.trainer.items() if k != "logger"})
     make_trainer({**settings, "logger": False, "precision": precision})
+    for callback in _as_list(experiment.trainer["callbacks"]):
+        if isinstance(callback, ChecksModel):
+            callback.check_model(experiment.model)
 
 
 def training_trainer(

@@ -61,9 +61,13 @@ class GradientLens(Callback):
         self._drawn_at = -1
         self._began = self._spent = 0.0  # seconds
 
+    def check_model(self, model: LightningModule) -> None:
+        """Refuses a model that cannot be looked at, see `ChecksModel`."""
+        _refuse(model)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuses a model that cannot be looked at."""
-        _refuse(pl_module)
+        self.check_model(pl_module)
         by_value = trainer.gradient_clip_algorithm == "value"
         self._clipping = Clipping(trainer.gradient_clip_val, by_value)
         self._began, self._spent, self._drawn_at = time.perf_counter(), 0.0, -1

@@ -9,7 +9,15 @@ import pytest
 
 from pipeline.__main__ import KNOWN
 from pipeline.cli import main
-from tests.harness import client, history, only_run, small_config, small_tagger, write_config
+from tests.harness import (
+    all_runs,
+    client,
+    history,
+    only_run,
+    small_config,
+    small_tagger,
+    write_config,
+)
 
 FILES = {"gradients.png", "gradients.json", "gradients.csv", "gradients.txt"}
 
@@ -116,3 +124,15 @@ def test_mistakes(project, opinions, capsys, arguments, message):
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+def test_a_model_that_cannot_be_looked_at_is_told_before_a_run_is_opened(project, corpus, capsys):
+    changes = {
+        "trainer.callbacks": [{"class_path": "pipeline.callbacks.GradientLens"}],
+        "model.init_args.encoder.init_args.zoneout": 0.1,
+    }
+    config = write_config(project, small_config(corpus, **changes))
+    assert main(["train", f"--config={config}"], KNOWN) == 2
+    assert "GradientLens cannot look at layers with zoneout" in capsys.readouterr().err
+    assert not (project / "outputs").exists()
+    assert not all_runs(project)
