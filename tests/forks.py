@@ -1,15 +1,20 @@
 """Commands in fresh processes without the five seconds of imports: a loaded process that forks.
 
-A child differs from `python -m pipeline` in one thing: the libraries are there already (no module
-of this project is). `tests.harness.start` and `launcher=` still make processes from nothing.
+A child differs from `python -m pipeline` in what it finds: the libraries are imported (no module of
+this project is), with one seed of Python's hashes for all children and one thread, and what acts on
+a start or an import only (PYTHON*, OMP_*, MKL_*) has no effect. `tests.harness.unroll` makes a
+process from nothing where that matters, `start` always.
 """
 
 import atexit
+import contextlib
 import gc
 import json
 import os
 import random
 import runpy
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -33,41 +38,77 @@ class Server:
     """
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
+        self._process = subprocess.Popen(
             [sys.executable, __file__],
             env={**environment, "MLFLOW_DISABLE_TELEMETRY": "true"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._child: int | None = None
         atexit.register(self.close)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
     def run(
-        self, arguments: list[str], environment: dict[str, str], output: Path, errors: Path
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        outputs: tuple[Path, Path],
+        timeout: float,
     ) -> int:
-        """Runs `python -m pipeline ARGUMENTS` in the current folder and returns its exit status.
+        """Runs `python -m pipeline ARGUMENTS` in the current folder.
+
+        Args:
+            arguments: of the command.
+            environment: all of it.
+            outputs: files for stdout and stderr.
+            timeout: in seconds.
+
+        Returns:
+            The exit status.
 
         Raises:
-            RuntimeError: the server has died.
+            subprocess.TimeoutExpired: the command took longer, and was killed.
         """
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         request = {
             "arguments": arguments,
             "environment": environment,
             "folder": str(Path.cwd()),
-            "outputs": [str(output), str(errors)],
+            "outputs": [str(path) for path in outputs],
         }
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the server of forks has died, status {self.process.wait()}")
-        return int(answer)
+        assert self._process.stdin is not None
+        try:
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            self._child = self._answer(60)  # the first request waits for the imports
+            status = self._answer(timeout)
+        except TimeoutError:
+            self.close()
+            raise subprocess.TimeoutExpired(arguments, timeout) from None
+        except BaseException:
+            self.close()  # the next answer would be to this request
+            raise
+        self._child = None
+        return status
+
+    def _answer(self, timeout: float) -> int:
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], timeout)
+        if not ready:
+            raise TimeoutError
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        """Ends it."""
-        self.process.kill()
-        self.process.communicate()
+        """Ends it, and what it runs."""
+        if self._child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child, signal.SIGKILL)
+            self._child = None
+        self._process.kill()
+        self._process.communicate()
 
 
 def serve() -> list[str] | None:
@@ -84,12 +125,14 @@ def serve() -> list[str] | None:
         child = os.fork()
         if not child:
             return _become(request)
+        print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
     return None
 
 
 def _become(request: dict) -> list[str]:
+    os.setsid()
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -100,6 +143,7 @@ def _become(request: dict) -> list[str]:
     sys.stdin = os.fdopen(0)  # the other one has read on
     sys.path[0] = request["folder"]
     random.seed()
+    sys.modules["numpy"].random.seed()
     return request["arguments"]
 
 

@@ -1,6 +1,5 @@
 """Runs the command line as a person does, in processes of its own, and reads what MLflow got."""
 
-import functools
 import os
 import shutil
 import signal
@@ -153,9 +152,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PATH": binaries, **more}
 
 
-@functools.cache
+_servers: list[Server] = []
+
+
 def server() -> Server:
-    return Server(environment())
+    if not (_servers and _servers[-1].is_alive):
+        _servers[:] = [Server(environment())]
+    return _servers[-1]
 
 
 def unroll(
@@ -164,20 +167,20 @@ def unroll(
     """Runs `python -m pipeline ...` in the current folder.
 
     Without a `launcher`, which is what to put before `-m`, the process is forked from one that has
-    the libraries (`tests/forks.py`).
+    the libraries (`tests/forks.py`), where that is safe and makes no difference.
     """
-    if launcher:
-        command = [*launcher, "-m", "pipeline", *arguments]
+    acts_on_start = any(name.startswith(("PYTHON", "OMP_", "MKL_")) for name in more)
+    if launcher or acts_on_start or not sys.platform.startswith("linux"):
+        command = [*(launcher or (sys.executable,)), "-m", "pipeline", *arguments]
         return subprocess.run(
             command, env=environment(**more), capture_output=True, text=True, timeout=timeout
         )
     _put_store()
+    given = [str(part) for part in arguments]
     with tempfile.TemporaryDirectory() as folder:
-        output, errors = (Path(folder) / name for name in ("output", "errors"))
-        status = server().run(
-            [str(part) for part in arguments], environment(**more), output, errors
-        )
-        texts = [path.read_text(encoding="utf-8") for path in (output, errors)]
+        files = (Path(folder) / "output", Path(folder) / "errors")
+        status = server().run(given, environment(**more), files, timeout)
+        texts = [path.read_text(encoding="utf-8") for path in files]
     return subprocess.CompletedProcess(arguments, status, *texts)
 
 

@@ -128,6 +128,7 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
         ({"clipping": {"w/o": {}}}, "since files are named after it, got 'w/o'"),
         ({"clipping": {True: {}}}, "in quotes YAML takes"),
         ({"clipping": {"a b": {}, "a-b": {}}}, "two variants have one name"),
+        ({"seed": {"mean": {"seed_everything": 1}}}, "'mean' is how the mean over seeds is called"),
     ],
 )
 def test_wrong_configurations(project, capsys, variants, words):

@@ -59,8 +59,8 @@ class Encoder(nn.Module, abc.ABC):
             carry: what an earlier window returned; `initial_carry` if omitted.
 
         Returns:
-            The states [batch time output], and the carry after the last column, of the same
-            structure and shapes as `initial_carry(batch)`.
+            The states [batch time output], and the carry after the last column (unspecified for
+            rows that ended before), of the same structure and shapes as `initial_carry(batch)`.
 
         Raises:
             ValueError: `inputs`, `lengths` or `carry` do not fit this encoder or each other.
@@ -116,6 +116,19 @@ def all_full(inputs: Tensor, lengths: Tensor | None) -> bool:
         return True
     # On a GPU the host would wait for the device.
     return lengths.device.type == "cpu" and bool((lengths == inputs.shape[1]).all())
+
+
+def refuse_second_derivatives(what: str) -> None:
+    """For the backward pass of a function of our own, which autograd would take for a constant.
+
+    Raises:
+        RuntimeError: the gradient is to be differentiated (`create_graph`).
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            f"{what} has no second derivative, and create_graph=True asks for one; leave it out, "
+            "or take an encoder that is a plain loop (pipeline.encoders.Unrolled)"
+        )
 
 
 def check_at_least_one(name: str, value: int) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from pipeline.encoders.base import refuse_second_derivatives
 
 
 def gru_steps(
@@ -30,8 +31,7 @@ def gru_steps(
         projected: p = W x + b' of reset, update and candidate, the rows of the first step, then
             those of the second, and so on. Longer rows come first, so that those still running at
             a step are the first ones.
-        counts: how many rows run at each step, at least 1 and never more than before; they sum to
-            `steps`.
+        counts: how many rows run at each step, never more than before; they sum to `steps`.
         start: h before the first step; of a row without steps as well.
         matrix: U.
         bias: b, and b_c.
@@ -61,12 +61,12 @@ class _Steps(torch.autograd.Function):
         return states, final
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any,  # noqa: ANN401
         of_states: Tensor,
         of_final: Tensor,
     ) -> tuple[Tensor, None, Tensor, Tensor, Tensor]:
+        refuse_second_derivatives("a GRU's own steps on a CPU")
         gates, candidates, states, start, matrix = ctx.saved_tensors
         before = _before(states, start, ctx.counts)
         reset, update, product = gates.chunk(3, dim=1)
@@ -89,7 +89,7 @@ def _run(
     """Returns r, u and m side by side, the candidates, the states and each row's last state."""
     steps, hidden = len(projected), start.shape[1]
     gates = projected.new_empty(steps, 3 * hidden)
-    candidates, states = projected.new_empty(2, steps, hidden).unbind()
+    candidates, states = (projected.new_empty(steps, hidden) for _ in range(2))
     views = zip(
         torch.split(projected.narrow(1, 0, 2 * hidden), counts),
         torch.split(projected.narrow(1, 2 * hidden, hidden), counts),

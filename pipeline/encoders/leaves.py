@@ -167,8 +167,9 @@ class Fused(Leaf):
 
     def calls_torch(self, inputs: Tensor, lengths: Tensor | None) -> bool:
         """Whether torch's kernel runs on these, rather than steps of our own."""
-        is_gru = isinstance(self.kernel, nn.GRU) and not is_hooked(self.kernel)
-        return not (is_gru and steps_pay(inputs, lengths))
+        is_ours = isinstance(self.kernel, nn.GRU) and not is_hooked(self.kernel)
+        fits = inputs.dtype == self._sample.dtype  # else torch says so
+        return not (is_ours and fits and steps_pay(inputs, lengths))
 
     @property
     def _sample(self) -> Tensor:

@@ -71,8 +71,8 @@ class Trace:
 def stepwise(encoder: Encoder) -> Iterator[list[Trace]]:
     """Has each recurrent layer of an encoder read one step at a time, while the context lasts.
 
-    States and carries are those of the ordinary call. Each can be differentiated by, whether or not
-    any weight can, with the others of the same step held still.
+    States and carries are those of the ordinary call, where they are specified. Each can be
+    differentiated by, whether or not any weight can, with the others of the same step held still.
 
     Args:
         encoder: any; layers are its `Leaf`s.

@@ -201,11 +201,14 @@ def _compare(
     for child in done:
         trained = load_trained(locate(child.run_id, None), *LANGUAGE_MODELS)
         lines.append(Line.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen)))
+    means = means_over_seeds(lines)
     scores = {
         f"{joined(line.labels)}/{name}": score
-        for line in [*lines, *means_over_seeds(lines)]
+        for line in [*lines, *means]
         for name, score in line.scores.items()
     }
+    of_one = lines[0].ranges[0].total
+    scores |= {f"{joined(mean.labels)}/seeds": mean.ranges[0].total / of_one for mean in means}
     tracker.log_metrics(scores, step=len(done))
     files = _write(parent.path, lines)
     for file in files:

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.probes.agreement import Judged, Share, by_attractors, by_range
+from pipeline.probes.variants import MEAN, SEED
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
 _STYLES = ("-", "--", ":", "-.")
 _GREY = "#888888"
 _FULL: dict[str, Any] = {"marker": "o", "markersize": 4}
 _FAINT: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.4}
-_SEED, _MEAN = "seed", "mean"
 
 
 class Line(NamedTuple):
@@ -58,14 +58,14 @@ def means_over_seeds(lines: Sequence[Line]) -> list[Line]:
         A line for each of the other settings, of seed "mean", whose shares count the verbs of all
         seeds; none without that group or with one seed in it.
     """
-    if len({line.labels.get(_SEED) for line in lines}) < 2:
+    if len({line.labels.get(SEED) for line in lines}) < 2:
         return []
     alike: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        alike.setdefault(tuple({**line.labels, _SEED: _MEAN}.values()), []).append(line)
+        alike.setdefault(tuple({**line.labels, SEED: MEAN}.values()), []).append(line)
     return [
         Line(
-            {**same[0].labels, _SEED: _MEAN},
+            {**same[0].labels, SEED: MEAN},
             f"of {len(same)}",
             [_summed(shares) for shares in zip(*(one.ranges for one in same), strict=True)],
             [_summed(shares) for shares in zip(*(one.attractors for one in same), strict=True)],
@@ -112,13 +112,13 @@ def draw_lines(lines: Sequence[Line], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     means = means_over_seeds(lines)
-    names = [name for name in lines[0].labels if not (means and name == _SEED)]
+    names = [name for name in lines[0].labels if not (means and name == SEED)]
     colours = _assigned([line.labels[name] for line in lines for name in names[:1]], _COLOURS)
     styles = _assigned([line.labels[name] for line in lines for name in names[1:2]], _STYLES)
     if len(styles) < 2:  # nothing to tell apart
         names, styles = names[:1], {}
     for line in [*lines, *means]:
-        faint = bool(means) and line.labels[_SEED] != _MEAN
+        faint = bool(means) and line.labels[SEED] != MEAN
         axes.plot(
             [share.accuracy for share in line.ranges],
             color=colours[line.labels[names[0]]] if names else _COLOURS[0],

@@ -14,6 +14,8 @@ from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
 
+SEED, MEAN = "seed", "mean"
+"""The group whose settings are averaged, and what their mean is called."""
 _KEY = "variants"
 _NAME = re.compile(r"\w[\w .-]*")
 
@@ -123,6 +125,11 @@ def _combined(path: Path, groups: Mapping[str, Any]) -> Iterator[Variant]:
                     f"{path}: {_KEY}.{group}: a setting is named by letters, digits, spaces, '.', "
                     f"'_' and '-', since files are named after it, got {setting!r} (in quotes YAML "
                     "takes yes, no, on, off and numbers as names)"
+                )
+            if (group, setting) == (SEED, MEAN):
+                raise InputError(
+                    f"{path}: {_KEY}.{group}: '{setting}' is how the mean over seeds is called; "
+                    "name the seed otherwise"
                 )
             if not isinstance(overlay, dict):
                 raise InputError(

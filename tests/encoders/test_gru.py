@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.encoders import GRU, Fused, GRUCell, Unrolled
+from pipeline.encoders import GRU, Fused, GRUCell, MinGRU, Unrolled
 
 TIME = 7
 LENGTHS = [3, 7, 0, 5, 5, 1]
@@ -85,15 +85,51 @@ def test_a_loss_on_the_final_state_alone_is_enough():
     )
 
 
+def test_the_gradient_that_is_given_is_left_as_it_is():
+    leaf = fused_gru().double()
+    states, (after,) = leaf(torch.randn(3, TIME, 4, dtype=torch.float64), torch.tensor([7, 2, 4]))
+    given = [torch.randn_like(states), torch.randn_like(after)]
+    before = [gradient.clone() for gradient in given]
+    torch.autograd.backward([states, after], given)
+    assert all(torch.equal(*pair) for pair in zip(given, before, strict=True))
+
+
+def test_states_may_be_changed_in_place_and_keep_nothing_else_alive():
+    states = fused_gru()(torch.randn(3, TIME, 4)).states
+    assert states.untyped_storage().nbytes() == states.numel() * 4
+    states.masked_fill_(states > 0, 0.0).sum().backward()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("lengths", [None, torch.zeros(0, dtype=torch.long)])
+def test_no_rows(bidirectional, lengths):
+    encoder = GRU(4, 5, bidirectional=bidirectional)
+    states, ((after,),) = encoder(torch.zeros(0, TIME, 4), lengths)
+    assert states.shape == (0, TIME, 5 * (1 + bidirectional))
+    assert after.shape == (0, 5)
+
+
+@pytest.mark.parametrize("kind", [GRU, MinGRU])
+def test_a_second_derivative_is_refused_where_it_would_be_wrong(kind):
+    encoder, inputs = kind(4, 5), torch.randn(2, TIME, 4, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"has no second derivative, and create_graph=True"):
+        torch.autograd.grad(encoder(inputs).states.sum(), inputs, create_graph=True)
+
+
+def test_inputs_of_another_dtype_are_told_by_torch():
+    with pytest.raises(ValueError, match="dtype"):
+        fused_gru()(torch.randn(2, TIME, 4, dtype=torch.float64))
+
+
 @pytest.mark.parametrize(
     ("settings", "steps", "lengths", "own"),
     [
-        ({}, 4, None, True),
-        ({}, 3, None, False),
-        ({}, 4, [4, 2], True),
-        ({"num_layers": 3}, 4, None, True),
-        ({"num_layers": 2, "bidirectional": True}, 4, None, True),
-        ({"num_layers": 2, "bidirectional": True}, 4, [4, 2], True),
+        ({}, 6, None, True),
+        ({}, 5, None, False),
+        ({}, 6, [6, 2], True),
+        ({"num_layers": 3}, 6, None, True),
+        ({"num_layers": 2, "bidirectional": True}, 6, None, True),
+        ({"num_layers": 2, "bidirectional": True}, 6, [6, 2], True),
     ],
 )
 def test_where_they_run(settings, steps, lengths, own):
@@ -101,10 +137,12 @@ def test_where_they_run(settings, steps, lengths, own):
     inputs, rows = torch.randn(2, steps, 4), None if lengths is None else torch.tensor(lengths)
     assert runs_steps(encoder, inputs, rows) is own
     with torch.no_grad():
-        # Without a gradient only padding is saved.
+        # Without a gradient only padding is saved, where there is enough of it.
         assert runs_steps(encoder, inputs, rows) is (lengths is not None)
+        assert not runs_steps(encoder, inputs, torch.tensor([steps, steps - 1]))
     with torch.autocast("cpu", torch.bfloat16):
         assert not runs_steps(encoder, inputs, rows)
+    assert not runs_steps(encoder.to(torch.bfloat16), inputs.to(torch.bfloat16), rows)
 
 
 def runs_steps(encoder, inputs, lengths):

@@ -1,10 +1,14 @@
-"""What the report of gradients says in words."""
+"""What the report of gradients says in words, and draws."""
 
 import math
+from dataclasses import replace
 
 import pytest
+from matplotlib.figure import Figure
 
 from pipeline.lens import LayerLook
+from pipeline.lens.look import GateLook
+from pipeline.reports.gradient_page import _gate, _styled
 from pipeline.reports.gradients import explained
 
 
@@ -42,3 +46,25 @@ def layer(norms, jacobians=()):
 )
 def test_verdicts(seen, words):
     assert words in explained(seen)
+
+
+def test_a_gate_is_drawn_by_its_mean_and_by_the_shares_that_are_shut_and_open():
+    gate = GateLook(mean=[0.4, 0.5], low=[0.3, 0.2], high=[0.1, 0.05])
+    axes = Figure().subplots()
+    _gate(axes, "forget", [replace(layer([1.0, 0.5]), gates={"forget": gate})])
+    drawn = {line.get_linestyle(): list(line.get_ydata()) for line in axes.lines}
+    assert drawn == {"-": [0.4, 0.5], ":": [0.3, 0.2], "-.": [0.1, 0.05]}
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 20])
+def test_each_layer_has_a_colour_of_its_own_and_both_directions_share_it(count):
+    layers = [
+        replace(layer([1.0, 0.5]), name=f"layer {number}{way}")
+        for number in range(count)
+        for way in (", left to right", ", right to left")
+    ]
+    styled = _styled(layers)
+    colours = [colour for _, colour, _ in styled]
+    assert len(set(colours)) == count
+    assert colours[::2] == colours[1::2]
+    assert [style for _, _, style in styled[:2]] == ["-", "--"]
