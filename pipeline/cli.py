@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.arguments import make_parser
-from pipeline.console import complain, show
+from pipeline.console import complain, say, show
 from pipeline.errors import InputError, TrainingError
 from pipeline.process import collect_from_now
 
@@ -176,8 +176,11 @@ def _runs(options: argparse.Namespace, fields: list[str], known: Sequence[str]) 
 
     if options.limit < 1:
         raise InputError(f"--limit must be at least 1, got {options.limit}")
-    rows = list_runs(experiment=options.experiment, limit=options.limit)
-    show(to_json(rows) if options.json else render(rows).rstrip())
+    rows = list_runs(experiment=options.experiment, limit=options.limit + 1)
+    shown = rows[: options.limit]
+    show(to_json(shown) if options.json else render(shown).rstrip())
+    if len(rows) > len(shown):
+        say(f"the latest {options.limit} runs; --limit shows more, --experiment one experiment's")
     return 0
 
 

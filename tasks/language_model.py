@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from pipeline.batches import IGNORE_INDEX, Window, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.encoders.dropout import check_dropout
+from pipeline.encoders.testing import reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.lens import LossAt
 from pipeline.metrics import TokenNll
@@ -75,7 +76,14 @@ class LanguageModel(LightningModule):
         if not encoder.is_causal:
             raise ValueError(
                 "language modelling needs a causal encoder, which reads the past only, but this "
-                f"{type(encoder).__name__} is not (set model.encoder.bidirectional to false)"
+                f"{type(encoder).__name__} is not (set model.encoder.bidirectional to false, of a "
+                "Window model.encoder.after to 0)"
+            )
+        if reads_ahead(encoder):
+            raise ValueError(
+                f"this {type(encoder).__name__} says that it is causal (is_causal), but its states "
+                "change with inputs to the right, so that a language model would see the word that "
+                "it predicts; pipeline.encoders.testing.assert_laws tells more"
             )
         self.embedding = nn.Embedding(len(vocabulary), encoder.input_size)
         nn.init.uniform_(self.embedding.weight, -embedding_scale, embedding_scale)

@@ -77,6 +77,9 @@ def _omitted_carry_is_initial_carry(encoder: Encoder, inputs: Tensor) -> None:
 def _carry_is_batch_first(encoder: Encoder, inputs: Tensor) -> None:
     law = "the carry is batch-first, and keeps its structure and shapes"
     initial, carry = encoder.initial_carry(_BATCH), encoder(inputs).carry
+    for name, part in (("initial_carry", initial), ("the carry returned", carry)):
+        found = type(part).__name__
+        _require(isinstance(part, tuple), f"{law}: {name} should be a tuple, got {found}")
     _require(
         _shapes(carry) == _shapes(initial),
         f"{law}: initial_carry is {_shapes(initial)}, the carry returned is {_shapes(carry)}",
@@ -91,6 +94,27 @@ def _carry_is_batch_first(encoder: Encoder, inputs: Tensor) -> None:
     halves = (slice(0, 1), slice(1, None))
     parts = [encoder(inputs[rows], carry=select_rows(carry, rows)).carry for rows in halves]
     _equal(concatenate_rows(parts), whole.carry, law)
+
+
+@torch.no_grad()
+def reads_ahead(encoder: Encoder) -> bool:
+    """Tells whether states change with inputs to their right, whatever `is_causal` says.
+
+    A few steps of random numbers are read twice; neither modes nor random states are changed.
+    """
+    sample = next(encoder.parameters(), torch.zeros(()))
+    generator = torch.Generator().manual_seed(_SEED)
+    inputs = torch.randn(1, _TIME, encoder.input_size, generator=generator).to(sample)
+    changed = inputs.clone()
+    changed[:, _TIME // 2 :] += 1.0
+    modes = [(module, module.training) for module in encoder.modules()]
+    encoder.eval()
+    try:
+        states, others = (encoder(read).states[:, : _TIME // 2] for read in (inputs, changed))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return not torch.allclose(states.double(), others.double(), rtol=1e-3, atol=1e-4)
 
 
 def _causality_is_as_declared(encoder: Encoder, inputs: Tensor) -> None:

@@ -17,7 +17,7 @@ class Flow(NamedTuple):
         norms: of what is handed on, "state" (and "memory"), by lag: the mean over rows of the
             Euclidean norm of the derivative of the loss of a row, in nats. The memory is 0 at lag
             0: each holds the other still, and a loss reads the state.
-        rows: how many rows have a step at each lag.
+        rows: how many rows have a step at each lag, up to the last that half of them have.
     """
 
     norms: dict[str, list[float]]
@@ -59,9 +59,16 @@ def _norms(gradient: Tensor | None, part: Tensor) -> Tensor:
 
 
 def rows_by_lag(places: Tensor, lags: int) -> list[int]:
-    """Counts the rows that have a step at each lag, up to the last lag that any has."""
-    deepest = min(lags, int(places.max()))
-    return [int((places >= lag).sum()) for lag in range(deepest + 1)]
+    """Counts the rows that have a step at each lag, up to the last lag that half of them have.
+
+    Beyond it a mean would be over few rows, and jump where one of them ends.
+    """
+    return [int((places >= lag).sum()) for lag in range(_deepest(places, lags) + 1)]
+
+
+def _deepest(places: Tensor, lags: int) -> int:
+    real = places[places >= 0].sort(descending=True).values
+    return min(lags, int(real[(len(real) - 1) // 2]))
 
 
 def by_lag(values: Tensor, places: Tensor, lags: int) -> list[float]:
@@ -73,10 +80,10 @@ def by_lag(values: Tensor, places: Tensor, lags: int) -> list[float]:
         lags: the greatest lag.
 
     Returns:
-        A mean for each lag that some row has.
+        A mean for each lag that half of the rows have.
     """
     means = []
-    for lag in range(min(lags, int(places.max())) + 1):
+    for lag in range(_deepest(places, lags) + 1):
         (rows,) = torch.nonzero(places >= lag, as_tuple=True)
         means.append(float(values[rows, places[rows] - lag].mean()))
     return means

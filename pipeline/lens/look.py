@@ -40,7 +40,7 @@ class LayerLook:
         name: as "layer 1".
         gradients: "state" (and "memory" of an LSTM) -> norm of the gradient of a row's loss, in
             nats, by the state so many steps before; means over rows.
-        rows: rows that have a step at that lag.
+        rows: rows that have a step at that lag, up to the last lag that half of them have.
         followed: "state"; "memory" of a layer that does not hand its state on. It says which
             gradient the next two are of.
         factor: what a step back multiplies the norm by, fitted over all lags.

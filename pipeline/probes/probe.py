@@ -77,7 +77,9 @@ def probe_model(
     name = run or path.stem
     line = Line.of({"model": name}, name, judge(trained, verbs(per_range)))
     show(write_table([line]).rstrip())
-    if output is not None:
+    if output is None:
+        say("--output FOLDER draws it")
+    else:
         say(f"see {_write(output, [line])[-1]}")
     return 0
 

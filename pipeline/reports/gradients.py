@@ -55,10 +55,10 @@ class GradientReport:
         width = max(12, *(len(layer.name) for layer in layers))
         heads = "".join(f"{f'lag {lag}':>9}" for lag in _LAGS)
         lines = [
-            f"Gradient of the {self._look.loss} by the states before it, mean of "
+            f"Gradient of the {self._look.loss} with respect to earlier states, mean of "
             f"{layers[0].rows[0]} rows;",
-            "lag 0: its norm, other lags: as shares of that; spectral radius: of the recurrent "
-            "matrix, where there are gates of the candidate's",
+            "lag 0: its norm, other lags: shares of that; spectral radius: of the matrix from "
+            "state to state (with gates: of the candidate's)",
             f"{'':<{width}}{'lag 0':>10}{heads}  half-life  spectral radius",
         ]
         for layer in layers:
@@ -96,10 +96,10 @@ def verdict(layer: LayerLook) -> str:
         if layer.jacobian_products and layer.jacobian_products[-1] <= 1:
             # What arrives later has more ways through a stack: that is no explosion in time.
             return "grows through the layers above"
-        return f"explodes: doubles every {_steps(math.log(2) / math.log(layer.factor))}"
+        return f"explodes: doubles every {_steps(math.log(2) / math.log(layer.factor))} on average"
     if layer.half_life is None or layer.half_life > _LONG:
         return "neither vanishes nor explodes"
-    return f"halves every {_steps(layer.half_life)}"
+    return f"halves every {_steps(layer.half_life)} on average"
 
 
 def explained(layer: LayerLook) -> str:

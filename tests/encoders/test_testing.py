@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pipeline.encoders import Encoded, Encoder
-from pipeline.encoders.testing import assert_laws
+from pipeline.encoders.testing import assert_laws, reads_ahead
 
 
 class Decay(Encoder):
@@ -161,9 +161,25 @@ class SaysNotWhatItIs(Planted):
         del self.is_causal
 
 
+class ReturnsNoCarry(Planted):
+    def forward(self, inputs, lengths=None, carry=None):
+        return Encoded(self.inner(inputs, lengths, carry).states, None)
+
+
 class ReturnsStatesAlone(Planted):
     def forward(self, inputs, lengths=None, carry=None):
         return self.inner(inputs, lengths, carry).states
+
+
+def test_who_reads_ahead_is_found_and_left_as_it_was():
+    encoder = PeeksAtTheFuture()
+    encoder.inner.eval()
+    before = torch.random.get_rng_state()
+    assert reads_ahead(encoder)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert encoder.training
+    assert not encoder.inner.training
+    assert not reads_ahead(Decay(3, 4))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +200,10 @@ class ReturnsStatesAlone(Planted):
         (DividesByLength, "empty rows are harmless"),
         (WrongSize, "sizes are true"),
         (SaysNotWhatItIs, "it says its is_causal"),
+        (
+            ReturnsNoCarry,
+            "the carry is batch-first.*the carry returned should be a tuple, got None",
+        ),
         (ReturnsStatesAlone, r"a call returns Encoded\(states, carry\): it returned a Tensor"),
     ],
 )

@@ -26,10 +26,11 @@ def nll(model, state, target):
 
 
 def means(rows):
-    """Mean over rows at each lag that a row has."""
+    """Mean over rows at each lag that half of the rows have."""
     depth = max(len(row) for row in rows)
     columns = ([row[lag] for row in rows if lag < len(row)] for lag in range(depth))
-    return [sum(column) / len(column) for column in columns]
+    wide = [column for column in columns if 2 * len(column) >= sum(bool(row) for row in rows)]
+    return [sum(column) / len(column) for column in wide]
 
 
 def test_two_elman_layers_by_hand():

@@ -33,7 +33,10 @@ def layer(norms, jacobians=()):
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (layer([0.5**lag for lag in range(11)]), "the gradient halves every step; 7 steps back"),
+        (
+            layer([0.5**lag for lag in range(11)]),
+            "the gradient halves every step on average; 7 steps back",
+        ),
         (layer([2.0**lag for lag in range(11)], [1.0, 2.0, 4.0]), "explodes: doubles every step"),
         (layer([2.0**lag for lag in range(11)]), "10 steps back it is 1024 times as large"),
         # Of a stack: a state of the lowest layer reaches a later loss by more and more ways.

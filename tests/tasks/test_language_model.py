@@ -140,6 +140,10 @@ def test_tied_weights_are_one_matrix():
 def test_refuses_to_see_the_future():
     with pytest.raises(ValueError, match="needs a causal encoder"):
         LanguageModel(GRU(3, 5, bidirectional=True), vocabulary=vocabulary(7))
+    pretender = GRU(3, 5, bidirectional=True)
+    pretender.is_causal = True
+    with pytest.raises(ValueError, match=r"GRU says that it is causal .* it predicts"):
+        LanguageModel(pretender, vocabulary=vocabulary(7))
 
 
 def test_dropout_is_off_in_evaluation_and_on_in_training():
