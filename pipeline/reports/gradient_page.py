@@ -59,8 +59,8 @@ def _curves(axes: Axes, layers: Sequence[LayerLook], verdicts: Mapping[str, str]
         label = f"{layer.name}: {verdicts[layer.name]}"
         _plot(axes, layer.gradients["state"], color=colour, linestyle=style, label=label)
         if "memory" in layer.gradients:
-            is_first = layer is next(other for other in layers if "memory" in other.gradients)
-            label = "pale: by the memory cell" if is_first else "_"
+            is_last = layer is [other for other in layers if "memory" in other.gradients][-1]
+            label = "pale: by the memory cell" if is_last else "_"
             values = layer.gradients["memory"]
             _plot(axes, values, color=colour, linestyle=style, alpha=0.35, label=label)
     _log_axis(axes, "norm of the gradient [nats]", "Gradient of the loss by earlier states")
@@ -77,7 +77,9 @@ def _products(axes: Axes, layers: Sequence[LayerLook]) -> None:
         label = r"dotted: the bound $(\beta_W \beta_h)^{lag}$" if layer is layers[-1] else "_"
         _plot(axes, layer.bounds(len(measured)), color=colour, linestyle=":", label=label)
     if any(layer.jacobian_products for layer in layers):
-        _log_axis(axes, "spectral norm", "Jacobian of the state (and cell) by earlier ones")
+        has_cell = any("memory" in layer.gradients for layer in layers)
+        what = "state and cell" if has_cell else "state"
+        _log_axis(axes, "spectral norm", f"Jacobian of the {what} by earlier ones")
     else:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no Jacobians: one step, or too wide a layer", ha="center")
