@@ -114,9 +114,10 @@ def _shown(path: str) -> str:
 
 
 def _kind(module: nn.Module) -> str:
-    """The class; of a recurrent layer that of what computes it, as "LSTM" or "ElmanCell"."""
+    """The class; of a recurrent layer the encoder's that is made of such layers, as "Elman"."""
     inside = [getattr(module, name, None) for name in ("kernel", "cell")]
-    return type(next((part for part in inside if isinstance(part, nn.Module)), module)).__name__
+    found = type(next((part for part in inside if isinstance(part, nn.Module)), module)).__name__
+    return "Elman" if found == "RNN" else found.removesuffix("Cell")
 
 
 def _layer_formula(leaf: Leaf, count: int) -> str:
@@ -127,14 +128,28 @@ def _layer_formula(leaf: Leaf, count: int) -> str:
     has_recurrent = weights.recurrent is not None
     biases = gates * (1 + has_recurrent)
     expected = gates * size * (inputs + size * has_recurrent) + biases * size
-    if expected != count:
+    if expected + sum(matrix.numel() for matrix in weights.others) != count:
         return ""
-    symbols, numbers = "hd", f"{size}·{inputs}"
+    symbols, numbers = "hd", f"{size}·{leaf.input_size}"
+    if inputs != leaf.input_size:  # of a layer that reads some inputs at a step
+        reads = inputs // leaf.input_size
+        symbols, numbers = f"{reads}hd", f"{reads}·{numbers}"
     if has_recurrent:
-        symbols, numbers = "hd + hh", f"{numbers} + {size}·{size}"
+        symbols, numbers = f"{symbols} + hh", f"{numbers} + {size}·{size}"
     if times:
         symbols, numbers = f"{times}({symbols})", f"{times}({numbers})"
-    return f"{symbols} + {biases}h = {numbers} + {biases}·{size}"
+    more = len(weights.others)
+    if not more:
+        return f"{symbols} + {biases}h = {numbers} + {biases}·{size}"
+    shapes = [tuple(matrix.shape) for matrix in weights.others]
+    if {frozenset(shape) for shape in shapes} == {frozenset((size, inputs))}:
+        symbols, others = f"{symbols} + {biases}h + {more}hd", f"{more}·{size}·{inputs}"
+    else:
+        symbols, others = (
+            f"{symbols} + {biases}h + others",
+            " + ".join(f"{a}·{b}" for a, b in shapes),
+        )
+    return f"{symbols} = {numbers} + {biases}·{size} + {others}"
 
 
 def _recurrent_biases(leaf: Leaf, new: Iterable[nn.Parameter]) -> int:

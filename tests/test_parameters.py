@@ -1,13 +1,14 @@
 """Counts of parameters: the lectures' formulas retyped, every tensor once, tied ones said."""
 
 import json
+import re
 
 import pytest
 import torch
 
 from pipeline.__main__ import KNOWN
 from pipeline.cli import main
-from pipeline.encoders import GRU, LSTM, Elman
+from pipeline.encoders import GRU, LSTM, QRNN, SRU, CoupledLSTM, Elman, MinGRU, MogrifierLSTM
 from pipeline.parameters import count_parameters
 from pipeline.pooling import Attention
 from pipeline.text.labels import Labels
@@ -22,6 +23,33 @@ def textbook(gates, d, h):
     """gates (hd + hh), and two biases a gate, by counting one number at a time."""
     matrices = sum(1 for _ in range(gates) for _ in range(h) for _ in range(d + h))
     return matrices + sum(1 for _ in range(gates) for _ in range(h) for _ in range(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "symbols"),
+    [
+        (Elman, {}, "hd + hh + 2h"),
+        (GRU, {}, "3(hd + hh) + 6h"),
+        (CoupledLSTM, {}, "3(hd + hh) + 6h"),
+        (MogrifierLSTM, {"rounds": 3}, "4(hd + hh) + 8h + 3hd"),
+        (MogrifierLSTM, {"rounds": 2, "rank": 2}, "4(hd + hh) + 8h + others"),
+        (MinGRU, {}, "2(hd) + 2h"),
+        (QRNN, {"window": 2}, "3(2hd) + 3h"),
+        (SRU, {}, "4(hd) + 4h"),
+    ],
+)
+def test_formulas_give_the_counts(kind, settings, symbols):
+    (part,) = [
+        part
+        for part in count_parameters(LanguageModel(kind(5, 7, **settings), vocabulary(11)))
+        if part.name == "encoder 1"
+    ]
+    left, right = part.formula.split(" = ")
+    assert left == symbols
+    numbers = re.sub(r"(\d)\(", r"\1*(", right.replace("·", "*"))
+    assert eval(numbers) == part.num_parameters
+    assert part.num_parameters == sum(p.numel() for p in kind(5, 7, **settings).parameters())
+    assert part.kind == kind.__name__
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(Elman, 1), (GRU, 3), (LSTM, 4)])
