@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import main
 from pipeline.errors import InputError
 from pipeline.tracking.store import experiment_id
 from pipeline.tracking.table import RunRow, download, find_run, list_runs, render, to_json
@@ -56,6 +57,17 @@ def test_list(store, runs):
     assert str(caught.value) == (
         "there is no experiment 'lm/ptp'; did you mean lm/ptb?; `unroll runs` lists all runs"
     )
+
+
+def test_a_table_that_is_cut_says_so(runs, capsys):
+    assert main(["runs", "--limit", "2"]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 1 + 2
+    assert "the latest 2 runs; --limit shows more" in shown.err
+    assert main(["runs", "--limit", "3"]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 1 + 3
+    assert not shown.err
 
 
 def test_json_is_for_programs(runs):
