@@ -83,7 +83,7 @@ class Server:
         assert self._process.stdin is not None
         try:
             print(json.dumps(request), file=self._process.stdin, flush=True)
-            self._child = self._answer(60)  # the first request waits for the imports
+            self._child = self._answer(300)  # the first request waits for the imports
             status = self._answer(timeout)
         except TimeoutError:
             self.close()
