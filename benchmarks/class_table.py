@@ -43,7 +43,7 @@ def measure(classes: int, steps: int, threads: int) -> dict[str, float]:
     keep_memory()
     import torch
 
-    from datamodules.language_model import LanguageModelData
+    from datamodules.language_model.datamodule import LanguageModelData
     from pipeline.encoders import Elman
     from pipeline.heads import ClassSoftmax, FrequencyBins, FullSoftmax, OutputLayer
     from pipeline.optimization import in_one_pass

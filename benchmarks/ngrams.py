@@ -34,7 +34,7 @@ NEW_WORDS = 0.2
 def texts() -> tuple[Any, Any, int, int]:
     """Returns training and test ids, the id of the sentence's end, and the vocabulary's size."""
     if (Path(os.environ.get("UNROLL_DATA", "data")) / "ptb").is_dir():
-        from datamodules.language_model import LanguageModelData
+        from datamodules.language_model.datamodule import LanguageModelData
 
         data = LanguageModelData(corpus="ptb")
         ids, words = data._corpus.ids, data.vocabulary

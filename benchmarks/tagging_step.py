@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.lm_step import REPOSITORY, run_ours
 
 if TYPE_CHECKING:
-    from datamodules.tagging import TaggingData
+    from datamodules.tagging.datamodule import TaggingData
 
 CONFIG = REPOSITORY / "configs" / "tagging" / "mpqa-dse.yaml"
 ENCODERS = {"elman": "Elman", "gru": "GRU", "lstm": "LSTM"}
@@ -103,10 +103,10 @@ def load_data(folder: Path, settings: dict[str, Any], sentences: int) -> "Taggin
         settings: the configuration.
         sentences: of the built-in opinions.
     """
-    from datamodules.mpqa import MPQA
-    from datamodules.opinions import BuiltinOpinions
-    from datamodules.tagged import Source
-    from datamodules.tagging import TaggingData
+    from datamodules.batching.sentences import Source
+    from datamodules.tagging.builtin import BuiltinOpinions
+    from datamodules.tagging.datamodule import TaggingData
+    from datamodules.tagging.mpqa.released import MPQA
 
     init = settings["data"]["init_args"]
     root = Path(os.environ.get("UNROLL_DATA") or "data").absolute()

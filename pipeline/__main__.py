@@ -1,6 +1,6 @@
 """`python -m pipeline <verb>`, and the command `unroll`."""
 
-from pipeline.cli import main
+from pipeline.cli.main import main
 from pipeline.process import uncollected
 
 KNOWN = (
@@ -11,18 +11,18 @@ KNOWN = (
     "tasks.tagging",
     "tasks.sentiment",
     "tasks.memory",
-    "datamodules.language_model",
-    "datamodules.tagging",
-    "datamodules.columns",
-    "datamodules.mpqa",
-    "datamodules.opinions",
-    "datamodules.sentiment",
-    "datamodules.sst",
-    "datamodules.reviews",
-    "datamodules.table",
-    "datamodules.builtin_reviews",
-    "datamodules.memory",
-    "pipeline.problems",
+    "datamodules.language_model.datamodule",
+    "datamodules.tagging.datamodule",
+    "datamodules.tagging.columns",
+    "datamodules.tagging.mpqa.released",
+    "datamodules.tagging.builtin",
+    "datamodules.sentiment.datamodule",
+    "datamodules.sentiment.sst",
+    "datamodules.sentiment.reviews",
+    "datamodules.sentiment.table",
+    "datamodules.sentiment.builtin",
+    "datamodules.long_memory.datamodule",
+    "pipeline.synthetic",
 )
 """Modules whose classes may be named without their path."""
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.checkpoints.folder import RunFolder, find_local
 from pipeline.errors import InputError
-from pipeline.outputs import RunFolder, find_local
 from pipeline.preflight import check
 
 TOP_LEVEL = {

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX, Texts
-from pipeline.encoders.dropout import VariationalDropout, check_dropout
+from pipeline.encoders.wrappers.dropout import VariationalDropout, check_dropout
 
 
 class Dropouts(nn.Module):

@@ -20,7 +20,7 @@ echo
 echo "== unroll generate --run $run --prompt 'the boys who' --num 3"
 python -m pipeline generate --run "$run" --prompt "the boys who" --num 3
 echo
-python -c "from datamodules.builtin import perplexity_floor; print(f\"The grammar itself has a perplexity of {perplexity_floor():.2f}: no model can do better in the long run.\")"
+python -c "from datamodules.language_model.builtin import perplexity_floor; print(f\"The grammar itself has a perplexity of {perplexity_floor():.2f}: no model can do better in the long run.\")"
 echo
 echo "== mlflow run . -e train -P config=configs/tagging/builtin-bilstm-crf.yaml (opinions, which need context on both sides)"
 train tagging/builtin configs/tagging/builtin-bilstm-crf.yaml "_DSE\|_ESE\|precision\|recall"

@@ -9,17 +9,17 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pipeline.analysis.gradients import LossAt
 from pipeline.batches import IGNORE_INDEX, Window, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
-from pipeline.encoders.dropout import check_dropout
 from pipeline.encoders.testing import reads_ahead
+from pipeline.encoders.wrappers.dropout import check_dropout
 from pipeline.heads import FullSoftmax, OutputLayer
-from pipeline.lens import LossAt
 from pipeline.metrics import TokenNll
+from pipeline.metrics.token_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
 from pipeline.regularization import ActivationPenalty, Dropouts
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.token_log import log_token_scores
 
 OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
 

@@ -7,11 +7,11 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
+from pipeline.analysis.gradients import LossAt
 from pipeline.batches import Series
 from pipeline.encoders import Encoder
-from pipeline.lens import LossAt
 from pipeline.optimization import optimization, refuse_impossible
-from pipeline.problems import Problem
+from pipeline.synthetic import Problem
 
 
 class MemoryProblem(LightningModule):

@@ -13,10 +13,10 @@ from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.metrics import TokenNll
+from pipeline.metrics.token_log import log_token_scores
 from pipeline.mixtures import Cache, MixtureHead, NeuralCache, best_weights, load_member, mixed
 from pipeline.mixtures.caches import Memory
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.token_log import log_token_scores
 
 
 class MixtureLanguageModel(LightningModule):

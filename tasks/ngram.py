@@ -15,10 +15,10 @@ from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.ngram import NgramHead
 from pipeline.metrics import TokenNll, perplexity
+from pipeline.metrics.token_log import log_token_scores
 from pipeline.ngrams import Counts, NgramModel, Smoothing, count, read_arpa
 from pipeline.ngrams.counting import check_order
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.token_log import log_token_scores
 
 
 class ArpaFile(NamedTuple):

@@ -9,19 +9,19 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
+from pipeline.analysis.gradients import LossAt
 from pipeline.batches import Texts
+from pipeline.callbacks.encoder_start import EncoderStart
 from pipeline.encoders import Encoder, VariationalDropout
 from pipeline.inputs import InputPart, Inputs, Words
-from pipeline.lens import LossAt
 from pipeline.metrics import LOWER_IS_BETTER, LabelScores
+from pipeline.metrics.gather import gathered
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.pooling import Attention, Last, Pooling
-from pipeline.predictions import gathered
 from pipeline.regularization import leave_out_words
 from pipeline.reports import LabelReport
 from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
-from pipeline.transfer import EncoderStart
 
 
 class _Scored(NamedTuple):

@@ -9,18 +9,18 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
+from pipeline.analysis.gradients import LossAt
 from pipeline.batches import UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences
+from pipeline.callbacks.encoder_start import EncoderStart
 from pipeline.decoders import Decoder, Softmax
 from pipeline.encoders import Encoder, VariationalDropout
 from pipeline.inputs import InputPart, Inputs, Words
-from pipeline.lens import LossAt
 from pipeline.metrics import SpanScores, TokenScores
+from pipeline.metrics.gather import Evaluated, Prediction, gathered
 from pipeline.optimization import optimization, refuse_impossible
-from pipeline.predictions import Evaluated, Prediction, gathered
 from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
-from pipeline.transfer import EncoderStart
 
 _UNSEEN = {UNSEEN_BEGIN: "B-\tunseen", UNSEEN_INSIDE: "I-\tunseen"}  # a TAB: no file spells it
 DecoderCallable: TypeAlias = Callable[[int, Sequence[str]], Decoder]

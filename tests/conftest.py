@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.builtin import generate_sentences
-from datamodules.opinions import generate_opinions
+from datamodules.language_model.builtin import generate_sentences
+from datamodules.tagging.builtin import generate_opinions
 from pipeline.tracking import store
 
 REPOSITORY = Path(__file__).parent.parent
@@ -34,8 +34,8 @@ def empty_database(tmp_path_factory):
 def project(tmp_path, monkeypatch, empty_database):
     """An empty working folder with the environment of a fresh shell.
 
-    The store is copied there instead of made; `tests/tracking/test_store.py` and processes with a
-    launcher of their own make theirs.
+    The store is copied there instead of made; `tests/unit/pipeline/tracking/test_store.py` and
+    processes with a launcher of their own make theirs.
     """
     copy = partial(shutil.copyfile, empty_database)
     monkeypatch.setattr(store, "_create_sqlite", copy)

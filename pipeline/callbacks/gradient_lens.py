@@ -11,14 +11,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch.optim import Optimizer
 
+from pipeline.analysis.gradients import LayerLook, NothingToFollowError, Traceable, few_rows, look
 from pipeline.callbacks.clipping import Clipping
 from pipeline.callbacks.outputs import is_update
+from pipeline.checkpoints.folder import RunFolder
 from pipeline.console import say
 from pipeline.encoders import Zoneout
-from pipeline.encoders.leaves import Leaf
+from pipeline.encoders.layers.leaves import Leaf
 from pipeline.errors import InputError, TrainingError
-from pipeline.lens import LayerLook, NothingToFollowError, Traceable, few_rows, look
-from pipeline.outputs import RunFolder
 from pipeline.reports import GradientReport
 from pipeline.tracking.logger import RunTracker
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from pipeline.encoders.base import Encoded, all_full, check_lengths
-from pipeline.encoders.gru_steps import gru_steps
-from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.kernels.gru_steps import gru_steps
+from pipeline.encoders.layers.weights import RecurrentWeights
 
 # Training by `gru_steps` takes 1.4 times torch's time at one step, as long at five, and 0.9 of it
 # at 35 (20 x 200 and 20 x 650 numbers, float32, one thread, processor time). Without a gradient it

@@ -5,7 +5,7 @@ import abc
 import torch
 from torch import nn
 
-from pipeline.encoders.weights import RecurrentWeights
+from pipeline.encoders.layers.weights import RecurrentWeights
 
 
 class Initializer(abc.ABC):

@@ -1,11 +1,11 @@
 """Recurrent encoders beyond the lectures whose memory is linear, trained by a parallel scan."""
 
-from pipeline.encoders.depth import Joints, Shape, Skip
-from pipeline.encoders.flat import ElementwiseRecurrent, Recurrent
+from pipeline.encoders.cells.linear import MinGRUCell, MinLSTMCell, Pooling, QRNNCell, SRUCell
 from pipeline.encoders.initializers import Initializer
-from pipeline.encoders.leaves import Leaf
-from pipeline.encoders.linear_cells import MinGRUCell, MinLSTMCell, Pooling, QRNNCell, SRUCell
-from pipeline.encoders.scanned import Scanned
+from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.scanned import Scanned
+from pipeline.encoders.settings import ElementwiseRecurrent, Recurrent
+from pipeline.encoders.stack import Joints, Shape, Skip
 
 
 class MinGRU(ElementwiseRecurrent):

@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Literal
 
-from pipeline.encoders.depth import Joints, Shape, Skip
-from pipeline.encoders.flat import MatrixRecurrent, Recurrent
 from pipeline.encoders.initializers import Initializer
-from pipeline.encoders.layers import elman_leaf, gru_leaf, lstm_leaf
-from pipeline.encoders.leaves import Leaf
+from pipeline.encoders.layers.factories import elman_leaf, gru_leaf, lstm_leaf
+from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.settings import MatrixRecurrent, Recurrent
+from pipeline.encoders.stack import Joints, Shape, Skip
 
 
 class Elman(Recurrent):

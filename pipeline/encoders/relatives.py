@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from pipeline.encoders.depth import Joints, Shape, Skip
-from pipeline.encoders.flat import MatrixRecurrent, Recurrent
+from pipeline.encoders.cells.lstm_variants import CoupledLSTMCell, MogrifierLSTMCell, SLSTMCell
 from pipeline.encoders.initializers import IdentityInitializer, Initializer
-from pipeline.encoders.layers import elman_leaf
-from pipeline.encoders.leaves import Leaf, Unrolled
-from pipeline.encoders.lstm_cells import CoupledLSTMCell, MogrifierLSTMCell, SLSTMCell
+from pipeline.encoders.layers.factories import elman_leaf
+from pipeline.encoders.layers.leaves import Leaf, Unrolled
+from pipeline.encoders.settings import MatrixRecurrent, Recurrent
+from pipeline.encoders.stack import Joints, Shape, Skip
 
 
 class IRNN(MatrixRecurrent):

@@ -2,19 +2,25 @@
 
 from pipeline.heads.adaptive import AdaptiveSoftmax
 from pipeline.heads.base import OutputLayer
-from pipeline.heads.class_based import ClassSoftmax
-from pipeline.heads.criteria import NCE, BlackOut, Criterion, NegativeSampling, SampledSoftmax
-from pipeline.heads.full import FullSoftmax
-from pipeline.heads.hierarchical import HierarchicalSoftmax
-from pipeline.heads.kmeans import KMeans
-from pipeline.heads.sampled import Sampled
-from pipeline.heads.word_classes import (
+from pipeline.heads.class_softmax.assign import (
     FrequencyBins,
     KeptClasses,
     SquareRootBins,
     WordClasses,
 )
-from pipeline.heads.word_trees import BalancedTree, HuffmanTree, WordTree
+from pipeline.heads.class_softmax.kmeans import KMeans
+from pipeline.heads.class_softmax.softmax import ClassSoftmax
+from pipeline.heads.full.softmax import FullSoftmax
+from pipeline.heads.sampled_softmax.criteria import (
+    NCE,
+    BlackOut,
+    Criterion,
+    NegativeSampling,
+    SampledSoftmax,
+)
+from pipeline.heads.sampled_softmax.softmax import Sampled
+from pipeline.heads.tree_softmax.softmax import HierarchicalSoftmax
+from pipeline.heads.tree_softmax.trees import BalancedTree, HuffmanTree, WordTree
 
 __all__ = [
     "NCE",

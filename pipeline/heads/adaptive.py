@@ -15,8 +15,8 @@ from pipeline.heads.base import (
     exact_linear,
     pieces,
 )
-from pipeline.heads.fused import softmax_nll
-from pipeline.heads.word_classes import word_counts
+from pipeline.heads.class_softmax.assign import word_counts
+from pipeline.heads.full.fused import softmax_nll
 from pipeline.text.vocabulary import Vocabulary
 
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from lightning.pytorch import LightningModule
 
-from pipeline.checkpoint import (
+from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.read import (
     LANGUAGE_MODELS,
     assemble,
     data_state,
@@ -13,7 +14,6 @@ from pipeline.checkpoint import (
     split_member,
 )
 from pipeline.errors import InputError
-from pipeline.locate import locate
 from pipeline.text.vocabulary import Vocabulary
 
 

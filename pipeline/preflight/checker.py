@@ -31,7 +31,7 @@ OWN_PACKAGES = (
     "pipeline.decoders",
     "pipeline.schedules",
     "pipeline.callbacks",
-    "pipeline.problems",
+    "pipeline.synthetic",
     "tasks",
     "datamodules",
 )

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.lens import LayerLook, Look
+from pipeline.analysis.gradients import LayerLook, Look
 
 # Okabe and Ito (2008, "Color Universal Design"): told apart with any kind of colour vision.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.lens import LayerLook, Look
+from pipeline.analysis.gradients import LayerLook, Look
 from pipeline.reports.gradient_page import draw_gradients
 
 _LAGS = (1, 2, 5, 10, 20, 50)

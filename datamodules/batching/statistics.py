@@ -1,0 +1,95 @@
+"""What a tagged corpus holds: wrong data is why taggers "do not reproduce", so it is shown."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from datamodules.batching.sentences import Sentence, TaggedCorpus
+from pipeline.text.lexicon import Lexicon
+from pipeline.text.tags import are_labels, spans
+
+_LENGTHS = (1, 2, 3, 4, 5)
+
+
+class SplitDigest(NamedTuple):
+    """What tracking records of a split.
+
+    Attributes:
+        split: train, valid or test.
+        path: the file that it comes from.
+        sha256: of its sentences and tags.
+        profile: counts of what it holds.
+    """
+
+    split: str
+    path: Path
+    sha256: str
+    profile: dict[str, int]
+
+
+def digest(sentences: Sequence[Sentence]) -> str:
+    """Gives the sha256 of sentences and their tags, in hexadecimal."""
+    summary = hashlib.sha256()
+    for sentence in sentences:
+        summary.update("\t".join((*sentence.tokens, *sentence.tags, "\n")).encode())
+    return summary.hexdigest()
+
+
+def statistics(sentences: Sequence[Sentence], train_words: set[str]) -> dict[str, int]:
+    """Counts what a split holds.
+
+    Args:
+        sentences: of the split.
+        train_words: words of the training text.
+
+    Returns:
+        Numbers of sentences, tokens, tokens that the training text lacks, spans, and tokens of the
+        longest sentence.
+    """
+    return {
+        "sentences": len(sentences),
+        "tokens": sum(len(s.tokens) for s in sentences),
+        "unknown": sum(token not in train_words for s in sentences for token in s.tokens),
+        "spans": sum(_span_counts(sentences).values()),
+        "longest": max((len(s.tokens) for s in sentences), default=0),
+    }
+
+
+def describe_tagged(corpus: TaggedCorpus, lexicon: Lexicon) -> str:
+    """Describes a corpus for a person: sizes, unknown words, types, span lengths, tag scheme."""
+    train_words = {word for word, count in lexicon.counts.items() if count}
+    lines = [f"tags written as {corpus.scheme}, held as BIO" if _has_spans(corpus) else "labels"]
+    for split, sentences in corpus.splits.items():
+        counts = statistics(sentences, train_words)
+        share = counts["unknown"] / max(counts["tokens"], 1)
+        lines.append(
+            f"{split:<5} {counts['sentences']:>7,} sentences  {counts['tokens']:>9,} tokens  "
+            f"({share:.1%} of them not in train)  longest {counts['longest']}"
+            + _spans_of(sentences)
+        )
+    lines += [f"note: {note}" for note in corpus.notes]
+    return "\n".join(lines)
+
+
+def _has_spans(corpus: TaggedCorpus) -> bool:
+    return not are_labels({tag for s in corpus.splits["train"] for tag in s.tags})
+
+
+def _spans_of(sentences: Sequence[Sentence]) -> str:
+    counts = _span_counts(sentences)
+    if not counts:
+        return ""
+    types = ", ".join(f"{label} {count:,}" for label, count in sorted(counts.items()))
+    lengths = Counter(span.end - span.start for s in sentences for span in spans(s.tags))
+    total = sum(lengths.values())
+    shares = ", ".join(f"{length}: {lengths[length] / total:.0%}" for length in _LENGTHS)
+    longer = sum(count for length, count in lengths.items() if length > _LENGTHS[-1]) / total
+    return f"\n      spans {types}; of lengths {shares}, longer: {longer:.0%}"
+
+
+def _span_counts(sentences: Sequence[Sentence]) -> Counter[str]:
+    if are_labels({tag for s in sentences for tag in s.tags}):
+        return Counter()
+    return Counter(span.label for s in sentences for span in spans(s.tags))

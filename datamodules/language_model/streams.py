@@ -1,0 +1,121 @@
+"""A corpus as one stream of tokens, cut into columns side by side, and these into windows."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from datamodules.batching.resumable import Numbered
+from datamodules.language_model.corpus import Ids
+from datamodules.language_model.random_windows import RandomWindows
+from pipeline.batches import IGNORE_INDEX, Window, column_share
+from pipeline.errors import InputError
+
+
+class Streams(Numbered[Window]):
+    """The windows of a text, one after the other; each token of the text is a target exactly once.
+
+    The stream is `<eos>` and then the text, and the first `<eos>` is read and never predicted. Of N
+    targets, column i of B has those from i*N//B to (i+1)*N//B, so columns differ by one at most,
+    and the shorter ones end with a target that is `IGNORE_INDEX`. A window is the next `bptt` steps
+    of the columns that this rank owns, the last one may be shorter; a carry may be passed from each
+    window to the next.
+
+    With `reread`, a window reads again what came right before it, up to so many tokens: the loss of
+    its first target reaches `reread` steps back, that of its last one `reread + bptt - 1` (the
+    blocks of the RNNLM toolkit, Mikolov 2012, which calls `reread + 1` the steps of
+    BPTT and `bptt` the block).
+
+    Args:
+        ids: the text [tokens], read only where a window needs it.
+        eos_id: the id of `<eos>`.
+        batch_size: columns of all ranks together.
+        bptt: steps of a window.
+        rank: this process; it owns the columns from rank*batch_size//world_size to
+            (rank+1)*batch_size//world_size.
+        world_size: processes.
+        source: what the text is called in error messages.
+        reread: tokens before a window that it reads again.
+        random: cuts each epoch into windows of random lengths about `bptt`; a window's rate factor
+            is its length by `bptt` then.
+
+    Raises:
+        InputError: there are fewer tokens than columns or columns than processes, a window is
+            longer than a column, or a number is out of its range.
+    """
+
+    _noun = "windows"
+
+    def __init__(
+        self,
+        ids: Ids,
+        eos_id: int,
+        batch_size: int,
+        bptt: int,
+        rank: int = 0,
+        world_size: int = 1,
+        source: str = "the text",
+        reread: int = 0,
+        random: RandomWindows | None = None,
+    ) -> None:
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("bptt", bptt, 1),
+            ("reread", reread, 0),
+        ):
+            if value < least:
+                raise InputError(f"{name} is {value}; {least} or more is expected")
+        if world_size > batch_size:
+            raise InputError(
+                f"batch_size={batch_size} columns cannot be shared by {world_size} processes; each"
+                " needs one: raise batch_size or use fewer devices"
+            )
+        if len(ids) < batch_size:
+            raise InputError(
+                f"{source} has {len(ids)} tokens, fewer than the {batch_size} columns of"
+                " batch_size; lower batch_size or give more text"
+            )
+        bounds = np.arange(batch_size + 1) * len(ids) // batch_size
+        self._starts, self._ends = bounds[:-1], bounds[1:]
+        self._length = int((self._ends - self._starts).max())
+        if bptt > self._length:
+            raise InputError(
+                f"the window of bptt={bptt} steps is longer than the stream: {source} gives"
+                f" columns of {self._length} tokens ({len(ids)} in {batch_size} columns); lower"
+                " bptt or batch_size"
+            )
+        super().__init__()
+        self._ids, self._eos_id, self._world_size = ids, eos_id, world_size
+        self._bptt, self._reread, self._random = bptt, reread, random
+        self._num_windows = random.num_windows(self._length) if random else -(-self._length // bptt)
+        self._owned = column_share(batch_size, rank, world_size)
+
+    def __len__(self) -> int:
+        """Gives the number of windows in an epoch."""
+        return self._num_windows
+
+    def _epoch(self) -> Callable[[int], Window]:
+        cuts = self._cuts()
+        return lambda index: self._window(int(cuts[index]), int(cuts[index + 1]))
+
+    def _cuts(self) -> np.ndarray:
+        if self._random is not None:
+            return self._random.cuts(self._length, len(self))
+        return np.minimum(np.arange(len(self) + 1) * self._bptt, self._length)
+
+    def _window(self, step: int, end: int) -> Window:
+        width = end - step
+        first = max(step - self._reread, 0)
+        places = self._starts[self._owned, None] + np.arange(first, step + width)
+        tokens = np.where(places > 0, self._ids[places - 1], self._eos_id)
+        places = places[:, step - first :]
+        is_real = places < self._ends[self._owned, None]
+        targets = np.where(is_real, self._ids[np.minimum(places, len(self._ids) - 1)], IGNORE_INDEX)
+        real = np.clip(self._ends - self._starts - step, 0, width).sum()
+        return Window(
+            torch.from_numpy(tokens.astype(np.int64)),
+            torch.from_numpy(targets.astype(np.int64)),
+            float(real) / self._world_size,
+            reread_next=min(self._reread, step + width),
+            rate_factor=width / self._bptt if self._random else 1.0,
+        )

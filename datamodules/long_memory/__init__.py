@@ -1,0 +1,1 @@
+"""Synthetic sequences whose answer lies far back: adding and copying."""

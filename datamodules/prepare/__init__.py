@@ -1,0 +1,1 @@
+"""`unroll prepare`: downloads corpora, verifies them and converts them."""

@@ -1,0 +1,185 @@
+"""Fetches public corpora, or takes them from a folder, and verifies them."""
+
+import contextlib
+import gzip
+import os
+import shutil
+import uuid
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from datamodules.files.cache import sha256_of
+from datamodules.files.paths import CORPORA, OPINIONS, SENTIMENT, find_files, find_tagged_files
+from datamodules.language_model.corpus import count_text
+from datamodules.prepare.catalogue import SOURCES, PublicFile
+from datamodules.prepare.download import fetch
+from datamodules.prepare.mpqa import prepare_mpqa
+from datamodules.prepare.sentiment import prepare_sentiment
+from datamodules.tagging.column_file import read_column_file
+from pipeline.errors import InputError
+
+__all__ = ["CORPORA", "PreparedFile", "Report", "prepare"]
+
+
+class PreparedFile(NamedTuple):
+    """A file of a corpus that is in its place.
+
+    Attributes:
+        path: where it is.
+        how: "fetched", "taken" or "already there".
+        check: what it was verified by.
+        published: what it must be.
+    """
+
+    path: Path
+    how: str
+    check: str
+    published: PublicFile
+
+
+class Report(NamedTuple):
+    """What `prepare` did; as a string it is for a person.
+
+    Attributes:
+        name: the corpus.
+        folder: its folder.
+        files: its files, in the order train, valid, test.
+        lines: more of what was done, for a person.
+    """
+
+    name: str
+    folder: Path
+    files: list[PreparedFile]
+    lines: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} in {self.folder}"]
+        for path, how, check, published in self.files:
+            size = f"{published.size:>7,} {published.unit}  {published.tokens:>9,} tokens"
+            lines.append(f"  {path.name:<14} {how:<13}  {size}  {check}")
+        return "\n".join([*lines, *self.lines])
+
+
+def prepare(name: str, source: Path | None, destination: Path) -> Report:
+    """Puts the files of a public corpus into a folder, verified.
+
+    What is there already stays as it is. A file is verified by the sha256 of the published one; a
+    copy with other bytes (line ends, say) that is taken from a folder, or there already, by its
+    numbers of lines (or sentences) and tokens. Nothing unverified gets its final name. For "mpqa"
+    see `prepare_mpqa`, for labelled texts `prepare_sentiment`.
+
+    Args:
+        name: one of `CORPORA`.
+        source: a folder to take the files from; None fetches them from their public addresses.
+        destination: the corpus' folder, made if need be.
+
+    Returns:
+        What was done.
+
+    Raises:
+        InputError: the corpus is unknown, a file cannot be had, or it is not what was published.
+    """
+    if name not in {*SOURCES, *OPINIONS, *SENTIMENT}:
+        known = "; ".join(f"{corpus}: {description}" for corpus, description in CORPORA.items())
+        raise InputError(f"no corpus {name!r} to prepare; known are {known}")
+    if source is not None and not source.is_dir():
+        raise InputError(
+            f"--from {source} is not a folder; a folder with the files of {name} is expected"
+        )
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        if name in OPINIONS:
+            return Report(name, destination, [], prepare_mpqa(source, destination))
+        if name in SENTIMENT:
+            return Report(name, destination, [], prepare_sentiment(name, source, destination))
+        files = [_prepare_file(part, name, source, destination) for part in SOURCES[name]]
+    except OSError as error:
+        raise InputError(
+            f"cannot write the corpus to {destination} ({error}); make room or rights there"
+        ) from error
+    finally:
+        for folder in (destination / _DOWNLOADS, destination):
+            with contextlib.suppress(OSError):  # there is something in it, to stay or to go on with
+                folder.rmdir()
+    return Report(name, destination, files)
+
+
+_DOWNLOADS = ".downloads"
+
+
+def _prepare_file(
+    part: PublicFile, name: str, source: Path | None, destination: Path
+) -> PreparedFile:
+    final = destination / part.file
+    if final.exists():
+        check = _verify(final, part, f"move it away and run `unroll prepare {name}` again")
+        return PreparedFile(final, "already there", check, part)
+    if source is not None:
+        check = _place(_find(source, part), final, part, "give a folder with the published files")
+        return PreparedFile(final, "taken", check, part)
+    hint = f"unroll prepare {name} --from DIR"
+    downloaded = destination / _DOWNLOADS / Path(part.url).name
+    fetch(part.url, downloaded, part.packed or f"sha256:{part.sha256}", hint)
+    check = _place(downloaded, final, part, f"get the file elsewhere and run `{hint}`")
+    downloaded.unlink()
+    return PreparedFile(final, "fetched", check, part)
+
+
+def _find(source: Path, part: PublicFile) -> Path:
+    """Finds a file, or what its address gives, among a person's own."""
+    for name in (part.file, Path(part.url).name):
+        if (source / name).is_file():
+            return source / name
+    find = find_files if part.unit == "lines" else find_tagged_files
+    found = find(source)
+    if part.split not in found:
+        raise InputError(f"no {part.file} in {source}; a folder with the published files is needed")
+    return found[part.split]
+
+
+def _verify(path: Path, part: PublicFile, advice: str) -> str:
+    """Tells what a file was verified by, or that it is not the published one."""
+    if sha256_of(path) == part.sha256:
+        return "sha256 verified"
+    size, tokens = _count(path, part)
+    if (size, tokens) == (part.size, part.tokens):
+        return f"{part.unit[:-1]} and token counts verified (sha256 differs)"
+    raise InputError(
+        f"{path} is not the published {part.split} text: it has {size:,} {part.unit} and"
+        f" {tokens:,} tokens, {part.size:,} and {part.tokens:,} are expected; {advice}"
+    )
+
+
+def _count(path: Path, part: PublicFile) -> tuple[int, int]:
+    if part.unit == "lines":
+        count = count_text(path)
+        return count.lines, count.tokens
+    file = read_column_file(path)
+    return len(file.blocks), file.num_tokens
+
+
+def _place(found: Path, final: Path, part: PublicFile, advice: str) -> str:
+    """Puts a verified copy in place, unpacked; tells what it was verified by."""
+    is_packed = found.suffix == ".gz"
+    check = "sha256 verified" if is_packed else _verify(found, part, advice)
+    temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
+    try:
+        if is_packed:
+            _unpack(found, temporary, advice)
+        else:
+            shutil.copyfile(found, temporary)
+        if is_packed and sha256_of(temporary) != part.sha256:
+            raise InputError(f"{found} does not hold the published {part.split} text; {advice}")
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return check
+
+
+def _unpack(packed: Path, path: Path, advice: str) -> None:
+    try:
+        with gzip.open(packed, "rb") as source, path.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{packed} is not a whole gzip file ({error}); {advice}") from error

@@ -1,0 +1,1 @@
+"""Corpora whose texts carry a label: trees, tables, folders, the built-in reviews."""

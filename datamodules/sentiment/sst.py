@@ -1,0 +1,89 @@
+"""The Stanford Sentiment Treebank (Socher et al. 2013)."""
+
+from pathlib import Path
+from typing import Literal
+
+from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
+from datamodules.files.paths import SENTIMENT, locate
+from datamodules.sentiment.trees import Phrase, read_trees
+from pipeline.errors import InputError
+
+FILES = {"train": "train.txt", "valid": "dev.txt", "test": "test.txt"}
+_FINE = ("very negative", "negative", "neutral", "positive", "very positive")
+_BINARY = {0: "negative", 1: "negative", 3: "positive", 4: "positive"}
+
+
+class Treebank(LabelledSource):
+    """Reads the Stanford Sentiment Treebank: a folder with `train.txt`, `dev.txt`, `test.txt`.
+
+    Whole sentences are scored, whatever is trained on. Two labels ("binary", SST-2) leave out
+    sentences and phrases that are neutral, as all who report SST-2 do; the phrases of a neutral
+    sentence that are not neutral themselves stay.
+
+    Args:
+        corpus: "sst", or the path of a folder.
+        labels: "binary" or "fine" (five of them, in an order).
+        phrases: whether the phrases of training sentences are read too.
+
+    Attributes:
+        name: "sst2" or "sst5".
+
+    Raises:
+        InputError: a file is missing or a line is no tree.
+    """
+
+    def __init__(
+        self,
+        corpus: str = "sst",
+        labels: Literal["binary", "fine"] = "binary",
+        phrases: bool = True,
+    ) -> None:
+        self.name = "sst2" if labels == "binary" else "sst5"
+        self._corpus, self._labels, self._phrases = corpus, labels, phrases
+
+    def read(self) -> LabelledCorpus:
+        """See `LabelledSource`."""
+        folder = locate(self._corpus, SENTIMENT)
+        files = {split: folder / name for split, name in FILES.items()}
+        for path in files.values():
+            if not path.is_file():
+                raise InputError(
+                    f"no file {path}; a folder with {', '.join(FILES.values())} is expected"
+                    " (`unroll prepare sst` gets it)"
+                )
+        splits: dict[str, list[Text]] = {}
+        phrases: list[tuple[Text, ...]] = []
+        of_neutral: list[tuple[Text, ...]] = []
+        neutral = 0
+        for split, path in files.items():
+            splits[split] = []
+            for whole, *parts in read_trees(path):
+                text = self._text(whole)
+                if split == "train" and self._phrases:
+                    bags = of_neutral if text is None else phrases
+                    bags.append(tuple(t for part in parts if (t := self._text(part))))
+                if text is None:
+                    neutral += 1
+                else:
+                    splits[split].append(text)
+        phrases += of_neutral
+        self._refuse_empty(splits, files)
+        notes = [f"{neutral:,} neutral sentences are left out"] if neutral else []
+        if self._phrases:
+            count = sum(len(of_one) for of_one in phrases)
+            notes.append(f"the training trees have {count:,} phrases with a label of their own")
+        is_fine = self._labels == "fine"
+        names = _FINE if is_fine else ("negative", "positive")
+        return LabelledCorpus(splits, files, names, is_fine, tuple(phrases), tuple(notes))
+
+    def _text(self, phrase: Phrase) -> Text | None:
+        if self._labels == "fine":
+            return Text(phrase.tokens, _FINE[phrase.label])
+        label = _BINARY.get(phrase.label)
+        return None if label is None else Text(phrase.tokens, label)
+
+    @staticmethod
+    def _refuse_empty(splits: dict[str, list[Text]], files: dict[str, Path]) -> None:
+        for split, texts in splits.items():
+            if not texts:
+                raise InputError(f"{files[split]} holds no sentence that has a label")

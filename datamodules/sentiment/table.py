@@ -1,0 +1,207 @@
+"""Labelled texts in tables: CSV, TSV, JSON lines, with the columns that a person names."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datamodules.batching.splits import fill_splits
+from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
+from datamodules.files.lines import MAX_LINE_BYTES, read_lines
+from datamodules.files.words import refuse_damaged, words_of
+from pipeline.errors import InputError
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_ENDINGS = (*_DELIMITERS, ".jsonl")
+
+
+class _Row(NamedTuple):
+    line: int
+    values: Mapping[str, Any]
+
+
+class Table(LabelledSource):
+    """Reads texts and labels from columns of CSV, TSV or JSON lines files.
+
+    The ending of a file's name says its format; the first row of a CSV or TSV file names the
+    columns. Where validation or test have no file, stratified shares of the training texts are held
+    out.
+
+    Args:
+        train: the training file.
+        text: name of the column with the text.
+        label: name of the column with the label, which may be anything.
+        valid: the validation file.
+        test: the test file.
+        labels: the labels in their order, which makes them ordinal; found, in alphabetical order,
+            if omitted.
+        is_tokenised: the text is words with one space between them; else it is cut into words.
+        fraction: share that is held out for each split without a file.
+        seed: of what is held out.
+        encoding: of the files.
+        delimiter: what stands between columns, as ";"; a comma in .csv, a TAB in .tsv, if omitted.
+    """
+
+    def __init__(
+        self,
+        train: str,
+        text: str = "text",
+        label: str = "label",
+        valid: str | None = None,
+        test: str | None = None,
+        labels: list[str | int] | None = None,
+        is_tokenised: bool = False,
+        fraction: float = 0.1,
+        seed: int = 1,
+        encoding: str = "utf-8",
+        delimiter: str | None = None,
+    ) -> None:
+        if delimiter is not None and len(delimiter) != 1:
+            raise InputError(f"delimiter is {delimiter!r}; one character is expected")
+        self.name = Path(train).stem
+        self._files = {"train": train, "valid": valid, "test": test}
+        self._delimiter = delimiter
+        self._text, self._label = text, label
+        self._labels = None if labels is None else [str(one) for one in labels]
+        self._is_tokenised, self._fraction, self._seed = is_tokenised, fraction, seed
+        self._encoding = encoding
+
+    def read(self) -> LabelledCorpus:
+        """See `LabelledSource`."""
+        files = {
+            split: Path(file).expanduser()
+            for split, file in self._files.items()
+            if file is not None
+        }
+        splits, notes = {}, []
+        for split, path in files.items():
+            splits[split], num_empty = self._read(path)
+            if num_empty:
+                notes.append(f"{num_empty:,} rows of {path.name} have no text and are left out")
+        splits, held = fill_splits(splits, self._fraction, self._seed, self.name, "file")
+        found = {text.label for text in splits["train"]}
+        labels = self._labels or sorted(found)
+        if strange := sorted(found - {*labels}):
+            raise InputError(
+                f"{files['train']} has the label {strange[0]!r}, which is none of --data.source."
+                f"labels ({', '.join(labels)})"
+            )
+        return LabelledCorpus(
+            splits=splits,
+            files={split: files.get(split, files["train"]) for split in splits},
+            labels=tuple(label for label in labels if label in found),
+            is_ordinal=self._labels is not None,
+            notes=(*notes, *held),
+        )
+
+    def _read(self, path: Path) -> tuple[list[Text], int]:
+        if path.is_dir():
+            raise InputError(
+                f"{path} is a folder; a file is expected (folders of texts, one a label, are read "
+                "with --data.source=Folders --data.source.corpus=PATH)"
+            )
+        if not path.is_file():
+            raise InputError(f"there is no file {path}; a {', '.join(_ENDINGS)} file is expected")
+        texts, num_empty = [], 0
+        for row in _rows(path, self._encoding, self._delimiter):
+            text, label = (self._value(path, row, name) for name in (self._text, self._label))
+            refuse_damaged(text + label, f"the row that ends at line {row.line} of {path}")
+            tokens = words_of(text)
+            if self._is_tokenised:  # a token may hold U+00A0
+                tokens = tuple(token for token in text.split(" ") if token)
+            if not tokens:
+                num_empty += 1
+            elif not label:
+                raise InputError(
+                    f"the row that ends at line {row.line} of {path} has no {self._label}; a label "
+                    "for each text is expected"
+                )
+            else:
+                texts.append(Text(tokens, label))
+        if not texts:
+            raise InputError(f"{path} holds no text in the column {self._text!r}")
+        return texts, num_empty
+
+    @staticmethod
+    def _value(path: Path, row: _Row, name: str) -> str:
+        if name not in row.values:
+            raise InputError(
+                f"{path} has no column {name!r} (line {row.line}); there is "
+                f"{', '.join(map(repr, row.values))}: name them with --data.source.text and "
+                "--data.source.label"
+            )
+        value = row.values[name]
+        if isinstance(value, list | dict):
+            raise InputError(
+                f"line {row.line} of {path}: {name!r} is a {type(value).__name__}; text is expected"
+            )
+        return "" if value is None else str(value).strip()
+
+
+def _rows(path: Path, encoding: str, delimiter: str | None) -> Iterator[_Row]:
+    ending = path.suffix.lower()
+    lines = read_lines(path, encoding=encoding, flag="--data.source.encoding")
+    if ending == ".jsonl":
+        return _json_rows(path, lines)
+    if ending in _DELIMITERS:
+        return _csv_rows(path, lines, delimiter or _DELIMITERS[ending])
+    raise InputError(f"{path} ends in {ending or 'nothing'}; {', '.join(_ENDINGS)} are known")
+
+
+def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"line {number} of {path} is no JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise InputError(f'line {number} of {path} is no JSON object, as {{"text": "..."}}')
+        yield _Row(number, values)
+
+
+def _refuse_other_delimiter(path: Path, names: list[str], delimiter: str) -> None:
+    """Refuses a table whose one column is several, with another character between them."""
+    others = [other for other in (";", "\t", ",", "|") if other != delimiter and other in names[0]]
+    if len(names) == 1 and others:
+        raise InputError(
+            f"the columns of {path} are separated by {others[0]!r}, {delimiter!r} is expected; "
+            f"give --data.source.delimiter='{others[0]}'"
+        )
+
+
+def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row]:
+    csv.field_size_limit(16 * MAX_LINE_BYTES)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    end = 0  # of the row before
+    try:
+        names = next(reader, None)
+        if not names:
+            raise InputError(f"{path} is empty; a first line that names the columns is expected")
+        _refuse_other_delimiter(path, names, delimiter)
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{path} has several columns called {twice[0]!r}; rename all but one")
+        end = reader.line_num
+        for fields in reader:
+            end = reader.line_num
+            if not fields:
+                continue
+            if len(fields) != len(names):
+                raise InputError(
+                    f"the row that ends at line {reader.line_num} of {path} has {len(fields)} "
+                    f"columns, {len(names)} are expected, as in line 1; quote text that holds "
+                    f"{'a comma' if delimiter == ',' else 'a TAB'}"
+                )
+            yield _Row(reader.line_num, dict(zip(names, fields, strict=True)))
+    except csv.Error as error:
+        if "new-line character" in str(error):
+            raise InputError(
+                f"line {reader.line_num} of {path} has a carriage return without a line feed; "
+                "convert the line ends, for example with `tr '\\r' '\\n'`"
+            ) from error
+        raise InputError(
+            f"the row that begins at line {end + 1} of {path} cannot be read ({error}): text that "
+            "begins with a quotation mark must end with one, and those within are doubled"
+        ) from error

@@ -1,0 +1,1 @@
+"""Corpora whose tokens carry tags: column files, folds, the built-in opinions."""

@@ -1,0 +1,1 @@
+"""MPQA: the released column files, and the original stand-off annotation."""

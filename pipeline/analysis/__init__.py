@@ -1,0 +1,1 @@
+"""What happens inside a trained model: gradients and probes."""

@@ -1,0 +1,1 @@
+"""The files of a run: checkpoints, run folders, and where they are."""

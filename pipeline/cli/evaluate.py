@@ -1,0 +1,166 @@
+"""`validate`, `test` and `predict`: a trained model on the splits of a corpus."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from pipeline.checkpoints.folder import write_atomically
+from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.read import data_state, load_trained, portable_model, read_checkpoint
+from pipeline.checkpoints.write import AtomicCheckpointIO
+from pipeline.console import say, show
+from pipeline.contracts import Corpus
+from pipeline.errors import InputError
+from pipeline.inference import ClassifyRequest, Request, annotate, classify
+from pipeline.inference.dynamic import dynamic_perplexity, refuse_unlearnable
+from pipeline.inference.output import writing
+from pipeline.inference.sources import check_files
+from pipeline.options import Dynamics
+from pipeline.run.experiment import Experiment, build
+from pipeline.run.trainer import make_trainer
+from pipeline.text import treebank
+
+
+def evaluate(
+    verb: str,
+    run: str | None,
+    checkpoint: Path | None,
+    fields: Sequence[str],
+    dynamics: Dynamics | None = None,
+) -> int:
+    """Prints the scores of a trained model.
+
+    Args:
+        verb: "validate" or "test".
+        run: the run that trained it, **or**
+        checkpoint: its file.
+        fields: flags that change the model's own configuration, as `--data.eval_bptt=1`.
+        dynamics: how it learns from the text as it is scored once more.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: there is no such model, it is of another corpus, or cannot learn.
+    """
+    path = locate(run, checkpoint)
+    experiment = rebuild(path, fields)
+    if dynamics is not None:
+        refuse_unlearnable(experiment.model)
+    refuse_other_corpus(experiment, path)
+    trainer = _trainer(experiment, [])
+    score = trainer.test if verb == "test" else trainer.validate
+    score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
+    for name, value in sorted(trainer.callback_metrics.items()):
+        show(f"{name} {float(value):.10g}")
+    if dynamics is not None:
+        cuts = [f"--data.eval_bptt={dynamics.steps}", "--data.reread=0"]
+        data = rebuild(path, [*fields, *cuts]).data
+        stage = "val" if verb == "validate" else "test"
+        found = dynamic_perplexity(experiment.model, data, stage, dynamics)
+        show(f"{stage}/perplexity_dynamic {found:.10g}")
+        if not found < float(trainer.callback_metrics[f"{stage}/perplexity"]):
+            say("note: what was learned made it no better; try a lower --dynamic on `validate`")
+    return 0
+
+
+def predict(
+    run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None
+) -> int:
+    """Writes each token of the test split with its log-probability in nats, TAB between them."""
+    path = locate(run, checkpoint)
+    with writing(output) as file:
+        experiment = rebuild(path, fields)
+        refuse_other_corpus(experiment, path)
+        _predict(experiment, path, file)
+    return 0
+
+
+def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
+    """Tags or classifies text of a person's own; takes the options of `predict`."""
+    if fields:
+        raise InputError(f"{fields[0]} cannot be given beside --input; leave it out")
+    check_files(options.input, options.format)
+    path = locate(options.run, options.checkpoint)
+    trained = load_trained(path, "Tagger", "SentenceClassifier")
+    if trained.data["text"] != treebank.state():
+        say(
+            f"text is cut by {treebank.state()}, the model was trained beside "
+            f"{trained.data['text']}: words may be cut otherwise"
+        )
+    how = (options.input, options.format, options.style, options.encoding)
+    is_tagger = "tags" in trained.data
+    if is_tagger and options.explain:
+        raise InputError("--explain is for classifiers; leave it out for a tagger")
+    with writing(options.output) as file:
+        if is_tagger:
+            annotate(trained, Request(*how), file)
+        else:
+            classify(trained, ClassifyRequest(*how, options.explain), file)
+    return 0
+
+
+def refuse_other_corpus(experiment: Experiment, path: Path) -> None:
+    """Raises an `InputError` where a checkpoint's model is of another corpus than that given."""
+    # A datamodule refuses to go on with the state of another corpus; nothing else is wanted here.
+    experiment.data.load_state_dict(data_state(read_checkpoint(path)))
+
+
+def _predict(experiment: Experiment, path: Path, file: TextIO) -> None:
+    trainer = _trainer(experiment, [_LineWriter(file, experiment.corpus)])
+    trainer.predict(experiment.model, experiment.data, ckpt_path=path, return_predictions=False)
+
+
+class _LineWriter(Callback):
+    """Writes predictions as they come: a corpus of any length in the memory of a batch."""
+
+    def __init__(self, file: TextIO, corpus: Corpus) -> None:
+        self.file = file
+        self.corpus = corpus
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401 (the task's own)
+        batch: Any,  # noqa: ANN401 (the datamodule's own)
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """See `Callback`."""
+        for line in self.corpus.lines(batch, outputs):
+            self.file.write(line + "\n")
+
+
+def rebuild(path: Path, fields: Sequence[str]) -> Experiment:
+    """Builds what a checkpoint was trained as, with fresh weights.
+
+    Args:
+        path: the checkpoint.
+        fields: flags that change its configuration.
+
+    Raises:
+        InputError: it cannot be read, or a flag does not fit.
+    """
+    # Its trainer section says how it was trained, perhaps on another machine.
+    checkpoint = read_checkpoint(path)
+    config = {**checkpoint["config"], "trainer": {"devices": 1}}
+    config["model"] = portable_model(path, checkpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.yaml"
+        write_atomically(file, yaml.safe_dump(config, sort_keys=False))
+        return build([f"--config={file}", *fields])
+
+
+def _trainer(experiment: Experiment, callbacks: list[Callback]) -> Trainer:
+    arguments = {**experiment.trainer, "precision": None, "logger": False, "callbacks": callbacks}
+    arguments.update(enable_checkpointing=False, enable_model_summary=False)
+    arguments["plugins"] = [AtomicCheckpointIO()]
+    arguments["enable_progress_bar"] = sys.stderr.isatty()
+    return make_trainer(arguments)

@@ -1,0 +1,1 @@
+"""Fast computations of whole layers or stacks."""

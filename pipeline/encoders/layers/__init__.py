@@ -1,0 +1,1 @@
+"""One recurrent layer in one direction: weights, initial values, the loop over time."""

@@ -1,0 +1,1 @@
+"""Modules around encoders: stacks, directions, skip connections, dropout."""

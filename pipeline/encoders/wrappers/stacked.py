@@ -1,0 +1,259 @@
+"""Encoders made of encoders."""
+
+import abc
+import itertools
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
+from pipeline.encoders.carry import Carry
+from pipeline.encoders.wrappers.dropout import VariationalDropout, check_dropout
+
+
+class Stacked(Encoder):
+    """Each layer reads the states of the one below; causal if all layers are.
+
+    The carry is a tuple with the carry of each layer, from the lowest up.
+
+    Args:
+        layers: from the lowest up, at least one.
+
+    Raises:
+        ValueError: there is none, or a layer does not fit the one below.
+    """
+
+    def __init__(self, layers: Sequence[Encoder]) -> None:
+        super().__init__()
+        if not layers:
+            raise ValueError("Stacked needs at least one layer, got none")
+        for index, (below, above) in enumerate(itertools.pairwise(layers)):
+            if below.output_size != above.input_size:
+                raise ValueError(
+                    f"layer {index + 1} of Stacked has input_size {above.input_size}, but layer "
+                    f"{index} below it has output_size {below.output_size}"
+                )
+        self.layers = nn.ModuleList(layers)
+        self.input_size, self.output_size = layers[0].input_size, layers[-1].output_size
+        self.is_causal = all(layer.is_causal for layer in layers)
+        self.is_local = all(layer.is_local for layer in layers)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        check_inputs(self, inputs)
+        states, carries = inputs, []
+        for layer, part in zip(self.layers, self.parts(inputs, carry), strict=True):
+            states, after = layer(states, lengths, part)
+            carries.append(after)
+        return Encoded(states, tuple(carries))
+
+    def parts(self, inputs: Tensor, carry: Carry | None) -> Carry:
+        """The carry of each layer.
+
+        Raises:
+            ValueError: they are not as many as the layers.
+        """
+        if carry is None:
+            return self.initial_carry(len(inputs))
+        if len(carry) != len(self.layers):
+            raise ValueError(
+                f"Stacked expects a carry of {len(self.layers)} parts, one for each layer, "
+                f"got {len(carry)}"
+            )
+        return carry
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        layers = cast("Sequence[Encoder]", self.layers)
+        return tuple(layer.initial_carry(batch_size) for layer in layers)
+
+
+class Bidirectional(Encoder):
+    """Two encoders, one from each end of a row (Schuster and Paliwal 1997); never causal.
+
+    The states are the forward one's beside the backward one's. The carry is the forward
+    encoder's alone: what is to the right of a window is unknown, so the backward encoder begins
+    each window, at the last real step of each row, from its own initial carry.
+
+    Args:
+        forward: reads left to right.
+        backward: reads right to left.
+
+    Raises:
+        ValueError: one of the two is not causal, or their input sizes differ.
+    """
+
+    is_causal = False
+
+    def __init__(self, forward: Encoder, backward: Encoder) -> None:
+        super().__init__()
+        if forward.input_size != backward.input_size:
+            raise ValueError(
+                f"Bidirectional needs two encoders of one input_size, got {forward.input_size} "
+                f"and {backward.input_size}"
+            )
+        for name, part in (("forward", forward), ("backward", backward)):
+            if not part.is_causal:
+                raise ValueError(f"Bidirectional needs causal encoders, but {name} is not: {part}")
+        self.left_to_right, self.right_to_left = forward, backward
+        self.input_size = forward.input_size
+        self.is_local = forward.is_local and backward.is_local
+        self.output_size = forward.output_size + backward.output_size
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        check_inputs(self, inputs)
+        check_lengths(inputs, lengths)
+        states, after = self.left_to_right(inputs, lengths, carry)
+        sources = _mirror(inputs, lengths)
+        mirrored = self.right_to_left(_reorder(inputs, sources), lengths).states
+        return Encoded(torch.cat([states, _reorder(mirrored, sources)], dim=-1), after)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        return self.left_to_right.initial_carry(batch_size)
+
+
+class Around(Encoder, abc.ABC):
+    """An encoder with something before or behind it that no step remembers.
+
+    Args:
+        inner: the encoder.
+        output_size: features of a state of both together; the encoder's own if omitted.
+    """
+
+    @abc.abstractmethod
+    def __init__(self, inner: Encoder, output_size: int | None = None) -> None:
+        super().__init__()
+        self.inner = inner
+        self.input_size = inner.input_size
+        self.output_size = inner.output_size if output_size is None else output_size
+        self.is_causal = inner.is_causal
+        self.is_local = inner.is_local
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`."""
+        check_inputs(self, inputs)
+        states, after = self.inner(self._read(inputs), lengths, carry)
+        return Encoded(self._join(inputs, states), after)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """See `Encoder`."""
+        return self.inner.initial_carry(batch_size)
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        """What the encoder reads of what is given [batch time input]."""
+        return inputs
+
+    def _join(self, inputs: Tensor, states: Tensor) -> Tensor:
+        """What is given and the encoder's states -> [batch time output_size]."""
+        return states
+
+
+class DropInputs(Around):
+    """Dropout on what an encoder reads, never on its recurrence.
+
+    Zaremba et al. (2014, arXiv 1409.2329, section 3.2).
+
+    Args:
+        inner: reads what is left.
+        dropout: the chance of each number to become 0.
+        variational: one mask for all steps of a row, see `VariationalDropout`.
+
+    Raises:
+        ValueError: `dropout` is not in [0, 1).
+    """
+
+    def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
+        check_dropout(dropout)
+        super().__init__(inner)
+        self.chance = dropout
+        self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a number may be dropped now."""
+        return self.dropout.training and self.chance > 0
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        read: Tensor = self.dropout(inputs)
+        return read
+
+
+class Normalized(Around):
+    """Layer normalisation of what an encoder reads, with a learned gain and bias.
+
+    Ba et al. (2016, arXiv 1607.06450, section 3.1), on each step by itself.
+
+    Args:
+        inner: reads what is normalised.
+
+    Raises:
+        ValueError: `inner` reads a single feature, which would be its mean, and so always 0.
+    """
+
+    def __init__(self, inner: Encoder) -> None:
+        if inner.input_size < 2:
+            raise ValueError(
+                "Normalized needs an encoder that reads at least 2 features, since one alone is "
+                f"its own mean, got input_size {inner.input_size}"
+            )
+        super().__init__(inner)
+        self.norm = nn.LayerNorm(inner.input_size)
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        read: Tensor = self.norm(inputs)
+        return read
+
+
+def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """Reverses the real steps of each row and leaves its padding in place; its own inverse.
+
+    A row `a b c . .` of length 3 becomes `c b a . .`; one of length 0 stays as it is.
+
+    Args:
+        inputs: [batch time feature].
+        lengths: [batch]; every step is real if omitted.
+
+    Raises:
+        ValueError: see `check_lengths`.
+    """
+    check_lengths(inputs, lengths)
+    return _reorder(inputs, _mirror(inputs, lengths))
+
+
+def _mirror(inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
+    """Where each step [batch*time] of the reversed rows comes from; None if all are real."""
+    if lengths is None:
+        return None
+    batch, time, _ = inputs.shape
+    steps = torch.arange(time, device=inputs.device)
+    ends = lengths.to(inputs.device).unsqueeze(1)
+    sources = torch.where(steps < ends, ends - 1 - steps, steps)
+    rows = torch.arange(batch, device=inputs.device).unsqueeze(1) * time
+    return (rows + sources).flatten()
+
+
+def _reorder(inputs: Tensor, sources: Tensor | None) -> Tensor:
+    if sources is None:
+        return inputs.flip(1)
+    # One index per step, where `gather` would need one per number.
+    return inputs.flatten(0, 1).index_select(0, sources).view_as(inputs)

@@ -1,0 +1,1 @@
+"""The class-based softmax and ways to assign words to classes."""

@@ -1,0 +1,120 @@
+"""The nll of a softmax layer and its gradient on a CPU, in few passes over the logits.
+
+The logits of 700 tokens over 10,000 words are 28 MB in float32, 14 MB in bfloat16: far more than
+all else in a training step, so their passes through memory (and the page faults of fresh buffers)
+cost as much as the arithmetic. Autograd makes three such buffers, this function one: the logits,
+overwritten by the probabilities, overwritten at the targets by the gradient. Measured in
+`benchmarks/`.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from pipeline.batches import IGNORE_INDEX
+from pipeline.heads.base import fits_at_once
+from pipeline.heads.full.chunked import summed_nll_in_pieces
+
+# Half precision is not: its probabilities would be cut at e^-9.7.
+_FUSED = (torch.bfloat16, torch.float32, torch.float64)
+
+
+def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """Sums the nll of targets under a softmax layer, the fast way for this device and autocast.
+
+    Args:
+        states: [rows input].
+        weight: [outputs input].
+        bias: [outputs].
+        targets: [rows]; those equal to `IGNORE_INDEX` count nothing.
+
+    Returns:
+        A sum in nats, [].
+    """
+    dtype = _product_dtype(states, weight)
+    if not fits_at_once(len(states), len(weight), dtype):
+        return summed_nll_in_pieces(states, weight, bias, targets, dtype)
+    if states.device.type == "cpu" and dtype in _FUSED:
+        return summed_nll(states, weight, bias, targets, dtype)
+    return F.cross_entropy(
+        F.linear(states, weight, bias), targets, ignore_index=IGNORE_INDEX, reduction="sum"
+    )
+
+
+def summed_nll(
+    states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """Sums the nll of targets under softmax(states weight^T + bias).
+
+    Args:
+        states: [rows input].
+        weight: [vocab input].
+        bias: [vocab].
+        targets: ids [rows]; those equal to `IGNORE_INDEX` count nothing.
+        dtype: of the matrix products and of the probabilities that are kept for the gradient. The
+            softmax itself is computed, and its logarithm summed, in float32 at least.
+
+    Returns:
+        A sum in nats, []. One nll is cut at the logarithm of the smallest normal number of `dtype`
+        (87 nats in float32 and bfloat16); its gradient is not. It cannot be
+        differentiated twice.
+    """
+    nll: Tensor = _SummedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
+    return nll
+
+
+class _SummedNll(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 (torch's own context, which has no public type)
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        ctx.dtypes = states.dtype, weight.dtype
+        ctx.bias_dtype = None if bias is None else bias.dtype
+        states, weight = states.to(dtype), weight.to(dtype)
+        logits = F.linear(states, weight, None if bias is None else bias.to(dtype))
+        # In place: torch's kernel reads a whole row before it writes it (tested against a copy).
+        probs = torch.softmax(logits, dim=-1, out=logits)
+        real = targets != IGNORE_INDEX
+        index = targets.where(real, 0)
+        of_targets = probs.gather(1, index.unsqueeze(1)).squeeze(1)  # refuses an id out of range
+        # The gradient of the nll to the logits. (`scatter_` and a mask would pass over all of it.)
+        probs[torch.arange(len(targets)), index] = of_targets - 1
+        probs.index_fill_(0, torch.nonzero(~real).squeeze(1), 0)
+        ctx.save_for_backward(probs, states, weight)
+        accurate = of_targets.to(torch.promote_types(dtype, torch.float32))
+        nll = -accurate.clamp_min(torch.finfo(dtype).tiny).log()
+        return nll.where(real, 0).sum()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        if torch.is_grad_enabled():  # torch's `once_differentiable` would give a constant, silently
+            raise RuntimeError("the loss of a softmax on a CPU cannot be differentiated twice")
+        to_logits, states, weight = ctx.saved_tensors
+        states_dtype, weight_dtype = ctx.dtypes
+        to_states = to_weight = to_bias = None
+        # The product scales by alpha before it rounds. Scaling bfloat16 numbers, or by one, would
+        # lengthen or shorten every gradient by up to 0.4 %.
+        scale, none = grad.item(), to_logits.new_zeros(())
+        if ctx.needs_input_grad[0]:
+            to_states = torch.addmm(none, to_logits, weight, beta=0, alpha=scale).to(states_dtype)
+        if ctx.needs_input_grad[1]:
+            to_weight = torch.addmm(none, to_logits.t(), states, beta=0, alpha=scale)
+            to_weight = to_weight.to(weight_dtype)
+        if ctx.needs_input_grad[2]:
+            to_bias = to_logits.sum(0).to(ctx.bias_dtype).mul_(scale)
+        return to_states, to_weight, to_bias, None, None
+
+
+def _product_dtype(states: Tensor, weight: Tensor) -> torch.dtype:
+    """The dtype in which torch computes a linear layer here."""
+    device = states.device.type
+    if torch.is_autocast_enabled(device) and weight.dtype == torch.float32:
+        return torch.get_autocast_dtype(device)
+    return weight.dtype

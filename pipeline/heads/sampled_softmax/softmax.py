@@ -1,0 +1,115 @@
+"""The full softmax, trained on the target and a few words drawn at random."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from pipeline.batches import IGNORE_INDEX
+from pipeline.heads.base import (
+    OutputLayer,
+    check_init_scale,
+    check_shapes,
+    check_tied,
+    exact_linear,
+    exact_log_probs,
+)
+from pipeline.heads.sampled_softmax.criteria import Criterion, Sample, SampledSoftmax
+from pipeline.heads.sampled_softmax.noise import Noise
+from pipeline.text.vocabulary import Vocabulary
+
+
+class Sampled(OutputLayer):
+    """softmax(weight state + bias), exact in evaluation, whose training loss samples words.
+
+    One set of negatives is drawn for all rows of a batch, so that their scores are one product. The
+    gradient is dense, as optimisers and clipping expect, and filled once: of each step it costs
+    about what zeroing the weight's size in memory costs.
+
+    Args:
+        input_size: features of a state.
+        vocabulary: the token types.
+        criterion: the loss; `SampledSoftmax()` if omitted.
+        num_negatives: words drawn for a batch, with replacement.
+        power: noise draws words by this power of their counts.
+        bias: whether each token has one.
+        init_scale: weight and bias start uniform in [-init_scale, init_scale].
+
+    Raises:
+        ValueError: `input_size` or `num_negatives` is below 1, `init_scale` is not above 0, `power`
+            is below 0, **or** the vocabulary has no counts.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        vocabulary: Vocabulary,
+        criterion: Criterion | None = None,
+        num_negatives: int = 500,
+        power: float = 1.0,
+        bias: bool = True,
+        init_scale: float = 0.1,
+    ) -> None:
+        super().__init__(input_size, vocabulary)
+        check_init_scale(init_scale)
+        if num_negatives < 1:
+            raise ValueError(f"num_negatives must be at least 1, got {num_negatives}")
+        self.criterion = criterion or SampledSoftmax()
+        self.num_negatives = num_negatives
+        self.noise = Noise(vocabulary, power)
+        self.weight = nn.Parameter(torch.empty(self.vocab_size, input_size))
+        self.bias = nn.Parameter(torch.empty(self.vocab_size)) if bias else None
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -init_scale, init_scale)
+
+    def loss(self, states: Tensor, targets: Tensor) -> Tensor:
+        """See `OutputLayer.loss`; not the nll, but what trains the same distribution."""
+        check_shapes(self, states, targets)
+        rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
+        real = torch.nonzero(row_targets != IGNORE_INDEX).squeeze(1)
+        with torch.autocast(states.device.type, enabled=False):
+            return self.criterion.loss(self._sample(rows[real], row_targets[real]))
+
+    def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
+        """See `OutputLayer.log_probs`."""
+        check_shapes(self, states, targets)
+        return exact_log_probs(states, self.weight, self._whole_bias(), targets)
+
+    def log_distribution(self, states: Tensor) -> Tensor:
+        """See `OutputLayer.log_distribution`."""
+        check_shapes(self, states)
+        return exact_linear(states, self.weight, self._whole_bias()).log_softmax(-1)
+
+    def tie(self, embedding: nn.Embedding) -> None:
+        """See `OutputLayer.tie`."""
+        check_tied(self.weight, embedding)
+        self.weight = embedding.weight  # type: ignore[assignment]  # torch declares a Tensor
+
+    def _sample(self, rows: Tensor, targets: Tensor) -> Sample:
+        negatives = self.noise.draw(self.num_negatives)
+        ids = torch.cat([targets, negatives])
+        dtype = torch.promote_types(self.weight.dtype, torch.float32)
+        # One lookup: each would make a gradient of the whole weight.
+        vectors = F.embedding(ids, self.weight).to(dtype)
+        of_targets, of_negatives = vectors.split_with_sizes([len(targets), len(negatives)])
+        rows = rows.to(dtype)
+        scores = (rows * of_targets).sum(-1)
+        noise_scores = rows @ of_negatives.t()
+        if self.bias is not None:
+            scores = scores + self.bias[targets]
+            noise_scores = noise_scores + self.bias[negatives]
+        log_noise = self.noise.log_probs(ids).to(dtype)
+        return Sample(
+            scores,
+            noise_scores,
+            log_noise[: len(targets)],
+            log_noise[len(targets) :],
+            targets.unsqueeze(1) == negatives,
+            self.vocab_size,
+        )
+
+    def _whole_bias(self) -> Tensor | None:
+        if not self.criterion.is_relative:
+            return self.bias
+        dtype = torch.promote_types(self.weight.dtype, torch.float32)
+        log_noise = self.noise.log_probs(torch.arange(self.vocab_size, device=self.weight.device))
+        return log_noise.to(dtype) + (0 if self.bias is None else self.bias)

@@ -1,0 +1,1 @@
+"""The hierarchical softmax over binary trees."""

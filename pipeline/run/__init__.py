@@ -1,0 +1,1 @@
+"""The life of a training: from a configuration to a finished run."""

@@ -1,0 +1,189 @@
+"""`crossvalidate`: a training a fold, each a run of its own below a run that sums them up."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import yaml
+
+from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
+from pipeline.console import say, show
+from pipeline.errors import InputError
+from pipeline.run.children import Training, reopen, room, run_trainings, supervise
+from pipeline.run.experiment import Experiment, build
+from pipeline.run.workers import Outcome
+from pipeline.tracking.family import Child, children
+from pipeline.tracking.logger import RunTracker
+from pipeline.tracking.naming import config_hash, flatten, run_name
+from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+
+_PLAN = "crossvalidation.json"
+_FOLDS = 10
+
+
+class _Plan(NamedTuple):
+    """What a crossvalidation has to do, kept so that it can be gone on with.
+
+    Attributes:
+        name: of the parent run.
+        config: the resolved configuration of fold 0.
+        num_folds: how many.
+    """
+
+    name: str
+    config: dict[str, Any]
+    num_folds: int
+
+
+def crossvalidate(
+    arguments: Sequence[str], resume: str | None, num_folds: int | None, jobs: int | None
+) -> int:
+    """Trains and tests a model on each fold of a corpus.
+
+    Args:
+        arguments: of the configuration parser; not read where a run is resumed.
+        resume: the parent run to go on with: folds that are finished stay as they are.
+        num_folds: how many folds; those of the corpus if omitted.
+        jobs: trainings at the same time; as many as the machine has room for if omitted.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: the data has no folds, or something in the configuration is wrong.
+        TrainingError: a fold failed; the others were run.
+    """
+    if resume is None:
+        tracker, plan = _begin(arguments, num_folds)
+    else:
+        tracker, kept = reopen(resume, _PLAN, "crossvalidation")
+        plan = _Plan(**kept)
+    say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds")
+
+    def work(parent: RunFolder) -> tuple[list[Outcome], str]:
+        failed = _run_folds(parent, plan, jobs or room(plan.config))
+        found = children(parent.run_id)
+        _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
+        return failed, f"{plan.num_folds} folds"
+
+    return supervise(tracker, plan.name, "crossvalidate", work)
+
+
+def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker, _Plan]:
+    experiment = build(arguments)
+    config = _folded(experiment, num_folds)
+    source = config["data"]["init_args"]["source"]["init_args"]
+    count = source.get("num_folds") or cast(Any, experiment.data).source.num_folds
+    name = f"{experiment.config['run_name'] or run_name(experiment.config)}-cv{count}"
+    tracker = RunTracker.start(
+        experiment=config["experiment"] or f"{experiment.task.experiment}/{experiment.corpus.name}",
+        run_name=name,
+        tags={
+            "task": experiment.task.experiment,
+            "encoder": type(experiment.task.encoder).__name__,
+            "corpus": experiment.corpus.name,
+            "config_hash": config_hash(config),
+            "folds": str(count),
+            **provenance_tags(1),
+        },
+        params=flatten(config),
+        outputs=outputs_root(),
+    )
+    plan = _Plan(name, config, count)
+    folder = RunFolder.of(str(tracker.version))
+    folder.create(name, yaml.safe_dump(config, sort_keys=False))
+    write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
+    tracker.log_artifact(folder.config)
+    tracker.log_text(command_line() + "\n", "command.txt")
+    tracker.log_text(package_versions(), "packages.txt")
+    return tracker, plan
+
+
+def _folded(experiment: Experiment, num_folds: int | None) -> dict[str, Any]:
+    """Gives a configuration whose data source has a parameter `fold`."""
+    config = json.loads(json.dumps(experiment.config))
+    data = config["data"]["init_args"]
+    source = getattr(experiment.data, "source", None)
+    if source is None:
+        raise InputError(
+            f"{type(experiment.data).__name__} has no folds; crossvalidate takes TaggingData and "
+            "SentimentData"
+        )
+    if source.num_folds:
+        if num_folds not in (None, source.num_folds):
+            raise InputError(
+                f"--folds {num_folds}: {experiment.corpus.name} has {source.num_folds} folds of "
+                "its own; leave --folds out"
+            )
+        return dict(config)
+    count = num_folds or _FOLDS
+    splits = cast(Any, experiment.data).corpus.splits
+    size = len(splits["train"]) + len(splits["valid"])
+    if size < count:
+        raise InputError(
+            f"--folds {count}: {experiment.corpus.name} has {size:,} rows to train and "
+            "validate with, fewer than folds; lower --folds"
+        )
+    data["source"] = {
+        "class_path": source.folds,
+        "init_args": {"source": data["source"], "num_folds": count, "fold": 0},
+    }
+    return dict(config)
+
+
+def _run_folds(parent: RunFolder, plan: _Plan, jobs: int) -> list[Outcome]:
+    """Runs what is not finished; gives the folds that failed."""
+    folder = parent.path / "folds"
+    folder.mkdir(exist_ok=True)
+    trainings = [_training(folder, plan, fold) for fold in range(plan.num_folds)]
+    return run_trainings(parent, trainings, jobs, "fold", _shown)
+
+
+def _training(folder: Path, plan: _Plan, fold: int) -> Training:
+    config = json.loads(json.dumps(plan.config))
+    config["data"]["init_args"]["source"]["init_args"]["fold"] = fold
+    config["run_name"] = f"{plan.name}-fold{fold}"
+    file = folder / f"{fold}.yaml"
+    write_atomically(file, yaml.safe_dump(config, sort_keys=False))
+    return Training(fold, f"fold {fold}", [f"--config={file}"])
+
+
+def _sum_up(tracker: RunTracker, parent: RunFolder, finished: Sequence[Child]) -> None:
+    if not finished:
+        return
+    names = sorted(set.intersection(*(set(child.scores) for child in finished)))
+    values = {name: [child.scores[name] for child in finished] for name in names}
+    means = {name: statistics.fmean(column) for name, column in values.items()}
+    spreads = {
+        f"{name}_std": statistics.stdev(column) if len(column) > 1 else 0.0
+        for name, column in values.items()
+    }
+    tracker.log_metrics({**means, **spreads, "folds": len(finished)}, step=len(finished))
+    table = _table(finished, means, spreads)
+    file = parent.path / "folds.tsv"
+    write_atomically(file, table)
+    tracker.log_artifact(file)
+    for name in means:
+        show(f"{name} {means[name]:.6g} +- {spreads[f'{name}_std']:.3g}")
+
+
+def _table(
+    finished: Sequence[Child], means: Mapping[str, float], spreads: Mapping[str, float]
+) -> str:
+    rows = [["fold", "run", *means]]
+    rows += [
+        [str(child.fold), child.run_id, *(f"{child.scores[name]:.6g}" for name in means)]
+        for child in sorted(finished, key=lambda child: child.fold)
+    ]
+    rows.append(["mean", "", *(f"{mean:.6g}" for mean in means.values())])
+    rows.append(["std", "", *(f"{spread:.6g}" for spread in spreads.values())])
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def _shown(scores: Mapping[str, float]) -> str:
+    chosen = [name for name in ("test/accuracy", "test/macro_f1") if name in scores]
+    if "test/f1" in scores:  # of spans, beside which accuracy says little
+        chosen = [name for name in scores if name.startswith("test/f1") and name.count("_") <= 1]
+    return "  ".join(f"{name} {scores[name]:.4f}" for name in sorted(chosen or scores)[:4])

@@ -1,0 +1,197 @@
+"""`train` and `fit`: one training is one MLflow run, however it is started and resumed."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from pipeline.callbacks import BestCheckpoint, Children, Terminated, termination
+from pipeline.checkpoints.folder import RunFolder, outputs_root
+from pipeline.checkpoints.read import read_checkpoint
+from pipeline.console import is_first_process, say, show
+from pipeline.contracts import ReadsFiles, Reporting, Task
+from pipeline.errors import InputError
+from pipeline.options import resumable
+from pipeline.run.experiment import Experiment, build
+from pipeline.run.trainer import choose_precision, refuse_bad_settings, training_trainer
+from pipeline.tracking.family import family_tags
+from pipeline.tracking.logger import FinalStatus, RunTracker
+from pipeline.tracking.naming import config_hash, flatten, run_name
+from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.tracking.system import SystemMetrics
+
+
+class _Job(NamedTuple):
+    """A training that has its run."""
+
+    experiment: Experiment
+    name: str
+    precision: str
+    tracker: RunTracker
+    folder: RunFolder
+    is_resumed: bool
+    and_test: bool
+
+
+def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
+    """Trains a model, and tests its best checkpoint.
+
+    Args:
+        arguments: of the configuration parser.
+        resume: the run to go on with; a new run if omitted.
+        and_test: score the test split with the best checkpoint.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: something in the configuration or the data is wrong.
+        TrainingError: the loss is not finite.
+        SystemExit: Ctrl-C (130) or SIGTERM (143).
+    """
+    resumed = resumable(resume) if resume is not None else None
+    if resumed is not None:
+        read_checkpoint(resumed.last)  # a torn file is told before a run is opened
+    experiment = build(arguments)
+    precision = choose_precision(experiment)
+    refuse_bad_settings(experiment, precision)
+    if resumed is None and isinstance(experiment.task, ReadsFiles):
+        experiment.task.read_files()
+    with _locked(resumed):
+        name = resumed.name if resumed else experiment.config["run_name"]
+        name = name or run_name(experiment.config)
+        tracker = _start_run(experiment, name, resumed.run_id if resumed else None)
+        folder = RunFolder.of(tracker.version or "of-another-rank")
+        say(f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}")
+        _say_corpus(experiment)
+        job = _Job(experiment, name, precision, tracker, folder, resumed is not None, and_test)
+        try:
+            termination.install()
+            with SystemMetrics(tracker):
+                _run(job)
+        except BaseException as error:
+            _end(tracker, error)
+            raise
+        finally:
+            termination.uninstall()
+    tracker.finish("FINISHED")
+    show(f"run {tracker.version} ({name})")
+    say(f"try: unroll {_next_verb(experiment.task)} --run {tracker.version}")
+    return 0
+
+
+def _next_verb(task: Task) -> str:
+    if isinstance(task, Reporting):
+        return "predict --input -"
+    return "generate" if task.experiment == "lm" else "predict"
+
+
+def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:
+    """Locks a run's folder, in the first process; there may be none yet."""
+    return folder.locked() if folder is not None and is_first_process() else nullcontext()
+
+
+def _run(job: _Job) -> None:
+    tracker, task = job.tracker, job.experiment.task
+    if tracker.is_active:
+        job.folder.create(job.name, yaml.safe_dump(job.experiment.config, sort_keys=False))
+        _log_inputs(job)
+    children = Children(on_death=lambda: _abandon(tracker))
+    best = BestCheckpoint(job.folder.best, task.monitor, task.monitor_mode)
+    trainer = training_trainer(job.experiment, job.precision, tracker, job.folder, best, children)
+    tracker.set_tags(provenance_tags(trainer.world_size))
+    try:
+        children.watch(trainer)
+        with _locked(job.folder if not job.is_resumed else None):
+            _fit_and_test(job, trainer, best)
+    finally:
+        children.end()
+        if tracker.is_active and job.folder.best.is_file():
+            tracker.log_artifact(job.folder.best, "checkpoints")
+
+
+def _fit_and_test(job: _Job, trainer: Trainer, best: BestCheckpoint) -> None:
+    model, data = job.experiment.model, job.experiment.data
+    start = job.folder.last if job.is_resumed else None
+    trainer.fit(model, datamodule=data, ckpt_path=start)
+    keeps_checkpoints = job.experiment.trainer["enable_checkpointing"] is not False
+    if keeps_checkpoints and best.best is None:
+        say(f"no validation was run, so the last weights are kept, not the best {best.monitor}")
+        trainer.save_checkpoint(best.path)
+    if job.and_test:
+        path = trainer.strategy.broadcast(str(best.path)) if keeps_checkpoints else None
+        trainer.test(model, data, ckpt_path=path, verbose=False)
+        for name, score in sorted(trainer.callback_metrics.items()):
+            if name.startswith("test/"):
+                show(f"{name} {float(score):.6g}")
+
+
+def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTracker:
+    wanted = experiment.config["experiment"]
+    return RunTracker.start(
+        experiment=wanted or f"{experiment.task.experiment}/{experiment.corpus.name}",
+        run_name=name,
+        run_id=run_id,
+        tags=family_tags(),
+        outputs=outputs_root(),
+    )
+
+
+def _say_corpus(experiment: Experiment) -> None:
+    say(f"corpus {experiment.corpus.name}: {experiment.corpus.summary}")
+
+
+def _log_inputs(job: _Job) -> None:
+    tracker, config = job.tracker, job.experiment.config
+    task, corpus = job.experiment.task, job.experiment.corpus
+    tracker.log_params(flatten(config))
+    tracker.set_tags(
+        {
+            "task": task.experiment,
+            "encoder": type(task.encoder).__name__,
+            "corpus": corpus.name,
+            "precision": job.precision,
+            "config_hash": config_hash(config),
+        }
+    )
+    tracker.log_artifact(job.folder.config)
+    tracker.log_text(command_line() + "\n", "command.txt")
+    tracker.log_text(package_versions(), "packages.txt")
+    for file, text in corpus.texts().items():
+        tracker.log_text(text, file)
+    for split in corpus.describe():
+        tracker.log_dataset(
+            corpus.name, split.sha256, str(split.path), split.split, dict(split.profile)
+        )
+
+
+def _end(tracker: RunTracker, error: BaseException) -> None:
+    """Ends the run as what it is, and raises what the command line makes an exit code of."""
+    is_interrupt = isinstance(error, KeyboardInterrupt) or isinstance(
+        error.__context__, KeyboardInterrupt
+    )  # Lightning turns Ctrl-C into exit(1)
+    is_terminated = isinstance(error, Terminated | SIGTERMException)
+    status: FinalStatus = "KILLED" if is_interrupt or is_terminated else "FAILED"
+    tracker.finish(status)
+    say(f"run {tracker.version} ended as {status}")
+    if status == "KILLED" and RunFolder.of(str(tracker.version)).last.is_file():
+        say(f"go on with: unroll train --resume {tracker.version}")
+    if is_interrupt:
+        sys.exit(130)
+    if is_terminated:
+        sys.exit(143)
+    if isinstance(error, MisconfigurationException):
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def _abandon(tracker: RunTracker) -> None:
+    """Ends this process, which waits for another that has died, from a thread."""
+    tracker.finish("FAILED")
+    say(f"run {tracker.version} ended as FAILED: another process of the job has died")
+    os._exit(1)

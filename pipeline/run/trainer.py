@@ -1,0 +1,136 @@
+"""Lightning's Trainer with what every training of ours has."""
+
+import copy
+import sys
+from typing import Any
+
+from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+
+from pipeline.callbacks import (
+    Bar,
+    BestCheckpoint,
+    Children,
+    EpochLines,
+    FiniteGuard,
+    PeriodicCheckpoint,
+    RandomState,
+    RunLog,
+    Termination,
+    TestReport,
+)
+from pipeline.checkpoints.folder import RunFolder
+from pipeline.checkpoints.read import ModelCard
+from pipeline.checkpoints.write import AtomicCheckpointIO
+from pipeline.contracts import ChecksModel
+from pipeline.errors import InputError
+from pipeline.run.experiment import Experiment
+from pipeline.run.precision import resolve_precision
+from pipeline.tracking.logger import RunTracker
+
+_PRECISIONS = {
+    "32": "32-true",
+    "32-true": "32-true",
+    "16-mixed": "16-mixed",
+    "bf16-mixed": "bf16-mixed",
+}
+
+
+def choose_precision(experiment: Experiment) -> str:
+    """Returns Lightning's name of the precision to train in.
+
+    Raises:
+        InputError: the machine or our evaluation, which is float32, cannot do with it.
+    """
+    trainer = experiment.trainer
+    if trainer["precision"] is None:
+        requested = str(experiment.config["precision"])
+    elif str(trainer["precision"]) in _PRECISIONS:
+        requested = _PRECISIONS[str(trainer["precision"])]
+    else:
+        raise InputError(
+            f"trainer.precision {trainer['precision']} takes weights and scores out of float32; "
+            "use --precision with auto, 32-true, bf16-mixed or 16-mixed"
+        )
+    return resolve_precision(requested, accelerator=str(trainer["accelerator"]))
+
+
+def refuse_bad_settings(experiment: Experiment, precision: str) -> None:
+    """Raises `InputError` for settings of the Trainer that cannot be, before a run is opened."""
+    settings = copy.deepcopy({k: v for k, v in experiment.trainer.items() if k != "logger"})
+    make_trainer({**settings, "logger": False, "precision": precision})
+    for callback in _as_list(experiment.trainer["callbacks"]):
+        if isinstance(callback, ChecksModel):
+            callback.check_model(experiment.model)
+
+
+def training_trainer(
+    experiment: Experiment,
+    precision: str,
+    tracker: RunTracker,
+    folder: RunFolder,
+    best: BestCheckpoint,
+    children: Children,
+) -> Trainer:
+    """Builds the Trainer of a run."""
+    arguments = dict(experiment.trainer)
+    theirs = _as_list(arguments["callbacks"])
+    ours: list[Callback] = [
+        FiniteGuard(),
+        Termination(children),
+        RandomState(),
+        ModelCard(experiment.config),
+        RunLog(experiment.task.monitor, best, arguments["log_every_n_steps"] or 50),
+        TestReport(folder.report),
+    ]
+    if arguments["enable_checkpointing"] is not False:
+        ours += [best, PeriodicCheckpoint(folder.last, experiment.config["checkpoint_every"])]
+    has_terminal = sys.stderr.isatty()
+    wants_progress = arguments["enable_progress_bar"] is not False
+    if wants_progress:
+        ours += _progress(experiment.task.monitor, theirs, has_terminal)
+    if not has_terminal:
+        theirs = [callback for callback in theirs if not isinstance(callback, ProgressBar)]
+    plugins = _as_list(arguments["plugins"])
+    if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+        plugins.append(AtomicCheckpointIO())
+    arguments.update(
+        logger=tracker,
+        # The best checkpoint is written by a callback that comes before the log of its score.
+        callbacks=[*theirs, *sorted(ours, key=lambda callback: callback is not best)],
+        plugins=plugins,
+        precision=precision,
+        default_root_dir=folder.path,
+        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in theirs),
+        enable_progress_bar=wants_progress and has_terminal,
+        enable_model_summary=bool(arguments["enable_model_summary"]),
+    )
+    return make_trainer(arguments)
+
+
+def _progress(monitor: str, theirs: list[Callback], has_terminal: bool) -> list[Callback]:
+    """A line after each validation, and in a terminal a bar, unless there is one."""
+    has_bar = any(isinstance(callback, ProgressBar) for callback in theirs)
+    bars: list[Callback] = [Bar(monitor)] if has_terminal and not has_bar else []
+    return [EpochLines(monitor), *bars]
+
+
+def make_trainer(arguments: dict[str, Any]) -> Trainer:
+    """Builds a Trainer.
+
+    Raises:
+        InputError: its settings contradict each other or the machine.
+    """
+    try:
+        # Trainer adds to the very list it is given.
+        return Trainer(**{**arguments, "callbacks": _as_list(arguments["callbacks"])})
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def _as_list(value: Any) -> list[Any]:  # noqa: ANN401 (one, several or none of them)
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

@@ -1,0 +1,196 @@
+"""A person's mistake: one sentence on stderr, exit code 2, no traceback, nothing lost."""
+
+import os
+
+import pytest
+import torch
+
+from pipeline.__main__ import KNOWN
+from pipeline.cli.main import main
+from tests.harness import small_config, unroll, write_config
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments], KNOWN)
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    complaints = [line for line in captured.err.splitlines() if line.startswith("unroll: ")]
+    assert len(complaints) == (1 if code else 0), captured.err
+    return code, "".join(complaints)
+
+
+def train(capsys, project, corpus, *flags, **changes):
+    config = write_config(project, small_config(corpus, **changes))
+    return run(capsys, "train", "--config", config, *flags)
+
+
+def test_missing_corpus(capsys, project, corpus, monkeypatch):
+    monkeypatch.delenv("UNROLL_DATA", raising=False)
+    code, text = train(capsys, project, corpus, "--data.corpus=ptb")
+    assert code == 2
+    assert "unroll prepare ptb" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "empty"),
+        (b"a good line\na b\xff\xfe c\n", "byte 15"),
+        (b"x " * 600_000 + b"\n", "line 1"),
+    ],
+    ids=["empty", "not-utf-8", "long-line"],
+)
+def test_files(capsys, project, corpus, content, expected):
+    (corpus / "valid.txt").write_bytes(content)
+    code, text = train(capsys, project, corpus)
+    assert code == 2
+    assert "valid.txt" in text
+    assert expected in text
+
+
+def test_vocabulary_of_one_word(capsys, project, corpus):
+    (corpus / "train.txt").write_text("\n" * 500)
+    code, text = train(capsys, project, corpus)
+    assert code == 2
+    assert "train.txt" in text
+
+
+def test_a_list_of_one_item(capsys, project):
+    (project / "names.txt").write_text("Anna\n")
+    code, text = train(capsys, project, "names.txt")
+    assert code == 2
+    assert "the list names.txt has 1 distinct item, one a line; 3 or more are expected" in text
+
+
+def test_a_pattern_that_no_file_matches(capsys, project, corpus):
+    code, text = train(capsys, project, corpus, "--data.files.train=shard-*")
+    assert code == 2
+    assert f"no file matches {corpus}/shard-*, which files names as the train text" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--data.batch_size=100000"], "100000"),
+        (["--data.bptt=100000"], "100000"),
+        (["--model.encoder.bidirectional=true"], "needs a causal encoder"),
+        (["--model.tie_weights=true"], "8"),
+        (["--model.encodr.hidden_size=3"], "did you mean 'encoder'"),
+        (["--model.encoder=LSTN"], "did you mean LSTM"),
+        (["--trainer.max_epoch=3"], "max_epochs"),
+        (["--model.encoder.num_layers=0"], "num_layers must be at least 1, got 0"),
+        (["--model.encoder.num_layers=two"], "num_layers"),
+        (["--checkpoint_every=0"], "checkpoint_every"),
+        (["--trainer.gradient_clip_algorithm=nrm"], "nrm"),
+        (["--precision=bf17"], "bf17"),
+        (["--model.optimizer.lr=-1"], "Invalid learning rate: -1.0"),
+        (["--model.optimizer.lr=fast"], "--model.optimizer.lr: Expected a float, got 'fast'"),
+        (["--model.encoder=my.Decay"], "my"),
+        (["--model=Tagger", "--model.encoder.input_size=8"], "has no lexicon or tags, which Tag"),
+        (["--trainer.precision=bf16-true"], "float32"),
+        (["stray"], "stray"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_flags(capsys, project, corpus, flags, expected):
+    code, text = train(capsys, project, corpus, *flags)
+    assert code == 2
+    assert expected in text
+    assert not (project / "mlflow.db").exists()  # no run was opened
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "a verb is missing"),
+        (["trian"], "train"),
+        (["train"], "--config FILE is missing"),
+        (["train", "--config", "no.yaml"], "no.yaml"),
+        (["test"], "--run RUN or --checkpoint FILE"),
+        (["test", "--checkpoint", "no.ckpt"], "there is no checkpoint file no.ckpt"),
+        (["test", "--run", "x"], "no runs yet"),
+        (["generate", "--run", "x", "--temperature", "-1"], "--temperature"),
+        (["generate", "--run", "x", "--top-p", "0"], "--top-p"),
+        (["generate", "--run", "x", "--num", "0"], "--num"),
+        (["generate", "--run", "x", "--novel", "no.txt"], "--novel no.txt: there is no such file"),
+        (["runs", "--limit", "-1"], "--limit"),
+        (["generate", "--run", "x", "--prmpt", "a"], "--prmpt"),
+        (["predict", "--run", "x", "--inptu=a"], "unknown flag --inptu; did you mean --input?"),
+        (["prepare", "ptbb"], "ptb"),
+        (["runs", "--experiment", "lm/none"], "no runs yet"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_verbs(capsys, project, arguments, expected):
+    code, text = run(capsys, *arguments)
+    assert code == 2
+    assert expected in text
+
+
+def test_checkpoints(capsys, project, corpus):
+    torn = project / "torn.ckpt"
+    torn.write_bytes(os.urandom(3000))
+    foreign = project / "foreign.ckpt"
+    torch.save({"weights": torch.zeros(3)}, foreign)
+    other = project / "other.ckpt"
+    config = small_config(corpus)
+    config["model"]["class_path"] = "tasks.tagging.Tagger"
+    torch.save({"config": config, "state_dict": {}}, other)
+    for path, expected in ((torn, "torn"), (foreign, "not a checkpoint"), (other, "Tagger")):
+        code, text = run(capsys, "generate", "--checkpoint", path)
+        assert code == 2
+        assert expected in text
+
+
+def test_a_half_written_checkpoint(capsys, project, corpus):
+    config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
+    assert main(["fit", "--config", str(config)], KNOWN) == 0
+    (last,) = (project / "outputs").glob("*/checkpoints/last.ckpt")
+    last.write_bytes(last.read_bytes()[:-1000])
+    code, text = run(capsys, "train", "--resume", last.parent.parent.name)
+    assert code == 2
+    assert "torn" in text
+
+
+def test_resume_refuses_other_settings(capsys, project, corpus):
+    config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
+    assert main(["fit", "--config", str(config)], KNOWN) == 0
+    (folder,) = (project / "outputs").iterdir()
+    code, text = run(capsys, "train", "--resume", folder.name, "--model.optimizer.lr=1")
+    assert code == 2
+    assert "--model.optimizer.lr=1 cannot change" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["train", "--config", "x"],
+        ["score", "--help"],
+        ["score", "--run", "x", "--input", "no.txt"],
+    ],
+)
+def test_nothing_heavy_is_imported_to_answer(project, arguments):
+    import subprocess
+    import sys
+
+    from tests.harness import environment
+
+    code = (
+        "import sys; from pipeline.cli.main import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'lightning', 'mlflow', 'numpy'} & sys.modules.keys()\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_traceback_for_those_who_ask(project):
+    done = unroll("--debug", "test", "--checkpoint", "no.ckpt")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

@@ -1,0 +1,58 @@
+"""What is wrong with a person's own reviews, as the command says it: a sentence and exit code 2."""
+
+import pytest
+
+from pipeline.cli.main import main
+from tests.harness import small_classifier, write_config
+
+KNOWN = ("tasks.sentiment", "datamodules.sentiment.datamodule", "datamodules.sentiment.table")
+GOOD = "review,stars\n" + "".join(f"text number {i},{i % 2}\n" for i in range(100))
+FLAGS = ("--data.source.text=review", "--data.source.label=stars")
+
+
+def train(capsys, project, content, *flags):
+    (project / "mine.csv").write_text(content, encoding="utf-8")
+    config = small_classifier()
+    config["data"]["init_args"]["source"] = {
+        "class_path": "datamodules.sentiment.table.Table",
+        "init_args": {"train": str(project / "mine.csv")},
+    }
+    code = main(["fit", "--config", str(write_config(project, config)), *flags], KNOWN)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return code, [line for line in said.splitlines() if line.startswith("unroll: ")], said
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "message"),
+    [
+        (GOOD, (), "no column 'text' (line 2); there is 'review', 'stars'"),
+        (GOOD, FLAGS[:1], "no column 'label' (line 2); there is 'review', 'stars'"),
+        (GOOD.replace(",1\n", ",0\n"), FLAGS, "all training texts of mine have the label 0; two"),
+        (GOOD.replace("number 7", "number\0 7"), FLAGS, "line 9 of"),
+        (GOOD.replace("number 7", "7 " * 5_000_000), FLAGS, "line 9 of"),
+        (GOOD.replace("number 7,1", "number 7,"), FLAGS, "mine.csv has no stars; a label for each"),
+        ("review,stars\n ,1\n,0\n", FLAGS, "holds no text in the column 'review'"),
+        ("review,stars\na,0\nb,1\n", FLAGS, "too few"),
+        (GOOD, (*FLAGS, "--data.sampling=all", "--data.phrases=2"), "labels no phrases"),
+        (GOOD, (*FLAGS, "--data.num_train=5000"), "num_train is 5,000, but there are 81"),
+        (GOOD, (*FLAGS, "--model.encoder.input_size=0"), "input_size must be at least 1, got 0"),
+        (GOOD, (*FLAGS, "--model.pooling=Maxx"), "Max"),
+        (GOOD, (*FLAGS, "--model.encoder_from=none"), "none"),
+    ],
+)
+def test_it_is_said_in_one_sentence(capsys, project, content, flags, message):
+    code, complaints, said = train(capsys, project, content, *flags)
+    assert code == 2, said
+    assert len(complaints) == 1
+    assert message in complaints[0]
+
+
+def test_what_is_odd_is_reported(capsys, project):
+    content = GOOD.replace("\n", "\r\n", 40) + "a\u0085b,1\n ,1\n" + "twice said,1\n" * 40
+    code, complaints, said = train(capsys, project, content, *FLAGS, "--trainer.max_epochs=1")
+    assert code == 0, said
+    assert not complaints
+    assert "1 rows of mine.csv have no text and are left out" in said
+    assert "texts of test stand in train too, word by word" in said
+    assert "there is no test file: 14 texts of train, stratified" in said

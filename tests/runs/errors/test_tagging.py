@@ -1,0 +1,71 @@
+"""Mistakes with a tagger: one sentence on stderr, exit code 2, before any run is opened."""
+
+import pytest
+
+from tests.harness import REPOSITORY
+from tests.runs.errors.test_language_model import run
+
+CONFIG = REPOSITORY / "configs/tagging/builtin-bilstm-crf.yaml"
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("".join(f"{word} 0.1 0.2 0.3\n" for word in ("the", "a", "minister")))
+    return path
+
+
+def test_more_folds_than_sentences(capsys, project):
+    code, text = run(capsys, "crossvalidate", "--config", CONFIG, "--folds=100000")
+    assert code == 2
+    assert "--folds 100000: builtin has 3,500 rows to train and validate with" in text
+    assert not (project / "mlflow.db").exists()
+
+
+def mistaken(capsys, project, *flags):
+    code, text = run(capsys, "train", "--config", CONFIG, *flags)
+    assert not (project / "mlflow.db").exists()
+    assert "Namespace" not in text
+    assert "Traceback" not in text
+    assert len(text.splitlines()) == 1, text
+    return code, text
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "valid.txt holds no sentence; a line for each token"),
+        ("a\tDT\tO\nb\tO\n", "valid.txt has 2 columns with TAB between them, 3 are expected"),
+        ("a\tDT\tO\nb\tDT\tX-DSE\n", "'X-DSE' belongs to no scheme"),
+        ("a\tDT\tO\nb\xff\tDT\tO\n", "valid.txt is not UTF-8: byte 8 (in line 2)"),
+    ],
+    ids=["empty", "ragged", "scheme", "not-utf-8"],
+)
+def test_files(capsys, project, opinions, content, expected):
+    (opinions / "valid.txt").write_bytes(content.encode("latin-1"))
+    flags = ["--data.source=Columns", f"--data.source.corpus={opinions}"]
+    code, text = mistaken(capsys, project, *flags)
+    assert code == 2
+    assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--model.encoder.input_size=49"], "encoder reads input_size 49; set model.encoder.inp"),
+        (["--data.vectors=none.txt"], "none.txt"),
+        (["--data.vectors=vectors.txt"], "has size 50, but the vectors of vectors.txt have 3"),
+        (["--data.source=Columns", "--data.source.corpus=none"], "none"),
+        (["--data.source.num_sentences=0"], "num_sentences"),
+        (["--data=LanguageModelData"], "LanguageModelData has no lexicon or tags, which Tagger"),
+        (["--model.decoder=CRF", "--model.decoder.miss_cost=-1"], "miss_cost"),
+        (["--model.inputs=[{class_path: Wrds}]"], "did you mean"),
+        (["--model.dropout=1.5"], "dropout"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else None,
+)
+@pytest.mark.usefixtures("vectors")
+def test_flags(capsys, project, flags, expected):
+    code, text = mistaken(capsys, project, *flags)
+    assert code == 2
+    assert expected in text

@@ -1,0 +1,90 @@
+"""What a score may not depend on: windows, processes, batches."""
+
+import math
+import re
+
+import pytest
+import torch
+
+from pipeline.__main__ import KNOWN
+from pipeline.cli.main import main
+from tests.harness import history, only_run, small_config, unroll, write_config
+
+
+def scores(text):
+    return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if "/" in line}
+
+
+def test_windows_do_not_matter(project, corpus):
+    """One checkpoint, windows of 1, 35 and 1000 steps: equal to 6 digits and more."""
+    config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
+    assert unroll("train", "--config", str(config)).returncode == 0
+    run = only_run(project)
+    found = []
+    for window in (1, 35, 1000):
+        done = unroll("test", "--run", run.info.run_id, f"--data.eval_bptt={window}")
+        assert done.returncode == 0, done.stderr
+        found.append(scores(done.stdout)["test/perplexity"])
+    assert found == pytest.approx([run.data.metrics["test/perplexity"]] * 3, rel=1e-6)
+
+    scored = unroll("score", "--run", run.info.run_id, "--stream", "--input", corpus / "test.txt")
+    streamed = float(re.search(r"including unknown words ([\d.]+)", scored.stderr)[1])
+    assert streamed == pytest.approx(found[0], abs=1e-4)
+
+    predicted = unroll("predict", "--run", run.info.run_id)
+    log_probs = [float(line.split("\t")[1]) for line in predicted.stdout.splitlines()]
+    perplexity = math.exp(-sum(log_probs) / len(log_probs))
+    assert perplexity == pytest.approx(found[0], rel=1e-5)
+    words = [line.split("\t")[0] for line in predicted.stdout.splitlines()]
+    text = (corpus / "test.txt").read_text()
+    known = {"<eos>", *(corpus / "train.txt").read_text().split()}
+    expected = text.replace("\n", " <eos> ").split()
+    assert words == [word if word in known else "<unk>" for word in expected]
+
+
+def test_two_processes_are_one(project, corpus, monkeypatch):
+    """One process with all columns, two with half each: the same losses and scores, dropout off."""
+    changes = {
+        "model.init_args.dropout": 0.0,
+        "model.init_args.encoder.init_args.dropout": 0.0,
+        "data.init_args.batch_size": 7,
+    }  # seven columns: shares of 3 and 4
+    config = write_config(project, small_config(corpus, **changes))
+    traces = []
+    for name, devices in (("one", "1"), ("two", "2")):
+        (project / name).mkdir()
+        monkeypatch.chdir(project / name)
+        done = unroll(
+            "train",
+            "--config",
+            str(config),
+            "--trainer.accelerator=cpu",
+            f"--trainer.devices={devices}",
+            "--trainer.strategy=ddp",
+        )
+        assert done.returncode == 0, done.stderr
+        run_id = only_run(project / name).info.run_id
+        traces.append(
+            {
+                key: history(project / name, run_id, key)
+                for key in ("train/loss", "val/perplexity", "test/perplexity", "tokens_seen")
+            }
+        )
+    one, two = traces
+    for key in one:
+        assert [step for step, _ in one[key]] == [step for step, _ in two[key]]
+        torch.testing.assert_close(
+            torch.tensor([value for _, value in one[key]]),
+            torch.tensor([value for _, value in two[key]]),
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
+def test_characters_are_scored_in_bits(project, corpus):
+    changes = {"data.init_args.unit": "character", "trainer.max_epochs": 1}
+    config = write_config(project, small_config(corpus, **changes))
+    assert main(["train", "--config", str(config), "--trainer.limit_train_batches=2"], KNOWN) == 0
+    metrics = only_run(project).data.metrics
+    for split in ("val", "test"):
+        assert metrics[f"{split}/bpc"] == pytest.approx(math.log2(metrics[f"{split}/perplexity"]))

@@ -1,0 +1,157 @@
+"""Mixtures through the command line: their scores against the members' own predictions."""
+
+import math
+import shutil
+
+import pytest
+
+from pipeline.__main__ import KNOWN
+from pipeline.cli.main import main
+from tests.harness import REPOSITORY, all_runs, small_config, write_config
+
+
+def mixture(corpus, members, **more):
+    init_args = {"members": members, **more}
+    return {
+        "precision": "32-true",
+        "run_name": "mixed",
+        "trainer": {"max_epochs": 1, "limit_train_batches": 1},
+        "data": {
+            "class_path": "LanguageModelData",
+            "init_args": {"corpus": str(corpus), "batch_size": 1, "bptt": 100},
+        },
+        "model": {"class_path": "MixtureLanguageModel", "init_args": init_args},
+    }
+
+
+@pytest.fixture
+def members(corpus, project):
+    """Two trained models, an LSTM and a GRU, and the folder of their runs."""
+    for name, encoder in (("one", "LSTM"), ("two", "GRU")):
+        changes = {"run_name": name, "model.init_args.encoder.class_path": encoder}
+        config = write_config(project, small_config(corpus, **changes), f"{name}.yaml")
+        assert main(["fit", f"--config={config}"], KNOWN) == 0
+    return project
+
+
+def predictions(capsys, run):
+    """Words of the test text and their log-probabilities, from `unroll predict`."""
+    capsys.readouterr()
+    assert main(["predict", f"--run={run}"], KNOWN) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    return [word for word, _ in lines], [float(score) for _, score in lines]
+
+
+def scores(text):
+    return {
+        line.split()[0]: float(line.split()[1]) for line in text.splitlines() if "/" in line[:6]
+    }
+
+
+def test_the_mixture_of_what_the_members_predict(corpus, members, capsys):
+    config = write_config(members, mixture(corpus, ["one", "two"]))
+    assert main(["train", f"--config={config}"], KNOWN) == 0
+    tested = scores(capsys.readouterr().out)
+    words, mixed = predictions(capsys, "mixed")
+    pairs = list(zip(predictions(capsys, "one")[1], predictions(capsys, "two")[1], strict=True))
+    assert main(["validate", "--run=mixed"], KNOWN) == 0
+    validated = scores(capsys.readouterr().out)
+    weights = [validated["val/weight_0"], validated["val/weight_1"]]
+    assert sum(weights) == pytest.approx(1)
+    assert abs(weights[0] - weights[1]) > 0.01  # they are equal before any validation
+    expected = [
+        math.log(weights[0] * math.exp(one) + weights[1] * math.exp(two)) for one, two in pairs
+    ]
+    assert mixed == pytest.approx(expected, abs=2e-6)  # predictions have six places
+    perplexity = math.exp(-sum(expected) / len(words))
+    assert tested["test/perplexity"] == pytest.approx(perplexity, rel=1e-5)
+    assert tested["test/tokens"] == len(words)
+
+
+def test_its_file_alone_is_enough(corpus, members, capsys):
+    config = write_config(members, mixture(corpus, ["one", "two"], cache="UnigramCache"))
+    assert main(["train", f"--config={config}"], KNOWN) == 0
+    tested = scores(capsys.readouterr().out)
+    assert tested["test/perplexity_cache"] != tested["test/perplexity"]
+    (file,) = [path for path in members.glob("outputs/*/checkpoints/best.ckpt") if _is_mixed(path)]
+    moved = members / "moved.ckpt"
+    shutil.move(file, moved)
+    shutil.rmtree(members / "outputs")
+    (members / "mlflow.db").unlink()
+    assert main(["generate", f"--checkpoint={moved}", "--num=1"], KNOWN) == 0
+    capsys.readouterr()
+    assert main(["test", f"--checkpoint={moved}"], KNOWN) == 0
+    again = scores(capsys.readouterr().out)
+    for name, score in tested.items():
+        assert again[name] == pytest.approx(score, rel=1e-5)
+
+
+def test_the_shipped_configuration(corpus, members):
+    file = REPOSITORY / "configs/lm/ptb-mixture.yaml"
+    flags = [f"--data.corpus={corpus}", "--data.bptt=50", "--model.members=[one, two]"]
+    assert main(["train", f"--config={file}", *flags], KNOWN) == 0
+
+
+def _is_mixed(path):
+    return '"mixed"' in (path.parent.parent / "run.json").read_text(encoding="utf-8")
+
+
+def refused(capsys, config, message):
+    assert main(["fit", f"--config={config}"], KNOWN) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_another_vocabulary_is_refused_by_its_first_word(corpus, members, tmp_path, capsys):
+    other = tmp_path / "corpora" / "other"
+    shutil.copytree(corpus, other)
+    text = (other / "train.txt").read_text(encoding="utf-8")
+    (other / "train.txt").write_text(text.replace(" the ", " THE "), encoding="utf-8")
+    config = write_config(members, mixture(other, ["one"]))
+    refused(capsys, config, "members: one has another vocabulary than the corpus: word ")
+    settings = mixture(corpus, ["one"])
+    settings["data"]["init_args"]["max_vocab_size"] = 100
+    config = write_config(members, settings)
+    refused(capsys, config, "members: one has another vocabulary than the corpus: word ")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "members of a mixture: name at least one trained model"),
+        (["nowhere"], "members: nowhere is no file of a checkpoint, and there are no runs yet"),
+    ],
+)
+def test_members_that_are_not_there(corpus, project, capsys, names, message):
+    refused(capsys, write_config(project, mixture(corpus, names)), message)
+
+
+def test_one_run(corpus, members):
+    """The members' files are read; nothing is added to their runs."""
+    before = {run.info.run_id: run.data.metrics for run in all_runs(members)}
+    config = write_config(members, mixture(corpus, ["one"]))
+    assert main(["train", f"--config={config}"], KNOWN) == 0
+    after = {run.info.run_id: run for run in all_runs(members)}
+    (new,) = after.keys() - before.keys()
+    assert after[new].data.metrics["val/weight_0"] == 1
+    assert after[new].info.status == "FINISHED"
+    assert all(after[run].data.metrics == metrics for run, metrics in before.items())
+
+
+def test_classes_by_vectors_need_the_vectors_in_training_only(corpus, project, capsys):
+    vectors = project / "vectors.txt"
+    words = ["the", "cats", "dogs", "old", "sleep", "see"]
+    vectors.write_text("".join(f"{word} {i % 3} {i % 2} 1\n" for i, word in enumerate(words)))
+    head = {"class_path": "pipeline.heads.ClassSoftmax", "init_args": {}}
+    kmeans = {"vectors": str(vectors), "num": 4}
+    head["init_args"]["classes"] = {"class_path": "pipeline.heads.KMeans", "init_args": kmeans}
+    changes = {"run_name": "classes", "model.init_args.head": head}
+    config = write_config(project, small_config(corpus, **changes))
+    assert main(["train", f"--config={config}"], KNOWN) == 0
+    tested = scores(capsys.readouterr().out)["test/perplexity"]
+    vectors.unlink()
+    assert main(["test", "--run=classes"], KNOWN) == 0
+    again = scores(capsys.readouterr().out)["test/perplexity"]
+    assert again == pytest.approx(tested, rel=1e-5)
+    assert main(["generate", "--run=classes", "--num=1"], KNOWN) == 0

@@ -1,0 +1,127 @@
+"""Every shipped configuration is one that the command line takes, and says its own command."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import encoders
+from pipeline.__main__ import KNOWN
+from pipeline.analysis.probes.variants import checked_variants
+from pipeline.cli.arguments import make_parser
+from pipeline.cli.main import main
+from pipeline.heads import ClassSoftmax, FrequencyBins
+from pipeline.options import TOP_LEVEL
+from pipeline.preflight import check
+from tests.examples import vocabulary
+from tests.harness import REPOSITORY
+from tests.unit.datamodules.shards import write_shards
+
+SHIPPED = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+# Variants, which `unroll probe` takes (tests/runs/test_probe.py), are below.
+COMPARISON = REPOSITORY / "configs" / "probes" / "agreement.yaml"
+CONFIGS = [path for path in SHIPPED if path != COMPARISON]
+# `tests/unit/tasks/test_irsoy.py` builds the ten networks that are laid over another configuration.
+# The class table needs 8,000 words, and a mixture trained models
+# (tests/runs/language_model/test_mixtures.py).
+EXPERIMENTS = [
+    path for path in CONFIGS if "overlays" not in path.parts and path.stem != "ptb-mixture"
+]
+
+
+def identity(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def command(path: Path) -> list[str]:
+    """The configurations that the first line says to lay over each other."""
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    return [f"--config={REPOSITORY / file}" for file in re.findall(r"--config (\S+)", first)]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=identity)
+def test_flags_are_known_and_the_first_line_is_the_command(path):
+    check([f"--config={path}"], TOP_LEVEL)
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# unroll train --config configs/")
+    assert str(path.relative_to(REPOSITORY)) in first
+
+
+def test_variants_of_the_comparison():
+    options = make_parser().parse_args(["probe", f"--config={COMPARISON}"])
+    found = checked_variants(options, [])
+    assert found is not None
+    assert len({one.name for one in found[1]}) == len(found[1]) == 42
+    first = COMPARISON.read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# unroll probe --config configs/probes/agreement.yaml"
+
+
+def test_rows_of_the_class_table_differ_in_their_classes_only():
+    rows = [path for path in CONFIGS if path.parent.name == "classes"]
+    assert len(rows) == 10
+    texts = set()
+    for path in rows:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        bins = settings["model"]["init_args"]["head"]["init_args"]["classes"]["init_args"]
+        num = bins.pop("num")
+        assert path.stem == str(num)
+        layer = ClassSoftmax(3, vocabulary(10_000), FrequencyBins(num))
+        assert layer.partition.sizes.sum() == 10_000
+        texts.add(yaml.safe_dump(settings))
+    assert len(texts) == 1
+
+
+def test_the_table_of_cells_has_one_budget_of_parameters():
+    folder = REPOSITORY / "configs" / "lm"
+    cells = REPOSITORY / "configs" / "overlays" / "cells"
+    paths = [folder / "ptb-cells.yaml", *cells.glob("*.yaml")]
+    assert len(paths) == 12
+    for path in paths:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["init_args"]["encoder"]
+        kind = getattr(encoders, settings["class_path"].rpartition(".")[2])
+        encoder = kind(**settings["init_args"])
+        size = encoder.output_size
+        words, classes = 10_000 * size + 10_000 * (size + 1), 100 * (size + 1)
+        total = sum(p.numel() for p in encoder.parameters()) + words + classes
+        assert abs(total - 4_653_200) < 10_000, path  # Zaremba's small LSTM
+
+
+@pytest.fixture
+def flags(corpus, opinions, trees, tmp_path):
+    """Flags that put small corpora in place of the real ones: task -> flags."""
+    vectors = tmp_path / "vectors.txt"
+    numbers = " ".join(["0.1"] * 300)
+    vectors.write_text("".join(f"{word} {numbers}\n" for word in ("the", "good", "minister")))
+    tagging = ["--data.source=Columns", f"--data.source.corpus={opinions}"]
+    tagging += ["--data.source.features={pos: 1}"]
+    short = ["--data.num_test=20", "--data.num_valid=20"]
+    return {
+        "probes": short,
+        "lm": [f"--data.corpus={corpus}"],
+        "tagging": tagging,
+        "sentiment": ["--data.source=Treebank", f"--data.source.corpus={trees}"],
+        "vectors": [f"--data.vectors={vectors}"],
+        "shards": [
+            f"--data.corpus={write_shards(tmp_path / 'shards')}",
+            "--model.encoder.hidden_size=32",
+            "--data.batch_size=8",
+        ],
+    }
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=identity)
+def test_two_steps_of_each(path, project, flags, capsys):
+    """Built and trained for two steps, on a small corpus in place of the real one."""
+    task = path.relative_to(REPOSITORY / "configs").parts[0]
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    steps = ["--trainer.max_steps=2", "--trainer.limit_val_batches=1"]
+    steps += ["--trainer.limit_test_batches=1", "--precision=32-true"]
+    if task == "lm":
+        steps.append(f"--data.bptt={min(settings['data']['init_args'].get('bptt', 35), 50)}")
+    if "files" in settings["data"]["init_args"]:
+        steps += flags["shards"]
+    if "vectors" in settings["data"]["init_args"]:
+        steps += flags["vectors"]
+    code = main(["train", *command(path), *flags[task], *steps], KNOWN)
+    assert code == 0, capsys.readouterr().err

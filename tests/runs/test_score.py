@@ -1,0 +1,158 @@
+"""`unroll score` from the command line: what is written, and mistakes."""
+
+import json
+import math
+
+import pytest
+
+from pipeline.cli.main import main
+from pipeline.inference.score_files import Hypothesis, Line
+from pipeline.inference.score_lines import reranked
+from pipeline.inference.scorer import Scorer
+
+KNOWN = ("tasks.language_model", "datamodules.language_model.datamodule")
+TEXTS = ["a b zebra", "", "d <unk> d a"]
+
+
+@pytest.fixture
+def expected(trained):
+    return list(Scorer(trained).score(iter([Line(n, text) for n, text in enumerate(TEXTS, 1)])))
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(TEXTS) + "\n")
+    return path
+
+
+@pytest.fixture
+def score(capsys, checkpoint, source):
+    def run(*flags, code=0):
+        arguments = ["score", "--checkpoint", checkpoint, "--input", source, *flags]
+        assert main([str(argument) for argument in arguments], KNOWN) == code
+        return capsys.readouterr()
+
+    return run
+
+
+def test_a_line_a_sentence(score, expected):
+    done = score()
+    assert [line.split("\t") for line in done.out.splitlines()] == [
+        [f"{s.log_prob:.6f}", str(len(s.tokens)), str(s.num_unknown), f"{s.perplexity:.4f}"]
+        for s in expected
+    ]
+    assert "3 sentences, 10 tokens" in done.err
+    assert "of which 2 are unknown" in done.err
+
+
+def test_a_line_a_token(score, expected):
+    rows = [line.split("\t") for line in score("--tokens", "--log10").out.splitlines()]
+    assert [row[:2] + row[3:] for row in rows[:4]] == [
+        ["1", "a", "known"],
+        ["1", "b", "known"],
+        ["1", "zebra", "unknown"],
+        ["1", "<eos>", "known"],
+    ]
+    found = [float(row[2]) for row in rows]
+    flat = [p / math.log(10) for s in expected for p in s.log_probs]
+    assert found == pytest.approx(flat, abs=1e-6)
+
+
+def test_json_lines(score, expected, tmp_path):
+    done = score("--as=jsonl", "--tokens", "--output", tmp_path / "out")
+    assert done.out == ""
+    rows = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert [row["text"] for row in rows] == TEXTS
+    first, one = rows[0], expected[0]
+    assert first["log_prob"] == pytest.approx(one.log_prob, abs=1e-6)
+    assert (first["line"], first["num_tokens"], first["num_unknown"]) == (1, 4, 1)
+    assert first["perplexity"] == pytest.approx(one.perplexity, abs=1e-6)
+    assert [t["is_unknown"] for t in first["tokens"]] == [False, False, True, False]
+    assert [t["log_prob"] for t in first["tokens"]] == pytest.approx(one.log_probs, abs=1e-6)
+    assert "log10_prob" in json.loads(score("--as=jsonl", "--log10").out.splitlines()[0])
+
+
+def test_a_probability_of_0_is_valid_json(expected):
+    from pipeline.inference.score_lines import Style
+
+    none = expected[0]._replace(log_probs=[-math.inf] * 4)
+    row = json.loads(next(Style("jsonl").lines(none)), parse_constant=pytest.fail)
+    assert (row["log_prob"], row["perplexity"]) == (None, None)
+    assert next(Style("tsv").lines(none)) == "-inf\t4\t1\tinf"
+
+
+def test_nbest_lists_are_ordered_by_the_sum(score, source, expected):
+    """The order is retyped: score + weight * log p, ties as they came."""
+    first, empty, second = (one.log_prob for one in expected)
+    source.write_text(
+        f"7 ||| {TEXTS[0]} ||| LM= -1 ||| 5\n"
+        f"7 ||| {TEXTS[2]} ||| LM= -2 ||| -5 ||| 0-0\n"
+        f"7 ||| {TEXTS[0]} ||| LM= -3 ||| 5\n"
+        "8 ||| \n"
+    )
+    lines = {
+        "first": f"7 ||| {TEXTS[0]} ||| LM= -1 Unroll0= {first:.6f} ||| {5 + 0.5 * first:.6f}",
+        "again": f"7 ||| {TEXTS[0]} ||| LM= -3 Unroll0= {first:.6f} ||| {5 + 0.5 * first:.6f}",
+        "second": f"7 ||| {TEXTS[2]} ||| LM= -2 Unroll0= {second:.6f} |||"
+        f" {-5 + 0.5 * second:.6f} ||| 0-0",
+    }
+    last = f"8 |||  ||| Unroll0= {empty:.6f} ||| {0.5 * empty:.6f}"
+    order = ["first", "again", "second"]
+    if 5 + 0.5 * first < -5 + 0.5 * second:
+        order = ["second", "first", "again"]
+    found = score("--nbest", "--weight=0.5").out.splitlines()
+    assert found == [*(lines[name] for name in order), last]
+    best = score("--nbest", "--weight=0.5", "--best").out.splitlines()
+    assert best == [lines[order[0]], last]
+
+
+def test_weight_0_leaves_the_scores_as_they_are():
+    def hypothesis(score):
+        return Hypothesis("0", Line(1, f"h{score}"), "", score)
+
+    rows = [(hypothesis(1.0), -math.inf), (hypothesis(3.0), -5.0), (hypothesis(2.0), -1.0)]
+    found = [line.split(" ||| ")[1] for line in reranked(rows, 0.0, only_best=False)]
+    assert found == ["h3.0", "h2.0", "h1.0"]
+    assert next(reranked(rows, 1.0, only_best=True)).split(" ||| ")[1] == "h2.0"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--input=none.txt"], "--input none.txt: there is no such file"),
+        (["--input=."], "--input . is a folder; a text file is expected"),
+        (["--output=none/out"], "--output none/out: there is no folder none; make it first"),
+        (["--nbest", "--weight=nan"], "--weight must be a finite number, got nan"),
+        (["--weight=1"], "--weight needs --nbest, as it is about n-best lists; leave it out"),
+        (["--best"], "--best needs --nbest"),
+        (["--nbest", "--stream"], "--stream cannot be given beside --nbest"),
+        (["--nbest", "--as=tsv"], "--as cannot be given beside --nbest"),
+        (["--nbest"], "has 1 fields with ||| between them"),
+        (["--as=xml"], "xml"),
+        (["--data.unit=word"], "unknown argument --data.unit=word of `unroll score`"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes(score, project, flags, expected):
+    done = score(*flags, code=2)
+    assert done.err.count("\n") == 1
+    assert expected in done.err
+    assert done.out == ""
+
+
+def test_models_that_there_are_not(capsys, project, tmp_path):
+    for flags, expected in (
+        ([], "which model? give --run RUN or --checkpoint FILE"),
+        (["--run", "none"], "no runs yet"),
+        (["--checkpoint", "none"], "there is no checkpoint file none"),
+    ):
+        assert main(["score", *flags], KNOWN) == 2
+        assert expected in capsys.readouterr().err
+
+
+def test_a_torn_text_leaves_no_output(score, source, tmp_path):
+    source.write_bytes(b"a b\n" * 5000 + b"\xff\n")
+    score("--output", tmp_path / "out", code=2)
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))

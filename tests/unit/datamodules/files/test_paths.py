@@ -1,0 +1,140 @@
+import re
+
+import pytest
+
+from datamodules.files.paths import TAGGED, find_files, find_tagged_files, locate
+from pipeline.errors import InputError
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UNROLL_DATA", raising=False)
+    return tmp_path
+
+
+def refuses(message):
+    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
+
+
+def test_names_and_paths(data, monkeypatch):
+    for folder in ("data/ptb", "elsewhere/ptb", "mine"):
+        (data / folder).mkdir(parents=True)
+    assert locate("ptb").samefile("data/ptb")
+    assert locate("mine").samefile("mine")
+    assert locate(str(data / "mine")).samefile("mine")
+    monkeypatch.setenv("UNROLL_DATA", "elsewhere")
+    assert locate("ptb").samefile("elsewhere/ptb")
+
+
+def test_a_missing_corpus_names_the_command_that_gets_it(data):
+    with refuses(
+        "the corpus ptb is not in data/ptb; `unroll prepare ptb` gets it (UNROLL_DATA names another"
+        " folder of corpora)"
+    ):
+        locate("ptb")
+    (data / "data" / "ptb").mkdir(parents=True)
+    with refuses("no train text in data/ptb; `unroll prepare ptb` gets what is missing"):
+        find_files(locate("ptb"))
+
+
+def test_an_unknown_corpus_names_those_that_are_known(data):
+    with refuses(
+        "no corpus 'wikitxt2': neither data/wikitxt2 nor wikitxt2 is a folder; did you mean"
+        " wikitext2? known names are builtin, colours, ptb, wikitext2, and the path of a folder of"
+        " train, valid and test text does as well"
+    ):
+        locate("wikitxt2")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.txt", "valid.txt", "test.txt"),
+        ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"),
+        ("wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"),
+        ("a.b.train.de", "valid.de", "x.test.en"),
+    ],
+)
+def test_files_are_found_by_name(tmp_path, names):
+    others = ("README", "train", "training.txt", "strain.txt", "train.txt~", ".train.txt")
+    for name in (*names, *others):
+        (tmp_path / name).touch()
+    (tmp_path / "x.train.folder").mkdir()
+    found = find_files(tmp_path)
+    assert [(split, path.name) for split, path in found.items()] == list(
+        zip(("train", "valid", "test"), names, strict=True)
+    )
+
+
+def test_files_that_cannot_be_told(tmp_path):
+    for name in ("ptb.train.txt", "ptb.char.train.txt", "ptb.valid.txt"):
+        (tmp_path / name).touch()
+    with refuses(
+        f"2 files in {tmp_path} could be the train text (ptb.char.train.txt, ptb.train.txt); choose"
+        " one with --data.files.train=NAME"
+    ):
+        find_files(tmp_path)
+    with refuses(
+        f"no test text in {tmp_path}: looked for test.* and *.test.* (as test.txt or ptb.test.txt);"
+        " rename the file, or name it with --data.files.test=NAME"
+    ):
+        find_files(tmp_path, {"train": "ptb.train.txt"})
+    with refuses(f"no file {tmp_path}/nothing, which files names as the test text"):
+        find_files(tmp_path, {"train": "ptb.train.txt", "test": "nothing"})
+    with refuses("files names the split 'dev'; the splits are train, valid, test"):
+        find_files(tmp_path, {"dev": "ptb.valid.txt"})
+    found = find_files(tmp_path, {"train": "ptb.char.train.txt", "test": "ptb.valid.txt"})
+    assert [path.name for path in found.values()] == [
+        "ptb.char.train.txt",
+        "ptb.valid.txt",
+        "ptb.valid.txt",
+    ]
+
+
+@pytest.mark.parametrize("name", ["validation.txt", "dev.txt", "some.valid.txt"])
+def test_other_names_of_the_validation_text(tmp_path, name):
+    for file in ("train.txt", name, "test.txt"):
+        (tmp_path / file).write_text("a b\n")
+    assert find_files(tmp_path)["valid"].name == name
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("eng.train", "eng.testa", "eng.testb"), ("eng.train", "eng.testa", "eng.testb")),
+        (("train.txt", "test.txt", "README"), ("train.txt", None, "test.txt")),
+        (("train", "dev", "test", "train.txt.gz"), ("train", "dev", "test")),
+        (("my.train.conll", "my.valid.conll", "my.test.conll"), None),
+    ],
+)
+def test_files_of_tagged_sentences(tmp_path, names, found):
+    for name in names:
+        (tmp_path / name).touch()
+    splits = zip(("train", "valid", "test"), found or names, strict=True)
+    expected = [(split, name) for split, name in splits if name]
+    assert [(split, path.name) for split, path in find_tagged_files(tmp_path).items()] == expected
+
+
+def test_files_of_tagged_sentences_that_cannot_be_told(tmp_path):
+    for name in ("eng.train", "esp.train", "eng.testb"):
+        (tmp_path / name).touch()
+    with refuses(
+        f"2 files in {tmp_path} could be the train sentences (eng.train, esp.train); choose one"
+        " with --data.source.files.train=NAME"
+    ):
+        find_tagged_files(tmp_path)
+    with refuses(f"no file {tmp_path}/nothing, which files names as the train sentences"):
+        find_tagged_files(tmp_path, {"train": "nothing"})
+
+
+def test_a_missing_tagged_corpus(data):
+    with pytest.raises(
+        InputError, match=r"^the corpus conll2003 is not in data/conll2003; `unroll"
+    ):
+        locate("conll2003", TAGGED)
+    (data / "data" / "conll2003").mkdir(parents=True)
+    with refuses(
+        "no train sentences in data/conll2003; `unroll prepare conll2003` gets what is missing"
+    ):
+        find_tagged_files(locate("conll2003"))

@@ -1,0 +1,375 @@
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datamodules.batching.sentences import Sentence
+from datamodules.tagging.columns import Columns
+from pipeline.errors import InputError
+from pipeline.text.tags import spans
+
+TRAIN = "EU NNP I-ORG\nrejects VBZ O\n\nPeter NNP I-PER\nBlackburn NNP I-PER\nEU NNP I-ORG\n"
+TEST = "Blackburn NNP I-PER\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes files into a folder: split -> text."""
+
+    def files(train=TRAIN, test=TEST, valid=TEST):
+        folder = tmp_path / "mine"
+        folder.mkdir(exist_ok=True)
+        for split, text in {"train": train, "valid": valid, "test": test}.items():
+            if text is not None:
+                data = text if isinstance(text, bytes) else text.encode()
+                (folder / f"{split}.txt").write_bytes(data)
+        return str(folder)
+
+    return files
+
+
+def refuses(message):
+    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
+
+
+def test_sentences_by_hand(write):
+    source = Columns(write(), features={"pos": 1, "again": -2})
+    corpus = source.read()
+    assert source.name == "mine"
+    pos = ("NNP", "NNP", "NNP")
+    assert corpus.splits == {
+        "train": [
+            Sentence(("EU", "rejects"), ("B-ORG", "O"), (("NNP", "VBZ"), ("NNP", "VBZ"))),
+            Sentence(("Peter", "Blackburn", "EU"), ("B-PER", "I-PER", "B-ORG"), (pos, pos)),
+        ],
+        "valid": [Sentence(("Blackburn",), ("B-PER",), (("NNP",), ("NNP",)))],
+        "test": [Sentence(("Blackburn",), ("B-PER",), (("NNP",), ("NNP",)))],
+    }
+    assert {split: path.name for split, path in corpus.files.items()} == {
+        split: f"{split}.txt" for split in ("train", "valid", "test")
+    }
+    assert (corpus.column_names, corpus.scheme, corpus.notes) == (("pos", "again"), "IOB1", ())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.removesuffix("\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n\n", "\n \n\t\n\r\n\n"),
+        lambda text: "\n\n" + text + "\n\n \n",
+        lambda text: text.replace(" ", "\t"),
+    ],
+    ids=["crlf", "no end", "bom", "blank lines", "blank ends", "tabs"],
+)
+def test_the_same_sentences_otherwise_written(write, change):
+    plain = Columns(write()).read().splits
+    assert Columns(write(train=change(TRAIN))).read().splits == plain
+
+
+def test_white_space_that_separates_nothing_is_part_of_a_token(write):
+    text = "1\u00a01/2\tCD\tB-x\nA\u2028\u0085\tNN\tO\na b\tNN\tO\n\u00a0\tNN\tI-x\n"
+    tokens = ("1\u00a01/2", "A\u2028\u0085", "a b", "\u00a0")
+    corpus = Columns(write(text, text, text)).read()
+    assert [s.tokens for s in corpus.splits["train"]] == [tokens]
+    text = text.replace("a b", "a\vb").replace("\t", " ")
+    assert Columns(write(text)).read().splits["train"][0].tokens[2] == "a\vb"
+    one_column = "a b\tB-x\n"  # read with a space, the TAB is part of the tag
+    with pytest.raises(InputError, match=r"the tag 'b\\tB-x' belongs to no scheme"):
+        Columns(write(one_column, one_column, one_column), separator="space").read()
+
+
+TOKEN = st.text(st.characters(exclude_characters=" \t\r\n", codec="utf-8"), min_size=1).filter(
+    lambda token: not token.startswith(("-DOCSTART-", "\ufeff"))
+)
+SENTENCES = st.lists(
+    st.lists(st.tuples(TOKEN, TOKEN, st.sampled_from(["O", "B-x", "I-x", "B-y"])), min_size=1),
+    min_size=1,
+)
+
+
+@given(SENTENCES, st.sampled_from("\t "), st.sampled_from(["\n", "\r\n"]), st.integers(1, 3))
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_what_is_written_is_read(write, sentences, separator, end, blanks):
+    sentences = [[("a", "b", "B-x")], *sentences]
+    text = (end * (blanks + 1)).join(
+        end.join(separator.join(row) for row in sentence) for sentence in sentences
+    )
+    corpus = Columns(write(train=text), features={"pos": 1}, scheme="IOB2").read()
+    assert corpus.splits["train"] == [
+        Sentence(words, tags, (pos,))
+        for words, pos, tags in (zip(*s, strict=True) for s in sentences)
+    ]
+
+
+def test_documents_are_left_out_and_counted(write):
+    marked = "-DOCSTART- -X- O O\n\n" + TRAIN.replace("\n\n", "\n-DOCSTART-\n")
+    corpus = Columns(write(train=marked)).read()
+    assert corpus.splits == Columns(write()).read().splits
+    assert corpus.notes == ("2 -DOCSTART- lines are left out",)
+
+
+def test_long_and_single_sentences(write):
+    text = "word NN O\n" * 4_999 + "word NN B-x\n"
+    corpus = Columns(write(text, text, text)).read()
+    assert [len(s.tokens) for s in corpus.splits["train"]] == [5_000]
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme", "bio"),
+    [
+        ("B-x B-x I-x", "IOB2", "B-x B-x I-x"),
+        ("B_x-y I_x-y O", "IOB2", "B-x-y I-x-y O"),
+        ("B-x E-x S-x", "BIOES", "B-x I-x B-x"),
+        ("B-x L-x U-x", "BIOES", "B-x I-x B-x"),
+        ("B I O", "BIO without types", "B-DSE I-DSE O"),
+        ("I B O", "IOB1", "B-DSE B-DSE O"),
+    ],
+)
+def test_schemes(write, tags, scheme, bio):
+    text = "".join(f"w {tag}\n" for tag in tags.split())
+    for given_scheme in ("auto", scheme):
+        source = Columns(write(text, text, text), scheme=given_scheme, default_type="DSE")
+        corpus = source.read()
+        assert corpus.scheme == scheme
+        assert {s.tags for part in corpus.splits.values() for s in part} == {tuple(bio.split())}
+
+
+def test_malformed_tags_are_kept_and_counted(write):
+    text = "a B-x\nb I-x\n\nc B-y\nd I-x\n\ne I-x\n\nf B-x\n\ng B-x\n"
+    corpus = Columns(write(text, "a B-x\n", "a I-x\n")).read()
+    assert corpus.scheme == "IOB2"
+    assert [s.tags for s in corpus.splits["train"][1:3]] == [("B-y", "I-x"), ("I-x",)]
+    assert corpus.notes == (
+        "2 I tags of train go on with nothing: each begins a span, which strict reading leaves out",
+        "1 I tags of valid go on with nothing: each begins a span, which strict reading leaves out",
+    )
+
+
+def test_types_that_training_lacks_are_named(write):
+    corpus = Columns(write("a B-x\n", "a B-z\nb B-x\nc B-y\n", "a O\n")).read()
+    assert corpus.notes == (
+        "valid has no span: its F1 is 0 whatever is predicted",
+        "test has types that training lacks, which no model can predict: y, z",
+    )
+    assert corpus.splits["test"][0].tags == ("B-z", "B-x", "B-y")
+
+
+def test_labels_stay_as_they_are(write):
+    train = "the DT\ndog NN\n\nboys NNS\n"
+    corpus = Columns(write(train, "the DT\n", "a B-x\n"), scheme="none").read()
+    assert corpus.scheme == "labels"
+    assert [s.tags for s in corpus.splits["train"]] == [("DT", "NN"), ("NNS",)]
+    assert corpus.notes == (
+        "valid has labels that training lacks, which no model can predict: B-x",
+    )
+    folder = write("a B-x\n", "a B-x\n", "a B-x\n")
+    with refuses(
+        f"column -1 of {folder}/train.txt holds BIO tags, which scheme none would read as labels;"
+        " leave scheme out"
+    ):
+        Columns(folder, scheme="none").read()
+
+
+@pytest.mark.parametrize(("num_sentences", "num_valid"), [(20, 2), (26, 3), (2, 1)])
+def test_the_last_training_sentences_validate(write, num_sentences, num_valid):
+    train = "".join(f"w{number} B-x\n\n" for number in range(num_sentences))
+    corpus = Columns(write(train, "a B-x\n", valid=None)).read()
+    words = [f"w{number}" for number in range(num_sentences)]
+    assert [s.tokens[0] for s in corpus.splits["train"]] == words[:-num_valid]
+    assert [s.tokens[0] for s in corpus.splits["valid"]] == words[-num_valid:]
+    assert list(corpus.splits) == list(corpus.files) == ["train", "valid", "test"]
+    assert corpus.files["valid"] == corpus.files["train"]
+    assert corpus.notes == (
+        f"there is no validation file: the last {num_valid} of {num_sentences} training sentences"
+        " validate and are not trained on",
+    )
+
+
+def test_too_few_sentences_to_hold_out(write):
+    folder = write("a B-x\n", "a B-x\n", valid=None)
+    with refuses(
+        f"there is no validation file beside {folder}/train.txt, and its 1 sentences cannot be cut"
+        " by valid_fraction=0.1; give a validation file or more sentences"
+    ):
+        Columns(folder).read()
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
+def test_a_fraction_that_is_none(fraction):
+    with pytest.raises(InputError, match=rf"^valid_fraction is {fraction}; a share of the trai"):
+        Columns("mine", valid_fraction=fraction)
+
+
+def test_a_type_without_a_name():
+    with refuses("default_type is empty; a name for the spans is expected"):
+        Columns("mine", default_type="")
+
+
+ADVICE = (
+    "give the tag's column with --data.source.tag and its scheme with --data.source.scheme, which"
+    " is none for labels such as parts of speech"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "message"),
+    [
+        (
+            {},
+            {"train": TRAIN + "Fischler O\n"},
+            "line 7 of {}/train.txt has 2 columns with one space between them, 3 are expected, as"
+            " in line 1; mend the line (or choose what separates columns with"
+            " --data.source.separator)",
+        ),
+        (
+            {},
+            {"train": TRAIN + "\u00a0\n"},
+            "line 7 of {}/train.txt has 1 columns with one space between them, 3 are expected, as"
+            " in line 1; mend the line (or choose what separates columns with"
+            " --data.source.separator)",
+        ),
+        (
+            {},
+            {"valid": "\na\tNN\tO\n\nb\tNN B-x\n"},
+            "line 4 of {}/valid.txt has 2 columns with TAB between them, 3 are expected, as in line"
+            " 2; mend the line (or choose what separates columns with --data.source.separator)",
+        ),
+        (
+            {},
+            {"test": "\nFischler O\n"},
+            "line 2 of {}/test.txt has 2 columns, 3 are expected, as in {}/train.txt; give all"
+            " files the same columns",
+        ),
+        (
+            {"tag": 3},
+            {},
+            "line 1 of {}/train.txt has 3 columns and none of number 3, the tag column; numbers"
+            " from 0 to 2, or from -1 backwards, are expected",
+        ),
+        (
+            {"features": {"pos": -4}},
+            {},
+            "line 1 of {}/train.txt has 3 columns and none of number -4, the pos column; numbers"
+            " from 0 to 2, or from -1 backwards, are expected",
+        ),
+        (
+            {},
+            {"train": "EU NNP I-ORG\nrejects VBZ \n"},
+            "column -1 is empty in line 2 of {}/train.txt; a value is expected (is there one"
+            " separator too many?)",
+        ),
+        (
+            {},
+            {"train": TRAIN + "\nx NN O\ny NN X-PER\n"},
+            "line 9 of {}/train.txt: the tag 'X-PER' belongs to no scheme; O, or one of B, I, E, S,"
+            " L and U, alone or with a type as in B-PER, is expected; " + ADVICE,
+        ),
+        (
+            {"tag": 1},
+            {},
+            "line 1 of {}/train.txt: the tag 'NNP' belongs to no scheme; O, or one of B, I, E, S,"
+            " L and U, alone or with a type as in B-PER, is expected; " + ADVICE,
+        ),
+        (
+            {},
+            {"test": TEST + "x NN E-PER\n"},
+            "line 2 of {}/test.txt: the tag 'E-PER' is not of the scheme IOB1; " + ADVICE,
+        ),
+        (
+            {"scheme": "IOB2"},
+            {"train": "\na NN O\nx NN S-PER\n"},
+            "line 3 of {}/train.txt: the tag 'S-PER' is not of the scheme IOB2; " + ADVICE,
+        ),
+        (
+            {},
+            {"train": TRAIN + "x NN I\n"},
+            "line 7 of {}/train.txt: the tag 'I' has no type, though others in training do; "
+            + ADVICE,
+        ),
+        (
+            {},
+            {"train": "a NN O\n\nb NN O\n"},
+            "no sentence of {}/train.txt that is trained on has a tag other than O, so there is"
+            " nothing to learn; sentences with spans are expected (is another column the tag's?)",
+        ),
+        (
+            {},
+            {"test": ""},
+            "{}/test.txt holds no sentence; a line for each token and a blank line after each"
+            " sentence are expected",
+        ),
+        (
+            {},
+            {"train": "\n \n-DOCSTART- -X- O\n\r\n"},
+            "{}/train.txt holds no sentence; a line for each token and a blank line after each"
+            " sentence are expected",
+        ),
+        (
+            {},
+            {"train": TRAIN.encode() + "\nKöln NNP I-LOC\n".encode("latin-1")},
+            "{}/train.txt is not UTF-8: byte 79 (in line 8) is 0xf6; convert the file, for example"
+            " with `iconv -f WINDOWS-1252 -t UTF-8`",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_file(write, settings, files, message):
+    folder = write(**files)
+    with refuses(message.replace("{}", folder)):
+        Columns(folder, **settings).read()
+
+
+def test_missing_files(write, tmp_path):
+    folder = write(test=None)
+    with refuses(
+        f"no test sentences in {folder}: looked for test, test.* and *.test (as test.txt or"
+        " eng.test); rename the file, or name it with --data.source.files.test=NAME"
+    ):
+        Columns(folder).read()
+    assert len(Columns(folder, files={"test": "valid.txt"}).read().splits["test"]) == 1
+    with pytest.raises(InputError, match=r"^no corpus 'conll2030': .* did you mean conll2003\? "):
+        Columns("conll2030").read()
+
+
+CONLL2003 = {
+    "train": (14_041, 203_621, {"LOC": 7140, "MISC": 3438, "ORG": 6321, "PER": 6600}),
+    "valid": (3_250, 51_362, {"LOC": 1837, "MISC": 922, "ORG": 1341, "PER": 1842}),
+    "test": (3_453, 46_435, {"LOC": 1668, "MISC": 702, "ORG": 1661, "PER": 1617}),
+}  # published
+
+
+def test_conll2003(real_data):
+    corpus = Columns("conll2003", features={"pos": 1}).read()
+    assert (corpus.scheme, corpus.notes) == ("IOB1", ("1,393 -DOCSTART- lines are left out",))
+    for split, (num_sentences, num_tokens, entities) in CONLL2003.items():
+        part = corpus.splits[split]
+        assert len(part) == num_sentences
+        assert sum(len(s.tokens) for s in part) == num_tokens
+        assert Counter(span.label for s in part for span in spans(s.tags)) == entities
+
+
+def test_conll2000(real_data):
+    corpus = Columns("conll2000").read()
+    assert corpus.scheme == "IOB2"
+    assert corpus.notes == (
+        "there is no validation file: the last 894 of 8,936 training sentences validate and are not"
+        " trained on",
+    )
+    sizes = {
+        split: (
+            len(part),
+            sum(len(s.tokens) for s in part),
+            sum(len(spans(s.tags)) for s in part),
+        )
+        for split, part in corpus.splits.items()
+    }
+    assert sizes["test"] == (2_012, 47_377, 23_852)
+    whole = tuple(map(sum, zip(sizes["train"], sizes["valid"], strict=True)))
+    assert whole == (8_936, 211_727, 106_978)
+    labels = Columns("conll2000", tag=1, scheme="none").read()
+    assert len({tag for s in labels.splits["train"] for tag in s.tags}) == 44

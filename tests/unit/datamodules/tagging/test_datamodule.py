@@ -1,0 +1,58 @@
+"""What a checkpoint's state is taken by, and by nothing else."""
+
+import shutil
+
+import pytest
+
+from datamodules.tagging.columns import Columns
+from datamodules.tagging.datamodule import TaggingData
+from pipeline.errors import InputError
+
+
+def data(folder, **settings):
+    return TaggingData(Columns(str(folder), features={"pos": 1}), **settings)
+
+
+@pytest.fixture
+def other(opinions, tmp_path):
+    return shutil.copytree(opinions, tmp_path / "other")
+
+
+def test_the_same_corpus_goes_on(opinions, other):
+    data(other).load_state_dict(data(opinions).state_dict())
+
+
+def test_another_column_is_refused(opinions, other):
+    """The same words, tags and values; but other values are the frequent ones."""
+    for path in other.iterdir():
+        text = path.read_text()
+        swapped = text.replace("\tNN\t", "\t?\t").replace("\tDT\t", "\tNN\t")
+        path.write_text(swapped.replace("\t?\t", "\tDT\t"))
+    with pytest.raises(InputError, match="its columns are not the same"):
+        data(other).load_state_dict(data(opinions).state_dict())
+
+
+def test_vectors_of_other_words_are_refused(opinions, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
+    for name, words in (("a", ("the", "plan")), ("b", ("the", "vote")), ("c", ("the", "plan"))):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{word} 1 2\n" for word in words))
+    state = data(opinions, vectors=str(tmp_path / "a.txt")).state_dict()
+    data(opinions, vectors=str(tmp_path / "c.txt")).load_state_dict(state)
+    for vectors in (str(tmp_path / "b.txt"), None):
+        with pytest.raises(InputError, match="its vectors are not the same"):
+            data(opinions, vectors=vectors).load_state_dict(state)
+
+
+def test_within_an_epoch_the_order_must_be_the_same(opinions):
+    state = {**data(opinions).state_dict(), "position": 3}
+    data(opinions).load_state_dict(state)
+    for settings in ({"seed": 2}, {"batch_size": 8}, {"batch_unit": "tokens"}):
+        module = data(opinions, **settings)
+        module.load_state_dict(state)
+        with pytest.raises(
+            InputError,
+            match=r"in the middle of an epoch with batch_size=32, batch_unit=sentences, seed=1",
+        ):
+            module.train_dataloader()
+        module.load_state_dict({**state, "position": 0})
+        module.train_dataloader()

@@ -1,0 +1,127 @@
+"""A trained tagger on text: what is written, in which order, and what it does not depend on."""
+
+import io
+import json
+import math
+
+import pytest
+import torch
+
+from pipeline.checkpoints.read import Trained
+from pipeline.decoders import CRF
+from pipeline.encoders import LSTM
+from pipeline.inference import Request, annotate
+from pipeline.inputs import Column, Words
+from pipeline.text.lexicon import Lexicon
+from tasks.tagging import Tagger
+
+WORDS = ["the", "minister", "sharply", "criticized", "it", "-LRB-", "-RRB-", ".", "said", "good"]
+
+
+def model(with_column):
+    torch.manual_seed(1)
+    lexicon = Lexicon(dict.fromkeys(WORDS, 2), {"pos": ("DT", "NN")})
+    parts = [Words(size=8, init_scale=2.0)] + ([Column("pos", size=2)] if with_column else [])
+    encoder = LSTM(sum(part.output_size for part in parts), 6, bidirectional=True)
+    built = Tagger(encoder, lexicon, ("O", "B-X", "I-X"), inputs=parts, decoder=CRF).eval()
+    torch.nn.init.normal_(built.decoder.linear.weight, std=3)
+    built.calibration.copy_(torch.tensor([0.5, -0.2]))
+    return built, lexicon
+
+
+@pytest.fixture(params=[False, True], ids=["words", "column"])
+def tagger(request):
+    built, lexicon = model(request.param)
+    return Trained(built, {"lexicon": lexicon.to_state()}, {})
+
+
+def run(trained, tmp_path, text, form="sentences", style="jsonl"):
+    path = tmp_path / "text"
+    path.write_text(text, encoding="utf-8")
+    file = io.StringIO()
+    annotate(trained, Request([str(path)], form, style), file)
+    return file.getvalue()
+
+
+def column_lines(sentences):
+    return "\n".join("".join(f"{w}\tDT\n" for w in s.split()) for s in sentences)
+
+
+SENTENCES = ["the minister sharply criticized it .", "said", "it said (good) . " * 9, "new words !"]
+
+
+def test_order_and_places_and_confidence(tagger, tmp_path):
+    has_column = len(tagger.model.inputs) > 1
+    many = SENTENCES * 30
+    text = column_lines(many) if has_column else "\n".join(many)
+    form = "columns" if has_column else "sentences"
+    rows = [json.loads(line) for line in run(tagger, tmp_path, text, form).splitlines()]
+    assert len(rows) == len(many)
+    assert any(row["spans"] for row in rows)
+    for row, again in zip(rows, rows[4:], strict=False):  # neighbours do not matter
+        assert [(s["label"], s["text"]) for s in row["spans"]] == [
+            (s["label"], s["text"]) for s in again["spans"]
+        ]
+        assert [s["confidence"] for s in row["spans"]] == pytest.approx(
+            [s["confidence"] for s in again["spans"]], abs=2e-4
+        )
+    for row in rows if not has_column else []:
+        assert text[row["start"] : row["end"]] == row["text"]
+        for span in row["spans"]:
+            assert text[span["start"] : span["end"]] == span["text"]
+            assert 0 < span["confidence"] < 1
+
+
+def test_confidence_is_the_calibrated_probability(tmp_path):
+    built, lexicon = model(with_column=False)
+    tagger = Trained(built, {"lexicon": lexicon.to_state()}, {})
+    (row,) = [json.loads(line) for line in run(tagger, tmp_path, SENTENCES[0]).splitlines()]
+    words = SENTENCES[0].split()
+    from datamodules.batching.buckets import Share
+    from datamodules.batching.encode import EncodedSentences
+    from datamodules.batching.sentences import Sentence
+
+    encoded = EncodedSentences(
+        [Sentence(tuple(words), ("O",) * 6, (("DT",) * 6,))], lexicon, ("O",)
+    )
+    (predicted,) = built.predict(encoded.batch(Share([0], 1, 1), 1))
+    logits = [lp - math.log1p(-math.exp(lp)) for lp in predicted.log_probs]
+    expected = [1 / (1 + math.exp(-(0.5 * logit - 0.2))) for logit in logits]
+    assert [s["confidence"] for s in row["spans"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_three_styles_say_the_same(tagger, tmp_path):
+    if len(tagger.model.inputs) > 1:
+        rows = run(tagger, tmp_path, column_lines(SENTENCES), "columns", "conll").split("\n\n")
+        assert rows[0].splitlines()[0].split("\t")[:2] == ["the", "DT"]
+        return
+    text = "\n".join(SENTENCES)
+    spans = [json.loads(line)["spans"] for line in run(tagger, tmp_path, text).splitlines()]
+    blocks = run(tagger, tmp_path, text, style="conll").strip().split("\n\n")
+    tags = [[line.split("\t")[-1] for line in block.splitlines()] for block in blocks]
+    assert [sum(tag.startswith("B") for tag in row) for row in tags] == [len(s) for s in spans]
+    assert "-LRB-" in {line.split("\t")[0] for line in blocks[2].splitlines()}
+    for line, sentence, found in zip(
+        run(tagger, tmp_path, text, style="text").splitlines(), SENTENCES, spans, strict=True
+    ):
+        expected = sentence
+        for span in reversed(found):
+            offset = span["start"] - text.index(sentence)
+            marked = f"[X {span['text']} {span['confidence']:.2f}]"
+            expected = expected[:offset] + marked + expected[offset + len(span["text"]) :]
+        assert [w for w in line.split() if "0." not in w] == [
+            w for w in expected.split() if "0." not in w
+        ]
+
+
+def test_raw_text_for_a_model_that_reads_a_column(tagger, tmp_path):
+    if len(tagger.model.inputs) > 1:
+        with pytest.raises(Exception, match=r"reads the column pos.*--format columns"):
+            run(tagger, tmp_path, "the minister said")
+
+
+def test_long_and_empty(tagger, tmp_path):
+    if len(tagger.model.inputs) == 1:
+        assert run(tagger, tmp_path, "") == ""
+        (row,) = run(tagger, tmp_path, "the minister " * 2500 + "\n\n").splitlines()
+        assert len(json.loads(row)["text"].split()) == 5000

@@ -1,0 +1,196 @@
+import datetime
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.main import main
+from pipeline.errors import InputError
+from pipeline.tracking.store import experiment_id
+from pipeline.tracking.table import RunRow, download, find_run, list_runs, render, to_json
+
+
+@pytest.fixture
+def runs(store):
+    """Three runs in two experiments, one of them going on."""
+    ids = {}
+    for name, experiment in (("lstm-1", "lm/ptb"), ("gru-1", "lm/ptb"), ("crf-1", "tagging/mpqa")):
+        run = store.create_run(experiment_id(store, experiment), run_name=name)
+        ids[name] = run.info.run_id
+    for step, perplexity in enumerate([120.0, float("nan"), 99.5, 101.0]):
+        store.log_metric(ids["lstm-1"], "val/perplexity", perplexity, step=step)
+    store.log_metric(ids["lstm-1"], "test/perplexity", 97.25)
+    store.log_metric(ids["lstm-1"], "perf/tokens_per_second", 54321.0)
+    store.log_metric(ids["lstm-1"], "test/tokens", 82430.0)
+    store.log_metric(ids["gru-1"], "test/perplexity", float("inf"))
+    store.set_terminated(ids["lstm-1"], "FINISHED")
+    store.set_terminated(ids["gru-1"], "FAILED")
+    return ids
+
+
+def test_list(store, runs):
+    rows = {row.name: row for row in list_runs()}
+    info = store.get_run(runs["lstm-1"]).info
+    assert rows["lstm-1"] == RunRow(
+        run_id=runs["lstm-1"],
+        name="lstm-1",
+        experiment="lm/ptb",
+        status="FINISHED",
+        start=datetime.datetime.fromtimestamp(info.start_time / 1000, datetime.UTC),
+        duration=pytest.approx((info.end_time - info.start_time) / 1000),
+        val_perplexity=99.5,
+        test_perplexity=97.25,
+        val_f1=None,
+        test_f1=None,
+        val_accuracy=None,
+        test_accuracy=None,
+        tokens_per_second=54321.0,
+        test_scores={"tokens": 82430.0},
+    )
+    assert (rows["crf-1"].status, rows["crf-1"].val_perplexity) == ("RUNNING", None)
+    assert {row.name for row in list_runs("lm/ptb")} == {"lstm-1", "gru-1"}
+    assert len(list_runs(limit=2)) == 2
+    with pytest.raises(InputError) as caught:
+        list_runs("lm/ptp")
+    assert str(caught.value) == (
+        "there is no experiment 'lm/ptp'; did you mean lm/ptb?; `unroll runs` lists all runs"
+    )
+
+
+def test_a_table_that_is_cut_says_so(runs, capsys):
+    assert main(["runs", "--limit", "2"]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 1 + 2
+    assert "the latest 2 runs; --limit shows more" in shown.err
+    assert main(["runs", "--limit", "3"]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 1 + 3
+    assert not shown.err
+
+
+def test_json_is_for_programs(runs):
+    rows = {row["name"]: row for row in json.loads(to_json(list_runs()))}
+    assert rows["lstm-1"]["test_perplexity"] == 97.25
+    assert rows["lstm-1"]["test_scores"] == {"tokens": 82430}
+    assert rows["gru-1"]["test_perplexity"] is None
+    assert datetime.datetime.fromisoformat(rows["gru-1"]["start"]).tzinfo is not None
+
+
+def row(**changes):
+    start = datetime.datetime(2025, 5, 4, 3, 2, tzinfo=datetime.UTC)
+    filled = {
+        "run_id": "0123456789abcdef" * 2,
+        "name": "lstm-2x200-1a2b3c-s1",
+        "experiment": "lm/ptb",
+        "status": "FINISHED",
+        "start": start,
+        "duration": 3725.0,
+        "val_perplexity": 118.125,
+        "test_perplexity": 114.5,
+        "val_f1": None,
+        "test_f1": None,
+        "val_accuracy": None,
+        "test_accuracy": None,
+        "tokens_per_second": 12345.6,
+        "test_scores": {},
+    }
+    return RunRow(**{**filled, **changes})
+
+
+def test_table_is_aligned_and_fits(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    rows = [
+        row(),
+        row(name="gru-[bold]", duration=59, val_perplexity=None, test_perplexity=1.79769e308),
+        row(name="tagger", status="RUNNING", test_scores={"f1": 0.54321, "accuracy": 1.0}),
+        row(name="diverged", test_perplexity=math.nan),
+    ]
+    for columns in (100, 160):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        heading, first, second, *_ = lines = render(rows).splitlines()
+        assert max(map(len, lines)) <= columns
+        end = heading.index("test ppl") + len("test ppl")
+        assert first[:end].endswith(" 114.50")
+        assert second[:end].endswith(" inf")
+        assert first.startswith("01234567  lstm-2x2")
+        assert "gru-[bold]" in second
+    assert re.search(r" 1:02:05 +118\.12 +114\.50 +12346$", first)
+    assert re.search(r" 0:59 +- +inf +12346$", second)
+    assert any(re.search(r"diverged.* nan ", line) for line in lines)
+    assert "accuracy 1" in lines[3]
+    assert "f1 0.5432" in lines[3]
+
+
+def test_accuracy_stands_where_there_is_no_f1(store, runs):
+    for name, value in (("val/accuracy", 0.5), ("val/accuracy", 0.75), ("test/accuracy", 0.625)):
+        store.log_metric(runs["crf-1"], name, value)
+    (found,) = [row for row in list_runs() if row.name == "crf-1"]
+    assert (found.val_accuracy, found.test_accuracy) == (0.75, 0.625)
+    heading, line = render([found]).splitlines()
+    assert "val acc  test acc" in heading
+    assert line.split()[-3:] == ["0.75", "0.625", "-"]
+    store.log_metric(runs["crf-1"], "test/f1", 0.25)
+    (found,) = [row for row in list_runs() if row.name == "crf-1"]
+    assert (found.test_f1, found.test_accuracy) == (0.25, None)
+    assert found.test_scores["accuracy"] == 0.625
+
+
+def test_find(store, runs):
+    for name, run_id in runs.items():
+        assert find_run(run_id) == run_id
+        assert find_run(name) == run_id
+        assert find_run(run_id[:12]) == run_id
+
+
+def test_find_what_is_not_there_or_not_alone(store, runs):
+    with pytest.raises(InputError) as caught:
+        find_run("lstm-2")
+    assert str(caught.value) == (
+        "there is no run 'lstm-2'; did you mean lstm-1?; `unroll runs` lists all runs"
+    )
+    with pytest.raises(InputError, match=r"^there is no run ''; `unroll runs` lists all runs$"):
+        find_run("")
+    again = store.create_run("0", run_name="lstm-1").info.run_id
+    with pytest.raises(InputError) as caught:
+        find_run("lstm-1")
+    assert re.fullmatch(
+        r"'lstm-1' may be any of 2 runs, \w{32} \(lstm-1\), \w{32} \(lstm-1\); give an id",
+        str(caught.value),
+    )
+    assert {again, runs["lstm-1"]} <= set(re.findall(r"\w{32}", str(caught.value)))
+
+
+def test_no_store_yet(project):
+    for ask in (list_runs, lambda: find_run("a"), lambda: download("a", "b", project)):
+        with pytest.raises(InputError) as caught:
+            ask()
+        assert str(caught.value) == (
+            f"there are no runs yet: {project}/mlflow.db does not exist; train a model first, or "
+            "name the tracking store with MLFLOW_TRACKING_URI"
+        )
+    assert not list(project.iterdir())  # looking makes nothing
+
+
+def test_download(store, runs, project):
+    run_id = runs["lstm-1"]
+    store.log_text(run_id, "weights", "checkpoints/best.ckpt")
+    store.log_text(run_id, "a: 1", "config.yaml")
+    target = project / "fetched"
+    assert download(run_id, "checkpoints/best.ckpt", target) == target / "best.ckpt"
+    assert (target / "best.ckpt").read_text() == "weights"
+    store.log_text(run_id, "better", "checkpoints/best.ckpt")
+    assert download(run_id, "checkpoints/best.ckpt", target).read_text() == "better"
+    assert (download(run_id, "checkpoints", target) / "best.ckpt").read_text() == "better"
+    assert sorted(path.name for path in target.iterdir()) == ["best.ckpt", "checkpoints"]
+    with pytest.raises(InputError, match=r"is a folder, where checkpoints would go; remove it$"):
+        download(run_id, "checkpoints", target)
+    for asked, holds in (
+        ("checkpoints/last.ckpt", "checkpoints holds checkpoints/best.ckpt"),
+        ("model", "the root of its artifacts holds checkpoints, config.yaml"),
+        ("a/b", "a holds nothing"),
+    ):
+        with pytest.raises(InputError) as caught:
+            download(run_id, asked, Path("fetched"))
+        assert str(caught.value) == f"the run {run_id} has no artifact {asked}: {holds}"
