@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
-from pipeline.batches import Window
+from pipeline.batches import StreamWindow
 
 
 class Clock(Callback):
@@ -28,7 +28,7 @@ class Clock(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: STEP_OUTPUT,
-        batch: Window,
+        batch: StreamWindow,
         batch_idx: int,
     ) -> None:
         """See `Callback`."""

@@ -10,7 +10,7 @@ KNOWN = (
     "tasks.ngram",
     "tasks.tagging",
     "tasks.sentiment",
-    "tasks.memory",
+    "tasks.long_memory",
     "datamodules.language_model.datamodule",
     "datamodules.tagging.datamodule",
     "datamodules.tagging.columns",

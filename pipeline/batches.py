@@ -13,7 +13,7 @@ UNSEEN = -3
 """The gold label of a text where training lacks it."""
 
 
-class Window(NamedTuple):
+class StreamWindow(NamedTuple):
     """`bptt` steps of the columns that one rank owns of a stream.
 
     Attributes:

@@ -10,20 +10,20 @@ def is_first_process() -> bool:
     return all(rank == "0" for rank in ranks)
 
 
-def say(text: str) -> None:
+def print_note(text: str) -> None:
     """Tells the progress of work, on stderr, from the first process only."""
     if is_first_process():
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Tells what went wrong, on stderr, from whatever process it went wrong in."""
     sys.stderr.write(f"unroll: {text}\n")
     sys.stderr.flush()
 
 
-def show(text: str) -> None:
+def print_result(text: str) -> None:
     """Gives a result, on stdout, from the first process only."""
     if is_first_process():
         sys.stdout.write(text + "\n")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pipeline.analysis.gradients import LossAt
-from pipeline.batches import IGNORE_INDEX, Window, column_share
+from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.encoders.testing import reads_ahead
 from pipeline.encoders.wrappers.dropout import check_dropout
@@ -130,11 +130,11 @@ class LanguageModel(LightningModule):
         """Starts the stream whose tokens are scored."""
         self._start_evaluation()
 
-    def on_train_batch_start(self, batch: Window, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: StreamWindow, batch_idx: int) -> None:
         """Notes at what rate the window is to be learned from."""
         self._rate_factors.append(batch.rate_factor)
 
-    def training_step(self, window: Window, batch_idx: int) -> Tensor:
+    def training_step(self, window: StreamWindow, batch_idx: int) -> Tensor:
         """Returns what is the mean nll of the window's targets, once averaged over ranks.
 
         A penalty is in its gradient and not in its value, so that what is logged can be compared.
@@ -159,19 +159,19 @@ class LanguageModel(LightningModule):
         with scaled_rates(optimizer, sum(factors) / len(factors)):
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
-    def validation_step(self, window: Window, batch_idx: int) -> None:
+    def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the validation sums."""
         self._evaluate(window)
 
-    def test_step(self, window: Window, batch_idx: int) -> None:
+    def test_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the test sums."""
         self._evaluate(window)
 
-    def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
+    def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns targets and their log-probabilities in nats, both [batch time]."""
         return window.targets, self._log_probs(window)
 
-    def loss_at(self, batch: Window, from_right: bool) -> LossAt:
+    def loss_at(self, batch: StreamWindow, from_right: bool) -> LossAt:
         """See `Traceable`: the nll of each row's last target, each row beginning with no memory."""
         targets = batch.targets
         states, _ = self(batch.tokens)
@@ -226,7 +226,7 @@ class LanguageModel(LightningModule):
                 self._carries["train"], self.device, 0
             )
 
-    def _continue(self, stage: str, window: Window) -> Tensor:
+    def _continue(self, stage: str, window: StreamWindow) -> Tensor:
         """Gives the encoder's states at the targets; keeps the memory where the next one starts."""
         inputs = self.dropout.embed(self.embedding, window.tokens)
         kept = window.tokens.shape[1] - window.reread_next
@@ -245,13 +245,13 @@ class LanguageModel(LightningModule):
         self._carries.pop("evaluation", None)
         self.evaluation.reset()
 
-    def _log_probs(self, window: Window) -> Tensor:
+    def _log_probs(self, window: StreamWindow) -> Tensor:
         # bf16 would let the perplexity depend on where windows are cut.
         with torch.autocast(self.device.type, enabled=False):
             states = self.dropout.outputs(self._continue("evaluation", window))
             return self.head.log_probs(states, window.targets)
 
-    def _evaluate(self, window: Window) -> None:
+    def _evaluate(self, window: StreamWindow) -> None:
         self.evaluation.update(self._log_probs(window), window.targets)
 
 

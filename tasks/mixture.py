@@ -7,15 +7,15 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from pipeline.batches import IGNORE_INDEX, Window
-from pipeline.console import say
+from pipeline.batches import IGNORE_INDEX, StreamWindow
+from pipeline.console import print_note
 from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.metrics import TokenNll
 from pipeline.metrics.token_log import log_token_scores
 from pipeline.mixtures import Cache, MixtureHead, NeuralCache, best_weights, load_member, mixed
-from pipeline.mixtures.caches import Memory
+from pipeline.mixtures.caches import CacheState
 from pipeline.text.vocabulary import Vocabulary
 
 
@@ -68,7 +68,7 @@ class MixtureLanguageModel(LightningModule):
         self.plain = TokenNll(sync_on_compute=False)
         self.cached = TokenNll(sync_on_compute=False)
         self._carry: Carry | None = None
-        self._memory: Memory | None = None
+        self._memory: CacheState | None = None
         self._scores: list[Tensor] = []
 
     def _kinds(self, vocabulary: Vocabulary) -> list[tuple[int, torch.dtype]]:
@@ -98,7 +98,7 @@ class MixtureLanguageModel(LightningModule):
         ]
         return self.head.join([states for states, _ in read]), tuple(rest for _, rest in read)
 
-    def training_step(self, window: Window, batch_idx: int) -> None:
+    def training_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Learns nothing: the members are trained already."""
         cast(Any, self.optimizers()).step()  # Lightning's stand-in, which counts updates
 
@@ -123,15 +123,15 @@ class MixtureLanguageModel(LightningModule):
         """Starts the stream whose tokens are scored."""
         self._start()
 
-    def validation_step(self, window: Window, batch_idx: int) -> None:
+    def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Keeps the members' scores of the window, which the weights are found from."""
         self._scores.append(self._members_say(window).cpu())
 
-    def test_step(self, window: Window, batch_idx: int) -> None:
+    def test_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the test sums."""
         self._add(self._members_say(window))
 
-    def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
+    def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns the real targets and their log-probabilities in nats, both [tokens]."""
         scores = self._members_say(window)[: len(self.members)]
         targets = window.targets[window.targets != IGNORE_INDEX]
@@ -142,10 +142,10 @@ class MixtureLanguageModel(LightningModule):
         scores, self._scores = torch.cat(self._scores, dim=1), []
         if self.trainer.state.fn == "fit":
             self.head.weights.copy_(best_weights(scores[: len(self.members)]))
-            say(f"weights: {self._shares(self.head.weights)}")
+            print_note(f"weights: {self._shares(self.head.weights)}")
             if self.cache is not None:
                 self.cache_weights.copy_(best_weights(scores))
-                say(f"weights with the cache: {self._shares(self.cache_weights)}")
+                print_note(f"weights with the cache: {self._shares(self.cache_weights)}")
         self._add(scores)
         self._log_scores("val")
         weights = {f"val/weight_{m}": weight for m, weight in enumerate(self.head.weights)}
@@ -171,7 +171,7 @@ class MixtureLanguageModel(LightningModule):
         self.plain.reset()
         self.cached.reset()
 
-    def _members_say(self, window: Window) -> Tensor:
+    def _members_say(self, window: StreamWindow) -> Tensor:
         """Scores a window of one stream with each member, and with the cache last."""
         with torch.autocast(self.device.type, enabled=False):
             states, carry = self(window.tokens, self._carry)

@@ -9,8 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from pipeline.batches import IGNORE_INDEX, Window, column_share
-from pipeline.console import say
+from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
+from pipeline.console import print_note
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.ngram import NgramHead
@@ -125,7 +125,7 @@ class NgramLanguageModel(LightningModule):
         """Begins the text (Lightning skips this when it resumes within an epoch)."""
         self._read.clear()
 
-    def training_step(self, window: Window, batch_idx: int) -> None:
+    def training_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Keeps the window's targets."""
         if isinstance(self.encoder, Smoothing):
             targets = window.targets.to("cpu", torch.int32)
@@ -158,7 +158,7 @@ class NgramLanguageModel(LightningModule):
         """Starts the stream whose tokens are scored."""
         self._start_evaluation()
 
-    def validation_step(self, window: Window, batch_idx: int) -> None:
+    def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the validation sums."""
         if self.trainer.sanity_checking:
             return  # nothing is counted yet
@@ -166,11 +166,11 @@ class NgramLanguageModel(LightningModule):
         if self._counts is not None:
             self._validated.append(window.targets[window.targets != IGNORE_INDEX].cpu())
 
-    def test_step(self, window: Window, batch_idx: int) -> None:
+    def test_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the test sums."""
         self._evaluate(window)
 
-    def predict_step(self, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
+    def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns targets and their log-probabilities in nats, both [batch time]."""
         return window.targets, self._log_probs(window)
 
@@ -228,22 +228,22 @@ class NgramLanguageModel(LightningModule):
             raise InputError(f"--model.order: {error}") from error
         self.head.model, notes = self.encoder.estimate(self._counts)
         sizes = ", ".join(f"{len(probs):,}" for probs in self.head.model.probs)
-        say(f"n-grams of order 1 to {self.order}: {sizes}")
+        print_note(f"n-grams of order 1 to {self.order}: {sizes}")
         for note in notes:
-            say(f"note: {note}")
+            print_note(f"note: {note}")
 
     def _start_evaluation(self) -> None:
         self._carry, self._num_impossible = None, 0
         self._validated.clear()
         self.evaluation.reset()
 
-    def _log_probs(self, window: Window) -> Tensor:
+    def _log_probs(self, window: StreamWindow) -> Tensor:
         states, carry = self(window.tokens, self._carry)
         if not window.afresh:
             self._carry = carry
         return self.head.log_probs(states, window.targets)
 
-    def _evaluate(self, window: Window) -> None:
+    def _evaluate(self, window: StreamWindow) -> None:
         log_probs = self._log_probs(window)
         self._num_impossible += int((log_probs == -torch.inf).sum())
         self.evaluation.update(log_probs, window.targets)
@@ -251,7 +251,7 @@ class NgramLanguageModel(LightningModule):
     def _log_scores(self, stage: str) -> None:
         log_token_scores(self, stage, self.evaluation)
         if self._num_impossible:
-            say(
+            print_note(
                 f"note: {self._num_impossible:,} tokens have probability 0, so the perplexity is "
                 "infinite; a smoothing such as KneserNey gives all words some"
             )

@@ -17,7 +17,7 @@ from datamodules.language_model.corpus import Corpus, Settings, SplitStatistics,
 from datamodules.language_model.lists import HELD_OUT, SEED, Items, items_folder, read_items
 from datamodules.language_model.random_windows import RandomWindows
 from datamodules.language_model.streams import Streams
-from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.errors import InputError
 from pipeline.text.units import Unit
 from pipeline.text.vocabulary import Vocabulary
@@ -132,7 +132,7 @@ class LanguageModelData(LightningDataModule):
         """Gives what the run keeps of the corpus: file name -> contents."""
         return {"vocabulary.txt": "\n".join(self.vocabulary.words) + "\n"}
 
-    def lines(self, batch: Window, outputs: tuple[Tensor, Tensor]) -> Iterator[str]:
+    def lines(self, batch: StreamWindow, outputs: tuple[Tensor, Tensor]) -> Iterator[str]:
         """Gives each token of a window with its log-probability in nats, TAB between them.
 
         Args:

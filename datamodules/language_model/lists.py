@@ -14,7 +14,7 @@ from datamodules.batching.texts import Text
 from datamodules.files.cache import cached
 from datamodules.files.lines import read_lines
 from datamodules.language_model.corpus import Ids
-from pipeline.batches import IGNORE_INDEX, Window, column_share
+from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.errors import InputError
 
 HELD_OUT = 0.1
@@ -83,7 +83,7 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(line + "\n" for line in lines)
 
 
-class Items(Numbered[Window]):
+class Items(Numbered[StreamWindow]):
     """The items of a list in batches, whole, each from an `<eos>` on and with no memory before it.
 
     A batch is a window whose next one reads all of it "again": so no memory is kept. Items stay in
@@ -129,11 +129,11 @@ class Items(Numbered[Window]):
         """Gives the number of batches in an epoch."""
         return len(self._bounds) - 1
 
-    def _epoch(self) -> Callable[[int], Window]:
+    def _epoch(self) -> Callable[[int], StreamWindow]:
         bounds = self._bounds
         return lambda index: self._batch(int(bounds[index]), int(bounds[index + 1]))
 
-    def _batch(self, first: int, end: int) -> Window:
+    def _batch(self, first: int, end: int) -> StreamWindow:
         share = column_share(end - first, self._rank, self._world_size)
         rows = range(first, end)[share]
         items = [self._ids[self._starts[row] : self._ends[row]] for row in rows]
@@ -142,7 +142,7 @@ class Items(Numbered[Window]):
         for row, item in enumerate(items):
             targets[row, : len(item)] = item
             tokens[row, 1 : len(item)] = item[:-1]
-        return Window(
+        return StreamWindow(
             torch.from_numpy(tokens),
             torch.from_numpy(targets),
             float(self._ends[end - 1] - self._starts[first]) / self._world_size,

@@ -8,11 +8,11 @@ import torch
 from datamodules.batching.resumable import Numbered
 from datamodules.language_model.corpus import Ids
 from datamodules.language_model.random_windows import RandomWindows
-from pipeline.batches import IGNORE_INDEX, Window, column_share
+from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.errors import InputError
 
 
-class Streams(Numbered[Window]):
+class Streams(Numbered[StreamWindow]):
     """The windows of a text, one after the other; each token of the text is a target exactly once.
 
     The stream is `<eos>` and then the text, and the first `<eos>` is read and never predicted. Of N
@@ -94,7 +94,7 @@ class Streams(Numbered[Window]):
         """Gives the number of windows in an epoch."""
         return self._num_windows
 
-    def _epoch(self) -> Callable[[int], Window]:
+    def _epoch(self) -> Callable[[int], StreamWindow]:
         cuts = self._cuts()
         return lambda index: self._window(int(cuts[index]), int(cuts[index + 1]))
 
@@ -103,7 +103,7 @@ class Streams(Numbered[Window]):
             return self._random.cuts(self._length, len(self))
         return np.minimum(np.arange(len(self) + 1) * self._bptt, self._length)
 
-    def _window(self, step: int, end: int) -> Window:
+    def _window(self, step: int, end: int) -> StreamWindow:
         width = end - step
         first = max(step - self._reread, 0)
         places = self._starts[self._owned, None] + np.arange(first, step + width)
@@ -112,7 +112,7 @@ class Streams(Numbered[Window]):
         is_real = places < self._ends[self._owned, None]
         targets = np.where(is_real, self._ids[np.minimum(places, len(self._ids) - 1)], IGNORE_INDEX)
         real = np.clip(self._ends - self._starts - step, 0, width).sum()
-        return Window(
+        return StreamWindow(
             torch.from_numpy(tokens.astype(np.int64)),
             torch.from_numpy(targets.astype(np.int64)),
             float(real) / self._world_size,

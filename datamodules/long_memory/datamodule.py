@@ -15,7 +15,7 @@ from pipeline.synthetic import Problem
 _TRAIN, _VALID, _TEST = 0, 1, 2
 
 
-class MemoryData(LightningDataModule):
+class LongMemoryData(LightningDataModule):
     """A problem in batches.
 
     Training never sees a sequence twice: the k-th batch of an epoch is a function of the seed, the

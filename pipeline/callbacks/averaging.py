@@ -8,9 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
-from pipeline.batches import Window
+from pipeline.batches import StreamWindow
 from pipeline.callbacks.outputs import is_update
-from pipeline.console import say
+from pipeline.console import print_note
 from pipeline.errors import InputError
 
 
@@ -62,7 +62,7 @@ class TriggeredAveraging(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: STEP_OUTPUT,
-        batch: Window,
+        batch: StreamWindow,
         batch_idx: int,
     ) -> None:
         """Takes the weights after an update into the average."""
@@ -87,7 +87,7 @@ class TriggeredAveraging(Callback):
         score = self._score(trainer)
         if not self._count and self._is_triggered(score):
             self._count, self._averages = 1, _copies(_weights(pl_module))
-            say(
+            print_note(
                 f"averaging the weights from step {trainer.global_step} on: {self.monitor} "
                 f"{score:.5g} is above the best of all but the last {self.interval} validations"
             )

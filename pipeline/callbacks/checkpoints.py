@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
-from pipeline.batches import Window
+from pipeline.batches import StreamWindow
 from pipeline.callbacks.outputs import is_update
 
 
@@ -84,7 +84,7 @@ class PeriodicCheckpoint(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: STEP_OUTPUT,
-        batch: Window,
+        batch: StreamWindow,
         batch_idx: int,
     ) -> None:
         """See `Callback`."""

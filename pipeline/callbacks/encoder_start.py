@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import Trained, load_trained
-from pipeline.console import say
+from pipeline.console import print_note
 from pipeline.encoders import Encoder
 from pipeline.errors import InputError
 from pipeline.inputs import Inputs, Words
@@ -71,7 +71,7 @@ class EncoderStart:
                 f"of the same parameters than {_described(encoder)} does; give model.encoder the "
                 "settings that it was trained with (nonlinearity, skip)"
             )
-        say(f"encoder and embedding start from {self._run}: {self._embed(trained, inputs)}")
+        print_note(f"encoder and embedding start from {self._run}: {self._embed(trained, inputs)}")
 
     def parts(self, inputs: Inputs, encoder: Encoder) -> list[nn.Parameter]:
         """Gives the learned parameters that are taken from the language model."""

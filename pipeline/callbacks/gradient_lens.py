@@ -15,7 +15,7 @@ from pipeline.analysis.gradients import LayerLook, NothingToFollowError, Traceab
 from pipeline.callbacks.clipping import Clipping
 from pipeline.callbacks.outputs import is_update
 from pipeline.checkpoints.folder import RunFolder
-from pipeline.console import say
+from pipeline.console import print_note
 from pipeline.encoders import Zoneout
 from pipeline.encoders.layers.leaves import Leaf
 from pipeline.errors import InputError, TrainingError
@@ -121,7 +121,7 @@ class GradientLens(Callback):
         self._draw(trainer, pl_module)
         page = Path(trainer.default_root_dir) / "gradients" / "gradients.png"
         if trainer.is_global_zero and page.is_file():
-            say(f"how far gradients reach back: {page}")
+            print_note(f"how far gradients reach back: {page}")
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException

@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from tqdm import tqdm
 
-from pipeline.batches import Window
+from pipeline.batches import StreamWindow
 from pipeline.callbacks.outputs import loss_of
 from pipeline.console import is_first_process
 
@@ -59,7 +59,7 @@ class EpochLines(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: STEP_OUTPUT,
-        batch: Window,
+        batch: StreamWindow,
         batch_idx: int,
     ) -> None:
         """See `Callback`."""

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pipeline.batches import Sentences, Series, Texts, Window
+from pipeline.batches import Sentences, Series, StreamWindow, Texts
 from pipeline.callbacks.checkpoints import BestCheckpoint
 from pipeline.callbacks.outputs import is_update, loss_of
 from pipeline.tracking.logger import RunTracker
@@ -68,7 +68,7 @@ class RunLog(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: STEP_OUTPUT,
-        batch: Window | Sentences | Texts | Series,
+        batch: StreamWindow | Sentences | Texts | Series,
         batch_idx: int,
     ) -> None:
         """See `Callback`."""

@@ -14,7 +14,7 @@ from pipeline.checkpoints.folder import write_atomically
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import data_state, load_trained, portable_model, read_checkpoint
 from pipeline.checkpoints.write import AtomicCheckpointIO
-from pipeline.console import say, show
+from pipeline.console import print_note, print_result
 from pipeline.contracts import Corpus
 from pipeline.errors import InputError
 from pipeline.inference import ClassifyRequest, Request, annotate, classify
@@ -58,15 +58,17 @@ def evaluate(
     score = trainer.test if verb == "test" else trainer.validate
     score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
     for name, value in sorted(trainer.callback_metrics.items()):
-        show(f"{name} {float(value):.10g}")
+        print_result(f"{name} {float(value):.10g}")
     if dynamics is not None:
         cuts = [f"--data.eval_bptt={dynamics.steps}", "--data.reread=0"]
         data = rebuild(path, [*fields, *cuts]).data
         stage = "val" if verb == "validate" else "test"
         found = dynamic_perplexity(experiment.model, data, stage, dynamics)
-        show(f"{stage}/perplexity_dynamic {found:.10g}")
+        print_result(f"{stage}/perplexity_dynamic {found:.10g}")
         if not found < float(trainer.callback_metrics[f"{stage}/perplexity"]):
-            say("note: what was learned made it no better; try a lower --dynamic on `validate`")
+            print_note(
+                "note: what was learned made it no better; try a lower --dynamic on `validate`"
+            )
     return 0
 
 
@@ -90,7 +92,7 @@ def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
     path = locate(options.run, options.checkpoint)
     trained = load_trained(path, "Tagger", "SentenceClassifier")
     if trained.data["text"] != treebank.state():
-        say(
+        print_note(
             f"text is cut by {treebank.state()}, the model was trained beside "
             f"{trained.data['text']}: words may be cut otherwise"
         )

@@ -10,7 +10,7 @@ from pipeline.checkpoints.folder import RunFolder, find_local
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import read_checkpoint
 from pipeline.cli.evaluate import rebuild, refuse_other_corpus
-from pipeline.console import say, show
+from pipeline.console import print_note, print_result
 from pipeline.errors import InputError
 from pipeline.options import GradientRequest
 from pipeline.reports import GradientReport
@@ -50,8 +50,8 @@ def gradients(
     own = Path("gradients") if run_id is None else RunFolder.of(run_id).path / "gradients"
     report = GradientReport(seen, f"{name}, {experiment.corpus.name} {request.split}")
     files = report.write(request.output or own)
-    show(report.table())
-    say(f"see {files[0]} and the numbers beside it")
+    print_result(report.table())
+    print_note(f"see {files[0]} and the numbers beside it")
     if run_id is not None:
         _keep(run_id, files)
     return 0
@@ -93,4 +93,4 @@ def _keep(run_id: str, files: Sequence[Path]) -> None:
     try:
         upload(run_id, files, "gradients")
     except InputError as error:
-        say(f"not kept among the artifacts of run {run_id}: {error}")
+        print_note(f"not kept among the artifacts of run {run_id}: {error}")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli.arguments import make_parser
-from pipeline.console import complain, say, show
+from pipeline.console import print_error, print_note, print_result
 from pipeline.errors import InputError, TrainingError
 from pipeline.process import collect_from_now
 
@@ -168,7 +168,7 @@ def _prepare(options: argparse.Namespace, fields: list[str], known: Sequence[str
     prepare = importlib.import_module("datamodules.prepare.command")
     locate = importlib.import_module("datamodules.files.paths")
     folder = options.to / options.corpus if options.to else locate.corpus_folder(options.corpus)
-    show(str(prepare.prepare(options.corpus, options.source, folder)))
+    print_result(str(prepare.prepare(options.corpus, options.source, folder)))
     return 0
 
 
@@ -179,9 +179,11 @@ def _runs(options: argparse.Namespace, fields: list[str], known: Sequence[str]) 
         raise InputError(f"--limit must be at least 1, got {options.limit}")
     rows = list_runs(experiment=options.experiment, limit=options.limit + 1)
     shown = rows[: options.limit]
-    show(to_json(shown) if options.json else render(shown).rstrip())
+    print_result(to_json(shown) if options.json else render(shown).rstrip())
     if len(rows) > len(shown):
-        say(f"the latest {options.limit} runs; --limit shows more, --experiment one experiment's")
+        print_note(
+            f"the latest {options.limit} runs; --limit shows more, --experiment one experiment's"
+        )
     return 0
 
 
@@ -229,10 +231,10 @@ def main(arguments: Sequence[str] | None = None, known: Sequence[str] = ()) -> i
     except (InputError, TrainingError) as error:
         if "--debug" in arguments:
             raise
-        complain(str(error))
+        print_error(str(error))
         return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
-        complain("interrupted")
+        print_error("interrupted")
         return 130
     except BrokenPipeError:  # as of `unroll runs | head`
         return 1

@@ -10,7 +10,7 @@ from torch import nn
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, assemble, read_checkpoint
 from pipeline.cli.evaluate import rebuild
-from pipeline.console import show
+from pipeline.console import print_result
 from pipeline.encoders.layers.leaves import Leaf
 from pipeline.errors import InputError
 from pipeline.heads import FullSoftmax
@@ -174,7 +174,7 @@ def _print(model: nn.Module, as_json: bool) -> int:
             "an n-gram model has counts and no parameters; `unroll export` writes what it holds"
         )
     parts = count_parameters(model)
-    show(_to_json(parts) if as_json else _table(parts))
+    print_result(_to_json(parts) if as_json else _table(parts))
     return 0
 
 

@@ -14,7 +14,7 @@ from pipeline.analysis.probes.variants import Variant, joined
 from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, load_trained
-from pipeline.console import say, show
+from pipeline.console import print_note, print_result
 from pipeline.errors import InputError
 from pipeline.run.children import Training, reopen, room, run_trainings, supervise
 from pipeline.run.experiment import build
@@ -76,11 +76,11 @@ def probe_model(
     trained = load_trained(path, *LANGUAGE_MODELS)
     name = run or path.stem
     line = Line.of({"model": name}, name, judge(trained, verbs(per_range)))
-    show(write_table([line]).rstrip())
+    print_result(write_table([line]).rstrip())
     if output is None:
-        say("--output FOLDER draws it")
+        print_note("--output FOLDER draws it")
     else:
-        say(f"see {_write(output, [line])[-1]}")
+        print_note(f"see {_write(output, [line])[-1]}")
     return 0
 
 
@@ -177,7 +177,7 @@ def _arguments(
 
 
 def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> int:
-    say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
+    print_note(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
     trainings = [
         Training(number, ", ".join(labels.values()), arguments)
         for number, (labels, arguments) in enumerate(zip(plan.labels, plan.arguments, strict=True))
@@ -215,8 +215,8 @@ def _compare(
     files = _write(parent.path, lines)
     for file in files:
         tracker.log_artifact(file)
-    show(write_table(lines).rstrip())
-    say(f"see {files[-1]}")
+    print_result(write_table(lines).rstrip())
+    print_note(f"see {files[-1]}")
 
 
 def _write(folder: Path, lines: Sequence[Line]) -> list[Path]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, Trained, load_trained
-from pipeline.console import say
+from pipeline.console import print_note
 from pipeline.inference.output import writing
 from pipeline.inference.score_files import Hypothesis, read_lines, read_nbest
 from pipeline.inference.score_lines import Style, reranked
@@ -38,7 +38,7 @@ def score(run: str | None, checkpoint: Path | None, output: Path | None, request
     settle()
     trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
     with writing(output) as file:
-        say(score_text(trained, request, file))
+        print_note(score_text(trained, request, file))
     return 0
 
 

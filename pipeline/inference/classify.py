@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from pipeline.batches import IGNORE_INDEX, Texts
 from pipeline.checkpoints.read import Trained
-from pipeline.console import say
+from pipeline.console import print_note
 from pipeline.errors import InputError
 from pipeline.inference.chunks import Chunk, ChunkReader, WordIds, length_batches, word_ids
 from pipeline.inference.text_files import STANDARD_INPUT, Passage, read_texts
@@ -91,7 +91,7 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
         classifier.classify(texts), unit=" texts", unit_scale=True, disable=hidden, leave=False
     ):
         file.write(write(classified) + "\n")
-    say(classifier.reader.summary("texts"))
+    print_note(classifier.reader.summary("texts"))
 
 
 class _Classifier:

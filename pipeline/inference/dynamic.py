@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry, detach_carry
 from pipeline.errors import InputError
@@ -55,7 +55,9 @@ def refuse_unlearnable(model: LightningModule) -> None:
         )
 
 
-def gradient_rms(model: LightningModule, windows: Iterable[Window], count: int) -> list[Tensor]:
+def gradient_rms(
+    model: LightningModule, windows: Iterable[StreamWindow], count: int
+) -> list[Tensor]:
     """Measures how large the gradients of training are, parameter by parameter.
 
     Args:
@@ -79,7 +81,7 @@ def gradient_rms(model: LightningModule, windows: Iterable[Window], count: int) 
 
 
 def dynamic_nll(
-    model: LightningModule, windows: Iterable[Window], how: Dynamics, rms: list[Tensor] | None
+    model: LightningModule, windows: Iterable[StreamWindow], how: Dynamics, rms: list[Tensor] | None
 ) -> TokenNll:
     """Scores a text, learning from each window once it has been scored.
 
@@ -123,7 +125,10 @@ def _rates(
 
 
 def _score(
-    model: LightningModule, window: Window, carry: Carry | None, parameters: list[nn.Parameter]
+    model: LightningModule,
+    window: StreamWindow,
+    carry: Carry | None,
+    parameters: list[nn.Parameter],
 ) -> tuple[Tensor, tuple[Tensor, ...], Carry | None]:
     """Gives log-probabilities, the gradients of their mean nll, and the memory after them."""
     scored = cast(Generator, model)

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import load_trained
-from pipeline.console import show
+from pipeline.console import print_result
 from pipeline.ngrams import write_arpa
 from pipeline.text.vocabulary import Vocabulary
 
@@ -24,5 +24,5 @@ def export(run: str | None, checkpoint: Path | None, output: Path) -> int:
     trained = load_trained(locate(run, checkpoint), "NgramLanguageModel")
     model = cast(Any, trained.model).head.model
     write_arpa(output, model, Vocabulary(trained.data["vocabulary"]))
-    show(str(output))
+    print_result(str(output))
     return 0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, Trained, load_trained
-from pipeline.console import say, show
+from pipeline.console import print_note, print_result
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry
 from pipeline.inference.sampling import sample
@@ -46,7 +46,7 @@ def generate(
     lines = None if known is None else {line.text.strip() for line in read_lines(str(known))}
     trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
     for text in generate_texts(trained, prompt, sampling, lines):
-        show(text)
+        print_result(text)
     return 0
 
 
@@ -67,7 +67,7 @@ def generate_texts(
     vocabulary, unit = Vocabulary(trained.data["vocabulary"]), trained.data["unit"]
     words = tokenise(prompt, unit)
     if unknown := vocabulary.unknown(words):
-        say(f"the model does not know {', '.join(map(repr, unknown))}: read as {UNK}")
+        print_note(f"the model does not know {', '.join(map(repr, unknown))}: read as {UNK}")
     ids = vocabulary.encode(words)
 
     def texts(seed: int) -> list[str]:
@@ -82,7 +82,9 @@ def generate_texts(
         new.update((text, None) for text in stripped if text and text not in known)
         if len(new) >= sampling.num:
             return list(new)[: sampling.num]
-    say(f"only {len(new)} of {sampling.num} texts are new, of {_ROUNDS * sampling.num} sampled")
+    print_note(
+        f"only {len(new)} of {sampling.num} texts are new, of {_ROUNDS * sampling.num} sampled"
+    )
     return list(new)
 
 

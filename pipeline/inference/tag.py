@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pipeline.batches import IGNORE_INDEX, Sentences
 from pipeline.checkpoints.read import Trained
-from pipeline.console import say
+from pipeline.console import print_note
 from pipeline.errors import InputError
 from pipeline.inference.chunks import ChunkReader, WordIds, length_batches, word_ids
 from pipeline.inference.show import STYLES, Tagged, to_text
@@ -67,7 +67,7 @@ def annotate(trained: Trained, request: Request, file: TextIO) -> None:
         tagger.tag(passages), unit=" sentences", unit_scale=True, disable=hidden, leave=False
     ):
         file.write(write(tagged) + "\n")
-    say(tagger.reader.summary("sentences"))
+    print_note(tagger.reader.summary("sentences"))
 
 
 def _writer(style: str | None, file: TextIO) -> Callable[[Tagged], str]:

@@ -1,9 +1,9 @@
 """Corpus scores: exact sums over a corpus, divided once."""
 
 from pipeline.metrics.labels import LOWER_IS_BETTER, LabelScores
-from pipeline.metrics.memory import CopyScores, SumScores
 from pipeline.metrics.nll import TokenNll, perplexity, token_scores
 from pipeline.metrics.spans import SpanScores
+from pipeline.metrics.synthetic import CopyScores, SumScores
 from pipeline.metrics.tokens import TokenScores
 
 __all__ = [

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Memory(NamedTuple):
+class CacheState(NamedTuple):
     """What a cache remembers of one stream.
 
     Attributes:
@@ -43,9 +43,9 @@ class Cache(nn.Module, abc.ABC):
         tokens: Tensor,
         states: Tensor,
         targets: Tensor,
-        memory: Memory | None,
+        memory: CacheState | None,
         vocab_size: int,
-    ) -> tuple[Tensor, Memory]:
+    ) -> tuple[Tensor, CacheState]:
         """Scores the targets of a window of one stream.
 
         Args:
@@ -60,7 +60,7 @@ class Cache(nn.Module, abc.ABC):
         """
         if memory is None:
             none = tokens.new_full((self.window,), -1)
-            memory = Memory(none, states.new_zeros(self.window, states.shape[-1]))
+            memory = CacheState(none, states.new_zeros(self.window, states.shape[-1]))
         all_tokens = torch.cat([memory.tokens, tokens])
         all_states = torch.cat([memory.states, states])
         scores = self._scores(all_tokens, all_states, len(tokens))  # [time past]
@@ -70,7 +70,7 @@ class Cache(nn.Module, abc.ABC):
         found = hits.logsumexp(1) - scores.logsumexp(1)
         uniform = -torch.tensor(float(vocab_size), dtype=torch.float64).log()
         is_empty = (past < 0).all(dim=1)
-        kept = Memory(all_tokens[-self.window :], all_states[-self.window :].detach())
+        kept = CacheState(all_tokens[-self.window :], all_states[-self.window :].detach())
         return torch.where(is_empty, uniform, found), kept
 
     @abc.abstractmethod

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from pipeline.checkpoints.folder import RunFolder, find_local, outputs_root
-from pipeline.console import say, show
+from pipeline.console import print_note, print_result
 from pipeline.errors import InputError, TrainingError
 from pipeline.run.workers import Job, Outcome, run_jobs
 from pipeline.tracking.family import FOLD, PARENT, Child, children
@@ -59,8 +59,8 @@ def run_trainings(
     todo = _unfinished(parent, trainings, kind)
     jobs = min(jobs, len(todo)) or 1
     if done := len(trainings) - len(todo):
-        say(f"{done} of {len(trainings)} {kind}s are finished already")
-    say(f"{len(todo)} {kind}s to run, {jobs} at a time; logs in {parent.path / f'{kind}s'}")
+        print_note(f"{done} of {len(trainings)} {kind}s are finished already")
+    print_note(f"{len(todo)} {kind}s to run, {jobs} at a time; logs in {parent.path / f'{kind}s'}")
     threads = max(1, (os.cpu_count() or 1) // jobs)
     names = {one.number: one.shown for one in trainings}
     failed = []
@@ -70,7 +70,7 @@ def run_trainings(
         if outcome.code:
             failed.append(outcome)
             said = f"failed: {last_line(outcome.job.log)}"
-        say(f"{name}: {said}  ({outcome.seconds / 60:.1f} min)")
+        print_note(f"{name}: {said}  ({outcome.seconds / 60:.1f} min)")
         if outcome.code == _MISTAKE:  # the others would make the same one
             raise InputError(f"{name}: {last_line(outcome.job.log)}")
     return failed
@@ -134,10 +134,10 @@ def supervise(
     except BaseException as error:
         is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
         tracker.finish("KILLED" if is_interrupt else "FAILED")
-        say(f"go on with: {resume}")
+        print_note(f"go on with: {resume}")
         raise
     tracker.finish("FAILED" if failed else "FINISHED")
-    show(f"run {tracker.version} ({name})")
+    print_result(f"run {tracker.version} ({name})")
     if failed:
         logs = ", ".join(str(outcome.job.log) for outcome in failed)
         raise TrainingError(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import yaml
 
 from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
-from pipeline.console import say, show
+from pipeline.console import print_note, print_result
 from pipeline.errors import InputError
 from pipeline.run.children import Training, reopen, room, run_trainings, supervise
 from pipeline.run.experiment import Experiment, build
@@ -60,7 +60,9 @@ def crossvalidate(
     else:
         tracker, kept = reopen(resume, _PLAN, "crossvalidation")
         plan = _Plan(**kept)
-    say(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds")
+    print_note(
+        f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds"
+    )
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
         failed = _run_folds(parent, plan, jobs or room(plan.config))
@@ -166,7 +168,7 @@ def _sum_up(tracker: RunTracker, parent: RunFolder, finished: Sequence[Child]) -
     write_atomically(file, table)
     tracker.log_artifact(file)
     for name in means:
-        show(f"{name} {means[name]:.6g} +- {spreads[f'{name}_std']:.3g}")
+        print_result(f"{name} {means[name]:.6g} +- {spreads[f'{name}_std']:.3g}")
 
 
 def _table(

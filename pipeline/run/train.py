@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from pipeline.callbacks import BestCheckpoint, Children, Terminated, termination
 from pipeline.checkpoints.folder import RunFolder, outputs_root
 from pipeline.checkpoints.read import read_checkpoint
-from pipeline.console import is_first_process, say, show
+from pipeline.console import is_first_process, print_note, print_result
 from pipeline.contracts import ReadsFiles, Reporting, Task
 from pipeline.errors import InputError
 from pipeline.options import resumable
@@ -68,7 +68,9 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         name = name or run_name(experiment.config)
         tracker = _start_run(experiment, name, resumed.run_id if resumed else None)
         folder = RunFolder.of(tracker.version or "of-another-rank")
-        say(f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}")
+        print_note(
+            f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}"
+        )
         _say_corpus(experiment)
         job = _Job(experiment, name, precision, tracker, folder, resumed is not None, and_test)
         try:
@@ -81,8 +83,8 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         finally:
             termination.uninstall()
     tracker.finish("FINISHED")
-    show(f"run {tracker.version} ({name})")
-    say(f"try: unroll {_next_verb(experiment.task)} --run {tracker.version}")
+    print_result(f"run {tracker.version} ({name})")
+    print_note(f"try: unroll {_next_verb(experiment.task)} --run {tracker.version}")
     return 0
 
 
@@ -122,14 +124,16 @@ def _fit_and_test(job: _Job, trainer: Trainer, best: BestCheckpoint) -> None:
     trainer.fit(model, datamodule=data, ckpt_path=start)
     keeps_checkpoints = job.experiment.trainer["enable_checkpointing"] is not False
     if keeps_checkpoints and best.best is None:
-        say(f"no validation was run, so the last weights are kept, not the best {best.monitor}")
+        print_note(
+            f"no validation was run, so the last weights are kept, not the best {best.monitor}"
+        )
         trainer.save_checkpoint(best.path)
     if job.and_test:
         path = trainer.strategy.broadcast(str(best.path)) if keeps_checkpoints else None
         trainer.test(model, data, ckpt_path=path, verbose=False)
         for name, score in sorted(trainer.callback_metrics.items()):
             if name.startswith("test/"):
-                show(f"{name} {float(score):.6g}")
+                print_result(f"{name} {float(score):.6g}")
 
 
 def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTracker:
@@ -144,7 +148,7 @@ def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTrac
 
 
 def _say_corpus(experiment: Experiment) -> None:
-    say(f"corpus {experiment.corpus.name}: {experiment.corpus.summary}")
+    print_note(f"corpus {experiment.corpus.name}: {experiment.corpus.summary}")
 
 
 def _log_inputs(job: _Job) -> None:
@@ -179,9 +183,9 @@ def _end(tracker: RunTracker, error: BaseException) -> None:
     is_terminated = isinstance(error, Terminated | SIGTERMException)
     status: FinalStatus = "KILLED" if is_interrupt or is_terminated else "FAILED"
     tracker.finish(status)
-    say(f"run {tracker.version} ended as {status}")
+    print_note(f"run {tracker.version} ended as {status}")
     if status == "KILLED" and RunFolder.of(str(tracker.version)).last.is_file():
-        say(f"go on with: unroll train --resume {tracker.version}")
+        print_note(f"go on with: unroll train --resume {tracker.version}")
     if is_interrupt:
         sys.exit(130)
     if is_terminated:
@@ -193,5 +197,5 @@ def _end(tracker: RunTracker, error: BaseException) -> None:
 def _abandon(tracker: RunTracker) -> None:
     """Ends this process, which waits for another that has died, from a thread."""
     tracker.finish("FAILED")
-    say(f"run {tracker.version} ended as FAILED: another process of the job has died")
+    print_note(f"run {tracker.version} ended as FAILED: another process of the job has died")
     os._exit(1)

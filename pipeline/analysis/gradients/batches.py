@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.batches import IGNORE_INDEX, Series, Window
+from pipeline.batches import IGNORE_INDEX, Series, StreamWindow
 
 _BATCHES = 20  # among which the longest rows are looked for
 
@@ -16,7 +16,7 @@ def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task
     """Keeps the longest rows of a batch.
 
     Args:
-        batch: a `Window`, `Sentences`, `Texts` or `Series`.
+        batch: a `StreamWindow`, `Sentences`, `Texts` or `Series`.
         rows: how many to keep, if there are so many.
 
     Returns:
@@ -47,7 +47,7 @@ def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401
     first = next(iterator, None)
     if first is None:
         raise ValueError("there is nothing to look at: the split gives no batch")
-    if isinstance(first, Window) and not first.afresh:
+    if isinstance(first, StreamWindow) and not first.afresh:
         columns, time = first.targets.shape
         needed = -(-rows // columns) * steps - time
         return _cut([first, *_until(iterator, needed)], rows, steps)
@@ -58,13 +58,13 @@ def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401
 def _lengths(batch: Any) -> Tensor:  # noqa: ANN401 (any batch)
     if isinstance(batch, Series):
         return torch.full((len(batch.inputs),), batch.inputs.shape[1])
-    if isinstance(batch, Window):
+    if isinstance(batch, StreamWindow):
         return (batch.targets != IGNORE_INDEX).sum(dim=1)
     lengths: Tensor = batch.lengths
     return lengths
 
 
-def _until(windows: Iterable[Window], needed: int) -> Iterable[Window]:
+def _until(windows: Iterable[StreamWindow], needed: int) -> Iterable[StreamWindow]:
     for window in windows:
         if needed <= 0:
             return
@@ -72,7 +72,7 @@ def _until(windows: Iterable[Window], needed: int) -> Iterable[Window]:
         yield window
 
 
-def _cut(windows: list[Window], rows: int, steps: int) -> Window:
+def _cut(windows: list[StreamWindow], rows: int, steps: int) -> StreamWindow:
     """Makes rows of consecutive tokens out of a stream, each within one of its columns."""
     pairs = [torch.stack((w.tokens[:, -w.targets.shape[1] :], w.targets)) for w in windows]
     columns = torch.cat(pairs, dim=2)
@@ -85,4 +85,4 @@ def _cut(windows: list[Window], rows: int, steps: int) -> Window:
         )
     cut = columns[:, :, : each * steps].reshape(2, count * each, steps)
     tokens, targets = cut[:, :rows]
-    return Window(tokens, targets, float(rows * steps), afresh=True)
+    return StreamWindow(tokens, targets, float(rows * steps), afresh=True)

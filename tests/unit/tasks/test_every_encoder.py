@@ -11,14 +11,14 @@ from datamodules.batching.encode import EncodedSentences, EncodedTexts
 from datamodules.batching.sentences import Sentence
 from datamodules.batching.texts import Text
 from datamodules.long_memory.datamodule import MadeUp
-from pipeline.batches import Window
+from pipeline.batches import StreamWindow
 from pipeline.encoders.settings import Recurrent
 from pipeline.inputs import Words
 from pipeline.synthetic import Adding
 from pipeline.text.labels import Labels
 from pipeline.text.lexicon import Lexicon
 from tasks.language_model import LanguageModel
-from tasks.memory import MemoryProblem
+from tasks.long_memory import LongMemory
 from tasks.sentiment import SentenceClassifier
 from tasks.tagging import Tagger
 from tests.examples import vocabulary
@@ -52,7 +52,7 @@ def encoder(name, input_size=4, **settings):
 def language_model(name):
     tokens = torch.tensor([[1, 2, 3, 4, 2], [3, 1, 1, 2, 4]])
     model = LanguageModel(encoder(name), vocabulary(5))
-    return model, Window(tokens, tokens.roll(-1, dims=1), 10.0)
+    return model, StreamWindow(tokens, tokens.roll(-1, dims=1), 10.0)
 
 
 def tagger(name):
@@ -79,7 +79,7 @@ def classifier(name):
 
 def memory_problem(name):
     problem = Adding(7)
-    return MemoryProblem(encoder(name, 2), problem), next(iter(MadeUp(problem, [8], lambda: (1,))))
+    return LongMemory(encoder(name, 2), problem), next(iter(MadeUp(problem, [8], lambda: (1,))))
 
 
 def test_the_table_has_every_recurrent_encoder():

@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from datamodules.language_model.streams import Streams
-from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import GRU, LSTM
 from pipeline.heads import FullSoftmax
 from tasks.language_model import LanguageModel
@@ -27,7 +27,7 @@ def windows(stream, length, targets_per_rank=None):
     for start in range(0, tokens.shape[1], length):
         piece = slice(start, start + length)
         count = (targets[:, piece] != IGNORE_INDEX).sum().item()
-        yield Window(tokens[:, piece], targets[:, piece], count)
+        yield StreamWindow(tokens[:, piece], targets[:, piece], count)
 
 
 @torch.no_grad()
@@ -122,7 +122,7 @@ def test_ended_columns_weigh_nothing():
     stream = torch.randint(7, (2, 7))
     targets = stream[:, 1:].clone()
     targets[1, 4:] = IGNORE_INDEX
-    window = Window(stream[:, :-1], targets, 10.0)
+    window = StreamWindow(stream[:, :-1], targets, 10.0)
     states, _ = model(window.tokens)
     log_probs = model.head.log_distribution(states)
     real = [(row, t) for row in range(2) for t in range(6) if targets[row, t] != IGNORE_INDEX]

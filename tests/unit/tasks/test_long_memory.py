@@ -10,7 +10,7 @@ from pipeline.analysis.gradients import look
 from pipeline.cli.main import main
 from pipeline.encoders import GRU, LSTM, Elman
 from pipeline.synthetic import Adding, Copying
-from tasks.memory import MemoryProblem
+from tasks.long_memory import LongMemory
 from tests.harness import REPOSITORY, history, only_run
 
 
@@ -20,7 +20,7 @@ def series(problem, size=5):
 
 def task(encoder, problem):
     torch.manual_seed(1)
-    return MemoryProblem(encoder, problem).double()
+    return LongMemory(encoder, problem).double()
 
 
 def doubled(batch):
@@ -81,7 +81,7 @@ def test_symbols_are_read_off_every_state():
 )
 def test_encoders_that_do_not_fit(encoder, words):
     with pytest.raises(ValueError, match=words):
-        MemoryProblem(encoder, Adding(9))
+        LongMemory(encoder, Adding(9))
 
 
 def test_a_short_sum_is_solved_and_training_stops(project, capsys):

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
-from pipeline.batches import Window
+from pipeline.batches import StreamWindow
 from pipeline.encoders import LSTM
 from pipeline.regularization import ActivationPenalty, Dropouts
 from tasks.language_model import LanguageModel
@@ -23,7 +23,7 @@ def make(encoder=None, **settings):
 def window(width, rate_factor=1.0, reread=0, reread_next=0):
     stream = torch.randint(7, (2, reread + width + 1))
     targets = stream[:, 1 + reread :]
-    return Window(stream[:, :-1], targets, targets.numel(), reread_next, rate_factor)
+    return StreamWindow(stream[:, :-1], targets, targets.numel(), reread_next, rate_factor)
 
 
 def test_the_penalty_is_in_the_gradient_and_not_in_the_loss():

@@ -8,7 +8,7 @@ import torch
 from datamodules.language_model.colours import COLOURS
 from datamodules.language_model.datamodule import LanguageModelData
 from datamodules.language_model.lists import Items, items_folder
-from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import LSTM
 from pipeline.errors import InputError
 from pipeline.text.vocabulary import Vocabulary
@@ -162,4 +162,4 @@ def test_no_item_knows_of_another():
         total -= model.head.log_probs(states, torch.tensor([item])).sum().item()
     assert model.evaluation.count == 12
     assert model.evaluation.compute().item() == pytest.approx(total / 12, rel=1e-6)
-    assert isinstance(window, Window)
+    assert isinstance(window, StreamWindow)

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from datamodules.long_memory.datamodule import MemoryData
+from datamodules.long_memory.datamodule import LongMemoryData
 from pipeline.errors import InputError
 from pipeline.synthetic import Adding, Copying
 
 
 def data(problem=None, rank=0, world_size=1, epoch=0, **settings):
     settings = {"batch_size": 6, "num_batches": 4, "num_valid": 25, "num_test": 7, **settings}
-    built = MemoryData(problem or Adding(8), eval_batch_size=10, **settings)
+    built = LongMemoryData(problem or Adding(8), eval_batch_size=10, **settings)
     built.trainer = SimpleNamespace(
         global_rank=rank, world_size=world_size, current_epoch=epoch, num_training_batches=4
     )
@@ -95,6 +95,6 @@ def test_the_line_of_each_sequence():
 
 def test_impossible_sizes():
     with pytest.raises(InputError, match="num_valid is 0; 1 or more is expected"):
-        MemoryData(Adding(8), num_valid=0)
+        LongMemoryData(Adding(8), num_valid=0)
     with pytest.raises(InputError, match="6 sequences of a batch cannot be shared by 7 processes"):
         data(world_size=7).train_dataloader()

@@ -2,7 +2,7 @@
 
 import torch
 
-from pipeline.batches import Sentences, Texts, Window
+from pipeline.batches import Sentences, StreamWindow, Texts
 from pipeline.decoders import Softmax
 from pipeline.pooling import Last
 from pipeline.text.labels import Labels
@@ -40,7 +40,7 @@ def classifier(encoder, pooling=None):
 def window(rows=3, time=7, seed=0):
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(9, (rows, time + 1), generator=generator)
-    return Window(ids[:, :-1], ids[:, 1:], float(rows * time))
+    return StreamWindow(ids[:, :-1], ids[:, 1:], float(rows * time))
 
 
 def sentences(lengths=(6, 4, 1), seed=0):

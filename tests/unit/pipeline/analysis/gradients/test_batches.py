@@ -7,7 +7,7 @@ import torch
 
 from datamodules.language_model.streams import Streams
 from pipeline.analysis.gradients import few_rows, sample
-from pipeline.batches import IGNORE_INDEX, Window
+from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import Elman
 from tests.unit.pipeline.analysis.gradients.models import language_model, sentences, texts, window
 
@@ -62,7 +62,7 @@ def test_a_loss_is_that_of_the_last_target_of_each_row():
     targets[1, 2:] = IGNORE_INDEX
     targets[2] = IGNORE_INDEX
     reread = torch.cat([batch.tokens[:, :2], batch.tokens], dim=1)
-    loss = model.loss_at(Window(reread, targets, 6.0, reread_next=2), False)
+    loss = model.loss_at(StreamWindow(reread, targets, 6.0, reread_next=2), False)
     assert loss.steps.tolist() == [5, 3, -1]
     total = 0.0
     for row, step in ((0, 3), (1, 1)):

@@ -14,7 +14,7 @@ from pipeline.optimization import optimization, refuse_impossible
 from pipeline.synthetic import Problem
 
 
-class MemoryProblem(LightningModule):
+class LongMemory(LightningModule):
     """Any causal encoder that reads the numbers of a problem, and one linear layer of answers.
 
     Args:
