@@ -6,6 +6,6 @@ The check is one-sided: what cannot be told from the text (compiled classes, `**
 names) passes, and is left to the parser that instantiates the classes.
 """
 
-from pipeline.preflight.checker import check
+from pipeline.preflight.checker import check, model_class_path
 
-__all__ = ["check"]
+__all__ = ["check", "model_class_path"]

@@ -76,6 +76,35 @@ def check(
         checker.take(flag)
 
 
+def model_class_path(
+    arguments: Sequence[str], packages: Sequence[str] = OWN_PACKAGES
+) -> str | None:
+    """Returns the path of the class that flags and configuration files name for `model`.
+
+    Later arguments override earlier ones. A class that cannot be read as text (compiled, or defined
+    conditionally) is returned as it was written.
+
+    Args:
+        arguments: Flags after the verb, including `--config FILE`.
+        packages: Packages and modules whose classes may be named without their path.
+
+    Returns:
+        The dotted path of the module that defines the class and its name, such as
+        `tasks.tagging.Tagger`, or None if no class is named.
+
+    Raises:
+        InputError: If a file cannot be read, or a class or a parameter of it does not exist.
+    """
+    checker = _Checker(None, {}, tuple(packages))
+    queue = list(arguments)
+    while queue:
+        flag = next_flag(queue)
+        if not flag.asks_for_help:
+            checker.take(flag)
+    found = checker.classes.get(("model",))
+    return found.path if found else checker.model_name
+
+
 class _Checker:
     """Knows which class stands where, as far as the arguments were read.
 
@@ -84,9 +113,14 @@ class _Checker:
     """
 
     def __init__(
-        self, options: Mapping[str, str], defaults: Mapping[str, str], packages: tuple[str, ...]
+        self,
+        options: Mapping[str, str] | None,
+        defaults: Mapping[str, str],
+        packages: tuple[str, ...],
     ) -> None:
-        self.options = {"seed_everything": "bool | int", **options}
+        # None: only `model` is checked.
+        self.options = None if options is None else {"seed_everything": "bool | int", **options}
+        self.model_name: str | None = None
         self.packages = packages
         self.classes: dict[Slot, Class | None] = {("trainer",): find_or_none(_TRAINER)}
         self.classes |= {(group,): find_or_none(path) for group, path in defaults.items()}
@@ -123,7 +157,9 @@ class _Checker:
 
     def _top(self, name: str, node: yaml.Node, spot: Spot) -> None:
         key, *rest = name.split(".")
-        if key in (*_GROUPS, "trainer"):
+        if self.options is None and key != "model":
+            return
+        if self.options is None or key in (*_GROUPS, "trainer"):
             self._below((key,), rest, node, spot)
             return
         option = next((o for o in self.options if name == o or name.startswith(f"{o}.")), None)
@@ -231,6 +267,8 @@ class _Checker:
         """
         self.classes[slot] = None
         name = files.value_of(node)
+        if slot == ("model",):
+            self.model_name = name if isinstance(name, str) else None
         if not isinstance(name, str) or "${" in name or _is_file(name):
             return
         types = self._types(slot)

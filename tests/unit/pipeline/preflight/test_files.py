@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL
-from pipeline.preflight import check
+from pipeline.preflight import check, model_class_path
 from tests.unit.pipeline.preflight.kit import CONFIG, OPTIONS, PACKAGES, accepted, complaint, write
 
 ROOT = Path(__file__).parents[4]
@@ -112,3 +112,31 @@ def test_variants_are_for_another_verb():
 def test_shipped_configurations_pass(config, monkeypatch):
     monkeypatch.chdir(ROOT)
     check([f"--config={config}"], TOP_LEVEL)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (["-c", "run.yaml"], "kit.tasks.Model"),
+        (["--config={model: Model}"], "kit.tasks.Model"),
+        (["-c", "run.yaml", "--model=mine.MyModel", "--model.rate=3"], "mine.MyModel"),
+        (["-c", "run.yaml", "--model.class_path=mine.MyModel"], "mine.MyModel"),
+        (["--model=mine.MyModel", "-c", "run.yaml"], "kit.tasks.Model"),
+        (["--model={class_path: mine.Renamed}", "--precision=16"], "kit.tasks.Model"),
+        (["--model=torch.nn.unseen"], "torch.nn.unseen"),
+        (["--data.bptt=3", "--trainer.max_epochs=2"], None),
+        (["-c", "run.yaml", "--model=null"], None),
+    ],
+)
+def test_the_class_of_the_model(kit, arguments, path):
+    write(
+        kit / "mine.py",
+        """
+        from kit.tasks import Model
+        from kit.tasks import Model as Renamed
+
+        class MyModel(Model):
+            pass
+        """,
+    )
+    assert model_class_path(arguments, PACKAGES) == path
