@@ -1,6 +1,7 @@
 """Checkpoints that say what they are: a file alone is enough to use a model again, anywhere."""
 
 import copy
+import importlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,11 +122,17 @@ def portable_model(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
     if "members" in checkpoint:
         names = [f"{path}{_INSIDE}{index}" for index in range(len(checkpoint["members"]))]
         model["init_args"]["members"] = names
-    key = "head.partition.class_of"
-    if key in checkpoint["state_dict"]:
-        held = checkpoint.get("held_as", {"checkpoint": str(path), "key": key})
-        classes = {"class_path": "pipeline.heads.KeptClasses", "init_args": held}
-        model["init_args"]["head"]["init_args"]["classes"] = classes
+    head = model["init_args"].get("head")
+    if head is not None:
+        module, _, name = head["class_path"].rpartition(".")
+        portable = getattr(getattr(importlib.import_module(module), name), "portable", None)
+    if head is not None and portable is not None:
+        weights = {
+            key.removeprefix("head."): value
+            for key, value in checkpoint["state_dict"].items()
+            if key.startswith("head.")
+        }
+        model["init_args"]["head"] = portable(head, weights)
     return model
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -17,6 +18,7 @@ from pipeline.checkpoints.write import AtomicCheckpointIO
 from pipeline.console import print_note, print_result
 from pipeline.contracts import Corpus
 from pipeline.errors import InputError
+from pipeline.heads import StoredClasses
 from pipeline.inference import ClassifyRequest, Request, annotate, classify
 from pipeline.inference.dynamic import dynamic_perplexity, refuse_unlearnable
 from pipeline.inference.output import writing
@@ -154,6 +156,12 @@ def rebuild(path: Path, fields: Sequence[str]) -> Experiment:
     checkpoint = read_checkpoint(path)
     config = {**checkpoint["config"], "trainer": {"devices": 1}}
     config["model"] = portable_model(path, checkpoint)
+    classes = config["model"]["init_args"].get("head", {}).get("init_args", {}).get("classes")
+    if isinstance(classes, StoredClasses):  # an instance cannot be written into a YAML file
+        config["model"]["init_args"]["head"]["init_args"]["classes"] = {
+            "class_path": "pipeline.heads.StoredClasses",
+            "init_args": {"class_of": torch.as_tensor(classes.class_of).tolist()},
+        }
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.yaml"
         write_atomically(file, yaml.safe_dump(config, sort_keys=False))

@@ -4,8 +4,8 @@ from pipeline.heads.adaptive import AdaptiveSoftmax
 from pipeline.heads.base import OutputLayer
 from pipeline.heads.class_softmax.assign import (
     FrequencyBins,
-    KeptClasses,
     SquareRootBins,
+    StoredClasses,
     WordClasses,
 )
 from pipeline.heads.class_softmax.kmeans import KMeans
@@ -34,12 +34,12 @@ __all__ = [
     "HierarchicalSoftmax",
     "HuffmanTree",
     "KMeans",
-    "KeptClasses",
     "NegativeSampling",
     "OutputLayer",
     "Sampled",
     "SampledSoftmax",
     "SquareRootBins",
+    "StoredClasses",
     "WordClasses",
     "WordTree",
 ]

@@ -79,7 +79,6 @@ def _held(path: Path, index: int) -> dict[str, Any]:
         "config": card["config"],
         "state_dict": weights,
         datamodule: {**card["data"], **words},
-        "held_as": {"checkpoint": str(path), "key": f"{prefix}head.partition.class_of"},
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pipeline.text.vocabulary import Vocabulary
 
@@ -74,27 +75,28 @@ class SquareRootBins(WordClasses):
         return _fill(vocabulary, self.num, power=0.5)
 
 
-class KeptClasses(WordClasses):
-    """Classes that a checkpoint holds.
+class StoredClasses(WordClasses):
+    """Word classes that were assigned before, such as those in a checkpoint.
 
     Args:
-        checkpoint: the file.
-        key: where in its `state_dict` they are, [vocab].
+        class_of: Class of each word [vocab], numbered from 0 without gaps.
     """
 
-    def __init__(self, checkpoint: str, key: str = "head.partition.class_of") -> None:
-        self.checkpoint, self.key = checkpoint, key
+    def __init__(self, class_of: Tensor | list[int]) -> None:
+        self.class_of = class_of
 
     def assign(self, vocabulary: Vocabulary) -> list[int]:
-        """See `WordClasses.assign`."""
-        file = torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        classes: list[int] = file["state_dict"][self.key].tolist()
-        if len(classes) != len(vocabulary):
+        """See `WordClasses.assign`.
+
+        Raises:
+            ValueError: If there is not exactly one class for each word of the vocabulary.
+        """
+        if len(self.class_of) != len(vocabulary):
             raise ValueError(
-                f"{self.checkpoint} holds the classes of {len(classes)} words, but the vocabulary "
-                f"has {len(vocabulary)}"
+                f"StoredClasses has the classes of {len(self.class_of)} words, but the vocabulary "
+                f"has {len(vocabulary)} words"
             )
-        return classes
+        return torch.as_tensor(self.class_of).tolist()
 
 
 def check_num(num: int | None) -> None:

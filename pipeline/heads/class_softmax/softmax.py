@@ -1,5 +1,8 @@
 """The class-based softmax: first the class of a word, then the word within its class."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -13,7 +16,7 @@ from pipeline.heads.base import (
     exact_linear,
     pieces,
 )
-from pipeline.heads.class_softmax.assign import FrequencyBins, WordClasses
+from pipeline.heads.class_softmax.assign import FrequencyBins, StoredClasses, WordClasses
 from pipeline.heads.class_softmax.partition import Partition, group
 from pipeline.heads.class_softmax.within import summed_nll_within
 from pipeline.heads.full.fused import softmax_nll
@@ -61,6 +64,20 @@ class ClassSoftmax(OutputLayer):
         self.bias = nn.Parameter(torch.empty(self.vocab_size)) if bias else None
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_scale, init_scale)
+
+    @staticmethod
+    def portable(spec: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Returns a configuration that needs no file but the checkpoint.
+
+        Args:
+            spec: Configuration of this head, `class_path` and `init_args`.
+            weights: State dict of this head.
+
+        Returns:
+            The configuration, with `classes` replaced by those of the checkpoint.
+        """
+        classes = StoredClasses(weights["partition.class_of"])
+        return {**spec, "init_args": {**spec.get("init_args", {}), "classes": classes}}
 
     def loss(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.loss`."""

@@ -151,6 +151,11 @@ def test_classes_by_vectors_need_the_vectors_in_training_only(corpus, project, c
     assert main(["train", f"--config={config}"], KNOWN) == 0
     tested = scores(capsys.readouterr().out)["test/perplexity"]
     vectors.unlink()
+    mixed = write_config(project, mixture(corpus, ["classes"]), "mixed.yaml")
+    assert main(["train", f"--config={mixed}"], KNOWN) == 0
+    assert scores(capsys.readouterr().out)["test/perplexity"] == pytest.approx(tested, rel=1e-5)
+    assert main(["test", "--run=mixed"], KNOWN) == 0
+    assert scores(capsys.readouterr().out)["test/perplexity"] == pytest.approx(tested, rel=1e-5)
     assert main(["test", "--run=classes"], KNOWN) == 0
     again = scores(capsys.readouterr().out)["test/perplexity"]
     assert again == pytest.approx(tested, rel=1e-5)

@@ -93,6 +93,18 @@ def test_classes_come_from_the_checkpoint():
     torch.testing.assert_close(second.loss(states, targets), first.loss(states, targets))
 
 
+def test_portable_configuration_has_the_classes_of_the_checkpoint():
+    layer = make(lambda size, words: ClassSoftmax(size, words, ByHand(*SCATTERED)))[0]
+    spec = {"class_path": "pipeline.heads.ClassSoftmax", "init_args": {"bias": False}}
+    portable = ClassSoftmax.portable(spec, layer.state_dict())
+    assert portable["class_path"] == spec["class_path"]
+    assert portable["init_args"]["bias"] is False
+    stored = portable["init_args"]["classes"]
+    assert stored.assign(vocabulary(VOCAB_SIZE)) == list(SCATTERED)
+    with pytest.raises(ValueError, match="the classes of 13 words, but the vocabulary has 4 words"):
+        stored.assign(vocabulary(4))
+
+
 def test_classes_without_a_target_get_no_gradient():
     layer, states, targets = make(
         lambda size, words: ClassSoftmax(size, words, ByHand(*SCATTERED)), rows=(1, 2)
