@@ -111,3 +111,26 @@ class Generator(Protocol):
 
     def __call__(self, tokens: Tensor, carry: Carry | None) -> tuple[Tensor, Carry]:
         """Reads tokens [batch time]; gives what the head reads, and the carry."""
+
+
+@runtime_checkable
+class HasFolds(Protocol):
+    """A datamodule with an argument `source` whose corpus can be cross-validated."""
+
+    @property
+    def num_folds(self) -> int:
+        """Number of folds that the corpus defines; 0 if `folded` has to make them."""
+
+    def folded(self, source: Mapping[str, Any], num_folds: int) -> dict[str, Any]:
+        """Returns the configuration of a source that splits `source` into folds.
+
+        Args:
+            source: Configuration of the datamodule's source, with `class_path` and `init_args`.
+            num_folds: Number of folds.
+
+        Returns:
+            A configuration whose `init_args` contain `fold`, the index of the fold to test on.
+
+        Raises:
+            InputError: If the corpus has fewer rows than folds.
+        """

@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from lightning.pytorch import LightningDataModule
 
-from datamodules.batching.buckets import Buckets, Draw
+from datamodules.batching.buckets import Buckets, EpochSampler
 from datamodules.batching.encode import Batches, Encoded, InOrder
 from pipeline.errors import InputError
 
@@ -54,8 +54,8 @@ class BucketedData(LightningDataModule, Generic[_Batch], abc.ABC):
         """Says which training rows these are."""
 
     @cached_property
-    def _draw(self) -> Draw | None:
-        """Which rows an epoch has; None for all of them."""
+    def _sampler(self) -> EpochSampler | None:
+        """Chooses the rows of an epoch; None for all of them."""
         return None
 
     @property
@@ -77,7 +77,7 @@ class BucketedData(LightningDataModule, Generic[_Batch], abc.ABC):
             seed=self._batching.seed,
             rank=rank,
             world_size=world_size,
-            draw=self._draw,
+            sampler=self._sampler,
         )
         self._resume(self._train)
         return Batches(encoded, self._train, world_size, self._epoch)

@@ -29,14 +29,14 @@ class Share(NamedTuple):
     num_tokens: int
 
 
-class Draw(Protocol):
-    """Which sentences an epoch has, where not all of them."""
+class EpochSampler(Protocol):
+    """Chooses the rows of each epoch."""
 
     size: int
-    """Sentences of an epoch."""
+    """Number of rows in an epoch."""
 
     def __call__(self, random: np.random.Generator) -> _Ints:
-        """Draws the sentences of one epoch, indices [size]."""
+        """Returns the indices of the rows of one epoch [size]."""
 
 
 class Buckets(Numbered[Share]):
@@ -63,8 +63,8 @@ class Buckets(Numbered[Share]):
         seed: of the shuffle.
         rank: this process.
         world_size: processes.
-        draw: gives the sentences of each epoch; all of them, each once, if omitted. It needs
-            `shuffle`, and a batch of so many sentences.
+        sampler: Chooses the rows of each epoch; if omitted, each row occurs once. Requires
+            `shuffle` and the unit "sentences".
 
     Attributes:
         epoch: the epoch whose batches come next.
@@ -83,16 +83,18 @@ class Buckets(Numbered[Share]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        draw: Draw | None = None,
+        sampler: EpochSampler | None = None,
     ) -> None:
         super().__init__()
         self._lengths: _Ints = np.asarray(lengths, dtype=np.int64)
         if batch_size < 1 or (self._lengths < 1).any():
             raise ValueError(f"a batch and each sentence hold 1 or more, got {batch_size=}")
         self._noise = _NOISE if unit == "sentences" else 0.0
-        assert draw is None or (shuffle and unit == "sentences"), "each epoch has as many batches"
-        size = len(self._lengths) if draw is None else draw.size
-        self._draw = draw
+        assert sampler is None or (shuffle and unit == "sentences"), (
+            "each epoch has as many batches"
+        )
+        size = len(self._lengths) if sampler is None else sampler.size
+        self._sampler = sampler
         self._cuts = _cuts(np.sort(self._lengths)[::-1][:size], batch_size, unit)
         self._shuffle, self._seed = shuffle, seed
         self._rank, self._world_size = rank, world_size
@@ -120,8 +122,8 @@ class Buckets(Numbered[Share]):
         if not self._shuffle:
             return self._cut(np.argsort(-self._lengths, kind="stable"))
         random = np.random.default_rng((self._seed, self.epoch))
-        drawn = None if self._draw is None else self._draw(random)
-        shuffled = random.permutation(len(self._lengths) if drawn is None else drawn)
+        sampled = None if self._sampler is None else self._sampler(random)
+        shuffled = random.permutation(len(self._lengths) if sampled is None else sampled)
         noisy = self._lengths[shuffled] * (1 + self._noise * random.random(len(shuffled)))
         batches = self._cut(shuffled[np.argsort(-noisy, kind="stable")])
         return [batches[index] for index in random.permutation(len(batches))]

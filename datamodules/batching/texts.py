@@ -2,7 +2,7 @@
 
 import abc
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 
 class Text(NamedTuple):
@@ -46,12 +46,10 @@ class LabelledSource(abc.ABC):
         name: the corpus, as "sst2"; the second part of the MLflow experiment's name.
         num_folds: how many folds the corpus has of its own; 0 if none. A source with folds takes
             `fold` as a parameter.
-        folds: the class that cuts such a corpus into folds.
     """
 
     name: str
     num_folds: int = 0
-    folds: ClassVar[str] = "datamodules.tagging.folds.TextFolds"
 
     @abc.abstractmethod
     def read(self) -> LabelledCorpus:

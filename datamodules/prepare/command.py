@@ -19,7 +19,7 @@ from datamodules.prepare.sentiment import prepare_sentiment
 from datamodules.tagging.column_file import read_column_file
 from pipeline.errors import InputError
 
-__all__ = ["CORPORA", "PreparedFile", "Report", "prepare"]
+__all__ = ["CORPORA", "Preparation", "PreparedFile", "prepare"]
 
 
 class PreparedFile(NamedTuple):
@@ -38,7 +38,7 @@ class PreparedFile(NamedTuple):
     published: PublicFile
 
 
-class Report(NamedTuple):
+class Preparation(NamedTuple):
     """What `prepare` did; as a string it is for a person.
 
     Attributes:
@@ -61,7 +61,7 @@ class Report(NamedTuple):
         return "\n".join([*lines, *self.lines])
 
 
-def prepare(name: str, source: Path | None, destination: Path) -> Report:
+def prepare(name: str, source: Path | None, destination: Path) -> Preparation:
     """Puts the files of a public corpus into a folder, verified.
 
     What is there already stays as it is. A file is verified by the sha256 of the published one; a
@@ -90,9 +90,9 @@ def prepare(name: str, source: Path | None, destination: Path) -> Report:
     try:
         destination.mkdir(parents=True, exist_ok=True)
         if name in OPINIONS:
-            return Report(name, destination, [], prepare_mpqa(source, destination))
+            return Preparation(name, destination, [], prepare_mpqa(source, destination))
         if name in SENTIMENT:
-            return Report(name, destination, [], prepare_sentiment(name, source, destination))
+            return Preparation(name, destination, [], prepare_sentiment(name, source, destination))
         files = [_prepare_file(part, name, source, destination) for part in SOURCES[name]]
     except OSError as error:
         raise InputError(
@@ -102,7 +102,7 @@ def prepare(name: str, source: Path | None, destination: Path) -> Report:
         for folder in (destination / _DOWNLOADS, destination):
             with contextlib.suppress(OSError):  # there is something in it, to stay or to go on with
                 folder.rmdir()
-    return Report(name, destination, files)
+    return Preparation(name, destination, files)
 
 
 _DOWNLOADS = ".downloads"

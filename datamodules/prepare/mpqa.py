@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from datamodules.files.cache import sha256_of
 from datamodules.prepare.download import fetch
-from datamodules.tagging.mpqa.gate_xml import ANNOTATIONS
 from datamodules.tagging.mpqa.released import SUBSET
+from datamodules.tagging.mpqa.standoff import ANNOTATIONS
 from pipeline.errors import InputError
 
 ARCHIVE = "mpqa-opexps.tar.gz"

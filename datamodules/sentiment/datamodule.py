@@ -1,14 +1,15 @@
 """Labelled texts: any corpus with a label a text, in batches of texts of like lengths."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, Literal
 
 from datamodules.batching.base import Batching, BucketedData
-from datamodules.batching.buckets import Draw
+from datamodules.batching.buckets import EpochSampler
 from datamodules.batching.encode import EncodedTexts
+from datamodules.batching.folds import TextFolds, folds_config
 from datamodules.batching.statistics import SplitDigest
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
@@ -20,7 +21,7 @@ from datamodules.sentiment.cleaning import (
     shortened,
     statistics,
 )
-from datamodules.sentiment.sampling import Balanced, WithPhrases
+from datamodules.sentiment.sampling import BalancedSampler, PhraseSampler
 from pipeline.batches import Texts
 from pipeline.errors import InputError
 from pipeline.text import treebank
@@ -91,6 +92,15 @@ class SentimentData(BucketedData[Texts]):
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
         """The corpus' name."""
         return self.source.name
+
+    @property
+    def num_folds(self) -> int:
+        """Number of folds that the corpus defines; 0 if `folded` has to make them."""
+        return self.source.num_folds
+
+    def folded(self, source: Mapping[str, Any], num_folds: int) -> dict[str, Any]:
+        """See `pipeline.contracts.HasFolds`."""
+        return folds_config(TextFolds, source, num_folds, self.name, self.corpus)
 
     @cached_property
     def corpus(self) -> LabelledCorpus:
@@ -178,7 +188,7 @@ class SentimentData(BucketedData[Texts]):
 
     @property
     def _trained_on(self) -> str:
-        size = len(self._encoded["train"].lengths) if self._draw is None else self._draw.size
+        size = len(self._encoded["train"].lengths) if self._sampler is None else self._sampler.size
         if self._phrases == "none":
             kind = "whole texts" if self._sampling == "all" else "whole texts, labels balanced"
         elif self._phrases == "all":
@@ -224,13 +234,13 @@ class SentimentData(BucketedData[Texts]):
         return [*texts, *chain.from_iterable(self.corpus.phrases)]
 
     @cached_property
-    def _draw(self) -> Draw | None:
+    def _sampler(self) -> EpochSampler | None:
         train = self.corpus.splits["train"]
         if self._sampling == "balanced":
-            return Balanced([self.labels.names.index(text.label) for text in train])
+            return BalancedSampler([self.labels.names.index(text.label) for text in train])
         if isinstance(self._phrases, int):
             sizes = [len(phrases) for phrases in self.corpus.phrases]
-            return WithPhrases(len(train), sizes, self._phrases)
+            return PhraseSampler(len(train), sizes, self._phrases)
         return None
 
     @cached_property

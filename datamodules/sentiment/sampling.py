@@ -8,7 +8,7 @@ import numpy.typing as npt
 _Ints = npt.NDArray[np.int64]
 
 
-class WithPhrases:
+class PhraseSampler:
     """All texts, and some phrases of each, drawn anew in every epoch (Tai et al. 2015, their code).
 
     Args:
@@ -27,7 +27,7 @@ class WithPhrases:
         self.size = num_texts + int(np.minimum(num_phrases, count).sum())
 
     def __call__(self, random: np.random.Generator) -> _Ints:
-        """See `Draw`."""
+        """See `EpochSampler`."""
         drawn = [np.arange(self._num_texts)]
         for start, end in zip(self._starts, self._ends, strict=True):
             chosen = random.permutation(end - start)[: self._count]
@@ -35,7 +35,7 @@ class WithPhrases:
         return np.concatenate(drawn)
 
 
-class Balanced:
+class BalancedSampler:
     """As many texts of each label, drawn with replacement; an epoch is as long as without.
 
     Args:
@@ -51,7 +51,7 @@ class Balanced:
         self.size = len(ids)
 
     def __call__(self, random: np.random.Generator) -> _Ints:
-        """See `Draw`."""
+        """See `EpochSampler`."""
         count = len(self._rows)
         sizes = [self.size // count + (place < self.size % count) for place in range(count)]
         return np.concatenate(

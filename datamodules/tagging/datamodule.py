@@ -1,11 +1,12 @@
 """Tagged sentences: any BIO corpus, in batches of sentences of like lengths."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
 from datamodules.batching.base import Batching, BucketedData
 from datamodules.batching.encode import EncodedSentences
+from datamodules.batching.folds import SentenceFolds, folds_config
 from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
 from datamodules.batching.statistics import SplitDigest, describe_tagged, digest, statistics
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
@@ -60,6 +61,15 @@ class TaggingData(BucketedData[Sentences]):
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
         """The corpus' name."""
         return self.source.name
+
+    @property
+    def num_folds(self) -> int:
+        """Number of folds that the corpus defines; 0 if `folded` has to make them."""
+        return self.source.num_folds
+
+    def folded(self, source: Mapping[str, Any], num_folds: int) -> dict[str, Any]:
+        """See `pipeline.contracts.HasFolds`."""
+        return folds_config(SentenceFolds, source, num_folds, self.name, self.corpus)
 
     @cached_property
     def corpus(self) -> TaggedCorpus:

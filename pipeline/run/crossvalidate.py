@@ -4,12 +4,13 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import yaml
 
 from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
 from pipeline.console import print_note, print_result
+from pipeline.contracts import HasFolds
 from pipeline.errors import InputError
 from pipeline.run.children import Training, reopen, room, run_trainings, supervise
 from pipeline.run.experiment import Experiment, build
@@ -75,9 +76,7 @@ def crossvalidate(
 
 def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker, _Plan]:
     experiment = build(arguments)
-    config = _folded(experiment, num_folds)
-    source = config["data"]["init_args"]["source"]["init_args"]
-    count = source.get("num_folds") or cast(Any, experiment.data).source.num_folds
+    config, count = _folded(experiment, num_folds)
     name = f"{experiment.config['run_name'] or run_name(experiment.config)}-cv{count}"
     tracker = RunTracker.start(
         experiment=config["experiment"] or f"{experiment.task.experiment}/{experiment.corpus.name}",
@@ -103,36 +102,26 @@ def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker,
     return tracker, plan
 
 
-def _folded(experiment: Experiment, num_folds: int | None) -> dict[str, Any]:
-    """Gives a configuration whose data source has a parameter `fold`."""
+def _folded(experiment: Experiment, num_folds: int | None) -> tuple[dict[str, Any], int]:
+    """Returns a configuration whose data source has an argument `fold`, and the number of folds."""
     config = json.loads(json.dumps(experiment.config))
-    data = config["data"]["init_args"]
-    source = getattr(experiment.data, "source", None)
-    if source is None:
+    data = experiment.data
+    if not isinstance(data, HasFolds):
         raise InputError(
-            f"{type(experiment.data).__name__} has no folds; crossvalidate takes TaggingData and "
-            "SentimentData"
+            f"{type(data).__name__} cannot be cross-validated; a datamodule that implements "
+            "pipeline.contracts.HasFolds is expected, such as TaggingData or SentimentData"
         )
-    if source.num_folds:
-        if num_folds not in (None, source.num_folds):
+    if data.num_folds:
+        if num_folds not in (None, data.num_folds):
             raise InputError(
-                f"--folds {num_folds}: {experiment.corpus.name} has {source.num_folds} folds of "
-                "its own; leave --folds out"
+                f"--folds {num_folds}: {experiment.corpus.name} defines {data.num_folds} folds; "
+                "omit --folds"
             )
-        return dict(config)
+        return config, data.num_folds
     count = num_folds or _FOLDS
-    splits = cast(Any, experiment.data).corpus.splits
-    size = len(splits["train"]) + len(splits["valid"])
-    if size < count:
-        raise InputError(
-            f"--folds {count}: {experiment.corpus.name} has {size:,} rows to train and "
-            "validate with, fewer than folds; lower --folds"
-        )
-    data["source"] = {
-        "class_path": source.folds,
-        "init_args": {"source": data["source"], "num_folds": count, "fold": 0},
-    }
-    return dict(config)
+    settings = config["data"]["init_args"]
+    settings["source"] = data.folded(settings["source"], count)
+    return config, count
 
 
 def _run_folds(parent: RunFolder, plan: _Plan, jobs: int) -> list[Outcome]:

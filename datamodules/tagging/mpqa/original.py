@@ -12,8 +12,8 @@ from random import Random
 from typing import NamedTuple
 
 from datamodules.files.lines import read_lines
-from datamodules.tagging.mpqa.gate_xml import Annotation, Document, list_documents, read_document
 from datamodules.tagging.mpqa.released import LISTS, NUM_FOLDS, SENTENCES, SUBSET
+from datamodules.tagging.mpqa.standoff import Annotation, Document, list_documents, read_document
 from pipeline.errors import InputError
 
 EXPRESSIONS = {"dse": "GATE_direct-subjective", "ese": "GATE_expressive-subjectivity"}
@@ -22,7 +22,7 @@ _SEED = 1
 _OF_KEPT = {"cut": "cut at the end of a sentence", "widened": "widened to whole tokens"}
 
 
-class Report(NamedTuple):
+class ConversionReport(NamedTuple):
     """What `convert` did; as a string it is for a person.
 
     Attributes:
@@ -58,7 +58,7 @@ class Report(NamedTuple):
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
-def convert(folder: Path, destination: Path, documents: Path | None = None) -> Report:
+def convert(folder: Path, destination: Path, documents: Path | None = None) -> ConversionReport:
     """Makes a corpus that `MPQA` reads out of an MPQA 1.2 or 2.0 distribution.
 
     Sentences are those of the distribution, tokens those of `tokenise`. A span holds the tokens
@@ -125,7 +125,7 @@ def tag_sentences(document: Document, type_: str, counts: Counter[str]) -> list[
     Args:
         document: the document.
         type_: of the annotations, as "GATE_direct-subjective".
-        counts: counts here what became of them; see `Report.spans`.
+        counts: counts here what became of them; see `ConversionReport.spans`.
 
     Returns:
         The label of each token of each sentence.
@@ -181,7 +181,7 @@ def _write(converted: Sequence[Document], tags: dict[str, list[list[str]]], fold
 
 def _report(
     converted: Sequence[Document], spans: dict[str, Counter[str]], folder: Path, note: str
-) -> Report:
+) -> ConversionReport:
     sentences = [sentence for document in converted for sentence in document.sentences]
     notes = [
         f'the column of parts of speech holds "{NO_POS}" throughout: the distribution has none',
@@ -189,7 +189,7 @@ def _report(
         *(line for document in converted for line in document.notes),
     ]
     tokens = sum(map(len, sentences))
-    return Report(folder, len(converted), len(sentences), tokens, spans, tuple(notes))
+    return ConversionReport(folder, len(converted), len(sentences), tokens, spans, tuple(notes))
 
 
 def _write_lists(folder: Path, converted: Sequence[Document], new: Path) -> str:

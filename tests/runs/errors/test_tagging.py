@@ -18,7 +18,7 @@ def vectors(tmp_path):
 def test_more_folds_than_sentences(capsys, project):
     code, text = run(capsys, "crossvalidate", "--config", CONFIG, "--folds=100000")
     assert code == 2
-    assert "--folds 100000: builtin has 3,500 rows to train and validate with" in text
+    assert "--folds 100000: builtin has 3,500 training and validation rows, fewer" in text
     assert not (project / "mlflow.db").exists()
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datamodules.batching.folds import TextFolds
 from datamodules.batching.splits import hold_out, sample, stratified
 from datamodules.batching.texts import LabelledCorpus, Text
 from datamodules.sentiment.cleaning import first_of_each, oddities, shortened
 from datamodules.sentiment.reviews import Folders, MovieReviews
 from datamodules.sentiment.table import Table
-from datamodules.tagging.folds import TextFolds
 from pipeline.errors import InputError
 from pipeline.text.ends import ends
 
@@ -327,7 +327,7 @@ def test_made_folds_test_each_text_once(mr):
         everything = [text for texts in read.splits.values() for text in texts]
         assert sorted(everything) == sorted([*own.splits["train"], *own.splits["valid"]])
     assert sorted(tested) == sorted([*own.splits["train"], *own.splits["valid"]])
-    with pytest.raises(InputError, match="fewer than the 400 folds"):
+    with pytest.raises(InputError, match="fewer than 400 folds"):
         TextFolds(MovieReviews(str(mr)), num_folds=400).read()
-    with pytest.raises(InputError, match="num_folds is 2; 3 or more"):
+    with pytest.raises(InputError, match="num_folds is 2; at least 3"):
         TextFolds(MovieReviews(str(mr)), num_folds=2)

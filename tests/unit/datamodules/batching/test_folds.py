@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from datamodules.batching.folds import SentenceFolds
 from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
-from datamodules.tagging.folds import Folds
 from pipeline.errors import InputError
 
 
@@ -31,7 +31,7 @@ def test_each_sentence_is_tested_once_and_the_own_test_split_never():
     source = Numbered()
     own = source.read().splits
     expected = sorted(words(own["train"]) + words(own["valid"]))
-    corpora = [Folds(source, num_folds=4, fold=fold).read() for fold in range(4)]
+    corpora = [SentenceFolds(source, num_folds=4, fold=fold).read() for fold in range(4)]
     assert sorted(word for c in corpora for word in words(c.splits["test"])) == expected
     assert sorted(word for c in corpora for word in words(c.splits["valid"])) == expected
     for corpus in corpora:
@@ -41,7 +41,7 @@ def test_each_sentence_is_tested_once_and_the_own_test_split_never():
 
 def test_the_seed_decides():
     first, again, other = (
-        words(Folds(Numbered(), 5, 0, seed).read().splits["test"]) for seed in (1, 1, 2)
+        words(SentenceFolds(Numbered(), 5, 0, seed).read().splits["test"]) for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -49,11 +49,11 @@ def test_the_seed_decides():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_folds": 2}, "3 or more"),
-        ({"num_folds": 5, "fold": 5}, "the 5 folds are 0 to 4"),
-        ({"num_folds": 30}, "25 sentences .* fewer than the 30 folds"),
+        ({"num_folds": 2}, "at least 3 are needed"),
+        ({"num_folds": 5, "fold": 5}, "with 5 folds, 0 to 4 is expected"),
+        ({"num_folds": 30}, "25 training and validation rows, fewer than 30 folds"),
     ],
 )
 def test_bad_settings(settings, message):
     with pytest.raises(InputError, match=message):
-        Folds(Numbered(), **settings).read()
+        SentenceFolds(Numbered(), **settings).read()
