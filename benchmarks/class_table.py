@@ -38,9 +38,9 @@ PUBLISHED = {  # classes: (perplexity, minutes per epoch, seconds per test)
 def measure(classes: int, steps: int, threads: int) -> dict[str, float]:
     """Returns minutes per epoch, seconds per test and the classes that there really are."""
     sys.path.insert(0, str(REPOSITORY))
-    from pipeline.process import keep_memory
+    from pipeline.process import configure_allocator
 
-    keep_memory()
+    configure_allocator()
     import torch
 
     from datamodules.language_model.datamodule import LanguageModelData

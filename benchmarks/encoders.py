@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from pipeline import encoders  # noqa: E402
-from pipeline.process import keep_memory  # noqa: E402
+from pipeline.process import configure_allocator  # noqa: E402
 
 Run: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     options = parser.parse_args()
     settings = Settings(options.rounds, CLOCKS[options.clock])
-    keep_memory()
+    configure_allocator()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     for steps in options.times:

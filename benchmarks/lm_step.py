@@ -113,7 +113,7 @@ def plain(corpus: Path, kept_memory: bool, steps: int) -> float:
     """Returns tokens per second of the plain loop, which runs in a process of its own."""
     command = [sys.executable, __file__, "--plain", str(corpus), "--steps", str(steps)]
     if kept_memory:
-        command.append("--keep-memory")
+        command.append("--configure-allocator")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
@@ -201,14 +201,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=0, help="seeds to compare an epoch from")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--configure-allocator", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.plain is not None:
-        if options.keep_memory:
+        if options.configure_allocator:
             sys.path.insert(0, str(REPOSITORY))
-            from pipeline.process import keep_memory
+            from pipeline.process import configure_allocator
 
-            keep_memory()
+            configure_allocator()
         print(plain_loop(options.plain, options.steps))
         return
     with tempfile.TemporaryDirectory() as name:

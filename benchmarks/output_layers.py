@@ -64,9 +64,9 @@ def make_loss(name: str, size: int) -> tuple[Callable, list]:  # type: ignore[ty
 def serve(name: str, size: int, bf16: bool, threads: int) -> None:
     """Measures a few batches for each line that comes in; the child's side."""
     sys.path.insert(0, str(REPOSITORY))
-    from pipeline.process import keep_memory
+    from pipeline.process import configure_allocator
 
-    keep_memory()
+    configure_allocator()
     import torch
 
     torch.set_num_threads(threads)

@@ -197,7 +197,7 @@ def plain(work: Work, kept_memory: bool) -> float:
     """Returns sentences per second of the plain loop, which runs in a process of its own."""
     command = [sys.executable, __file__, "--plain", str(work.file)]
     if kept_memory:
-        command.append("--keep-memory")
+        command.append("--configure-allocator")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
@@ -241,13 +241,13 @@ def main() -> None:
     parser.add_argument("--encoder", choices=ENCODERS, default="elman")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--configure-allocator", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.plain is not None:
-        if options.keep_memory:
-            from pipeline.process import keep_memory
+        if options.configure_allocator:
+            from pipeline.process import configure_allocator
 
-            keep_memory()
+            configure_allocator()
         print(plain_loop(options.plain))
         return
     with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,7 @@
 """`python -m pipeline <verb>`, and the command `unroll`."""
 
 from pipeline.cli.main import main
-from pipeline.process import uncollected
+from pipeline.process import defer_garbage_collection
 
 KNOWN = (
     "tasks.language_model",
@@ -29,7 +29,7 @@ KNOWN = (
 
 def run() -> int:
     """Runs the command line; our tasks and datamodules are known by their short names."""
-    with uncollected():
+    with defer_garbage_collection():
         return main(known=KNOWN)
 
 

@@ -1,14 +1,12 @@
-"""Mistakes of a person, told in one sentence."""
+"""Exceptions whose message the command line prints without a traceback."""
 
 
 class InputError(ValueError):
-    """A person's file, flag or value is wrong.
+    """Invalid user input: a file, a flag or a value. The exit code is 2.
 
-    The command line prints the message alone (no traceback) and exits with code 2, so the message
-    is one
-    sentence: what is wrong, where, what was expected, and what to do.
+    The message is one sentence: what is wrong, where, what was expected, and what to do.
     """
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on (a loss that is not finite, say); the exit code is 1."""
+    """Training cannot continue, e.g. because the loss is not finite. The exit code is 1."""

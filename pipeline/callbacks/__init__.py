@@ -6,18 +6,17 @@ from pipeline.callbacks.gradient_lens import GradientLens
 from pipeline.callbacks.guard import FiniteGuard
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
-from pipeline.callbacks.reports import TestReport
-from pipeline.callbacks.run_log import RunLog
-from pipeline.callbacks.termination import Children, Terminated, Termination
+from pipeline.callbacks.run_log import RunLog, TestReport
+from pipeline.callbacks.termination import ProcessWatcher, Terminated, Termination
 
 __all__ = [
     "Bar",
     "BestCheckpoint",
-    "Children",
     "EpochLines",
     "FiniteGuard",
     "GradientLens",
     "PeriodicCheckpoint",
+    "ProcessWatcher",
     "RandomState",
     "RunLog",
     "Terminated",

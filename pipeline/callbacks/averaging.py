@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from pipeline.batches import StreamWindow
-from pipeline.callbacks.outputs import is_update
+from pipeline.callbacks.checkpoints import is_update
 from pipeline.console import print_note
 from pipeline.errors import InputError
 

@@ -8,7 +8,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from pipeline.batches import StreamWindow
-from pipeline.callbacks.outputs import is_update
 
 
 class BestCheckpoint(Callback):
@@ -104,6 +103,12 @@ class PeriodicCheckpoint(Callback):
         step of the learning rate while it does.
         """
         trainer.fit_loop._restarting = False
+
+
+def is_update(trainer: Trainer, batch_idx: int) -> bool:
+    """Tells whether the optimiser stepped after this batch, or gradients are being accumulated."""
+    done = batch_idx + 1
+    return done % trainer.accumulate_grad_batches == 0 or done >= trainer.num_training_batches
 
 
 def _validation_follows(trainer: Trainer, batch_idx: int) -> bool:

@@ -12,8 +12,8 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch.optim import Optimizer
 
 from pipeline.analysis.gradients import LayerLook, NothingToFollowError, Traceable, few_rows, look
+from pipeline.callbacks.checkpoints import is_update
 from pipeline.callbacks.clipping import Clipping
-from pipeline.callbacks.outputs import is_update
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.console import print_note
 from pipeline.encoders import Zoneout

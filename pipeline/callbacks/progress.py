@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from tqdm import tqdm
 
 from pipeline.batches import StreamWindow
-from pipeline.callbacks.outputs import loss_of
+from pipeline.callbacks.run_log import loss_of
 from pipeline.console import is_first_process
 
 _SECONDS_BETWEEN_LINES = 60.0

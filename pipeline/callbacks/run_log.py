@@ -1,6 +1,8 @@
 """Writes what a run shows in MLflow, each (key, step) once; a step is a number of updates."""
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +12,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from pipeline.batches import Sentences, Series, StreamWindow, Texts
-from pipeline.callbacks.checkpoints import BestCheckpoint
-from pipeline.callbacks.outputs import is_update, loss_of
+from pipeline.callbacks.checkpoints import BestCheckpoint, is_update
+from pipeline.contracts import Reporting
 from pipeline.tracking.logger import RunTracker
 
 
@@ -125,6 +127,33 @@ class RunLog(Callback):
     def _write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if trainer.logger is not None:
             trainer.logger.log_metrics(metrics, step=trainer.global_step)
+
+
+class TestReport(Callback):
+    """Has a task write its report of a test, and keeps it with the run, if there is one.
+
+    Args:
+        folder: where the files go, made if need be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Callback`."""
+        if not trainer.is_global_zero or not isinstance(pl_module, Reporting):
+            return
+        files = pl_module.write_report(self.folder)
+        if isinstance(trainer.logger, RunTracker):
+            for file in files:
+                trainer.logger.log_artifact(file, "report")
+
+
+def loss_of(outputs: STEP_OUTPUT) -> Tensor | None:
+    """Returns the loss of a training step, detached []; None for a task that has no gradient."""
+    assert isinstance(outputs, Mapping), "Lightning gives a mapping"
+    loss: Tensor | None = outputs.get("loss")
+    return None if loss is None else loss.detach()
 
 
 def _scores(trainer: Trainer, prefix: str) -> dict[str, float]:

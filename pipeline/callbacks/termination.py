@@ -29,11 +29,11 @@ class Termination(Callback):
     handler also requeues the job, it is left in place.
 
     Args:
-        children: the processes that Lightning starts.
+        processes: the processes that Lightning starts.
     """
 
-    def __init__(self, children: "Children") -> None:
-        self.children = children
+    def __init__(self, processes: "ProcessWatcher") -> None:
+        self.processes = processes
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replaces the handler that Lightning has just installed."""
@@ -47,10 +47,10 @@ class Termination(Callback):
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Ends the other processes, which wait for this one."""
-        self.children.end()
+        self.processes.end()
 
 
-class Children:
+class ProcessWatcher:
     """Watches the processes that Lightning's launcher starts beside the first one.
 
     Lightning's own watcher kills the first process with SIGKILL as soon as another has failed, so

@@ -27,7 +27,7 @@ def locate(run: str | None, checkpoint: Path | None) -> Path:
 
 
 def _download(run: str) -> Path:
-    from pipeline.tracking.table import download, find_run
+    from pipeline.tracking.lookup import download, find_run
 
     run_id = find_run(run)
     destination = RunFolder.of(run_id).checkpoints

@@ -15,8 +15,8 @@ from pipeline.errors import InputError
 from pipeline.options import GradientRequest
 from pipeline.reports import GradientReport
 from pipeline.run.experiment import Experiment, build
+from pipeline.tracking.lookup import find_run, upload
 from pipeline.tracking.naming import run_name
-from pipeline.tracking.table import find_run, upload
 
 _LEAD = 20  # tokens that a row of a stream reads before those looked at: its memory is not empty
 

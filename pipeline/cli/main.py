@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.cli.arguments import make_parser
 from pipeline.console import print_error, print_note, print_result
 from pipeline.errors import InputError, TrainingError
-from pipeline.process import collect_from_now
+from pipeline.process import enable_garbage_collection
 
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -209,7 +209,7 @@ def _load(known: Sequence[str]) -> None:
     """Imports the modules whose classes may be named without their path."""
     for module in known:
         importlib.import_module(module)
-    collect_from_now()
+    enable_garbage_collection()
 
 
 def main(arguments: Sequence[str] | None = None, known: Sequence[str] = ()) -> int:

@@ -16,7 +16,13 @@ from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, load_trained
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError
-from pipeline.run.children import Training, reopen, room, run_trainings, supervise
+from pipeline.run.children import (
+    ChildTraining,
+    default_jobs,
+    reopen_parent,
+    run_parent,
+    run_trainings,
+)
 from pipeline.run.experiment import build
 from pipeline.run.workers import Outcome
 from pipeline.tracking.family import Child, children
@@ -116,7 +122,7 @@ def probe_variants(
 
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     """Goes on with `probe_variants`: variants that are finished stay as they are."""
-    tracker, kept = reopen(resume, _PLAN, "comparison")
+    tracker, kept = reopen_parent(resume, _PLAN, "comparison")
     return _run(tracker, _Plan(**kept), verbs, jobs)
 
 
@@ -179,17 +185,19 @@ def _arguments(
 def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> int:
     print_note(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
     trainings = [
-        Training(number, ", ".join(labels.values()), arguments)
+        ChildTraining(number, ", ".join(labels.values()), arguments)
         for number, (labels, arguments) in enumerate(zip(plan.labels, plan.arguments, strict=True))
     ]
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
-        failed = run_trainings(parent, trainings, jobs or room(plan.config), "variant", _perplexity)
+        failed = run_trainings(
+            parent, trainings, jobs or default_jobs(plan.config), "variant", _perplexity
+        )
         done = [child for child in children(parent.run_id) if child.status == "FINISHED"]
         _compare(tracker, parent, plan, verbs, done)
         return failed, f"{len(trainings)} variants"
 
-    return supervise(tracker, plan.name, "probe", work)
+    return run_parent(tracker, plan.name, "probe", work)
 
 
 def _compare(

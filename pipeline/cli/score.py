@@ -17,7 +17,7 @@ from pipeline.inference.score_files import Hypothesis, read_lines, read_nbest
 from pipeline.inference.score_lines import Style, reranked
 from pipeline.inference.score_request import STANDARD_INPUT, Request
 from pipeline.inference.scorer import Scored, Scorer, Totals
-from pipeline.process import settle
+from pipeline.process import configure_process
 
 
 def score(run: str | None, checkpoint: Path | None, output: Path | None, request: Request) -> int:
@@ -35,7 +35,7 @@ def score(run: str | None, checkpoint: Path | None, output: Path | None, request
     Raises:
         InputError: there is no such model, or the text cannot be read.
     """
-    settle()
+    configure_process()
     trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
     with writing(output) as file:
         print_note(score_text(trained, request, file))

@@ -20,7 +20,7 @@ _GIB = 1024**3
 _MISTAKE = 2  # exit code of a command that a person got wrong
 
 
-class Training(NamedTuple):
+class ChildTraining(NamedTuple):
     """One of the trainings.
 
     Attributes:
@@ -36,7 +36,7 @@ class Training(NamedTuple):
 
 def run_trainings(
     parent: RunFolder,
-    trainings: Sequence[Training],
+    trainings: Sequence[ChildTraining],
     jobs: int,
     kind: str,
     shown: Callable[[Mapping[str, float]], str],
@@ -76,7 +76,7 @@ def run_trainings(
     return failed
 
 
-def reopen(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any]]:
+def reopen_parent(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any]]:
     """Goes on with a parent run.
 
     Args:
@@ -106,7 +106,7 @@ def reopen(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any
     return tracker, kept
 
 
-def supervise(
+def run_parent(
     tracker: RunTracker,
     name: str,
     verb: str,
@@ -146,7 +146,7 @@ def supervise(
     return 0
 
 
-def room(config: Mapping[str, Any]) -> int:
+def default_jobs(config: Mapping[str, Any]) -> int:
     """Tells how many small trainings fit: a GPU each, or a core and 2 GiB of memory each."""
     trainer = config.get("trainer") or {}
     if trainer.get("accelerator") != "cpu" and torch.cuda.is_available():
@@ -163,7 +163,7 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), f"see {log}")
 
 
-def _unfinished(parent: RunFolder, trainings: Sequence[Training], kind: str) -> list[Job]:
+def _unfinished(parent: RunFolder, trainings: Sequence[ChildTraining], kind: str) -> list[Job]:
     before = {child.fold: child for child in children(parent.run_id)}
     (parent.path / f"{kind}s").mkdir(exist_ok=True)
     return [
@@ -173,7 +173,7 @@ def _unfinished(parent: RunFolder, trainings: Sequence[Training], kind: str) -> 
     ]
 
 
-def _job(parent: RunFolder, training: Training, kind: str, child: Child | None) -> Job:
+def _job(parent: RunFolder, training: ChildTraining, kind: str, child: Child | None) -> Job:
     verb = ["train", *training.arguments]
     if child is not None and RunFolder.of(child.run_id).last.is_file():
         verb = ["train", f"--resume={child.run_id}"]

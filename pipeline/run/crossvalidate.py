@@ -12,7 +12,13 @@ from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomicall
 from pipeline.console import print_note, print_result
 from pipeline.contracts import HasFolds
 from pipeline.errors import InputError
-from pipeline.run.children import Training, reopen, room, run_trainings, supervise
+from pipeline.run.children import (
+    ChildTraining,
+    default_jobs,
+    reopen_parent,
+    run_parent,
+    run_trainings,
+)
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.workers import Outcome
 from pipeline.tracking.family import Child, children
@@ -59,19 +65,19 @@ def crossvalidate(
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)
     else:
-        tracker, kept = reopen(resume, _PLAN, "crossvalidation")
+        tracker, kept = reopen_parent(resume, _PLAN, "crossvalidation")
         plan = _Plan(**kept)
     print_note(
         f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds"
     )
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
-        failed = _run_folds(parent, plan, jobs or room(plan.config))
+        failed = _run_folds(parent, plan, jobs or default_jobs(plan.config))
         found = children(parent.run_id)
         _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
         return failed, f"{plan.num_folds} folds"
 
-    return supervise(tracker, plan.name, "crossvalidate", work)
+    return run_parent(tracker, plan.name, "crossvalidate", work)
 
 
 def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker, _Plan]:
@@ -132,13 +138,13 @@ def _run_folds(parent: RunFolder, plan: _Plan, jobs: int) -> list[Outcome]:
     return run_trainings(parent, trainings, jobs, "fold", _shown)
 
 
-def _training(folder: Path, plan: _Plan, fold: int) -> Training:
+def _training(folder: Path, plan: _Plan, fold: int) -> ChildTraining:
     config = json.loads(json.dumps(plan.config))
     config["data"]["init_args"]["source"]["init_args"]["fold"] = fold
     config["run_name"] = f"{plan.name}-fold{fold}"
     file = folder / f"{fold}.yaml"
     write_atomically(file, yaml.safe_dump(config, sort_keys=False))
-    return Training(fold, f"fold {fold}", [f"--config={file}"])
+    return ChildTraining(fold, f"fold {fold}", [f"--config={file}"])
 
 
 def _sum_up(tracker: RunTracker, parent: RunFolder, finished: Sequence[Child]) -> None:

@@ -16,7 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from pipeline.contracts import Corpus, Task
 from pipeline.errors import InputError
-from pipeline.process import settle
+from pipeline.process import configure_process
 
 LINKED = ("vocabulary", "lexicon", "tags", "labels", "problem")
 """Arguments of tasks that come from the data."""
@@ -53,7 +53,7 @@ def build(arguments: Sequence[str]) -> Experiment:
     Raises:
         InputError: a value does not fit, or a part refuses it.
     """
-    settle()
+    configure_process()
     cli = _Parser(list(arguments))
     dumped = cli.parser.dump(cli.config, skip_unset=False)
     return Experiment(

@@ -11,7 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from pipeline.callbacks import BestCheckpoint, Children, Terminated, termination
+from pipeline.callbacks import BestCheckpoint, ProcessWatcher, Terminated, termination
 from pipeline.checkpoints.folder import RunFolder, outputs_root
 from pipeline.checkpoints.read import read_checkpoint
 from pipeline.console import is_first_process, print_note, print_result
@@ -104,16 +104,16 @@ def _run(job: _Job) -> None:
     if tracker.is_active:
         job.folder.create(job.name, yaml.safe_dump(job.experiment.config, sort_keys=False))
         _log_inputs(job)
-    children = Children(on_death=lambda: _abandon(tracker))
+    processes = ProcessWatcher(on_death=lambda: _abandon(tracker))
     best = BestCheckpoint(job.folder.best, task.monitor, task.monitor_mode)
-    trainer = training_trainer(job.experiment, job.precision, tracker, job.folder, best, children)
+    trainer = training_trainer(job.experiment, job.precision, tracker, job.folder, best, processes)
     tracker.set_tags(provenance_tags(trainer.world_size))
     try:
-        children.watch(trainer)
+        processes.watch(trainer)
         with _locked(job.folder if not job.is_resumed else None):
             _fit_and_test(job, trainer, best)
     finally:
-        children.end()
+        processes.end()
         if tracker.is_active and job.folder.best.is_file():
             tracker.log_artifact(job.folder.best, "checkpoints")
 

@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from pipeline.callbacks import (
     Bar,
     BestCheckpoint,
-    Children,
     EpochLines,
     FiniteGuard,
     PeriodicCheckpoint,
+    ProcessWatcher,
     RandomState,
     RunLog,
     Termination,
@@ -72,14 +72,14 @@ def training_trainer(
     tracker: RunTracker,
     folder: RunFolder,
     best: BestCheckpoint,
-    children: Children,
+    processes: ProcessWatcher,
 ) -> Trainer:
     """Builds the Trainer of a run."""
     arguments = dict(experiment.trainer)
     theirs = _as_list(arguments["callbacks"])
     ours: list[Callback] = [
         FiniteGuard(),
-        Termination(children),
+        Termination(processes),
         RandomState(),
         ModelCard(experiment.config),
         RunLog(experiment.task.monitor, best, arguments["log_every_n_steps"] or 50),

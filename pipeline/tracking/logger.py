@@ -152,7 +152,7 @@ class RunTracker(Logger):
         Raises:
             ValueError: MLflow allows no such path.
         """
-        self._put(records.Text(text, _checked(artifact_path)))
+        self._put(records.TextArtifact(text, _checked(artifact_path)))
 
     def log_artifact(self, path: Path, artifact_folder: str | None = None) -> None:
         """Logs a file as it is now; it may change or vanish as soon as this returns.

@@ -94,14 +94,6 @@ def _is_hardware(key: str) -> bool:
     return group == "trainer" and rest.split(".")[0] in TRAINER_NOT_HASHED
 
 
-def shortened(name: str, width: int | None) -> str:
-    """Cuts a name in its middle: the end of it tells the folds of a crossvalidation apart."""
-    if width is None or len(name) <= width:
-        return name
-    last = min(12, width // 2)
-    return f"{name[: width - last - 1]}…{name[len(name) - last :]}"
-
-
 def run_name(config: Mapping[str, Any]) -> str:
     """The name of a run: `lstm-2x200-1a2b3c-s1`, `kneserney-5-1a2b3c-s1`.
 

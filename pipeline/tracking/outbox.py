@@ -41,7 +41,7 @@ class Outbox:
         self._artifact_journal = Journal(folder / "artifacts.jsonl")
         self._journal = Journal(folder / "tracking.jsonl")
         artifacts, rest = self._artifact_journal.read(), self._journal.read()
-        waiting = {Path(r.path).parent for r in artifacts if isinstance(r, records.Artifact)}
+        waiting = {Path(r.path).parent for r in artifacts if isinstance(r, records.FileArtifact)}
         for copied in set(self._unsent.glob("*")) - waiting:
             shutil.rmtree(copied)  # for a process that was killed before it could note it
         self._artifacts = self._writer(
@@ -64,7 +64,7 @@ class Outbox:
             RuntimeError: The outbox is closed.
         """
         for record in new:
-            is_artifact = isinstance(record, records.Text | records.Artifact)
+            is_artifact = isinstance(record, records.TextArtifact | records.FileArtifact)
             (self._artifacts if is_artifact else self._rest).put([record])
 
     def put_file(self, path: Path, folder: str | None) -> None:
@@ -76,7 +76,7 @@ class Outbox:
         self._unsent.mkdir(parents=True, exist_ok=True)
         copy = Path(tempfile.mkdtemp(dir=self._unsent)) / path.name
         shutil.copyfile(path, copy)
-        self.put(records.Artifact(str(copy), folder))
+        self.put(records.FileArtifact(str(copy), folder))
 
     def flush(self) -> None:
         """Returns when all that was given is in its store, or else in its journal on disk."""

@@ -7,7 +7,7 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,7 @@ class Tags:
 
 
 @dataclasses.dataclass(frozen=True)
-class Text:
+class TextArtifact:
     """A text that becomes the artifact `artifact_path`."""
 
     text: str
@@ -55,7 +55,7 @@ class Text:
 
 
 @dataclasses.dataclass(frozen=True)
-class Artifact:
+class FileArtifact:
     """A copy of a file, alone in a folder of its own; both are removed once it is sent."""
 
     path: str
@@ -81,16 +81,14 @@ class Status:
     time: int
 
 
-Record: TypeAlias = Metric | Params | Tags | Text | Artifact | Dataset | Status
-_KINDS: dict[str, type[Record]] = {
-    kind.__name__.lower(): kind for kind in (Metric, Params, Tags, Text, Artifact, Dataset, Status)
-}
+Record: TypeAlias = Metric | Params | Tags | TextArtifact | FileArtifact | Dataset | Status
+_KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
 
 
 def to_line(record: Record) -> str:
     """Writes a record as one line of JSON (with Python's NaN and Infinity)."""
     fields = dataclasses.asdict(record)
-    return json.dumps({"kind": type(record).__name__.lower(), **fields}) + "\n"
+    return json.dumps({"kind": type(record).__name__, **fields}) + "\n"
 
 
 def from_line(line: str) -> Record:
@@ -116,9 +114,9 @@ def send(client: "MlflowClient", run_id: str, records: Sequence[Record]) -> None
             _send_params(client, run_id, first.values)
         case Tags():
             _send_tags(client, run_id, first.values)
-        case Text():
+        case TextArtifact():
             client.log_text(run_id, first.text, first.artifact_path)
-        case Artifact():
+        case FileArtifact():
             _send_artifact(client, run_id, first)
         case Dataset():
             _send_dataset(client, run_id, first)
@@ -171,7 +169,7 @@ def _send_tags(client: "MlflowClient", run_id: str, values: Mapping[str, str]) -
         client.log_batch(run_id, tags=tags[start : start + MAX_PAIRS])
 
 
-def _send_artifact(client: "MlflowClient", run_id: str, artifact: Artifact) -> None:
+def _send_artifact(client: "MlflowClient", run_id: str, artifact: FileArtifact) -> None:
     path = Path(artifact.path)
     if not path.exists():
         _logger.warning("the artifact %s is gone: it was sent before, or removed by hand", path)

@@ -120,7 +120,7 @@ def test_another_vocabulary_is_refused_by_its_first_word(corpus, members, tmp_pa
     ("names", "message"),
     [
         ([], "members of a mixture: name at least one trained model"),
-        (["nowhere"], "members: nowhere is no file of a checkpoint, and there are no runs yet"),
+        (["nowhere"], "members: nowhere is no file of a checkpoint, and no runs yet"),
     ],
 )
 def test_members_that_are_not_there(corpus, project, capsys, names, message):

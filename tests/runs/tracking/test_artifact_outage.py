@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.tracking import outbox, writer
 from pipeline.tracking.journal import Journal
-from pipeline.tracking.records import Artifact, Text
+from pipeline.tracking.records import FileArtifact, TextArtifact
 from tests.runs.tracking.test_outage import artifact_journal_of, journal_of, wait_until
 from tests.unit.pipeline.tracking.test_logger import steps
 
@@ -33,7 +33,7 @@ def test_artifacts_that_cannot_be_stored_hold_up_nothing_else(
     first.log_metrics({"train/loss": 1.0}, 0)
     first.flush()
     kinds = [type(record) for record in Journal(artifact_journal_of(first)).read()]
-    assert kinds == [Artifact, Text]
+    assert kinds == [FileArtifact, TextArtifact]
     assert steps(store, first.version, "train/loss") == [(0, 1.0)]
     first.log_dataset("ptb", "0f", "train.txt", "train")
     first.set_tags({"task": "lm"})
@@ -101,7 +101,9 @@ def test_status_waits_for_artifacts(store, start, slow_upload):
     slow_upload(is_late)
     tracker.log_text("unroll train", "command.txt")
     tracker.flush()
-    assert Journal(artifact_journal_of(tracker)).read() == [Text("unroll train", "command.txt")]
+    assert Journal(artifact_journal_of(tracker)).read() == [
+        TextArtifact("unroll train", "command.txt")
+    ]
     finishing.set()
     tracker.finish("FINISHED")
     assert set(statuses) == {"RUNNING"}
@@ -132,7 +134,9 @@ def test_artifact_that_hangs_is_left_in_the_journal(
     tracker.log_text("unroll train", "command.txt")
     tracker.finish("FINISHED")
     assert store.get_run(tracker.version).info.status == "FINISHED"
-    assert Journal(artifact_journal_of(tracker)).read() == [Text("unroll train", "command.txt")]
+    assert Journal(artifact_journal_of(tracker)).read() == [
+        TextArtifact("unroll train", "command.txt")
+    ]
     [warning] = warnings_of()
     assert warning.startswith(f"artifacts of run {tracker.version} could not be stored until the ")
     given_up.set()

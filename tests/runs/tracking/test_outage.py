@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.tracking import writer
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.records import Metric, Params, Status, Text, from_line, to_line
+from pipeline.tracking.records import Metric, Params, Status, TextArtifact, from_line, to_line
 from tests.unit.pipeline.tracking.test_logger import steps
 
 REPOSITORY = Path(__file__).parents[3]
@@ -225,7 +225,7 @@ def test_journal_keeps_records_exactly(tmp_path):
         Metric("a", float("inf"), 5, 0),
         Metric("a", 0.1 + 0.2, 5, 1),
         Params({"x": "line\nbreak \u2028 ü"}),
-        Text("\r\n\x0b\x1c\x85", "a/b"),
+        TextArtifact("\r\n\x0b\x1c\x85", "a/b"),
     ]
     journal.append(records[:1])
     journal.append(records[1:])

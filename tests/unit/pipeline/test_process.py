@@ -1,4 +1,4 @@
-"""How a process is set up: garbage is not looked for in imports, and is afterwards."""
+"""Garbage collection is disabled during imports and enabled afterwards."""
 
 import gc
 import weakref
@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.process import collect_from_now, uncollected
+from pipeline.process import defer_garbage_collection, enable_garbage_collection
 
 
 class Cycle:
@@ -21,10 +21,10 @@ def collecting():
     gc.enable()
 
 
-def test_garbage_is_kept_while_a_process_loads_and_collected_afterwards():
-    with uncollected():
+def test_garbage_collection_is_disabled_during_imports_and_enabled_afterwards():
+    with defer_garbage_collection():
         assert not gc.isenabled()
-        collect_from_now()
+        enable_garbage_collection()
         assert gc.isenabled()
         seen = weakref.ref(Cycle())
         gc.collect()
@@ -33,9 +33,9 @@ def test_garbage_is_kept_while_a_process_loads_and_collected_afterwards():
     assert gc.get_freeze_count() > 0
 
 
-def test_who_never_began_is_left_alone():
+def test_a_process_that_deferred_nothing_is_unchanged():
     before = gc.get_freeze_count()
-    collect_from_now()
+    enable_garbage_collection()
     assert gc.get_freeze_count() == before
 
 
@@ -43,5 +43,5 @@ def test_a_verb_that_loads_models_collects(project, monkeypatch):
     """In training garbage may hold tensors."""
     monkeypatch.setattr("pipeline.cli.evaluate.evaluate", lambda *_: int(gc.isenabled()))
     (project / "model.ckpt").touch()
-    with uncollected():
+    with defer_garbage_collection():
         assert main(["test", "--checkpoint", "model.ckpt"]) == 1

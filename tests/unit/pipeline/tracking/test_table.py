@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.errors import InputError
+from pipeline.tracking.lookup import download, find_run
 from pipeline.tracking.store import experiment_id
-from pipeline.tracking.table import RunRow, download, find_run, list_runs, render, to_json
+from pipeline.tracking.table import RunRow, list_runs, render, to_json
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_list(store, runs):
     with pytest.raises(InputError) as caught:
         list_runs("lm/ptp")
     assert str(caught.value) == (
-        "there is no experiment 'lm/ptp'; did you mean lm/ptb?; `unroll runs` lists all runs"
+        "no experiment 'lm/ptp'; did you mean lm/ptb?; `unroll runs` lists all runs"
     )
 
 
@@ -99,28 +100,55 @@ def row(**changes):
     return RunRow(**{**filled, **changes})
 
 
-def test_table_is_aligned_and_fits(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
+@pytest.fixture
+def terminal(monkeypatch):
+    """Makes stdout a terminal of that width."""
+
+    def make(columns):
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return make
+
+
+def test_table_is_aligned_and_fits_a_terminal(terminal):
     rows = [
         row(),
         row(name="gru-[bold]", duration=59, val_perplexity=None, test_perplexity=1.79769e308),
         row(name="tagger", status="RUNNING", test_scores={"f1": 0.54321, "accuracy": 1.0}),
         row(name="diverged", test_perplexity=math.nan),
     ]
-    for columns in (100, 160):
-        monkeypatch.setenv("COLUMNS", str(columns))
+    for columns in (80, 100, 160):
+        terminal(columns)
         heading, first, second, *_ = lines = render(rows).splitlines()
         assert max(map(len, lines)) <= columns
         end = heading.index("test ppl") + len("test ppl")
         assert first[:end].endswith(" 114.50")
         assert second[:end].endswith(" inf")
-        assert first.startswith("01234567  lstm-2x2")
+        assert first.startswith("01234567 ")
         assert "gru-[bold]" in second
     assert re.search(r" 1:02:05 +118\.12 +114\.50 +12346$", first)
     assert re.search(r" 0:59 +- +inf +12346$", second)
     assert any(re.search(r"diverged.* nan ", line) for line in lines)
     assert "accuracy 1" in lines[3]
     assert "f1 0.5432" in lines[3]
+
+
+def test_a_long_name_keeps_its_end(terminal):
+    name = "bilstm-3x200-" + "x" * 60 + "-cv10-fold7"
+    terminal(100)
+    (line,) = render([row(name=name)]).splitlines()[1:]
+    assert re.search(r" bilstm\S*…\S*-fold7 ", line)
+    assert len(line) <= 100
+    assert line.endswith("118.12    114.50     12346")
+
+
+def test_outside_a_terminal_nothing_is_cut(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "bilstm-3x200-" + "x" * 200
+    (line,) = render([row(name=name, test_scores={"f1": 0.5})]).splitlines()[1:]
+    assert line.startswith(f"{'0123456789abcdef' * 2}  {name}  lm/ptb ")
+    assert line.endswith(" f1 0.5")
 
 
 def test_accuracy_stands_where_there_is_no_f1(store, runs):
@@ -148,15 +176,15 @@ def test_find_what_is_not_there_or_not_alone(store, runs):
     with pytest.raises(InputError) as caught:
         find_run("lstm-2")
     assert str(caught.value) == (
-        "there is no run 'lstm-2'; did you mean lstm-1?; `unroll runs` lists all runs"
+        "no run 'lstm-2'; did you mean lstm-1?; `unroll runs` lists all runs"
     )
-    with pytest.raises(InputError, match=r"^there is no run ''; `unroll runs` lists all runs$"):
+    with pytest.raises(InputError, match=r"^no run ''; `unroll runs` lists all runs$"):
         find_run("")
     again = store.create_run("0", run_name="lstm-1").info.run_id
     with pytest.raises(InputError) as caught:
         find_run("lstm-1")
     assert re.fullmatch(
-        r"'lstm-1' may be any of 2 runs, \w{32} \(lstm-1\), \w{32} \(lstm-1\); give an id",
+        r"'lstm-1' matches 2 runs: \w{32} \(lstm-1\), \w{32} \(lstm-1\); give a run id",
         str(caught.value),
     )
     assert {again, runs["lstm-1"]} <= set(re.findall(r"\w{32}", str(caught.value)))
@@ -167,8 +195,8 @@ def test_no_store_yet(project):
         with pytest.raises(InputError) as caught:
             ask()
         assert str(caught.value) == (
-            f"there are no runs yet: {project}/mlflow.db does not exist; train a model first, or "
-            "name the tracking store with MLFLOW_TRACKING_URI"
+            f"no runs yet: {project}/mlflow.db does not exist; train a model first, or set "
+            "MLFLOW_TRACKING_URI to an existing tracking store"
         )
     assert not list(project.iterdir())  # looking makes nothing
 
@@ -184,13 +212,15 @@ def test_download(store, runs, project):
     assert download(run_id, "checkpoints/best.ckpt", target).read_text() == "better"
     assert (download(run_id, "checkpoints", target) / "best.ckpt").read_text() == "better"
     assert sorted(path.name for path in target.iterdir()) == ["best.ckpt", "checkpoints"]
-    with pytest.raises(InputError, match=r"is a folder, where checkpoints would go; remove it$"):
+    with pytest.raises(InputError, match=r"checkpoints is an existing folder; remove it$"):
         download(run_id, "checkpoints", target)
     for asked, holds in (
-        ("checkpoints/last.ckpt", "checkpoints holds checkpoints/best.ckpt"),
-        ("model", "the root of its artifacts holds checkpoints, config.yaml"),
-        ("a/b", "a holds nothing"),
+        ("checkpoints/last.ckpt", "checkpoints: checkpoints/best.ckpt"),
+        ("model", "the root folder: checkpoints, config.yaml"),
+        ("a/b", "a: none"),
     ):
         with pytest.raises(InputError) as caught:
             download(run_id, asked, Path("fetched"))
-        assert str(caught.value) == f"the run {run_id} has no artifact {asked}: {holds}"
+        assert (
+            str(caught.value) == f"run {run_id} has no artifact {asked}; its artifacts in {holds}"
+        )

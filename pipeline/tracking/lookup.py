@@ -1,0 +1,131 @@
+"""Finds runs by id or name, and reads and adds artifacts of existing runs."""
+
+import contextlib
+import difflib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import InputError
+from pipeline.tracking.store import open_store, refusing, sqlite_path, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+SHORT_ID = 8  # digits of a run id where space is limited
+_PAGE = 1000  # runs per request
+
+
+def find_run(identifier: str) -> str:
+    """Returns the id of a run.
+
+    Args:
+        identifier: Run id, unique beginning of a run id, or unique run name.
+
+    Raises:
+        InputError: If there is no tracking store, no such run, or more than one.
+    """
+    with existing_store() as client:
+        ids = [experiment.experiment_id for experiment in find_experiments(client, None)]
+        names: dict[str, str] = {
+            run.info.run_id: run.info.run_name or "" for run in search_runs(client, ids)
+        }
+    if identifier in names:
+        return identifier
+    found = [run_id for run_id, name in names.items() if name == identifier]
+    found = found or [run_id for run_id in names if identifier and run_id.startswith(identifier)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(f"{run_id} ({names[run_id]})" for run_id in found[:5])
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise InputError(f"{identifier!r} matches {len(found)} runs: {listed}{more}; give a run id")
+    hint = _did_you_mean(identifier, [*names.values(), *(run_id[:SHORT_ID] for run_id in names)])
+    raise InputError(f"no run {identifier!r}{hint}; `unroll runs` lists all runs")
+
+
+def download(run_id: str, artifact_path: str, destination: Path) -> Path:
+    """Downloads an artifact of a run; an interrupted download leaves nothing.
+
+    Args:
+        run_id: Full run id.
+        artifact_path: File or folder among the run's artifacts.
+        destination: Local folder, created if missing.
+
+    Returns:
+        The local path. An existing file of that name is replaced.
+
+    Raises:
+        InputError: If there is no such artifact, or `destination` has a folder of that name.
+    """
+    with existing_store() as client:
+        folder, _, name = artifact_path.rpartition("/")
+        paths = [file.path for file in client.list_artifacts(run_id, folder or None)]
+        if artifact_path not in paths:
+            raise InputError(
+                f"run {run_id} has no artifact {artifact_path}; its artifacts in "
+                f"{folder or 'the root folder'}: {', '.join(paths) or 'none'}"
+            )
+        destination.mkdir(parents=True, exist_ok=True)
+        target = destination / name
+        if target.is_dir():
+            raise InputError(
+                f"cannot download {artifact_path}: {target} is an existing folder; remove it"
+            )
+        with tempfile.TemporaryDirectory(dir=destination, prefix=".unfinished-") as unfinished:
+            os.replace(client.download_artifacts(run_id, artifact_path, unfinished), target)
+        return target
+
+
+def upload(run_id: str, files: Sequence[Path], folder: str) -> None:
+    """Adds files to a run of any status; artifacts of the same names are replaced.
+
+    Raises:
+        InputError: If there is no tracking store, or it refuses the files.
+    """
+    with existing_store() as client:
+        for file in files:
+            client.log_artifact(run_id, str(file), folder)
+
+
+@contextlib.contextmanager
+def existing_store() -> "Iterator[MlflowClient]":
+    """Opens the tracking store, but creates none; raises `InputError` if there is none."""
+    uri = tracking_uri()
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise InputError(
+            f"no runs yet: {path} does not exist; train a model first, or set MLFLOW_TRACKING_URI "
+            "to an existing tracking store"
+        )
+    with refusing(uri):
+        yield open_store()
+
+
+def find_experiments(client: "MlflowClient", name: str | None) -> "list[Experiment]":
+    """Returns the experiment of that name, or all; raises `InputError` if there is none."""
+    found = list(client.search_experiments())
+    if name is None:
+        return found
+    chosen = [experiment for experiment in found if experiment.name == name]
+    if not chosen:
+        hint = _did_you_mean(name, [experiment.name for experiment in found])
+        raise InputError(f"no experiment {name!r}{hint}; `unroll runs` lists all runs")
+    return chosen
+
+
+def search_runs(client: "MlflowClient", experiment_ids: list[str]) -> "Iterator[Run]":
+    """Yields the runs of experiments, latest first."""
+    token: str | None = ""
+    while token is not None:
+        page = client.search_runs(experiment_ids, max_results=_PAGE, page_token=token or None)
+        yield from page
+        token = page.token or None
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
