@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX, Texts
-from pipeline.encoders.wrappers.dropout import VariationalDropout, check_dropout
+from pipeline.encoders.base import check_dropout
+from pipeline.encoders.wrappers.dropout import VariationalDropout
 
 
 class Dropouts(nn.Module):

@@ -12,8 +12,7 @@ from torch.optim import Optimizer
 from pipeline.analysis.gradients import LossAt
 from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
-from pipeline.encoders.testing import reads_ahead
-from pipeline.encoders.wrappers.dropout import check_dropout
+from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.metrics import TokenNll
 from pipeline.metrics.token_log import log_token_scores

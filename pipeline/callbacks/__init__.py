@@ -2,7 +2,7 @@
 
 from pipeline.callbacks.averaging import TriggeredAveraging
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
-from pipeline.callbacks.gradient_lens import GradientLens
+from pipeline.callbacks.gradient_monitor import GradientMonitor
 from pipeline.callbacks.guard import FiniteGuard
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
@@ -14,7 +14,7 @@ __all__ = [
     "BestCheckpoint",
     "EpochLines",
     "FiniteGuard",
-    "GradientLens",
+    "GradientMonitor",
     "PeriodicCheckpoint",
     "ProcessWatcher",
     "RandomState",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning.pytorch import LightningModule
 
-from pipeline.analysis.gradients import Look, look, sample
+from pipeline.analysis.gradients import GradientAnalysis, analyze, sample
 from pipeline.checkpoints.folder import RunFolder, find_local
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import read_checkpoint
@@ -64,7 +64,7 @@ def _trained(path: Path, fields: Sequence[str]) -> Experiment:
     return experiment
 
 
-def _look(experiment: Experiment, request: GradientRequest) -> Look:
+def _look(experiment: Experiment, request: GradientRequest) -> GradientAnalysis:
     data = experiment.data
     loaders = {
         "train": data.train_dataloader,
@@ -74,7 +74,7 @@ def _look(experiment: Experiment, request: GradientRequest) -> Look:
     model: LightningModule = experiment.model
     try:
         batch = sample(loaders[request.split](), request.rows, _LEAD + request.lags + 1)
-        return look(model, batch, request.lags)
+        return analyze(model, batch, request.lags)
     except ValueError as error:  # of parts, that know no command line
         raise InputError(str(error)) from error
 

@@ -11,7 +11,7 @@ from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, assemble, read_checkpoint
 from pipeline.cli.evaluate import rebuild
 from pipeline.console import print_result
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.errors import InputError
 from pipeline.heads import FullSoftmax
 from pipeline.heads.ngram import NgramHead
@@ -78,14 +78,16 @@ def count_parameters(model: nn.Module) -> list[Part]:
     owners = dict[int, str]()
     parts = []
     for path, module in _parts(model):
-        own = dict(module.named_parameters(recurse=isinstance(module, Leaf)))
+        own = dict(module.named_parameters(recurse=isinstance(module, RecurrentLayer)))
         name = _shown(path) or "the task"
         twice = {owners[id(p)] for p in own.values() if id(p) in owners}
         new = {key: p for key, p in own.items() if id(p) not in owners}
         owners.update((id(p), name) for p in new.values())
         count = sum(p.numel() for p in new.values())
-        biases = _recurrent_biases(module, new.values()) if isinstance(module, Leaf) else 0
-        formula = _layer_formula(module, count) if isinstance(module, Leaf) else ""
+        biases = (
+            _recurrent_biases(module, new.values()) if isinstance(module, RecurrentLayer) else 0
+        )
+        formula = _layer_formula(module, count) if isinstance(module, RecurrentLayer) else ""
         formula = formula or _formula(module, [tuple(p.shape) for p in new.values()])
         is_learned = all(p.requires_grad for p in new.values())
         shared = ", ".join(sorted(twice))
@@ -99,7 +101,7 @@ def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for path, module in model.named_modules(remove_duplicate=False):
         if any(path.startswith(f"{leaf}.") for leaf in leaves):
             continue
-        if isinstance(module, Leaf):
+        if isinstance(module, RecurrentLayer):
             leaves += (path,)
             yield path, module
         elif next(module.parameters(recurse=False), None) is not None:
@@ -120,7 +122,7 @@ def _kind(module: nn.Module) -> str:
     return "Elman" if found == "RNN" else found.removesuffix("Cell")
 
 
-def _layer_formula(leaf: Leaf, count: int) -> str:
+def _layer_formula(leaf: RecurrentLayer, count: int) -> str:
     """The textbook's formula, where it gives the count."""
     weights = leaf.weights
     size, gates = leaf.output_size, len(weights.gates)
@@ -152,7 +154,7 @@ def _layer_formula(leaf: Leaf, count: int) -> str:
     return f"{symbols} = {numbers} + {biases}·{size} + {others}"
 
 
-def _recurrent_biases(leaf: Leaf, new: Iterable[nn.Parameter]) -> int:
+def _recurrent_biases(leaf: RecurrentLayer, new: Iterable[nn.Parameter]) -> int:
     weights = leaf.weights
     biases = {id(bias) for bias in (weights.input_bias, weights.recurrent_bias)}
     return sum(parameter.numel() for parameter in new if id(parameter) in biases)

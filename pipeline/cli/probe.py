@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipeline.analysis.probes.agreement import Verb, judge, refuse_unknown
-from pipeline.analysis.probes.tables import Line, draw_lines, means_over_seeds, write_table
+from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_seeds, write_table
 from pipeline.analysis.probes.variants import Variant, joined
 from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
 from pipeline.checkpoints.locate import locate
@@ -81,7 +81,7 @@ def probe_model(
     path = locate(run, checkpoint)
     trained = load_trained(path, *LANGUAGE_MODELS)
     name = run or path.stem
-    line = Line.of({"model": name}, name, judge(trained, verbs(per_range)))
+    line = ModelScores.of({"model": name}, name, judge(trained, verbs(per_range)))
     print_result(write_table([line]).rstrip())
     if output is None:
         print_note("--output FOLDER draws it")
@@ -210,7 +210,9 @@ def _compare(
     lines = []
     for child in done:
         trained = load_trained(locate(child.run_id, None), *LANGUAGE_MODELS)
-        lines.append(Line.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen)))
+        lines.append(
+            ModelScores.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen))
+        )
     means = means_over_seeds(lines)
     scores = {
         f"{joined(line.labels)}/{name}": score
@@ -227,7 +229,7 @@ def _compare(
     print_note(f"see {files[-1]}")
 
 
-def _write(folder: Path, lines: Sequence[Line]) -> list[Path]:
+def _write(folder: Path, lines: Sequence[ModelScores]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / _TABLE, write_table(lines))
     draw_lines(lines, folder / _PICTURE)

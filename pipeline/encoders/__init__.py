@@ -5,20 +5,20 @@ from pipeline.encoders.carry import Carry, concatenate_rows, detach_carry, selec
 from pipeline.encoders.cells.linear import LinearCell, MinGRUCell, MinLSTMCell, QRNNCell, SRUCell
 from pipeline.encoders.cells.lstm_variants import CoupledLSTMCell, MogrifierLSTMCell, SLSTMCell
 from pipeline.encoders.cells.standard import Cell, ElmanCell, GRUCell, LSTMCell
+from pipeline.encoders.elementwise import QRNN, SRU, MinGRU, MinLSTM
 from pipeline.encoders.identity import Identity
 from pipeline.encoders.initializers import IdentityInitializer, Initializer, Orthogonal, Uniform
 from pipeline.encoders.kernels.linear_scan import linear_scan
-from pipeline.encoders.layers.leaves import Fused, Unrolled
+from pipeline.encoders.layers.fused import Fused
 from pipeline.encoders.layers.scanned import Scanned
+from pipeline.encoders.layers.unrolled import Unrolled
 from pipeline.encoders.layers.weights import RecurrentWeights
-from pipeline.encoders.linear import QRNN, SRU, MinGRU, MinLSTM
-from pipeline.encoders.recurrent import GRU, LSTM, Elman
-from pipeline.encoders.relatives import IRNN, SLSTM, CoupledLSTM, MogrifierLSTM
+from pipeline.encoders.recurrent import GRU, IRNN, LSTM, SLSTM, CoupledLSTM, Elman, MogrifierLSTM
 from pipeline.encoders.settings import ElementwiseRecurrent, MatrixRecurrent
 from pipeline.encoders.window import Window
-from pipeline.encoders.wrappers.dropout import VariationalDropout
+from pipeline.encoders.wrappers.dropout import DropInputs, VariationalDropout
 from pipeline.encoders.wrappers.skips import Dense, Highway, Residual
-from pipeline.encoders.wrappers.stacked import Bidirectional, DropInputs, Normalized, Stacked
+from pipeline.encoders.wrappers.stacked import Bidirectional, Normalized, Stacked
 from pipeline.encoders.wrappers.zoneout import Zoneout
 
 __all__ = [

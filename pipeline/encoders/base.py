@@ -141,3 +141,30 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises a ValueError unless the argument called `name` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def check_dropout(dropout: float, name: str = "dropout") -> None:
+    """Raises a ValueError unless `dropout`, the argument called `name`, is a chance in [0, 1)."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {dropout}")
+
+
+@torch.no_grad()
+def reads_ahead(encoder: Encoder) -> bool:
+    """Tells whether states change with inputs to their right, whatever `is_causal` says.
+
+    A few steps of random numbers are read twice; neither modes nor random states are changed.
+    """
+    sample = next(encoder.parameters(), torch.zeros(()))
+    generator = torch.Generator().manual_seed(_SEED)
+    inputs = torch.randn(1, _TIME, encoder.input_size, generator=generator).to(sample)
+    changed = inputs.clone()
+    changed[:, _TIME // 2 :] += 1.0
+    modes = [(module, module.training) for module in encoder.modules()]
+    encoder.eval()
+    try:
+        states, others = (encoder(read).states[:, : _TIME // 2] for read in (inputs, changed))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return not torch.allclose(states.double(), others.double(), rtol=1e-3, atol=1e-4)

@@ -11,7 +11,7 @@ from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.initializers import Initializer, Orthogonal
 from pipeline.encoders.kernels.whole_stack import run_together
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.stack import Joints, Shape, Skip, stack
 
 
@@ -32,7 +32,7 @@ class Recurrent(Encoder, abc.ABC):
     @abc.abstractmethod
     def __init__(
         self,
-        leaf: Callable[[int, int], Leaf],
+        leaf: Callable[[int, int], RecurrentLayer],
         shape: Shape,
         joints: Joints,
         zoneout: float,
@@ -85,7 +85,7 @@ class MatrixRecurrent(Recurrent, abc.ABC):
         initializer: first values of each layer; `Orthogonal()` if omitted.
         variational: one dropout mask per row, the same at each step.
         weight_dropout: in training, chance of dropping a recurrent weight of any layer for one
-            call, see `pipeline.encoders.layers.leaves.Leaf`.
+            call, see `pipeline.encoders.layers.base.RecurrentLayer`.
         last_size: features of the last layer's state, in each direction; `hidden_size` if omitted.
             (A layer as wide as the embedding lets wide layers below it share the output layer's
             weights: Merity et al. 2018, arXiv 1708.02182, section 4.5.)
@@ -124,7 +124,7 @@ class MatrixRecurrent(Recurrent, abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
-    def leaf(input_size: int, hidden_size: int, weight_dropout: float) -> Leaf:
+    def leaf(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
         """One direction of one layer."""
 
 
@@ -172,5 +172,5 @@ class ElementwiseRecurrent(Recurrent, abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
-    def leaf(input_size: int, hidden_size: int) -> Leaf:
+    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
         """One direction of one layer."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
 
-from pipeline.encoders.base import Encoder, check_at_least_one, check_choice
+from pipeline.encoders.base import Encoder, check_at_least_one, check_choice, check_dropout
 from pipeline.encoders.initializers import Initializer
-from pipeline.encoders.layers.leaves import Leaf
-from pipeline.encoders.wrappers.dropout import check_dropout
+from pipeline.encoders.layers.base import RecurrentLayer
+from pipeline.encoders.wrappers.dropout import DropInputs
 from pipeline.encoders.wrappers.skips import Dense, Highway, Residual
-from pipeline.encoders.wrappers.stacked import Bidirectional, DropInputs, Normalized, Stacked
+from pipeline.encoders.wrappers.stacked import Bidirectional, Normalized, Stacked
 from pipeline.encoders.wrappers.zoneout import Zoneout
 
 Skip: TypeAlias = Literal["none", "residual", "dense", "highway"]
@@ -35,7 +35,7 @@ class Joints(NamedTuple):
 
 
 def stack(
-    leaf: Callable[[int, int], Leaf],
+    leaf: Callable[[int, int], RecurrentLayer],
     shape: Shape,
     joints: Joints,
     zoneout: float,

@@ -96,27 +96,6 @@ def _carry_is_batch_first(encoder: Encoder, inputs: Tensor) -> None:
     _equal(concatenate_rows(parts), whole.carry, law)
 
 
-@torch.no_grad()
-def reads_ahead(encoder: Encoder) -> bool:
-    """Tells whether states change with inputs to their right, whatever `is_causal` says.
-
-    A few steps of random numbers are read twice; neither modes nor random states are changed.
-    """
-    sample = next(encoder.parameters(), torch.zeros(()))
-    generator = torch.Generator().manual_seed(_SEED)
-    inputs = torch.randn(1, _TIME, encoder.input_size, generator=generator).to(sample)
-    changed = inputs.clone()
-    changed[:, _TIME // 2 :] += 1.0
-    modes = [(module, module.training) for module in encoder.modules()]
-    encoder.eval()
-    try:
-        states, others = (encoder(read).states[:, : _TIME // 2] for read in (inputs, changed))
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    return not torch.allclose(states.double(), others.double(), rtol=1e-3, atol=1e-4)
-
-
 def _causality_is_as_declared(encoder: Encoder, inputs: Tensor) -> None:
     states, sees_future = encoder(inputs).states, False
     for step in range(_TIME - 1):

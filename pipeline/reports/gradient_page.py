@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.analysis.gradients import LayerLook, Look
+from pipeline.analysis.gradients import GradientAnalysis, LayerGradients
 
 # Okabe and Ito (2008, "Color Universal Design"): told apart with any kind of colour vision.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -19,7 +19,9 @@ _FEW_ENTRIES = 5  # of a legend that lies among the curves
 _FLOOR = -12.0  # powers of ten below which the heat map shows one colour
 
 
-def draw_gradients(look: Look, name: str, verdicts: Mapping[str, str], path: Path) -> None:
+def draw_gradients(
+    look: GradientAnalysis, name: str, verdicts: Mapping[str, str], path: Path
+) -> None:
     """Draws gradients by lag, Jacobians with their bound, a heat map, and gates.
 
     Args:
@@ -54,7 +56,7 @@ def draw_gradients(look: Look, name: str, verdicts: Mapping[str, str], path: Pat
     figure.savefig(path, dpi=110)
 
 
-def _curves(axes: Axes, layers: Sequence[LayerLook], verdicts: Mapping[str, str]) -> None:
+def _curves(axes: Axes, layers: Sequence[LayerGradients], verdicts: Mapping[str, str]) -> None:
     for layer, colour, style in _styled(layers):
         label = f"{layer.name}: {verdicts[layer.name]}"
         _plot(axes, layer.gradients["state"], color=colour, linestyle=style, label=label)
@@ -66,7 +68,7 @@ def _curves(axes: Axes, layers: Sequence[LayerLook], verdicts: Mapping[str, str]
     _log_axis(axes, "norm of the gradient [nats]", "Gradient of the loss by earlier states")
 
 
-def _products(axes: Axes, layers: Sequence[LayerLook]) -> None:
+def _products(axes: Axes, layers: Sequence[LayerGradients]) -> None:
     for layer, colour, style in _styled(layers):
         measured = layer.jacobian_products
         if layer.bound is None or not measured:
@@ -85,7 +87,7 @@ def _products(axes: Axes, layers: Sequence[LayerLook]) -> None:
         axes.text(0.5, 0.5, "no Jacobians: one step, or too wide a layer", ha="center")
 
 
-def _heat_map(figure: SubFigure, layers: Sequence[LayerLook]) -> None:
+def _heat_map(figure: SubFigure, layers: Sequence[LayerGradients]) -> None:
     axes = figure.subplots()
     depth = max(len(layer.rows) for layer in layers)
     table = np.full((len(layers), depth), np.nan)
@@ -112,7 +114,7 @@ def _heat_map(figure: SubFigure, layers: Sequence[LayerLook]) -> None:
     figure.colorbar(image, ax=axes, label="log10 of the share", pad=0.01)
 
 
-def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook]) -> None:
+def _gate(axes: Axes, gate: str, layers: Sequence[LayerGradients]) -> None:
     for layer, colour, style in _styled(layers):
         if gate in layer.gates:
             seen = layer.gates[gate]
@@ -126,7 +128,7 @@ def _gate(axes: Axes, gate: str, layers: Sequence[LayerLook]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _styled(layers: Sequence[LayerLook]) -> list[tuple[LayerLook, str, str]]:
+def _styled(layers: Sequence[LayerGradients]) -> list[tuple[LayerGradients, str, str]]:
     """Gives each layer a colour, and each direction a kind of line."""
     names = list(dict.fromkeys(layer.name.partition(",")[0] for layer in layers))
     colours: Sequence[str] = _COLOURS

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.analysis.gradients import LayerLook, Look
+from pipeline.analysis.gradients import GradientAnalysis, LayerGradients
 from pipeline.reports.gradient_page import draw_gradients
 
 _LAGS = (1, 2, 5, 10, 20, 50)
@@ -22,7 +22,7 @@ class GradientReport:
         name: of the model, as a person knows it.
     """
 
-    def __init__(self, look: Look, name: str) -> None:
+    def __init__(self, look: GradientAnalysis, name: str) -> None:
         self._look, self._name = look, name
 
     def write(self, folder: Path) -> list[Path]:
@@ -88,7 +88,7 @@ class GradientReport:
                 yield layer.name, "norm of the Jacobian of a step", lag, value
 
 
-def verdict(layer: LayerLook) -> str:
+def verdict(layer: LayerGradients) -> str:
     """Says in a few words whether the gradient vanishes or explodes."""
     if layer.factor is None:
         return "no gradient goes back"
@@ -102,7 +102,7 @@ def verdict(layer: LayerLook) -> str:
     return f"halves every {_steps(layer.half_life)} on average"
 
 
-def explained(layer: LayerLook) -> str:
+def explained(layer: LayerGradients) -> str:
     """Says in a sentence what the gradient does, and where it is gone."""
     found, last = verdict(layer), len(layer.rows) - 1
     if layer.factor is None:

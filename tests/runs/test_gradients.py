@@ -33,7 +33,7 @@ def numbers(folder):
 
 def test_a_run_is_watched_and_looked_at(project, corpus, capsys):
     lens = {
-        "class_path": "pipeline.callbacks.GradientLens",
+        "class_path": "pipeline.callbacks.GradientMonitor",
         "init_args": {"every_n_steps": 5},
     }
     config = small_config(corpus, **{"trainer.callbacks": [lens], "trainer.max_epochs": 1})
@@ -128,11 +128,11 @@ def test_mistakes(project, opinions, capsys, arguments, message):
 
 def test_a_model_that_cannot_be_looked_at_is_told_before_a_run_is_opened(project, corpus, capsys):
     changes = {
-        "trainer.callbacks": [{"class_path": "pipeline.callbacks.GradientLens"}],
+        "trainer.callbacks": [{"class_path": "pipeline.callbacks.GradientMonitor"}],
         "model.init_args.encoder.init_args.zoneout": 0.1,
     }
     config = write_config(project, small_config(corpus, **changes))
     assert main(["train", f"--config={config}"], KNOWN) == 2
-    assert "GradientLens cannot look at layers with zoneout" in capsys.readouterr().err
+    assert "GradientMonitor cannot record layers with zoneout" in capsys.readouterr().err
     assert not (project / "outputs").exists()
     assert not all_runs(project)

@@ -7,8 +7,8 @@ import yaml
 
 from datamodules.language_model.agreement import agreement_probe
 from pipeline.__main__ import KNOWN
-from pipeline.analysis.probes.agreement import RANGES, Share, by_attractors, by_range, judge
-from pipeline.analysis.probes.tables import Line, draw_lines, means_over_seeds, write_table
+from pipeline.analysis.probes.agreement import RANGES, AgreementRate, by_attractors, by_range, judge
+from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_seeds, write_table
 from pipeline.analysis.probes.variants import read_variants
 from pipeline.checkpoints.read import load_trained
 from pipeline.cli.main import main
@@ -50,8 +50,10 @@ def test_each_setting_with_each(tmp_path):
 
 
 def line(seed, right, **labels):
-    ranges = [Share("0", right, 10), Share("1-2", right - 1, 10)]
-    return Line({**labels, "seed": seed}, f"run{seed}", ranges, [Share("0", 2 * right, 20)])
+    ranges = [AgreementRate("0", right, 10), AgreementRate("1-2", right - 1, 10)]
+    return ModelScores(
+        {**labels, "seed": seed}, f"run{seed}", ranges, [AgreementRate("0", 2 * right, 20)]
+    )
 
 
 def test_the_mean_over_seeds(tmp_path):

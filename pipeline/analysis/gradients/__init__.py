@@ -1,20 +1,26 @@
 """How far the gradient of a loss reaches back through recurrent layers: plain torch."""
 
+from pipeline.analysis.gradients.analysis import (
+    GateStatistics,
+    GradientAnalysis,
+    LayerGradients,
+    NoLossError,
+    analyze,
+)
 from pipeline.analysis.gradients.batches import few_rows, sample
-from pipeline.analysis.gradients.look import GateLook, LayerLook, Look, NothingToFollowError, look
 from pipeline.analysis.gradients.loss import LossAt, Traceable
-from pipeline.analysis.gradients.trace import Trace, stepwise
+from pipeline.analysis.gradients.recording import LayerRecord, record_steps
 
 __all__ = [
-    "GateLook",
-    "LayerLook",
-    "Look",
+    "GateStatistics",
+    "GradientAnalysis",
+    "LayerGradients",
+    "LayerRecord",
     "LossAt",
-    "NothingToFollowError",
-    "Trace",
+    "NoLossError",
     "Traceable",
+    "analyze",
     "few_rows",
-    "look",
+    "record_steps",
     "sample",
-    "stepwise",
 ]

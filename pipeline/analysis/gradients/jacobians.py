@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.analysis.gradients.trace import Trace
+from pipeline.analysis.gradients.recording import LayerRecord
 from pipeline.encoders import Carry
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 
 WIDEST = 1024
 """Numbers in a carry above which no Jacobian is made: each needs a matrix of its square."""
@@ -35,7 +35,7 @@ class Jacobians(NamedTuple):
 
 
 @torch.enable_grad()
-def step_jacobian(leaf: Leaf, step: Tensor, carry: Carry) -> Tensor:
+def step_jacobian(leaf: RecurrentLayer, step: Tensor, carry: Carry) -> Tensor:
     """Differentiates the carry after a step by the one before it.
 
     Args:
@@ -62,7 +62,7 @@ def step_jacobian(leaf: Leaf, step: Tensor, carry: Carry) -> Tensor:
     return torch.cat([row.flatten(1) for row in rows], dim=1).double()
 
 
-def jacobians(trace: Trace, steps: Tensor, lags: int) -> Jacobians | None:
+def jacobians(trace: LayerRecord, steps: Tensor, lags: int) -> Jacobians | None:
     """Measures the Jacobians of the last steps of a few rows.
 
     Args:
@@ -85,7 +85,9 @@ def jacobians(trace: Trace, steps: Tensor, lags: int) -> Jacobians | None:
     return Jacobians(steps_.tolist(), products.tolist())
 
 
-def _of_row(trace: Trace, row: int, place: int, depth: int) -> tuple[list[float], list[float]]:
+def _of_row(
+    trace: LayerRecord, row: int, place: int, depth: int
+) -> tuple[list[float], list[float]]:
     norms, products, product = [], [1.0], None
     for step in range(place, place - depth, -1):
         carry = tuple(part[row : row + 1] for part in trace.carries[step])  # before this step
@@ -110,7 +112,7 @@ def spectral_radius(matrix: Tensor) -> float:
     return float(torch.linalg.eigvals(matrix.detach().double().cpu()).abs().max())
 
 
-def recurrent_blocks(leaf: Leaf) -> dict[str, Tensor]:
+def recurrent_blocks(leaf: RecurrentLayer) -> dict[str, Tensor]:
     """Gives the matrix from state to state of each gate, [hidden hidden].
 
     Returns:
@@ -123,7 +125,7 @@ def recurrent_blocks(leaf: Leaf) -> dict[str, Tensor]:
     return dict(zip(weights.gates, blocks, strict=True))
 
 
-def bound(leaf: Leaf) -> float | None:
+def bound(leaf: RecurrentLayer) -> float | None:
     """Gives beta_W * beta_h of a layer; None for a recurrence for which there is none."""
     blocks, slope = recurrent_blocks(leaf), leaf.slope_bound
     if slope is None or len(blocks) != 1:

@@ -67,7 +67,7 @@ class Judged(NamedTuple):
         return self.margin > 0
 
 
-class Share(NamedTuple):
+class AgreementRate(NamedTuple):
     """How many verbs of a group are right.
 
     Attributes:
@@ -117,7 +117,7 @@ def judge(trained: Trained, verbs: Sequence[Verb]) -> list[Judged]:
     ]
 
 
-def by_range(judged: Sequence[Judged], starts: Sequence[int] = RANGES) -> list[Share]:
+def by_range(judged: Sequence[Judged], starts: Sequence[int] = RANGES) -> list[AgreementRate]:
     """Counts by ranges of distances.
 
     Args:
@@ -133,7 +133,7 @@ def by_range(judged: Sequence[Judged], starts: Sequence[int] = RANGES) -> list[S
     return [share for share in shares if share.total]
 
 
-def by_attractors(judged: Sequence[Judged]) -> list[Share]:
+def by_attractors(judged: Sequence[Judged]) -> list[AgreementRate]:
     """Counts by the number of attractors."""
     numbers = sorted({one.attractors for one in judged})
     return [
@@ -142,8 +142,8 @@ def by_attractors(judged: Sequence[Judged]) -> list[Share]:
     ]
 
 
-def _share(group: str, judged: Sequence[Judged]) -> Share:
-    return Share(group, sum(one.is_right for one in judged), len(judged))
+def _share(group: str, judged: Sequence[Judged]) -> AgreementRate:
+    return AgreementRate(group, sum(one.is_right for one in judged), len(judged))
 
 
 def _margins(trained: Trained, vocabulary: Vocabulary, verbs: Sequence[Verb]) -> Tensor:

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pipeline.analysis.probes.agreement import Judged, Share, by_attractors, by_range
+from pipeline.analysis.probes.agreement import AgreementRate, Judged, by_attractors, by_range
 from pipeline.analysis.probes.variants import MEAN, SEED
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
@@ -19,7 +19,7 @@ _FULL: dict[str, Any] = {"marker": "o", "markersize": 4}
 _FAINT: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.4}
 
 
-class Line(NamedTuple):
+class ModelScores(NamedTuple):
     """What one model makes of the verbs.
 
     Attributes:
@@ -31,11 +31,11 @@ class Line(NamedTuple):
 
     labels: Mapping[str, str]
     run: str
-    ranges: list[Share]
-    attractors: list[Share]
+    ranges: list[AgreementRate]
+    attractors: list[AgreementRate]
 
     @classmethod
-    def of(cls, labels: Mapping[str, str], run: str, judged: Sequence[Judged]) -> "Line":
+    def of(cls, labels: Mapping[str, str], run: str, judged: Sequence[Judged]) -> "ModelScores":
         """Counts what was judged."""
         return cls(labels, run, by_range(judged), by_attractors(judged))
 
@@ -48,7 +48,7 @@ class Line(NamedTuple):
         }
 
 
-def means_over_seeds(lines: Sequence[Line]) -> list[Line]:
+def means_over_seeds(lines: Sequence[ModelScores]) -> list[ModelScores]:
     """Averages models that differ in their setting of the group "seed" alone.
 
     Args:
@@ -60,11 +60,11 @@ def means_over_seeds(lines: Sequence[Line]) -> list[Line]:
     """
     if len({line.labels.get(SEED) for line in lines}) < 2:
         return []
-    alike: dict[tuple[str, ...], list[Line]] = {}
+    alike: dict[tuple[str, ...], list[ModelScores]] = {}
     for line in lines:
         alike.setdefault(tuple({**line.labels, SEED: MEAN}.values()), []).append(line)
     return [
-        Line(
+        ModelScores(
             {**same[0].labels, SEED: MEAN},
             f"of {len(same)}",
             [_summed(shares) for shares in zip(*(one.ranges for one in same), strict=True)],
@@ -74,11 +74,13 @@ def means_over_seeds(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
-def _summed(shares: Sequence[Share]) -> Share:
-    return Share(shares[0].group, sum(x.right for x in shares), sum(x.total for x in shares))
+def _summed(shares: Sequence[AgreementRate]) -> AgreementRate:
+    return AgreementRate(
+        shares[0].group, sum(x.right for x in shares), sum(x.total for x in shares)
+    )
 
 
-def write_table(lines: Sequence[Line]) -> str:
+def write_table(lines: Sequence[ModelScores]) -> str:
     """Writes a row a model: accuracies by distance and by attractors, TAB between them.
 
     Means over seeds follow, see `means_over_seeds`.
@@ -99,7 +101,7 @@ def write_table(lines: Sequence[Line]) -> str:
     return "".join("\t".join(row) + "\n" for row in rows)
 
 
-def draw_lines(lines: Sequence[Line], path: Path) -> None:
+def draw_lines(lines: Sequence[ModelScores], path: Path) -> None:
     """Draws accuracy against distance: a line a model, coloured by its first label.
 
     Of several seeds the mean is drawn, and each of them faintly.
@@ -135,7 +137,7 @@ def draw_lines(lines: Sequence[Line], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _label(axes: Axes, ranges: Sequence[Share]) -> None:
+def _label(axes: Axes, ranges: Sequence[AgreementRate]) -> None:
     axes.axhline(0.5, color=_GREY, linewidth=0.8)
     axes.text(0, 0.502, "guessing", color=_GREY, fontsize=8, va="bottom")
     axes.set_xticks(range(len(ranges)), [share.group for share in ranges])
@@ -163,10 +165,10 @@ def _assigned(labels: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
     return {label: choices[place % len(choices)] for place, label in enumerate(distinct)}
 
 
-def _counted(shares: Sequence[Share]) -> str:
+def _counted(shares: Sequence[AgreementRate]) -> str:
     least, most = (choose(share.total for share in shares) for choose in (min, max))
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
-def _least(share: Share) -> str:
+def _least(share: AgreementRate) -> str:
     return share.group.rstrip("+").split("-")[0]

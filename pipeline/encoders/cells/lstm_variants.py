@@ -35,7 +35,7 @@ class CoupledLSTMCell(Cell):
         super().__init__(input_size, hidden_size, ("forget", "candidate", "output"), num_parts=2)
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `Leaf`; the input gate is one less the forget gate."""
+        """See `RecurrentLayer`; the input gate is one less the forget gate."""
         return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
@@ -108,7 +108,7 @@ class MogrifierLSTMCell(Cell):
         return (read.sigmoid() * memory.tanh(), memory)
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `Leaf`; those of the LSTM, after the rounds."""
+        """See `RecurrentLayer`; those of the LSTM, after the rounds."""
         return sigmoid_gates(self.weights, *self._mogrify(inputs, carry[0]))
 
     def _mogrify(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,7 +159,7 @@ class SLSTMCell(Cell):
         self.num_memories = 1
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `Leaf`; the exponential input gate, which has no upper end, is left out."""
+        """See `RecurrentLayer`; the exponential input gate, which has no upper end, is left out."""
         gates = sigmoid_gates(self.weights, inputs, carry[0])
         return {name: values for name, values in gates.items() if name != "input"}
 

@@ -92,11 +92,11 @@ class Cell(nn.Module, abc.ABC):
 
     @property
     def slope_bound(self) -> float | None:
-        """See `Leaf`."""
+        """See `RecurrentLayer`."""
         return None
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `Leaf`."""
+        """See `RecurrentLayer`."""
         return {}
 
     @abc.abstractmethod
@@ -123,7 +123,7 @@ class ElmanCell(Cell):
 
     @property
     def slope_bound(self) -> float | None:
-        """See `Leaf`."""
+        """See `RecurrentLayer`."""
         slopes: dict[object, float] = {torch.tanh: 1.0, torch.relu: 1.0, torch.sigmoid: 0.25}
         return slopes.get(self.activation)
 
@@ -159,7 +159,7 @@ class GRUCell(Cell):
         self.reset = reset
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `Leaf`."""
+        """See `RecurrentLayer`."""
         return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
@@ -202,7 +202,7 @@ class LSTMCell(Cell):
         super().__init__(input_size, hidden_size, gates, num_parts=2)
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `Leaf`."""
+        """See `RecurrentLayer`."""
         return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:

@@ -27,9 +27,9 @@ from torch import Tensor
 
 from pipeline.encoders.base import Encoded, Encoder, all_full
 from pipeline.encoders.carry import Carry
-from pipeline.encoders.layers.hooks import is_hooked
-from pipeline.encoders.layers.leaves import KERNEL_WEIGHTS, Fused, one_piece
-from pipeline.encoders.wrappers.stacked import Bidirectional, DropInputs, Stacked
+from pipeline.encoders.layers.fused import KERNEL_WEIGHTS, Fused, is_hooked, one_piece
+from pipeline.encoders.wrappers.dropout import DropInputs
+from pipeline.encoders.wrappers.stacked import Bidirectional, Stacked
 
 _KERNELS: dict[str, Callable[..., Any]] = {
     "RNN_TANH": torch.rnn_tanh,

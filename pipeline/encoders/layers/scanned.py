@@ -8,11 +8,11 @@ from pipeline.encoders.base import Encoded, check_inputs
 from pipeline.encoders.carry import Carry, fit_dtype
 from pipeline.encoders.cells.linear import LinearCell
 from pipeline.encoders.kernels.linear_scan import linear_scan
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.weights import RecurrentWeights, sigmoid_gates
 
 
-class Scanned(Leaf):
+class Scanned(RecurrentLayer):
     """A linear cell over a whole window by `linear_scan`, in float32 at least.
 
     There is no weight dropout, since there is no recurrent weight. The carry is the memory
@@ -30,12 +30,12 @@ class Scanned(Leaf):
 
     @property
     def num_memories(self) -> int:
-        """See `Leaf`."""
+        """See `RecurrentLayer`."""
         return 1
 
     @property
     def weights(self) -> RecurrentWeights:
-        """See `Leaf`; without a recurrent matrix."""
+        """See `RecurrentLayer`; without a recurrent matrix."""
         return self.cell.weights
 
     def initial_carry(self, batch_size: int) -> Carry:
@@ -67,7 +67,7 @@ class Scanned(Leaf):
         return Encoded(states, ends)
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `Leaf`; those of `MinLSTMCell` before they are divided by their sum."""
+        """See `RecurrentLayer`; those of `MinLSTMCell` before they are divided by their sum."""
         memory, *last = carry
         return sigmoid_gates(self.weights, torch.cat([*last, inputs], dim=-1), memory)
 

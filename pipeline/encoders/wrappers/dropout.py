@@ -1,7 +1,10 @@
-"""Dropout whose mask does not change along a sequence."""
+"""Dropout on the inputs of an encoder."""
 
 import torch
 from torch import Tensor, nn
+
+from pipeline.encoders.base import Encoder, check_dropout
+from pipeline.encoders.wrappers.stacked import EncoderWrapper
 
 
 class VariationalDropout(nn.Module):
@@ -31,7 +34,31 @@ class VariationalDropout(nn.Module):
         return inputs * (kept.to(inputs.dtype) / (1 - self.dropout))
 
 
-def check_dropout(dropout: float, name: str = "dropout") -> None:
-    """Raises a ValueError unless `dropout`, the argument called `name`, is a chance in [0, 1)."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, got {dropout}")
+class DropInputs(EncoderWrapper):
+    """Dropout on what an encoder reads, never on its recurrence.
+
+    Zaremba et al. (2014, arXiv 1409.2329, section 3.2).
+
+    Args:
+        inner: reads what is left.
+        dropout: the chance of each number to become 0.
+        variational: one mask for all steps of a row, see `VariationalDropout`.
+
+    Raises:
+        ValueError: `dropout` is not in [0, 1).
+    """
+
+    def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
+        check_dropout(dropout)
+        super().__init__(inner)
+        self.chance = dropout
+        self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a number may be dropped now."""
+        return self.dropout.training and self.chance > 0
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        read: Tensor = self.dropout(inputs)
+        return read

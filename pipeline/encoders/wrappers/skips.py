@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.encoders.base import Encoder
-from pipeline.encoders.wrappers.stacked import Around
+from pipeline.encoders.wrappers.stacked import EncoderWrapper
 
 
-class Residual(Around):
+class Residual(EncoderWrapper):
     r"""Adds what an encoder reads to its states (He et al. 2015, arXiv 1512.03385, eq. 1 and 2).
 
     .. math:: y_t = x_t + F(x)_t   \quad\text{or}\quad   y_t = W x_t + F(x)_t
@@ -29,7 +29,7 @@ class Residual(Around):
         return _carried(self.projection, inputs) + states
 
 
-class Highway(Around):
+class Highway(EncoderWrapper):
     r"""A gate mixes the states of an encoder and what it reads (Srivastava et al. 2015).
 
     arXiv 1505.00387, equation 3, with the gate computed from what is read.
@@ -58,7 +58,7 @@ class Highway(Around):
         return carried + torch.sigmoid(self.gate(inputs)) * (states - carried)
 
 
-class Dense(Around):
+class Dense(EncoderWrapper):
     """Puts the states of an encoder beside what it reads (Godin et al. 2017, arXiv 1707.06130).
 
     In a stack of these each layer reads the stack's inputs and the states of all layers below, and

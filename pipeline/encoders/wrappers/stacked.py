@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
-from pipeline.encoders.wrappers.dropout import VariationalDropout, check_dropout
 
 
 class Stacked(Encoder):
@@ -127,7 +126,7 @@ class Bidirectional(Encoder):
         return self.left_to_right.initial_carry(batch_size)
 
 
-class Around(Encoder, abc.ABC):
+class EncoderWrapper(Encoder, abc.ABC):
     """An encoder with something before or behind it that no step remembers.
 
     Args:
@@ -168,37 +167,7 @@ class Around(Encoder, abc.ABC):
         return states
 
 
-class DropInputs(Around):
-    """Dropout on what an encoder reads, never on its recurrence.
-
-    Zaremba et al. (2014, arXiv 1409.2329, section 3.2).
-
-    Args:
-        inner: reads what is left.
-        dropout: the chance of each number to become 0.
-        variational: one mask for all steps of a row, see `VariationalDropout`.
-
-    Raises:
-        ValueError: `dropout` is not in [0, 1).
-    """
-
-    def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
-        check_dropout(dropout)
-        super().__init__(inner)
-        self.chance = dropout
-        self.dropout = VariationalDropout(dropout) if variational else nn.Dropout(dropout)
-
-    @property
-    def is_active(self) -> bool:
-        """Whether a number may be dropped now."""
-        return self.dropout.training and self.chance > 0
-
-    def _read(self, inputs: Tensor) -> Tensor:
-        read: Tensor = self.dropout(inputs)
-        return read
-
-
-class Normalized(Around):
+class Normalized(EncoderWrapper):
     """Layer normalisation of what an encoder reads, with a learned gain and bias.
 
     Ba et al. (2016, arXiv 1607.06450, section 3.1), on each step by itself.

@@ -4,10 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.encoders.base import Encoded, Encoder, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, check_dropout, check_inputs
 from pipeline.encoders.carry import Carry
-from pipeline.encoders.layers.leaves import Leaf
-from pipeline.encoders.wrappers.dropout import check_dropout
+from pipeline.encoders.layers.base import RecurrentLayer
 
 
 class Zoneout(Encoder):
@@ -21,7 +20,7 @@ class Zoneout(Encoder):
     where the tilde marks what the layer makes of m_{t-1} and the input; for the LSTM that is the
     hidden state before it is mixed, computed with the memory before it is mixed, as in the paper.
     In evaluation d is its expectation, the chance. A layer whose states are not part of its
-    memory (`Leaf.reads_carry` is false) computes them from the new memory before it is mixed.
+    memory (`reads_carry` is false) computes them from the new memory before it is mixed.
 
     The layer is called once for each step, in evaluation as well: a kernel over the whole window
     becomes a loop over kernels of one step, and a parallel scan a loop.
@@ -36,7 +35,7 @@ class Zoneout(Encoder):
 
     is_causal = True
 
-    def __init__(self, inner: Leaf, zoneout: float) -> None:
+    def __init__(self, inner: RecurrentLayer, zoneout: float) -> None:
         super().__init__()
         check_dropout(zoneout, "zoneout")
         if inner.weight_dropout:

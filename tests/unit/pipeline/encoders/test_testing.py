@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from pipeline.encoders import Encoded, Encoder
-from pipeline.encoders.testing import assert_laws, reads_ahead
+from pipeline.encoders.base import reads_ahead
+from pipeline.encoders.testing import assert_laws
 
 
 class Decay(Encoder):

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from matplotlib.figure import Figure
 
-from pipeline.analysis.gradients import LayerLook
-from pipeline.analysis.gradients.look import GateLook
+from pipeline.analysis.gradients import LayerGradients
+from pipeline.analysis.gradients.analysis import GateStatistics
 from pipeline.reports.gradient_page import _gate, _styled
 from pipeline.reports.gradients import explained
 
@@ -15,7 +15,7 @@ from pipeline.reports.gradients import explained
 def layer(norms, jacobians=()):
     factor = (norms[-1] / norms[0]) ** (1 / (len(norms) - 1))
     half = None if factor >= 1 else -math.log(2) / math.log(factor)
-    return LayerLook(
+    return LayerGradients(
         name="layer 1",
         gradients={"state": norms},
         rows=[4] * len(norms),
@@ -52,7 +52,7 @@ def test_verdicts(seen, words):
 
 
 def test_a_gate_is_drawn_by_its_mean_and_by_the_shares_that_are_shut_and_open():
-    gate = GateLook(mean=[0.4, 0.5], low=[0.3, 0.2], high=[0.1, 0.05])
+    gate = GateStatistics(mean=[0.4, 0.5], low=[0.3, 0.2], high=[0.1, 0.05])
     axes = Figure().subplots()
     _gate(axes, "forget", [replace(layer([1.0, 0.5]), gates={"forget": gate})])
     drawn = {line.get_linestyle(): list(line.get_ydata()) for line in axes.lines}

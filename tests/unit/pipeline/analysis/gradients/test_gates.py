@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.autograd.functional import jacobian
 
-from pipeline.analysis.gradients import look
+from pipeline.analysis.gradients import analyze
 from pipeline.encoders import (
     LSTM,
     QRNN,
@@ -20,8 +20,8 @@ from pipeline.encoders import (
     MogrifierLSTM,
     Unrolled,
 )
-from pipeline.encoders.layers.factories import elman_leaf, gru_leaf, lstm_leaf
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
+from pipeline.encoders.recurrent import elman_layer, gru_layer, lstm_layer
 from tests.unit.pipeline.analysis.gradients.models import language_model, window
 
 
@@ -42,9 +42,9 @@ def by_hand(weights, gate, step, hidden):
 
 
 LEAVES = {
-    "gru": lambda: gru_leaf(3, 4, "after", 0.0),
-    "gru before": lambda: gru_leaf(3, 4, "before", 0.0),
-    "lstm": lambda: lstm_leaf(3, 4, 0.0),
+    "gru": lambda: gru_layer(3, 4, "after", 0.0),
+    "gru before": lambda: gru_layer(3, 4, "before", 0.0),
+    "lstm": lambda: lstm_layer(3, 4, 0.0),
     "lstm cell": lambda: Unrolled(LSTMCell(3, 4)),
     "gru cell": lambda: Unrolled(GRUCell(3, 4, "after")),
 }
@@ -77,7 +77,7 @@ def test_values_are_the_formula_and_the_ones_that_are_used(name):
 )
 def test_the_forget_gate_is_how_much_of_the_memory_stays(kind):
     torch.manual_seed(2)
-    (leaf,) = (part for part in kind(3, 4).double().modules() if isinstance(part, Leaf))
+    (leaf,) = (part for part in kind(3, 4).double().modules() if isinstance(part, RecurrentLayer))
     step = torch.randn(1, 3, dtype=torch.float64)
     place = leaf.num_memories - 1  # (hidden, memory), or the memory and a last input or none
     carry = [torch.randn_like(part) for part in leaf.initial_carry(1)]
@@ -94,9 +94,9 @@ def test_the_forget_gate_is_how_much_of_the_memory_stays(kind):
 
 
 def test_elman_has_none():
-    leaf = elman_leaf(3, 4, "tanh", 0.0)
+    leaf = elman_layer(3, 4, "tanh", 0.0)
     assert leaf.gate_values(torch.zeros(1, 3), (torch.zeros(1, 4),)) == {}
-    assert look(language_model(Elman(3, 4)), window(), lags=5).layers[0].gates == {}
+    assert analyze(language_model(Elman(3, 4)), window(), lags=5).layers[0].gates == {}
 
 
 def test_means_and_saturation_by_lag():
@@ -115,7 +115,7 @@ def test_means_and_saturation_by_lag():
                 numbers = by_hand(leaf.weights, gate, vector.tolist(), carry[0][0].tolist())
                 values[4 - place] += numbers
             carry = leaf(vector.view(1, 1, 3), carry=carry).carry
-    gates = look(model, batch, lags=9).layers[0].gates
+    gates = analyze(model, batch, lags=9).layers[0].gates
     assert gates.keys() == expected.keys()
     for gate, by_lag in expected.items():
         assert gates[gate].mean == pytest.approx([sum(values) / 8 for values in by_lag], rel=1e-6)

@@ -5,18 +5,18 @@ import math
 import pytest
 import torch
 
-from pipeline.analysis.gradients import look
+from pipeline.analysis.gradients import analyze
 from pipeline.analysis.gradients.jacobians import spectral_norm, spectral_radius, step_jacobian
 from pipeline.encoders import GRU, LSTM, Elman
-from pipeline.encoders.layers.factories import elman_leaf, gru_leaf, lstm_leaf
+from pipeline.encoders.recurrent import elman_layer, gru_layer, lstm_layer
 from tests.unit.pipeline.analysis.gradients.models import language_model, window
 
 LEAVES = {
-    "tanh": lambda: elman_leaf(3, 4, "tanh", 0.0),
-    "sigmoid": lambda: elman_leaf(3, 4, "sigmoid", 0.0),
-    "gru": lambda: gru_leaf(3, 4, "after", 0.0),
-    "gru before": lambda: gru_leaf(3, 4, "before", 0.0),
-    "lstm": lambda: lstm_leaf(3, 4, 0.0),
+    "tanh": lambda: elman_layer(3, 4, "tanh", 0.0),
+    "sigmoid": lambda: elman_layer(3, 4, "sigmoid", 0.0),
+    "gru": lambda: gru_layer(3, 4, "after", 0.0),
+    "gru before": lambda: gru_layer(3, 4, "before", 0.0),
+    "lstm": lambda: lstm_layer(3, 4, 0.0),
 }
 
 
@@ -59,7 +59,7 @@ def test_no_product_is_above_the_bound(nonlinearity):
         for leaf in encoder.modules():
             if hasattr(leaf, "weights"):
                 leaf.weights.recurrent.normal_()
-    for layer in look(model, window(time=12), lags=50).layers:
+    for layer in analyze(model, window(time=12), lags=50).layers:
         assert len(layer.jacobian_products) == 12
         assert layer.jacobian_products[0] == 1.0
         assert all(norm <= layer.bound * (1 + 1e-12) for norm in layer.jacobian_steps)
@@ -74,11 +74,11 @@ def test_the_bound_of_each_activation():
         encoder = Elman(3, 4, nonlinearity=nonlinearity)
         with torch.no_grad():
             encoder.layers.layers[0].weights.recurrent.copy_(torch.diag(torch.arange(4.0)))
-        layer = look(language_model(encoder), window(), lags=5).layers[0]
+        layer = analyze(language_model(encoder), window(), lags=5).layers[0]
         assert layer.bound == pytest.approx(3 * slope)
         assert layer.spectral_radius == {"candidate": pytest.approx(3.0)}
     for encoder in (GRU(3, 4), LSTM(3, 4)):
-        assert look(language_model(encoder), window(), lags=5).layers[0].bound is None
+        assert analyze(language_model(encoder), window(), lags=5).layers[0].bound is None
 
 
 def test_products_are_of_the_real_chain():
@@ -98,7 +98,7 @@ def test_products_are_of_the_real_chain():
             for unit in range(4)
         ]
         expected.append(torch.linalg.matrix_norm(torch.stack(found), 2).item())
-    assert look(model, batch, lags=9).layers[0].jacobian_products == pytest.approx(expected)
+    assert analyze(model, batch, lags=9).layers[0].jacobian_products == pytest.approx(expected)
 
 
 def test_norm_and_radius():

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.encoders import GRU, LSTM, Elman
 from pipeline.encoders.kernels.whole_stack import _in_one_piece, _weights, run_together
-from pipeline.encoders.layers.leaves import KERNEL_WEIGHTS
+from pipeline.encoders.layers.fused import KERNEL_WEIGHTS
 
 KINDS = {
     "elman": (Elman, "rnn_tanh"),

@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.analysis.gradients.flow import Flow, by_lag, factor_per_step, flows, half_life
+from pipeline.analysis.gradients.backward import (
+    GradientNorms,
+    by_lag,
+    factor_per_step,
+    gradient_norms,
+    half_life,
+)
 from pipeline.analysis.gradients.jacobians import (
     bound,
     jacobians,
@@ -17,10 +23,10 @@ from pipeline.analysis.gradients.jacobians import (
     spectral_radius,
 )
 from pipeline.analysis.gradients.loss import Traceable
-from pipeline.analysis.gradients.trace import Trace, stepwise
+from pipeline.analysis.gradients.recording import LayerRecord, record_steps
 
 
-class NothingToFollowError(ValueError):
+class NoLossError(ValueError):
     """No row of a batch has a loss."""
 
 
@@ -29,7 +35,7 @@ LOW, HIGH = 0.1, 0.9
 
 
 @dataclasses.dataclass(frozen=True)
-class GateLook:
+class GateStatistics:
     """One gate by lag: the mean over rows and units, and the shares below 0.1 and above 0.9."""
 
     mean: list[float]
@@ -38,7 +44,7 @@ class GateLook:
 
 
 @dataclasses.dataclass(frozen=True)
-class LayerLook:
+class LayerGradients:
     """What was seen of one layer in one direction; lists are by lag, from 0.
 
     Attributes:
@@ -68,7 +74,7 @@ class LayerLook:
     jacobian_products: list[float]
     bound: float | None
     spectral_radius: dict[str, float]
-    gates: dict[str, GateLook]
+    gates: dict[str, GateStatistics]
 
     def share(self, lag: int) -> float | None:
         """Gives the norm at a lag as a share of that at lag 0; None where there is none.
@@ -88,7 +94,7 @@ class LayerLook:
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
+class GradientAnalysis:
     """What was seen.
 
     Attributes:
@@ -97,14 +103,14 @@ class Look:
     """
 
     loss: str
-    layers: list[LayerLook]
+    layers: list[LayerGradients]
 
     def as_data(self) -> dict[str, Any]:
         """Gives plain data, for JSON."""
         return dataclasses.asdict(self)
 
 
-def look(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Look:  # noqa: ANN401
+def analyze(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> GradientAnalysis:  # noqa: ANN401
     """Looks at a model, in evaluation mode (without dropout), and leaves it as it was.
 
     Neither weights nor their gradients, modes nor random numbers are changed.
@@ -117,7 +123,7 @@ def look(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Look:  #
 
     Raises:
         ValueError: the model cannot be looked at.
-        NothingToFollowError: no row has a loss.
+        NoLossError: no row has a loss.
     """
     if not isinstance(model, Traceable):
         raise ValueError(
@@ -132,11 +138,11 @@ def look(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Look:  #
     layers = [layer for pair in pairs for layer in pair if layer is not None]
     if not layers:
         raise ValueError(
-            f"this {type(model.encoder).__name__} has no recurrent layer (`Leaf`) of "
+            f"this {type(model.encoder).__name__} has no recurrent layer (`RecurrentLayer`) of "
             "pipeline.encoders, through which gradients can be followed; take Elman, GRU, LSTM or "
             "another of docs/encoders.md (--model.encoder)"
         )
-    return Look(loss, layers)
+    return GradientAnalysis(loss, layers)
 
 
 @contextlib.contextmanager
@@ -166,28 +172,28 @@ def _one_side(
     from_right: bool,
     lags: int,
     deep: bool,
-) -> tuple[str, list[LayerLook]]:
+) -> tuple[str, list[LayerGradients]]:
     assert isinstance(model, nn.Module)
     with undisturbed(model):
-        with stepwise(model.encoder) as traces:
+        with record_steps(model.encoder) as traces:
             loss = model.loss_at(batch, from_right)
         traces = [trace for trace in traces if trace.from_right == from_right]
         if not traces:
             return loss.name, []
         if not bool((loss.steps >= 0).any()):
-            raise NothingToFollowError(
-                "no row of the batch has a loss to follow back; take more rows"
-            )
-        found = flows(loss.total, loss.steps, traces, lags)
+            raise NoLossError("no row of the batch has a loss to follow back; take more rows")
+        found = gradient_norms(loss.total, loss.steps, traces, lags)
         pairs = zip(traces, found, strict=True)
         return loss.name, [_layer(*pair, loss.steps, lags, deep) for pair in pairs]
 
 
-def _layer(trace: Trace, flow: Flow, steps: Tensor, lags: int, deep: bool) -> LayerLook:
+def _layer(
+    trace: LayerRecord, flow: GradientNorms, steps: Tensor, lags: int, deep: bool
+) -> LayerGradients:
     factor = factor_per_step(flow.norms[trace.followed])
     measured = jacobians(trace, steps, lags) if deep else None
     blocks = recurrent_blocks(trace.leaf) if deep else {}
-    return LayerLook(
+    return LayerGradients(
         name=trace.name,
         gradients=flow.norms,
         rows=flow.rows,
@@ -203,7 +209,7 @@ def _layer(trace: Trace, flow: Flow, steps: Tensor, lags: int, deep: bool) -> La
 
 
 @torch.no_grad()
-def _gates(trace: Trace, steps: Tensor, lags: int) -> dict[str, GateLook]:
+def _gates(trace: LayerRecord, steps: Tensor, lags: int) -> dict[str, GateStatistics]:
     batch, time = trace.inputs.shape[:2]
     before = zip(*trace.carries[:-1], strict=True)
     carry = tuple(_flat(part) for part in before)
@@ -214,7 +220,7 @@ def _gates(trace: Trace, steps: Tensor, lags: int) -> dict[str, GateLook]:
         return by_lag(value.float().view(batch, time, -1).mean(dim=2), places, lags)
 
     return {
-        name: GateLook(means(value), means(value < LOW), means(value > HIGH))
+        name: GateStatistics(means(value), means(value < LOW), means(value > HIGH))
         for name, value in values.items()
     }
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from pipeline.analysis.gradients import look
-from pipeline.analysis.gradients.trace import stepwise
+from pipeline.analysis.gradients import analyze
+from pipeline.analysis.gradients.recording import record_steps
 from pipeline.encoders import GRU, LSTM, QRNN, Elman, Encoded, LSTMCell, Unrolled
 from pipeline.encoders.carry import select_rows
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.weights import RecurrentWeights
 from tests.unit.pipeline.analysis.gradients.models import language_model, window
 
@@ -26,7 +26,7 @@ def test_step_by_step_is_the_ordinary_call(name):
     inputs, lengths = torch.randn(3, 6, 3, dtype=torch.float64), torch.tensor([6, 0, 3])
     inputs.requires_grad_()
     plain = encoder(inputs, lengths)
-    with stepwise(encoder) as traces:
+    with record_steps(encoder) as traces:
         stepped = encoder(inputs, lengths)
     real = (torch.arange(6) < lengths.unsqueeze(1)).unsqueeze(-1)
     torch.testing.assert_close(stepped.states * real, plain.states * real, rtol=0, atol=1e-10)
@@ -45,18 +45,18 @@ def test_step_by_step_is_the_ordinary_call(name):
 def test_a_kernel_and_the_cell_written_out_agree():
     """Also where the kernel has the state and the cell of an LSTM side by side."""
     model = language_model(LSTM(3, 4))
-    expected = look(model, window(), lags=9)
+    expected = analyze(model, window(), lags=9)
     (leaf,) = model.encoder.layers.layers
     cell = LSTMCell(3, 4).double()
     with torch.no_grad():
         for mine, other in zip(cell.weights[:4], leaf.weights[:4], strict=True):
             mine.copy_(other)
     model.encoder.layers.layers[0] = Unrolled(cell)
-    found = look(model, window(), lags=9)
+    found = analyze(model, window(), lags=9)
     close(found.as_data(), expected.as_data())
 
 
-class Leaky(Leaf):
+class Leaky(RecurrentLayer):
     """c' = c / 2 + x, h = c'^2: the memory alone is handed on."""
 
     num_parts, reads_carry = 1, False
@@ -82,7 +82,7 @@ class Leaky(Leaf):
 
 
 def test_a_layer_that_hands_on_its_memory_alone():
-    layer = look(language_model(Leaky()), window(time=6), lags=9).layers[0]
+    layer = analyze(language_model(Leaky()), window(time=6), lags=9).layers[0]
     assert layer.followed == "memory"
     assert layer.gradients["memory"][0] == 0.0  # a loss reads states
     assert [layer.share(lag) for lag in range(1, 6)] == pytest.approx(
@@ -97,17 +97,17 @@ def test_what_is_handed_on_is_not_told_by_values():
     model = language_model(QRNN(3, 4))
     inputs = torch.zeros(1, 3, 3, dtype=torch.float64)  # memory and state begin as zeros
     inputs[:, 1:] = 1.0
-    with stepwise(model.encoder) as traces:
+    with record_steps(model.encoder) as traces:
         model.encoder(inputs)
     assert traces[0].followed == "memory"
-    with stepwise(encoder := LSTM(3, 4)) as traces:
+    with record_steps(encoder := LSTM(3, 4)) as traces:
         encoder(torch.full((1, 2, 3), torch.nan))
     assert (traces[0].followed, list(traces[0].parts)) == ("state", ["state", "memory"])
 
 
 def test_zoneout_is_refused():
     with pytest.raises(ValueError, match=r"^layers with zoneout are called once for each step"):
-        look(language_model(LSTM(3, 4, zoneout=0.1)), window(), lags=9)
+        analyze(language_model(LSTM(3, 4, zoneout=0.1)), window(), lags=9)
 
 
 def close(found, expected):

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.callbacks import FiniteGuard, GradientLens
+from pipeline.callbacks import FiniteGuard, GradientMonitor
 from pipeline.encoders import LSTM, Elman, Identity
 from pipeline.errors import InputError, TrainingError
 from pipeline.pooling import Mean
@@ -81,7 +81,9 @@ def fit(folder, monkeypatch, model, batches, callbacks, **settings):
         **settings,
     )
     log = Log()
-    monkeypatch.setattr("pipeline.callbacks.gradient_lens._log", lambda t, m: log(m, t.global_step))
+    monkeypatch.setattr(
+        "pipeline.callbacks.gradient_monitor._log", lambda t, m: log(m, t.global_step)
+    )
     torch.manual_seed(5)
     trainer.fit(model, Batches(batches))
     return seen, log.metrics
@@ -113,7 +115,7 @@ def quiet(recwarn):
 def test_training_is_the_same_to_the_last_bit(tmp_path, monkeypatch, case, accumulate):
     make, batch = CASES[case]
     results = []
-    for callbacks in ([], [GradientLens(every_n_steps=1, rows=2)]):
+    for callbacks in ([], [GradientMonitor(every_n_steps=1, rows=2)]):
         torch.manual_seed(0)
         model = make()
         batches = [batch(seed) for seed in range(UPDATES)]
@@ -132,7 +134,7 @@ def test_clipping_is_told(tmp_path, monkeypatch, limit, kind):
     torch.manual_seed(0)
     model = language_model(Elman(3, 4))
     batches = [window(rows=2, time=1 + 3 * (seed % 2), seed=seed) for seed in range(UPDATES)]
-    lens = GradientLens(every_n_steps=3)
+    lens = GradientMonitor(every_n_steps=3)
     largest = []
 
     class Largest(Callback):
@@ -160,7 +162,7 @@ def test_clipping_is_told(tmp_path, monkeypatch, limit, kind):
 def test_numbers_are_those_of_the_page(tmp_path, monkeypatch):
     model = language_model(LSTM(3, 4))
     batches = [window(seed=seed) for seed in range(2)]
-    _, log = fit(tmp_path, monkeypatch, model, batches, [GradientLens(every_n_steps=2)])
+    _, log = fit(tmp_path, monkeypatch, model, batches, [GradientMonitor(every_n_steps=2)])
     (layer,) = json.loads((tmp_path / "gradients" / "gradients.json").read_text())["layers"]
     assert log["gradients/layer_1/lag_1", 2] == pytest.approx(
         layer["gradients"]["state"][1] / layer["gradients"]["state"][0]
@@ -181,7 +183,7 @@ def test_a_blow_up_is_drawn(tmp_path, monkeypatch):
         )
         model.encoder.layers.layers[0].weights.input.abs_()
         model.embedding.weight.abs_()
-    callbacks = [FiniteGuard(), GradientLens()]
+    callbacks = [FiniteGuard(), GradientMonitor()]
     with pytest.raises(TrainingError, match="the loss became"):
         fit(tmp_path, monkeypatch, model, [window()], callbacks)
     numbers = json.loads((tmp_path / "gradients" / "gradients.json").read_text())
@@ -190,20 +192,22 @@ def test_a_blow_up_is_drawn(tmp_path, monkeypatch):
 
 def test_impossible_settings(tmp_path, monkeypatch):
     for name in ("every_n_steps", "rows", "lags"):
-        with pytest.raises(ValueError, match=f"^{name} of GradientLens must be at least 1, got 0$"):
-            GradientLens(**{name: 0})
-    message = r"^GradientLens watches recurrent layers, and this SentenceClassifier has none; leave"
+        with pytest.raises(ValueError, match=f"^{name} of GradientMonitor must be at least 1"):
+            GradientMonitor(**{name: 0})
+    message = (
+        r"^GradientMonitor needs recurrent layers, and this SentenceClassifier has none; leave"
+    )
     with pytest.raises(InputError, match=message):
-        fit(tmp_path, monkeypatch, classifier(Identity(3), Mean()), [texts()], [GradientLens()])
+        fit(tmp_path, monkeypatch, classifier(Identity(3), Mean()), [texts()], [GradientMonitor()])
     model = language_model(Elman(3, 4, zoneout=0.1))
     with pytest.raises(InputError, match="zoneout"):
-        fit(tmp_path, monkeypatch, model, [window()], [GradientLens()])
+        fit(tmp_path, monkeypatch, model, [window()], [GradientMonitor()])
 
 
 def test_a_batch_without_a_loss_is_not_looked_at(tmp_path, monkeypatch):
     nothing = window()._replace(targets=torch.full_like(window().targets, IGNORE_INDEX))
     batches = [nothing, window(seed=1), nothing]
     model = language_model(Elman(3, 4))
-    _, metrics = fit(tmp_path, monkeypatch, model, batches, [GradientLens(every_n_steps=1)])
+    _, metrics = fit(tmp_path, monkeypatch, model, batches, [GradientMonitor(every_n_steps=1)])
     # The page at the end, after update 3, is of the batch that has a loss.
     assert {step for name, step in metrics if name.startswith("gradients/")} == {2, 3}

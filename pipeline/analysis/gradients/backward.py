@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.analysis.gradients.trace import Trace
+from pipeline.analysis.gradients.recording import LayerRecord
 
 
-class Flow(NamedTuple):
+class GradientNorms(NamedTuple):
     """What reaches the states of one layer.
 
     Attributes:
@@ -24,7 +24,9 @@ class Flow(NamedTuple):
     rows: list[int]
 
 
-def flows(total: Tensor, steps: Tensor, traces: Sequence[Trace], lags: int) -> list[Flow]:
+def gradient_norms(
+    total: Tensor, steps: Tensor, traces: Sequence[LayerRecord], lags: int
+) -> list[GradientNorms]:
     """Differentiates a loss by all that its layers handed on.
 
     dL_t/dh_k is the whole derivative: by the steps from k to t, and by the layers above.
@@ -47,7 +49,7 @@ def flows(total: Tensor, steps: Tensor, traces: Sequence[Trace], lags: int) -> l
             gradients = [next(found) for _ in series]
             each = [_norms(one, part) for one, part in zip(gradients, series, strict=True)]
             norms[name] = by_lag(torch.stack(each, dim=1), places, lags)
-        results.append(Flow(norms, rows_by_lag(places, lags)))
+        results.append(GradientNorms(norms, rows_by_lag(places, lags)))
     return results
 
 

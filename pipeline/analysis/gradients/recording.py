@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from pipeline.encoders import Carry, Encoded, Encoder, Zoneout
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 
 _BACKWARD = "right_to_left"  # the attribute of `Bidirectional`
 
 
 @dataclass
-class Trace:
+class LayerRecord:
     """One layer, in one direction, over the steps of a batch, in the order in which it reads them.
 
     Attributes:
@@ -29,7 +29,7 @@ class Trace:
     """
 
     name: str
-    leaf: Leaf
+    leaf: RecurrentLayer
     from_right: bool
     inputs: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0))
     lengths: Tensor | None = None
@@ -68,14 +68,14 @@ class Trace:
 
 
 @contextlib.contextmanager
-def stepwise(encoder: Encoder) -> Iterator[list[Trace]]:
+def record_steps(encoder: Encoder) -> Iterator[list[LayerRecord]]:
     """Has each recurrent layer of an encoder read one step at a time, while the context lasts.
 
     States and carries are those of the ordinary call, where they are specified. Each can be
     differentiated by, whether or not any weight can, with the others of the same step held still.
 
     Args:
-        encoder: any; layers are its `Leaf`s.
+        encoder: any; layers are its `RecurrentLayer`s.
 
     Yields:
         The list to which each call of a layer adds its trace.
@@ -88,8 +88,10 @@ def stepwise(encoder: Encoder) -> Iterator[list[Trace]]:
             "layers with zoneout are called once for each step, and cannot be looked at; take an "
             "encoder without it (--model.encoder.zoneout=0)"
         )
-    traces: list[Trace] = []
-    leaves = {path: part for path, part in encoder.named_modules() if isinstance(part, Leaf)}
+    traces: list[LayerRecord] = []
+    leaves = {
+        path: part for path, part in encoder.named_modules() if isinstance(part, RecurrentLayer)
+    }
     try:
         for path, leaf in leaves.items():
             # An attribute of the instance hides the method of the class, and is removed again.
@@ -100,7 +102,7 @@ def stepwise(encoder: Encoder) -> Iterator[list[Trace]]:
             leaf.__dict__.pop("forward", None)
 
 
-def _name(path: str, leaves: dict[str, Leaf]) -> str:
+def _name(path: str, leaves: dict[str, RecurrentLayer]) -> str:
     """Names a layer after its place among the layers of its own direction."""
     depths = sorted({_depth(other) for other in leaves})
     layer = f"layer {depths.index(_depth(path)) + 1}"
@@ -127,7 +129,9 @@ def _is_backward(path: str) -> bool:
 class _Stepper:
     """The forward call of a layer, one step at a time."""
 
-    def __init__(self, name: str, leaf: Leaf, path: str, traces: list[Trace]) -> None:
+    def __init__(
+        self, name: str, leaf: RecurrentLayer, path: str, traces: list[LayerRecord]
+    ) -> None:
         self._name, self._leaf, self._from_right = name, leaf, _is_backward(path)
         self._traces = traces
 
@@ -136,7 +140,7 @@ class _Stepper:
     ) -> Encoded:
         leaf = self._leaf
         carry = leaf.initial_carry(len(inputs)) if carry is None else carry
-        trace = Trace(self._name, leaf, self._from_right, inputs, lengths, [], [carry])
+        trace = LayerRecord(self._name, leaf, self._from_right, inputs, lengths, [], [carry])
         for step in range(max(inputs.shape[1], 1)):  # no step is the layer's own error
             one = type(leaf).forward(leaf, inputs[:, step : step + 1], None, carry)
             carry = tuple(_differentiable(part) for part in one.carry)

@@ -2,7 +2,7 @@
 
 from pipeline.encoders.cells.linear import MinGRUCell, MinLSTMCell, Pooling, QRNNCell, SRUCell
 from pipeline.encoders.initializers import Initializer
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.scanned import Scanned
 from pipeline.encoders.settings import ElementwiseRecurrent, Recurrent
 from pipeline.encoders.stack import Joints, Shape, Skip
@@ -15,7 +15,7 @@ class MinGRU(ElementwiseRecurrent):
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int) -> Leaf:
+    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
         """See `ElementwiseRecurrent`."""
         return Scanned(MinGRUCell(input_size, hidden_size))
 
@@ -27,7 +27,7 @@ class MinLSTM(ElementwiseRecurrent):
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int) -> Leaf:
+    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
         """See `ElementwiseRecurrent`."""
         return Scanned(MinLSTMCell(input_size, hidden_size))
 
@@ -40,7 +40,7 @@ class SRU(ElementwiseRecurrent):
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int) -> Leaf:
+    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
         """See `ElementwiseRecurrent`."""
         return Scanned(SRUCell(input_size, hidden_size))
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from pipeline.analysis.gradients import look
-from pipeline.analysis.gradients.flow import factor_per_step, half_life
+from pipeline.analysis.gradients import analyze
+from pipeline.analysis.gradients.backward import factor_per_step, half_life
 from pipeline.decoders import CRF
 from pipeline.encoders import (
     GRU,
@@ -61,7 +61,7 @@ def test_two_elman_layers_by_hand():
         for layer in (0, 1):
             found = torch.autograd.grad(loss, seen[layer], retain_graph=True)
             expected[layer].append([part.norm().item() for part in reversed(found)])
-    seen = look(model, batch, lags=50)
+    seen = analyze(model, batch, lags=50)
     assert [layer.name for layer in seen.layers] == ["layer 1", "layer 2"]
     for layer in (0, 1):
         assert seen.layers[layer].gradients.keys() == {"state"}
@@ -92,7 +92,7 @@ def test_an_lstm_by_hand():
             held = {"retain_graph": True, "materialize_grads": True, "allow_unused": True}
             found = torch.autograd.grad(loss, parts, **held)
             expected[name].append([part.norm().item() for part in reversed(found)])
-    found = look(model, batch, lags=50).layers[0].gradients
+    found = analyze(model, batch, lags=50).layers[0].gradients
     assert found.keys() == {"state", "memory"}
     for name in expected:
         assert found[name] == pytest.approx(means(expected[name]), rel=1e-10)
@@ -108,7 +108,7 @@ def test_a_linear_network_is_a_power_of_its_matrix(scale):
         weights.input.abs_()
         weights.recurrent.copy_(scale * torch.eye(4))
         model.embedding.weight.abs_()
-    layer = look(model, window(time=8), lags=50).layers[0]
+    layer = analyze(model, window(time=8), lags=50).layers[0]
     shares = [layer.share(lag) for lag in range(8)]
     assert shares == pytest.approx([scale**lag for lag in range(8)], rel=1e-10)
     assert layer.factor == pytest.approx(scale, rel=1e-10)
@@ -128,7 +128,7 @@ def test_finite_differences_in_both_directions(from_right):
     batch = sentences((6, 4, 1))
     leaf = cells[from_right]
     vectors = model.inputs(batch.words, batch.columns, None).detach()
-    found = look(model, batch, lags=50).layers[from_right].gradients["state"]
+    found = analyze(model, batch, lags=50).layers[from_right].gradients["state"]
     rows = [norms_by_moving(model, batch, vectors, leaf, row, from_right) for row in range(3)]
     assert found == pytest.approx(means(rows), rel=1e-6)
 
@@ -162,15 +162,15 @@ def norms_by_moving(model, batch, vectors, leaf, row, from_right):
 
 def test_frozen_weights_are_looked_through():
     model = language_model(GRU(3, 4))
-    open_ = look(model, window(), lags=5)
-    assert look(model.requires_grad_(False), window(), lags=5) == open_
+    open_ = analyze(model, window(), lags=5)
+    assert analyze(model.requires_grad_(False), window(), lags=5) == open_
 
 
 def test_a_crf_is_read_at_one_token_only():
     """Its loss holds all states; what is followed goes by one of them."""
     model = tagger(Elman(3, 4), CRF)
     batch = sentences((5, 3, 2))
-    found = look(model, batch, lags=50).layers[0].gradients["state"]
+    found = analyze(model, batch, lags=50).layers[0].gradients["state"]
     inputs = model.inputs(batch.words, batch.columns, None)
     states = model.encoder(inputs, batch.lengths).states
     (by_states,) = torch.autograd.grad(
@@ -185,10 +185,10 @@ def test_a_text_is_followed_from_its_end_and_mean_pooling_reaches_every_state():
     with torch.no_grad():
         encoder.layers.layers[0].weights.recurrent.zero_()
     batch = texts((6, 6, 6))
-    last = look(classifier(encoder), batch, lags=50).layers[0].gradients["state"]
+    last = analyze(classifier(encoder), batch, lags=50).layers[0].gradients["state"]
     assert last[0] > 0
     assert last[1:] == [0.0] * 5
-    mean = look(classifier(encoder, Mean()), batch, lags=50).layers[0].gradients["state"]
+    mean = analyze(classifier(encoder, Mean()), batch, lags=50).layers[0].gradients["state"]
     assert mean == pytest.approx([mean[0]] * 6)
     assert mean[0] > 0
 
@@ -198,12 +198,12 @@ def test_rows_without_a_loss_are_left_out():
     batch = sentences((5, 5, 3))
     batch.tags[0, 2] = -1  # a type that training lacks
     alone = batch._replace(**{name: getattr(batch, name)[1:] for name in batch._fields[:5]})
-    seen, expected = (look(model, each, lags=9).layers[0] for each in (batch, alone))
+    seen, expected = (analyze(model, each, lags=9).layers[0] for each in (batch, alone))
     assert seen.gradients["state"] == pytest.approx(expected.gradients["state"], rel=1e-12)
     assert seen.rows == expected.rows == [2, 2, 2, 1, 1]
     batch.tags[:, 0] = -1
     with pytest.raises(ValueError, match=r"^no row of the batch has a loss to follow back"):
-        look(model, batch, lags=9)
+        analyze(model, batch, lags=9)
 
 
 def test_factor_and_half_life():

@@ -11,13 +11,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch.optim import Optimizer
 
-from pipeline.analysis.gradients import LayerLook, NothingToFollowError, Traceable, few_rows, look
+from pipeline.analysis.gradients import LayerGradients, NoLossError, Traceable, analyze, few_rows
 from pipeline.callbacks.checkpoints import is_update
 from pipeline.callbacks.clipping import Clipping
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.console import print_note
 from pipeline.encoders import Zoneout
-from pipeline.encoders.layers.leaves import Leaf
+from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.errors import InputError, TrainingError
 from pipeline.reports import GradientReport
 from pipeline.tracking.logger import RunTracker
@@ -26,7 +26,7 @@ _LOGGED_LAGS = (1, 10, 20)
 _SHARE = 0.03  # of the time of training that pages may take, but for the last one
 
 
-class GradientLens(Callback):
+class GradientMonitor(Callback):
     """Logs the gradient that reaches earlier states, and draws a page of it.
 
     Every n updates, of a few rows of the batch: under `gradients/<layer>/`, for lags 1, 10 and 20
@@ -53,7 +53,7 @@ class GradientLens(Callback):
     def __init__(self, every_n_steps: int = 100, rows: int = 4, lags: int = 50) -> None:
         for name, value in (("every_n_steps", every_n_steps), ("rows", rows), ("lags", lags)):
             if value < 1:
-                raise ValueError(f"{name} of GradientLens must be at least 1, got {value}")
+                raise ValueError(f"{name} of GradientMonitor must be at least 1, got {value}")
         self.every_n_steps, self.rows, self.lags = every_n_steps, rows, lags
         self._clipping = Clipping(None, by_value=False)
         self._batch: Any = None  # the last one
@@ -104,8 +104,8 @@ class GradientLens(Callback):
         metrics = self._clipping.after(list(pl_module.parameters()))
         rows = few_rows(batch, self.rows)
         # A batch of empty texts is no reason to stop: the next one is looked at.
-        with contextlib.suppress(NothingToFollowError):
-            seen = look(pl_module, rows, self.lags, deep=False)
+        with contextlib.suppress(NoLossError):
+            seen = analyze(pl_module, rows, self.lags, deep=False)
             self._rows = rows
             for layer in seen.layers:
                 metrics |= _metrics(layer)
@@ -138,8 +138,8 @@ class GradientLens(Callback):
         start, self._drawn_at = time.perf_counter(), trainer.global_step
         rows = few_rows(self._batch, self.rows) if self._rows is None else self._rows
         try:
-            seen = look(pl_module, rows, self.lags)
-        except NothingToFollowError:  # as above; there is no page of such a batch
+            seen = analyze(pl_module, rows, self.lags)
+        except NoLossError:  # as above; there is no page of such a batch
             return
         folder = Path(trainer.default_root_dir)
         name = f"{RunFolder(folder).name or type(pl_module).__name__}, step {trainer.global_step}"
@@ -152,7 +152,7 @@ class GradientLens(Callback):
         self._spent += time.perf_counter() - start
 
 
-def _metrics(layer: LayerLook) -> dict[str, float]:
+def _metrics(layer: LayerGradients) -> dict[str, float]:
     shares = {f"lag_{lag}": layer.share(lag) for lag in _LOGGED_LAGS}
     gates: dict[str, float | None] = {
         f"gate_{name}": sum(gate.mean) / len(gate.mean) for name, gate in layer.gates.items()
@@ -164,27 +164,27 @@ def _metrics(layer: LayerLook) -> dict[str, float]:
 def _refuse(model: LightningModule) -> None:
     name, advice = type(model).__name__, "leave the callback out"
     parts: list[Any] = list(model.encoder.modules()) if isinstance(model, Traceable) else []
-    if not parts and any(isinstance(part, Leaf) for part in model.modules()):
+    if not parts and any(isinstance(part, RecurrentLayer) for part in model.modules()):
         raise InputError(
-            f"GradientLens cannot follow the loss of a {name} back from step to step; {advice}"
+            f"GradientMonitor cannot follow the loss of a {name} back from step to step; {advice}"
         )
-    if not any(isinstance(part, Leaf) for part in parts):
+    if not any(isinstance(part, RecurrentLayer) for part in parts):
         raise InputError(
-            f"GradientLens watches recurrent layers, and this {name} has none; {advice}, or take "
+            f"GradientMonitor needs recurrent layers, and this {name} has none; {advice}, or use "
             "Elman, GRU or LSTM (--model.encoder)"
         )
     if any(isinstance(part, Zoneout) for part in parts):
         raise InputError(
-            "GradientLens cannot look at layers with zoneout, which are called once for each step; "
+            "GradientMonitor cannot record layers with zoneout, which run one step per call; "
             f"{advice}, or set --model.encoder.zoneout=0"
         )
 
 
-def _radius(layer: LayerLook) -> float | None:
+def _radius(layer: LayerGradients) -> float | None:
     return layer.spectral_radius.get("candidate")
 
 
-def _key(layer: LayerLook, name: str) -> str:
+def _key(layer: LayerGradients, name: str) -> str:
     return f"gradients/{re.sub(r'[^a-z0-9]+', '_', layer.name.lower()).strip('_')}/{name}"
 
 

@@ -1,0 +1,127 @@
+"""A recurrent layer computed by a kernel of torch."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pipeline.encoders.base import Encoded
+from pipeline.encoders.carry import Carry
+from pipeline.encoders.kernels.gru_steps import encode_gru, steps_pay
+from pipeline.encoders.layers.base import RecurrentLayer
+from pipeline.encoders.layers.weights import RecurrentWeights, sigmoid_gates
+
+_GATES: dict[type[nn.RNNBase], tuple[str, ...]] = {
+    nn.RNN: ("candidate",),
+    nn.GRU: ("reset", "update", "candidate"),
+    nn.LSTM: ("input", "forget", "candidate", "output"),
+}
+KERNEL_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+
+
+class Fused(RecurrentLayer):
+    """A kernel: cuDNN on a GPU; on a CPU oneDNN for the LSTM, and our own steps for the GRU.
+
+    oneDNN needs float32, or bfloat16 (autocast) on a CPU that has units for it; float64 and the
+    other cells run torch's native kernels, the GRU where `gru_steps` would not be faster. What
+    `gru_steps` takes over of a row that ended before is its state after its last real step.
+
+    Args:
+        kernel: `nn.RNN`, `nn.GRU` or `nn.LSTM` of one layer and direction, with biases and
+            `batch_first`.
+        weight_dropout: see `RecurrentLayer`.
+
+    Raises:
+        ValueError: `kernel` has other settings, or `weight_dropout` is not in [0, 1).
+    """
+
+    def __init__(self, kernel: nn.RNNBase, weight_dropout: float = 0.0) -> None:
+        super().__init__(weight_dropout)
+        plain = kernel.num_layers == 1 and not kernel.bidirectional and kernel.proj_size == 0
+        known = type(kernel) in _GATES
+        if not (known and plain and kernel.bias and kernel.batch_first):
+            raise ValueError(
+                "Fused expects nn.RNN, nn.GRU or nn.LSTM of one layer and one direction, with "
+                f"biases and batch_first=True and without projection, got {kernel}"
+            )
+        self.kernel = kernel
+        self.input_size, self.output_size = kernel.input_size, kernel.hidden_size
+        self.num_parts = 2 if isinstance(kernel, nn.LSTM) else 1
+
+    @property
+    def weights(self) -> RecurrentWeights:
+        """See `RecurrentLayer`."""
+        ((matrix, recurrent, bias, recurrent_bias),) = self.kernel.all_weights
+        return RecurrentWeights(matrix, recurrent, bias, recurrent_bias, _GATES[type(self.kernel)])
+
+    def calls_torch(self, inputs: Tensor, lengths: Tensor | None) -> bool:
+        """Whether torch's kernel runs on these, rather than steps of our own."""
+        is_ours = isinstance(self.kernel, nn.GRU) and not is_hooked(self.kernel)
+        fits = inputs.dtype == self._sample.dtype  # else torch says so
+        return not (is_ours and fits and steps_pay(inputs, lengths))
+
+    @property
+    def _sample(self) -> Tensor:
+        # `weights` gathers all of them, which a call of one step would feel.
+        return cast("Tensor", self.kernel.weight_ih_l0)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
+        start = self._start(inputs, carry)
+        if not self.calls_torch(inputs, lengths):
+            weights = self.weights
+            if self.drops_weights:
+                weights = weights._replace(recurrent=self._dropped())
+            return encode_gru(inputs, lengths, start[0], weights)
+        # cuDNN refuses a carry that is a strided view; for any other this copies nothing.
+        parts = tuple(part.unsqueeze(0).contiguous() for part in start)
+        if self.num_parts == 1:
+            states, final = self._run(inputs, parts[0])
+            return Encoded(states, (final.squeeze(0),))
+        states, finals = self._run(inputs, parts)
+        return Encoded(states, tuple(final.squeeze(0) for final in finals))
+
+    @property
+    def slope_bound(self) -> float | None:
+        """See `RecurrentLayer`; 1 for tanh and relu."""
+        return 1.0 if isinstance(self.kernel, nn.RNN) else None
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `RecurrentLayer`."""
+        return sigmoid_gates(self.weights, inputs, carry[0])
+
+    def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
+        if not self.drops_weights:
+            return self.kernel(inputs, carry)
+        ((matrix, _, bias, recurrent_bias),) = self.kernel.all_weights
+        given = (matrix, self._dropped(), bias, recurrent_bias)
+        # cuDNN reads one piece of memory in this order, and else copies into one at every call,
+        # with a warning.
+        views = dict(zip(KERNEL_WEIGHTS, one_piece(given), strict=True))
+        return functional_call(self.kernel, views, (inputs, carry), strict=True)
+
+
+def one_piece(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Copies of `weights` side by side in one piece of memory; gradients reach the originals."""
+    flat = torch.cat([weight.flatten() for weight in weights])
+    pieces = torch.split(flat, [weight.numel() for weight in weights])
+    return [piece.view_as(weight) for piece, weight in zip(pieces, weights, strict=True)]
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether something waits for this module's own call."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__  # replaced on the instance, as `record_steps` does
+    )

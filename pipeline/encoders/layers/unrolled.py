@@ -1,0 +1,65 @@
+"""A recurrent layer computed by a loop over a cell."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.func import functional_call
+
+from pipeline.encoders.base import Encoded
+from pipeline.encoders.carry import Carry
+from pipeline.encoders.cells.standard import Cell
+from pipeline.encoders.layers.base import RecurrentLayer
+from pipeline.encoders.layers.weights import RecurrentWeights
+
+
+class Unrolled(RecurrentLayer):
+    """A cell in a loop over the steps, for cells that no kernel computes, and as the oracle.
+
+    Args:
+        cell: applied from the first step to the last.
+        weight_dropout: see `RecurrentLayer`.
+
+    Raises:
+        ValueError: `weight_dropout` is not in [0, 1).
+    """
+
+    def __init__(self, cell: Cell, weight_dropout: float = 0.0) -> None:
+        super().__init__(weight_dropout)
+        self.cell = cell
+        self.input_size, self.output_size = cell.input_size, cell.hidden_size
+        self.num_parts = cell.num_parts
+
+    @property
+    def num_memories(self) -> int:
+        """See `RecurrentLayer`."""
+        return self.cell.num_memories
+
+    @property
+    def _carry_dtype(self) -> torch.dtype:
+        own = super()._carry_dtype
+        return torch.promote_types(own, torch.float32) if self.cell.keeps_float32 else own
+
+    @property
+    def weights(self) -> RecurrentWeights:
+        """See `RecurrentLayer`."""
+        return self.cell.weights
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time input"],
+        lengths: Int[Tensor, "batch"] | None = None,
+        carry: Carry | None = None,
+    ) -> Encoded:
+        """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
+        carry = self._start(inputs, carry)
+        dropped = {"weight_hh": self._dropped()} if self.drops_weights else {}
+        return Encoded(*functional_call(self.cell, dropped, (inputs, carry)))
+
+    @property
+    def slope_bound(self) -> float | None:
+        """See `RecurrentLayer`."""
+        return self.cell.slope_bound
+
+    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
+        """See `RecurrentLayer`."""
+        return self.cell.gate_values(inputs, carry)
