@@ -235,8 +235,8 @@ def _add_gradients(verbs: "argparse._SubParsersAction[_Parser]") -> None:
         "gradients",
         help=text,
         description=f"{text}: a page of pictures, its numbers as JSON and CSV, and a short table. "
-        "With --run they are also stored as artifacts of the run. The callback GradientMonitor does "
-        "the same during training.",
+        "With --run they are also stored as artifacts of the run. The callback GradientMonitor "
+        "does the same during training.",
     )
     _model_source(verb)
     text = "a model as training would begin with it; its fields are flags, as in `train`"

@@ -1,4 +1,4 @@
-"""The one interface of everything that reads a sequence."""
+"""The encoder interface, and checks shared by its implementations."""
 
 import abc
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from pipeline.encoders.carry import Carry
 
 
 class Encoded(NamedTuple):
-    """What an encoder makes of a batch of sequences.
+    """The output of an encoder.
 
     Attributes:
-        states: one vector per step, [batch time output]; unspecified at padded steps.
-        carry: the memory after the last column, to be given to the next window; unspecified for
-            rows that ended before.
+        states: One vector per step, [batch time output]; unspecified at padded steps.
+        carry: State after the last column, to be passed to the next call; unspecified for rows
+            that ended before.
     """
 
     states: Float[Tensor, "batch time output"]
@@ -25,15 +25,16 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module, abc.ABC):
-    """Turns sequences of vectors into sequences of states; it remembers nothing between calls.
+    """Base class of encoders, which map a sequence of vectors to a sequence of states.
 
-    `pipeline.encoders.testing.assert_laws` checks all that is promised here.
+    An encoder keeps no state between calls: the carry is passed in and returned.
+    `pipeline.encoders.testing.assert_laws` checks every property stated here.
 
     Attributes:
-        input_size: features of each input step.
-        output_size: features of each state.
-        is_causal: `states[:, t]` depends on `inputs[:, : t + 1]` (and the carry) only.
-        is_local: a state depends on so many inputs around it, and on none beyond.
+        input_size: Number of features of each input.
+        output_size: Number of features of each state.
+        is_causal: Whether `states[:, t]` depends on `inputs[:, : t + 1]` and the carry only.
+        is_local: Whether a state depends on a fixed number of neighboring inputs only.
     """
 
     input_size: int
@@ -54,25 +55,25 @@ class Encoder(nn.Module, abc.ABC):
         """Encodes right-padded sequences.
 
         Args:
-            inputs: [batch time input], at least one step.
-            lengths: real steps of each row, 0 allowed; all steps are real if omitted.
-            carry: what an earlier window returned; `initial_carry` if omitted.
+            inputs: Vectors [batch time input], at least one step.
+            lengths: Number of real steps of each row, 0 allowed; all steps are real if omitted.
+            carry: Carry returned by an earlier call; `initial_carry` if omitted.
 
         Returns:
-            The states [batch time output], and the carry after the last column (unspecified for
-            rows that ended before), of the same structure and shapes as `initial_carry(batch)`.
+            The states [batch time output] and the carry after the last column, with the structure
+            and shapes of `initial_carry(batch)`.
 
         Raises:
-            ValueError: `inputs`, `lengths` or `carry` do not fit this encoder or each other.
+            ValueError: If `inputs`, `lengths` or `carry` do not fit this encoder or each other.
         """
 
     @abc.abstractmethod
     def initial_carry(self, batch_size: int) -> Carry:
-        """The memory before the first step: nested tuples of tensors [batch_size ...]."""
+        """Returns the carry before the first step: nested tuples of tensors [batch_size ...]."""
 
 
 def check_inputs(encoder: Encoder, inputs: Tensor) -> None:
-    """Raises a ValueError unless `inputs` is [batch time encoder.input_size] with a step in it."""
+    """Raises a ValueError unless `inputs` is [batch time encoder.input_size] with time >= 1."""
     name, size = type(encoder).__name__, encoder.input_size
     if inputs.dim() != 3 or inputs.shape[-1] != size:
         raise ValueError(
@@ -84,14 +85,14 @@ def check_inputs(encoder: Encoder, inputs: Tensor) -> None:
 
 
 def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
-    """Checks the real steps of each row; for the encoders that are named or that read them.
+    """Checks the number of real steps of each row.
 
     Args:
-        inputs: [batch time ...].
-        lengths: [batch], whole numbers from 0 to time; None passes.
+        inputs: Vectors [batch time ...].
+        lengths: Whole numbers from 0 to time, [batch]; None is accepted.
 
     Raises:
-        ValueError: of another shape, not of whole numbers or, on a CPU, out of that range.
+        ValueError: If the shape or the dtype is wrong or, on a CPU, a number is out of range.
     """
     if lengths is None:
         return
@@ -102,8 +103,8 @@ def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
             f"got {list(lengths.shape)}"
         )
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
-        raise ValueError(f"lengths must be whole numbers, as torch.int64, got {lengths.dtype}")
-    # Only where it costs nothing: on a GPU the host would wait for the device.
+        raise ValueError(f"lengths must be whole numbers (torch.int64), got {lengths.dtype}")
+    # On a GPU this check would make the host wait for the device.
     if lengths.device.type == "cpu" and batch:
         least, most = torch.aminmax(lengths)
         if least < 0 or most > time:
@@ -111,23 +112,23 @@ def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
 
 
 def all_full(inputs: Tensor, lengths: Tensor | None) -> bool:
-    """Whether every row of `inputs` [batch time ...] is known to be real to its end."""
+    """Whether no row of `inputs` [batch time ...] has padding; False if unknown (on a GPU)."""
     if lengths is None:
         return True
-    # On a GPU the host would wait for the device.
+    # On a GPU the comparison would make the host wait for the device.
     return lengths.device.type == "cpu" and bool((lengths == inputs.shape[1]).all())
 
 
-def refuse_second_derivatives(what: str) -> None:
-    """For the backward pass of a function of our own, which autograd would take for a constant.
+def refuse_second_derivatives(name: str) -> None:
+    """Refuses `create_graph=True` in a custom backward pass, which autograd takes for a constant.
 
     Raises:
-        RuntimeError: the gradient is to be differentiated (`create_graph`).
+        RuntimeError: If the gradient itself is to be differentiated.
     """
     if torch.is_grad_enabled():
         raise RuntimeError(
-            f"{what} has no second derivative, and create_graph=True asks for one; leave it out, "
-            "or take an encoder that is a plain loop (pipeline.encoders.Unrolled)"
+            f"{name} has no second derivative, but create_graph=True requires one; omit it, or use "
+            "an encoder that is a plain loop (pipeline.encoders.Unrolled)"
         )
 
 
@@ -144,26 +145,27 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def check_dropout(dropout: float, name: str = "dropout") -> None:
-    """Raises a ValueError unless `dropout`, the argument called `name`, is a chance in [0, 1)."""
+    """Raises a ValueError unless the probability called `name` is in [0, 1)."""
     if not 0 <= dropout < 1:
         raise ValueError(f"{name} must be at least 0 and below 1, got {dropout}")
 
 
 @torch.no_grad()
 def reads_ahead(encoder: Encoder) -> bool:
-    """Tells whether states change with inputs to their right, whatever `is_causal` says.
+    """Tests whether states depend on later inputs, whatever `is_causal` says.
 
-    A few steps of random numbers are read twice; neither modes nor random states are changed.
+    Encodes six random steps twice, with the last three changed. Module modes and global random
+    states stay unchanged.
     """
     sample = next(encoder.parameters(), torch.zeros(()))
-    generator = torch.Generator().manual_seed(_SEED)
-    inputs = torch.randn(1, _TIME, encoder.input_size, generator=generator).to(sample)
+    generator = torch.Generator().manual_seed(20260101)
+    inputs = torch.randn(1, 6, encoder.input_size, generator=generator).to(sample)
     changed = inputs.clone()
-    changed[:, _TIME // 2 :] += 1.0
+    changed[:, 3:] += 1.0
     modes = [(module, module.training) for module in encoder.modules()]
     encoder.eval()
     try:
-        states, others = (encoder(read).states[:, : _TIME // 2] for read in (inputs, changed))
+        states, others = (encoder(read).states[:, :3] for read in (inputs, changed))
     finally:
         for module, mode in modes:
             module.training = mode

@@ -38,7 +38,7 @@ def test_lengths_of_another_batch_or_kind():
     with refused("lengths must be [batch=3] for inputs [3, 5, 4], got [3, 1]"):
         check_lengths(inputs, torch.ones(3, 1, dtype=torch.long))
     for dtype in (torch.float32, torch.bool):
-        with refused(f"lengths must be whole numbers, as torch.int64, got {dtype}"):
+        with refused(f"lengths must be whole numbers (torch.int64), got {dtype}"):
             check_lengths(inputs, torch.ones(3, dtype=dtype))
 
 

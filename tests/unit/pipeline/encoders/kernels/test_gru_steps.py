@@ -112,7 +112,7 @@ def test_no_rows(bidirectional, lengths):
 @pytest.mark.parametrize("kind", [GRU, MinGRU])
 def test_a_second_derivative_is_refused_where_it_would_be_wrong(kind):
     encoder, inputs = kind(4, 5), torch.randn(2, TIME, 4, requires_grad=True)
-    with pytest.raises(RuntimeError, match=r"has no second derivative, and create_graph=True"):
+    with pytest.raises(RuntimeError, match=r"has no second derivative, but create_graph=True"):
         torch.autograd.grad(encoder(inputs).states.sum(), inputs, create_graph=True)
 
 
