@@ -6,7 +6,7 @@ import yaml
 
 from datamodules.long_memory.datamodule import MadeUp
 from pipeline.__main__ import KNOWN
-from pipeline.analysis.gradients import look
+from pipeline.analysis.gradients import analyze
 from pipeline.cli.main import main
 from pipeline.encoders import GRU, LSTM, Elman
 from pipeline.synthetic import Adding, Copying
@@ -49,7 +49,7 @@ def test_the_sum_is_read_off_the_last_state():
 @pytest.mark.parametrize("problem", [Adding(6), Copying(delay=2, num_symbols=3, alphabet=4)])
 def test_the_lens_looks_back_from_the_last_answer(problem):
     model, batch = task(Elman(problem.input_size, 3), problem), doubled(series(problem))
-    found = look(model, batch, lags=20).layers[0].gradients["state"]
+    found = analyze(model, batch, lags=20).layers[0].gradients["state"]
     state, states = torch.zeros(len(batch.inputs), 1, 3, dtype=torch.float64), []
     for step in batch.inputs.unbind(dim=1):
         state = model.encoder(step.unsqueeze(1), carry=((state[:, 0],),)).states
