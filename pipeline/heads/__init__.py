@@ -1,14 +1,14 @@
-"""Output layers of language models: from states to a distribution over the vocabulary."""
+"""Output layers of language models: they map states to a distribution over the vocabulary."""
 
 from pipeline.heads.adaptive import AdaptiveSoftmax
 from pipeline.heads.base import OutputLayer
 from pipeline.heads.class_softmax.assign import (
     FrequencyBins,
+    KMeans,
     SquareRootBins,
     StoredClasses,
     WordClasses,
 )
-from pipeline.heads.class_softmax.kmeans import KMeans
 from pipeline.heads.class_softmax.softmax import ClassSoftmax
 from pipeline.heads.full.softmax import FullSoftmax
 from pipeline.heads.sampled_softmax.criteria import (

@@ -1,4 +1,4 @@
-"""The adaptive softmax: frequent words at full size, rare ones in ever smaller tails."""
+"""The adaptive softmax: rarer words have smaller vectors."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -21,28 +21,34 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 class AdaptiveSoftmax(OutputLayer):
-    """One softmax over the frequent words and the tails, and one over each tail of rarer words.
+    """The adaptive softmax: one softmax over frequent words and tails, and one within each tail.
 
-    Grave et al. (2017, arXiv 1609.04309). The words from one cut-off to the next are a tail, which
-    reads the state through a projection to input_size / div_value^i features. Exact. Its words are
-    told apart by id, so ids fall with frequency; under autocast it is as fast as the full softmax
-    for its size.
+    Grave et al. (2017, arXiv 1609.04309). The words from one cutoff to the next form a tail, whose
+    softmax reads the state through a projection to input_size / div_value^i features. It is exact.
+    Ids must be sorted by frequency. Its softmaxes are as fast under autocast as a full softmax of
+    their size.
 
     Args:
-        input_size: features of a state.
-        vocabulary: the token types, the most frequent first.
-        cutoffs: the first id of each tail; V^0.7 and V^0.9 of V words if omitted.
-        div_value: each tail has so many times fewer features than the one before it.
-        bias: whether each token and each tail has one.
-        init_scale: weights and biases start uniform in [-init_scale, init_scale].
+        input_size: Number of features of a state.
+        vocabulary: Vocabulary whose tokens are predicted, sorted by frequency.
+        cutoffs: First id of each tail; V^0.7 and V^0.9 for V words if None.
+        div_value: Factor by which the number of features decreases from tail to tail.
+        bias: Whether each token and each tail has a bias.
+        init_scale: Bound of the uniform initial weights and biases.
 
     Raises:
-        ValueError: `input_size` is below 1, `init_scale` is not above 0, `div_value` is below 1,
-            the cut-offs do not rise from 1 or more to less than the number of words, **or** the
-            ids of the vocabulary do not fall with frequency.
+        ValueError: If `input_size` is below 1, `init_scale` is not above 0, `div_value` is below 1,
+            the cutoffs do not increase from at least 1 to less than the number of words, or the
+            vocabulary is not sorted by frequency.
 
     Attributes:
-        cutoffs: the first id of each tail.
+        cutoffs: First id of each tail.
+
+    Example:
+        >>> words = ["<eos>", "<unk>", *(f"w{i}" for i in range(98))]
+        >>> head = AdaptiveSoftmax(64, Vocabulary(words, counts=range(100, 0, -1)))
+        >>> head.cutoffs, [projection.shape[0] for projection in head.projections]
+        ([25, 63], [16, 4])
     """
 
     def __init__(
@@ -65,7 +71,7 @@ class AdaptiveSoftmax(OutputLayer):
         widths = [end - start for start, end in pairwise([*self.cutoffs, self.vocab_size])]
         outputs = [self.cutoffs[0] + num_tails, *widths]
         inputs = [input_size, *sizes]
-        # The first is the head: frequent words, then tails.
+        # The first entries belong to the softmax over frequent words and tails.
         self.weights = nn.ParameterList(map(torch.empty, outputs, inputs))
         self.biases = nn.ParameterList(map(torch.empty, outputs)) if bias else None
         self.projections = nn.ParameterList(torch.empty(size, input_size) for size in sizes)
@@ -103,21 +109,17 @@ class AdaptiveSoftmax(OutputLayer):
         return torch.cat([head[..., :first], *tails], dim=-1)
 
     def tie(self, embedding: nn.Embedding) -> None:
-        """Refuses: the words of the tails have fewer features.
-
-        Raises:
-            ValueError: always.
-        """
+        """Raises a `ValueError`, because words in the tails have fewer features."""
         raise ValueError(
-            "an adaptive softmax has no weight that an embedding could share, its rare words have "
-            "fewer features; set tie_weights to false, or take FullSoftmax, ClassSoftmax or Sampled"
+            "AdaptiveSoftmax has no weight to share with an embedding, because its rare words have "
+            "fewer features; set tie_weights to false, or use FullSoftmax, ClassSoftmax or Sampled"
         )
 
     def _head_targets(self, targets: Tensor) -> Tensor:
-        """Gives the frequent words themselves, and the tails of the others.
+        """Returns each target's output in the first softmax: the word itself or its tail.
 
         Raises:
-            IndexError: a target is outside of the vocabulary.
+            IndexError: If a target is outside the vocabulary.
         """
         real = targets != IGNORE_INDEX
         outside = real & ((targets < 0) | (targets >= self.vocab_size))
@@ -131,7 +133,7 @@ class AdaptiveSoftmax(OutputLayer):
         return found
 
     def _in_tails(self, targets: Tensor) -> list[tuple[int, Tensor, Tensor]]:
-        """Gives each tail with its rows and their places in it."""
+        """Returns each tail with the rows of its targets and the targets' indices in the tail."""
         found = []
         bounds = pairwise([*self.cutoffs, self.vocab_size])
         for number, (start, end) in enumerate(bounds):
@@ -167,9 +169,9 @@ def _check_frequency(vocabulary: Vocabulary) -> None:
         if following > count:
             one, other = vocabulary.words[index : index + 2]
             raise ValueError(
-                "an adaptive softmax needs ids that fall with frequency, but id "
+                "AdaptiveSoftmax needs a vocabulary sorted by frequency, but id "
                 f"{index + 1} ({other!r}, {following:,} times) is more frequent than id {index} "
-                f"({one!r}, {count:,} times); sort the vocabulary, or take ClassSoftmax"
+                f"({one!r}, {count:,} times); sort the vocabulary, or use ClassSoftmax"
             )
 
 
@@ -180,7 +182,7 @@ def _checked(cutoffs: Sequence[int] | None, vocab_size: int) -> list[int]:
     rising = all(one < other for one, other in pairwise(cutoffs))
     if not (cutoffs and rising and cutoffs[0] >= 1 and cutoffs[-1] < vocab_size):
         raise ValueError(
-            "cutoffs must rise from at least 1 to less than the number of words, "
+            "cutoffs must increase from at least 1 to less than the number of words, "
             f"{vocab_size}, got {list(cutoffs)}"
         )
     return list(cutoffs)

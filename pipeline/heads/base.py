@@ -1,4 +1,4 @@
-"""The one interface of everything that turns states into a distribution over a vocabulary."""
+"""The interface of all output layers, and functions that they share."""
 
 import abc
 from collections.abc import Iterator
@@ -11,27 +11,27 @@ from pipeline.batches import IGNORE_INDEX
 from pipeline.text.vocabulary import Vocabulary
 
 LOGIT_BYTES = 256 * 1024**2
-"""At most so many bytes of logits are made at a time (but one row at least), and in evaluation
-again as many of log-probabilities."""
+"""Maximum number of bytes of logits in memory at a time (at least one row is computed). Evaluation
+needs as many bytes again for log-probabilities."""
 
 
 class OutputLayer(nn.Module, abc.ABC):
-    """A distribution over a vocabulary given a state.
+    """Abstract base class of output layers, which compute p(token | state) over a vocabulary.
 
-    A task asks for one of three things: `loss` to train, `log_probs` to evaluate,
-    `log_distribution` to generate. The last two are exact and agree in every output layer; `loss`
-    may be an approximation whose gradient trains the same distribution.
+    A task calls `loss` in training, `log_probs` in evaluation and `log_distribution` in generation.
+    The last two are exact and agree in every output layer. `loss` may be an approximation whose
+    gradient trains the same distribution.
 
     Args:
-        input_size: features of a state.
-        vocabulary: the token types, in the order of their ids.
+        input_size: Number of features of a state.
+        vocabulary: Vocabulary whose tokens are predicted.
 
     Raises:
-        ValueError: `input_size` is below 1.
+        ValueError: If `input_size` is below 1.
 
     Attributes:
-        input_size: features of a state.
-        vocab_size: number of token types.
+        input_size: Number of features of a state.
+        vocab_size: Number of tokens in the vocabulary.
     """
 
     def __init__(self, input_size: int, vocabulary: Vocabulary) -> None:
@@ -43,97 +43,92 @@ class OutputLayer(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def loss(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Sums the negative log-likelihood of the targets, to be trained on.
+        """Returns the training loss, the summed negative log-likelihood of the targets.
 
         Args:
-            states: [* input].
-            targets: ids [*]; those equal to `IGNORE_INDEX` count nothing.
+            states: States [* input].
+            targets: Token ids [*]. Positions with `IGNORE_INDEX` have no loss.
 
         Returns:
-            A sum in nats, [], float32 (float64 in a float64 model).
+            Sum in nats, [], float32 (float64 in a float64 model).
 
         Raises:
-            ValueError: the shapes do not fit each other or this layer.
+            ValueError: If the shapes do not match each other or this layer.
         """
 
     @abc.abstractmethod
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Scores targets exactly, whatever autocast says.
+        """Returns the exact log-probabilities of targets. Autocast has no effect.
 
         Args:
-            states: [* input].
-            targets: ids [*].
+            states: States [* input].
+            targets: Token ids [*].
 
         Returns:
-            The natural logarithm of each target's probability [*], float32 (float64 in a float64
+            Natural logarithm of each target's probability [*], float32 (float64 in a float64
             model); 0 where the target is `IGNORE_INDEX`.
 
         Raises:
-            ValueError: the shapes do not fit each other or this layer.
+            ValueError: If the shapes do not match each other or this layer.
         """
 
     @abc.abstractmethod
     def log_distribution(self, states: Tensor) -> Tensor:
-        """Gives the logarithm of the probability of each token, whatever autocast says.
+        """Returns the log-probability of every token. Autocast has no effect.
 
         Args:
-            states: [* input].
+            states: States [* input].
 
         Returns:
-            Normalised, [* vocab], float32 (float64 in a float64 model).
+            Normalized log-probabilities [* vocab], float32 (float64 in a float64 model).
 
         Raises:
-            ValueError: the states are not of `input_size`.
+            ValueError: If the states do not have `input_size` features.
         """
 
     @abc.abstractmethod
     def tie(self, embedding: nn.Embedding) -> None:
-        """Shares the weight of the embedding (Press & Wolf 2017, arXiv 1608.05859).
+        """Uses the weight of the embedding as output weight (Press & Wolf 2017, arXiv 1608.05859).
 
         Args:
-            embedding: of this vocabulary, with vectors of `input_size`.
+            embedding: Embedding of this vocabulary with vectors of `input_size` features.
 
         Raises:
-            ValueError: the sizes are not equal.
+            ValueError: If the sizes differ, or if this layer cannot share a weight.
         """
 
 
 def check_shapes(layer: OutputLayer, states: Tensor, targets: Tensor | None = None) -> None:
-    """Checks what an output layer is given.
-
-    Raises:
-        ValueError: the shapes do not fit each other or the layer.
-    """
+    """Raises a `ValueError` if states and targets do not match each other or the layer."""
     if states.shape[-1] != layer.input_size:
         raise ValueError(
-            f"the output layer reads states of {layer.input_size} features, got {states.shape[-1]}"
+            f"the output layer expects states of {layer.input_size} features, got "
+            f"{states.shape[-1]}"
         )
-    if targets is not None and states.shape[:-1] != targets.shape:
+    if targets is not None:
+        check_targets(states, targets)
+
+
+def check_targets(states: Tensor, targets: Tensor) -> None:
+    """Raises a `ValueError` if there is not one target for each state [* input]."""
+    if states.shape[:-1] != targets.shape:
         raise ValueError(
-            f"states {list(states.shape)} need targets {list(states.shape[:-1])}, "
-            f"got {list(targets.shape)}"
+            f"states of shape {list(states.shape)} need targets of shape "
+            f"{list(states.shape[:-1])}, got {list(targets.shape)}"
         )
 
 
 def check_init_scale(init_scale: float) -> None:
-    """Checks the bound of the uniform numbers that weights start from.
-
-    Raises:
-        ValueError: it is not above 0.
-    """
+    """Raises a `ValueError` if the bound of the initial weights is not above 0."""
     if not init_scale > 0:
         raise ValueError(f"init_scale must be above 0, got {init_scale}")
 
 
 def check_tied(weight: Tensor, embedding: nn.Embedding) -> None:
-    """Checks that an embedding can be the weight [vocab input] of an output layer.
-
-    Raises:
-        ValueError: the sizes are not equal.
-    """
+    """Raises a `ValueError` if an embedding cannot be the weight [vocab input] of a layer."""
     if embedding.weight.shape != weight.shape:
         raise ValueError(
-            "tied weights need an embedding and an output layer of equal size "
+            "tied weights need an embedding and an output layer of the same size "
             "(vocabulary x features), "
             f"but the embedding is {embedding.num_embeddings} x {embedding.embedding_dim} "
             f"and the output layer is {weight.shape[0]} x {weight.shape[1]}"
@@ -141,34 +136,34 @@ def check_tied(weight: Tensor, embedding: nn.Embedding) -> None:
 
 
 def pieces(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
-    """Cuts rows of logits into pieces of at most `LOGIT_BYTES`, one at least.
+    """Returns slices of rows whose logits take at most `LOGIT_BYTES`; at least one slice.
 
     Args:
-        num_rows: number of rows.
-        row_size: numbers in a row.
-        dtype: of the numbers; float32 at least is assumed.
+        num_rows: Number of rows.
+        row_size: Number of logits in a row.
+        dtype: Data type of the logits; a smaller one than float32 counts as float32.
     """
     itemsize = torch.promote_types(dtype, torch.float32).itemsize
     size = max(1, LOGIT_BYTES // (row_size * itemsize))
-    # An evaluation window without rows is one piece without rows.
+    # A batch without rows gives one empty slice.
     return (slice(start, start + size) for start in range(0, max(num_rows, 1), size))
 
 
 def fits_at_once(num_rows: int, row_size: int, dtype: torch.dtype) -> bool:
-    """Says whether logits of this dtype are within `LOGIT_BYTES`."""
+    """Returns whether logits of this data type take at most `LOGIT_BYTES`."""
     return num_rows * row_size * dtype.itemsize <= LOGIT_BYTES
 
 
 def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Gives weight state + bias in float32 at least, whatever autocast says.
+    """Computes weight state + bias in float32 or float64. Autocast has no effect.
 
     Args:
-        states: [* input].
-        weight: [outputs input].
-        bias: [outputs].
+        states: States [* input].
+        weight: Weight [outputs input].
+        bias: Bias [outputs].
 
     Returns:
-        [* outputs].
+        Logits [* outputs].
     """
     dtype = torch.promote_types(weight.dtype, torch.float32)
     with torch.autocast(states.device.type, enabled=False):
@@ -178,16 +173,16 @@ def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def exact_log_probs(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-    """Gives the log-probability of targets under softmax(weight state + bias), as `log_probs` does.
+    """Computes the log-probabilities of targets under softmax(weight state + bias).
 
     Args:
-        states: [* input].
-        weight: [vocab input].
-        bias: [vocab].
-        targets: ids [*]; those equal to `IGNORE_INDEX` get 0.
+        states: States [* input].
+        weight: Weight [vocab input].
+        bias: Bias [vocab].
+        targets: Token ids [*]. Positions with `IGNORE_INDEX` get 0.
 
     Returns:
-        In nats [*], float32 at least, whatever autocast says.
+        Natural logarithms [*] in float32 or float64. Autocast has no effect.
     """
     rows, row_targets = states.reshape(-1, states.shape[-1]), targets.reshape(-1)
     scores = [

@@ -1,4 +1,4 @@
-"""What the rest of the software asks of a language model's head, answered by n-gram tables."""
+"""An n-gram model with the interface of a language model's output layer."""
 
 import math
 from typing import Any
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
+from pipeline.heads.base import check_targets
 from pipeline.ngrams import NgramModel
 from pipeline.text.vocabulary import Vocabulary
 
@@ -15,38 +16,45 @@ _TABLES = ("keys", "probs", "backoffs")
 
 
 class NgramHead(nn.Module):
-    """The distribution of an n-gram model over a vocabulary, given the words before.
+    """Output layer of an n-gram model, for evaluation, generation and mixtures.
 
-    A state is a context: the last order-1 words, the last one last, with -1 before the beginning of
-    their sentence. It takes the place of `OutputLayer` where a model is evaluated, generated from
-    or mixed with others; there is nothing to train.
+    A state is a context: the last order-1 words, oldest first, with -1 for positions before the
+    beginning of the sentence. There is nothing to train.
 
-    The tables are no buffers: they stay in main memory and in float64, wherever and in whatever
-    precision the rest of a model is, and whatever ddp does with buffers. They are in the state_dict
-    all the same, and those that are loaded are taken as they are, without a copy, so that a
-    checkpoint that is mapped from disk stays there.
+    The tables are not buffers: they stay in main memory in float64, and moving the model, casting
+    it or DDP does not change them. The state dict contains them. Loaded tables are used without a
+    copy, so that the tables of a memory-mapped checkpoint stay on disk.
 
     Args:
-        vocabulary: the token types.
+        vocabulary: Vocabulary whose tokens are predicted.
+
+    Example:
+        >>> from pipeline.ngrams import MaximumLikelihood, count
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "a", "b"])
+        >>> head = NgramHead(vocabulary)
+        >>> counts = count(np.array([2, 3, 2, 0]), eos_id=0, vocab_size=4, order=2)  # "a b a"
+        >>> head.model = MaximumLikelihood().estimate(counts).model
+        >>> head.log_distribution(torch.tensor([2])).exp()  # "a" is followed by "b" or the end
+        tensor([0.5000, 0.0000, 0.0000, 0.5000], dtype=torch.float64)
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocab_size, self.eos_id = len(vocabulary), vocabulary.eos_id
         self._model: NgramModel | None = None
-        # ddp refuses a module that has nothing to train.
+        # DDP rejects a module without trainable parameters.
         self._nothing = nn.Parameter(torch.zeros(()))
 
     @property
     def model(self) -> NgramModel:
-        """The model.
+        """The estimated or loaded n-gram model.
 
         Raises:
-            ValueError: there is none yet: it was neither estimated nor loaded.
+            ValueError: If there is no model yet.
         """
         if self._model is None:
             raise ValueError(
-                "the n-gram model has no counts yet: estimate it with `unroll train`, or load a "
+                "the n-gram model has not been estimated; train it with `unroll train` or load a "
                 "checkpoint"
             )
         return self._model
@@ -57,41 +65,37 @@ class NgramHead(nn.Module):
         self._model = model
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Scores targets.
+        """Returns the log-probabilities of targets.
 
         Args:
-            states: contexts, int64 [* order-1].
-            targets: ids [*].
+            states: Contexts, int64 [* order-1].
+            targets: Token ids [*].
 
         Returns:
-            The natural logarithm of each target's probability [*], float64; 0 where the target is
+            Natural logarithm of each target's probability [*], float64; 0 where the target is
             `IGNORE_INDEX`.
 
         Raises:
-            ValueError: the shapes do not fit each other or the model.
+            ValueError: If the shapes do not match each other or the model.
         """
         contexts = self._contexts(states)
-        if states.shape[:-1] != targets.shape:
-            raise ValueError(
-                f"states {list(states.shape)} need targets {list(states.shape[:-1])}, "
-                f"got {list(targets.shape)}"
-            )
+        check_targets(states, targets)
         is_real = targets != IGNORE_INDEX
         words = targets.where(is_real, 0).flatten().cpu().numpy()
         scored = torch.from_numpy(self.model.log_probs_after(contexts, words))
         return scored.to(targets.device).view(targets.shape).where(is_real, 0)
 
     def log_distribution(self, states: Tensor) -> Tensor:
-        """Gives the logarithm of the probability of each token.
+        """Returns the log-probability of every token.
 
         Args:
-            states: contexts, int64 [* order-1].
+            states: Contexts, int64 [* order-1].
 
         Returns:
-            Normalised, [* vocab], float64; -inf is a probability of 0.
+            Normalized log-probabilities [* vocab], float64; -inf for a probability of 0.
 
         Raises:
-            ValueError: the shape does not fit the model.
+            ValueError: If the shape does not match the model.
         """
         rows = self.model.distribution(self._contexts(states))
         logarithms = torch.from_numpy(rows).log_()
@@ -101,7 +105,7 @@ class NgramHead(nn.Module):
         width = self.model.order - 1
         if states.shape[-1] != width:
             raise ValueError(
-                f"a model of order {width + 1} reads contexts of {width} words, got "
+                f"a model of order {width + 1} expects contexts of {width} words, got "
                 f"{states.shape[-1]}"
             )
         contexts = states.cpu().numpy().reshape(math.prod(states.shape[:-1]), width)
@@ -119,7 +123,7 @@ class NgramHead(nn.Module):
         self,
         state_dict: dict[str, Any],
         prefix: str,
-        *_: Any,  # noqa: ANN401 (what torch makes complaints of: nothing can be missing here)
+        *_: Any,  # noqa: ANN401 (torch's lists for error reports: no key can be missing here)
     ) -> None:
         tables: dict[str, list[Any]] = {name: [] for name in _TABLES}
         for name, found in tables.items():

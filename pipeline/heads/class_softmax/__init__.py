@@ -1,1 +1,1 @@
-"""The class-based softmax and ways to assign words to classes."""
+"""The class-based softmax and rules that assign words to classes."""

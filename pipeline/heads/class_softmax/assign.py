@@ -1,51 +1,60 @@
-"""Which class each word of a class-based softmax belongs to."""
+"""Assignment of words to the classes of a class-based softmax."""
 
 import abc
 import math
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.text.vectors import load_vectors
 from pipeline.text.vocabulary import Vocabulary
 
 
 class WordClasses(abc.ABC):
-    """Divides a vocabulary into classes."""
+    """Abstract base class of rules that divide a vocabulary into classes."""
 
     @abc.abstractmethod
     def assign(self, vocabulary: Vocabulary) -> list[int]:
-        """Gives the class of each word.
+        """Returns the class of each word.
 
         Args:
-            vocabulary: the token types.
+            vocabulary: Vocabulary to divide.
 
         Returns:
-            A number from 0 for each id. Each number up to the largest has a word.
+            The class of each id, numbered from 0 without gaps.
 
         Raises:
-            ValueError: this vocabulary cannot be divided so.
+            ValueError: If this rule cannot divide the vocabulary.
         """
 
 
 class FrequencyBins(WordClasses):
-    """Classes of about equal probability: the first hold few frequent words, the last many rare.
+    """Classes of about equal probability: few frequent words in the first, many rare in the last.
 
-    The rule of Mikolov et al. (2011, "Extensions of recurrent neural network language model"): the
-    words, most frequent first, fill a class until their share of the text is that of the classes so
-    far. A word that fills several classes leaves the others to the words behind it, so that there
-    may be fewer classes than asked for.
+    The rule of Mikolov et al. (2011, "Extensions of recurrent neural network language model"):
+    words, most frequent first, are added to a class until the classes so far have their share of
+    the text. A word with the probability of several classes uses these up, so that there may be
+    fewer classes than requested.
 
     Args:
-        num: number of classes; None takes round(sqrt(number of words)).
+        num: Number of classes; round(sqrt(number of words)) if None.
 
     Raises:
-        ValueError: `num` is below 1.
+        ValueError: If `num` is below 1.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"], counts=[50, 30, 10, 10])
+        >>> FrequencyBins(num=2).assign(vocabulary)
+        [0, 0, 1, 1]
     """
 
     def __init__(self, num: int | None = None) -> None:
-        check_num(num)
+        _check_num(num)
         self.num = num
 
     def assign(self, vocabulary: Vocabulary) -> list[int]:
@@ -54,20 +63,26 @@ class FrequencyBins(WordClasses):
 
 
 class SquareRootBins(WordClasses):
-    """As `FrequencyBins`, but by the square root of the counts.
+    """Classes of about equal sums of the square roots of the word counts.
 
-    The classes are less uneven in size: faster, and a little worse, in the rnnlm toolkit, which has
-    both rules (Mikolov et al. 2011, "RNNLM - Recurrent neural network language modeling toolkit").
+    The sizes of the classes differ less than with `FrequencyBins`. This is faster and slightly
+    worse in the rnnlm toolkit, which has both rules (Mikolov et al. 2011, "RNNLM - Recurrent neural
+    network language modeling toolkit").
 
     Args:
-        num: number of classes; None takes round(sqrt(number of words)).
+        num: Number of classes; round(sqrt(number of words)) if None.
 
     Raises:
-        ValueError: `num` is below 1.
+        ValueError: If `num` is below 1.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"], counts=[16, 9, 9, 1])
+        >>> SquareRootBins(num=2).assign(vocabulary)
+        [0, 0, 1, 1]
     """
 
     def __init__(self, num: int | None = None) -> None:
-        check_num(num)
+        _check_num(num)
         self.num = num
 
     def assign(self, vocabulary: Vocabulary) -> list[int]:
@@ -75,11 +90,68 @@ class SquareRootBins(WordClasses):
         return _fill(vocabulary, self.num, power=0.5)
 
 
+class KMeans(WordClasses):
+    r"""Clusters of pretrained word vectors; words without a vector form one more class.
+
+    Vectors are scaled to length 1 and clustered by scikit-learn: Lloyd's iterations (1982) from the
+    initial centers of k-means++ (Arthur & Vassilvitskii 2007). The clusters differ in size. A large
+    cluster, or a file that lacks many words, makes the softmax slower. Checkpoints contain the
+    classes, so that only training needs the file.
+
+    Args:
+        vectors: File of word vectors: GloVe, fastText (`.vec`) or word2vec.
+        num: Number of classes; round(sqrt(number of words)) if None. There are fewer classes if
+            there are fewer distinct vectors.
+        seed: Random seed of the initial centers.
+
+    Raises:
+        ValueError: If `num` is below 1.
+
+    Example:
+        >>> import tempfile
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "cat", "dog", "see"])
+        >>> with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        ...     print("cat 1 0.1", "dog 0.9 0", "see -1 0", sep="\n", file=file, flush=True)
+        ...     classes = KMeans(file.name, num=3).assign(vocabulary)
+        >>> classes[2] == classes[3] != classes[4], classes[:2]
+        (True, [2, 2])
+    """
+
+    def __init__(self, vectors: str, num: int | None = None, seed: int = 0) -> None:
+        _check_num(num)
+        self.vectors = vectors
+        self.num = num
+        self.seed = seed
+
+    def assign(self, vocabulary: Vocabulary) -> list[int]:
+        """See `WordClasses.assign`.
+
+        Raises:
+            ValueError: If there are more classes than words.
+            InputError: If the file cannot be read or has none of the words.
+        """
+        num = _num_classes(self.num, vocabulary)
+        found = load_vectors(Path(self.vectors), vocabulary.words).vectors
+        norms = np.linalg.norm(found.values, axis=1, keepdims=True)
+        lacks_some = len(found.words) < len(vocabulary)
+        clusters = cluster(
+            found.values / np.maximum(norms, 1e-12), max(1, num - lacks_some), self.seed
+        )
+        of_word = dict(zip(found.words, clusters.tolist(), strict=True))
+        others = int(clusters.max()) + 1 if num > 1 else 0
+        return [of_word.get(word, others) for word in vocabulary.words]
+
+
 class StoredClasses(WordClasses):
-    """Word classes that were assigned before, such as those in a checkpoint.
+    """Word classes that were assigned before, such as those of a checkpoint.
 
     Args:
         class_of: Class of each word [vocab], numbered from 0 without gaps.
+
+    Example:
+        >>> classes = StoredClasses(torch.tensor([0, 1, 1]))
+        >>> classes.assign(Vocabulary(["<eos>", "<unk>", "cat"]))
+        [0, 1, 1]
     """
 
     def __init__(self, class_of: Tensor | list[int]) -> None:
@@ -99,52 +171,68 @@ class StoredClasses(WordClasses):
         return torch.as_tensor(self.class_of).tolist()
 
 
-def check_num(num: int | None) -> None:
-    """Checks a number of classes.
+def cluster(points: NDArray[np.float32], num: int, seed: int) -> NDArray[np.int64]:
+    """Divides points into clusters by k-means.
+
+    Args:
+        points: Points [points features].
+        num: Maximum number of clusters.
+        seed: Random seed of the initial centers.
+
+    Returns:
+        The cluster of each point, numbered from 0 without gaps [points].
+    """
+    # Imported here because scikit-learn takes long to import and few models need it.
+    from sklearn.cluster import KMeans as Clustering
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    kmeans = Clustering(  # type: ignore[no-untyped-call]
+        min(num, len(points)), n_init=1, max_iter=100, tol=0, random_state=seed, algorithm="lloyd"
+    )
+    # With several threads the order of float32 sums varies, and so could the classes of two ranks.
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters
+        clusters = kmeans.fit_predict(points)  # type: ignore[no-untyped-call]
+    return np.unique(clusters, return_inverse=True)[1]
+
+
+def word_counts(vocabulary: Vocabulary, user: str) -> Sequence[int]:
+    """Returns the word counts of a vocabulary.
+
+    Args:
+        vocabulary: Vocabulary with counts.
+        user: Name of what needs the counts, for the error message.
 
     Raises:
-        ValueError: it is below 1.
+        ValueError: If there are no counts, or all are 0.
     """
+    if vocabulary.counts is None or not any(vocabulary.counts):
+        raise ValueError(
+            f"{user} needs the counts of the words in the training text, but the vocabulary "
+            "has none; train on a corpus, or use an output layer that needs no counts"
+        )
+    return vocabulary.counts
+
+
+def _check_num(num: int | None) -> None:
     if num is not None and num < 1:
         raise ValueError(f"num, the number of word classes, must be at least 1, got {num}")
 
 
-def num_classes(num: int | None, vocabulary: Vocabulary) -> int:
-    """Gives the number of classes of a vocabulary, round(sqrt(words)) where none is asked for.
-
-    Raises:
-        ValueError: it is above the number of words.
-    """
+def _num_classes(num: int | None, vocabulary: Vocabulary) -> int:
     if num is None:
         return max(1, round(math.sqrt(len(vocabulary))))
     if num > len(vocabulary):
         raise ValueError(
-            f"num, the number of word classes, is at most the number of words, "
+            f"num, the number of word classes, must be at most the number of words, "
             f"{len(vocabulary)}, got {num}"
         )
     return num
 
 
-def word_counts(vocabulary: Vocabulary, wanted_by: str) -> Sequence[int]:
-    """Gives the counts of a vocabulary.
-
-    Args:
-        vocabulary: the token types.
-        wanted_by: what needs them.
-
-    Raises:
-        ValueError: there are none, **or** no word occurs.
-    """
-    if vocabulary.counts is None or not any(vocabulary.counts):
-        raise ValueError(
-            f"{wanted_by} needs the counts of the words in the training text, but the vocabulary "
-            "has none; train on a corpus, or take an output layer that needs no counts"
-        )
-    return vocabulary.counts
-
-
 def _fill(vocabulary: Vocabulary, num: int | None, power: float) -> list[int]:
-    num = num_classes(num, vocabulary)
+    num = _num_classes(num, vocabulary)
     counts = np.asarray(word_counts(vocabulary, "a class-based softmax"), dtype=np.float64)
     order = np.argsort(-counts, kind="stable")
     shares = counts[order] ** power

@@ -1,4 +1,4 @@
-"""A vocabulary divided into classes, and the batches that are sorted by them."""
+"""A vocabulary divided into classes, and rows of a batch grouped by the class of their target."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,13 +13,13 @@ class Partition(nn.Module):
     """A vocabulary divided into classes.
 
     Args:
-        class_of: the class of each id [vocab], numbered from 0 without gaps.
+        class_of: Class of each id [vocab], numbered from 0 without gaps.
 
     Attributes:
-        class_of: as given, int64; the one thing that a checkpoint holds.
-        order: ids, those of a class together [vocab].
-        place_of: the place of each word within its class [vocab].
-        sizes: words of each class [classes].
+        class_of: The argument as int64; the only tensor in the state dict.
+        order: Ids sorted by class [vocab].
+        place_of: Index of each word within its class [vocab].
+        sizes: Number of words of each class [classes].
     """
 
     class_of: Tensor
@@ -38,7 +38,7 @@ class Partition(nn.Module):
         self.register_load_state_dict_post_hook(_arrange_again)  # type: ignore[no-untyped-call]
 
     def arrange(self) -> None:
-        """Derives all else from the classes."""
+        """Computes the other attributes from the classes."""
         order = torch.argsort(self.class_of, stable=True)
         self.sizes = torch.bincount(self.class_of)
         ends = self.sizes.cumsum(0)
@@ -57,33 +57,34 @@ class Partition(nn.Module):
         ]
 
     def members(self, number: int) -> slice | Tensor:
-        """Gives the ids of a class: a slice where they are consecutive, so that none is copied."""
+        """Returns the ids of a class, as a slice if they are consecutive (indexing copies then)."""
         consecutive = self._consecutive[number]
         return self.order[self._in_order[number]] if consecutive is None else consecutive
 
     def classes_of(self, targets: Tensor) -> Tensor:
-        """Gives the classes of targets [rows]; `IGNORE_INDEX` stays.
+        """Returns the classes of targets [rows]; `IGNORE_INDEX` is kept.
 
         Raises:
-            IndexError: a target is outside of the vocabulary.
+            IndexError: If a target is outside the vocabulary.
         """
         real = targets != IGNORE_INDEX
-        # `index_select` refuses an id out of range; an index in brackets would count from the end.
+        # `index_select` rejects negative ids; indexing with brackets would count from the end.
         return self.class_of.index_select(0, targets.where(real, 0)).where(real, IGNORE_INDEX)
 
 
 class Groups(NamedTuple):
     """Rows of a batch, sorted by the class of their target.
 
-    Left out are rows whose target is ignored, or is alone in its class and so certain within it.
+    Rows with an ignored target are left out, and so are rows whose target is the only word of its
+    class, since its probability within the class is 1.
 
     Attributes:
-        rows: indices of the rows.
-        places: of their targets within the class.
-        areas: words of the class of each row.
-        used: classes that occur.
-        counts: rows of each used class.
-        sizes: words of each used class.
+        rows: Indices of the rows.
+        places: Index of each row's target within its class.
+        areas: Number of words in the class of each row.
+        used: Classes that occur.
+        counts: Number of rows of each used class.
+        sizes: Number of words of each used class.
     """
 
     rows: Tensor
@@ -98,7 +99,7 @@ def group(partition: Partition, targets: Tensor) -> Groups:
     """Sorts the rows of a batch by the class of their target [rows].
 
     Raises:
-        IndexError: a target is outside of the vocabulary.
+        IndexError: If a target is outside the vocabulary.
     """
     classes = partition.classes_of(targets)
     uncertain = (classes != IGNORE_INDEX) & (partition.sizes[classes.clamp_min(0)] > 1)
@@ -110,7 +111,7 @@ def group(partition: Partition, targets: Tensor) -> Groups:
         rows,
         partition.place_of[targets[rows]],
         partition.sizes[classes],
-        used.tolist(),  # the loop over classes needs numbers
+        used.tolist(),  # the loop over classes needs Python integers
         counts.tolist(),
         partition.sizes[used].tolist(),
     )

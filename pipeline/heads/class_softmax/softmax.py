@@ -1,4 +1,4 @@
-"""The class-based softmax: first the class of a word, then the word within its class."""
+"""The class-based softmax: it predicts the class of a word, then the word within its class."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,26 +24,32 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 class ClassSoftmax(OutputLayer):
-    """p(word | state) = p(class | state) p(word | class, state), two softmaxes per word.
+    """The class-based softmax: p(word | state) = p(class | state) p(word | class, state).
 
     Goodman (2001, arXiv cs/0108006), as in Mikolov et al. (2011, "Extensions of recurrent neural
-    network language model"). Exact, and as its classes are about sqrt(vocabulary) in number
-    and size, far fewer products than the full softmax. Weight and bias of words are in the order of
-    ids, whatever the classes.
+    network language model"). It is exact. With about sqrt(vocabulary) classes of about
+    sqrt(vocabulary) words, it computes far fewer products than the full softmax. Rows of `weight`
+    and `bias` are in the order of ids.
 
     Args:
-        input_size: features of a state.
-        vocabulary: the token types.
-        classes: which class a word belongs to; `FrequencyBins()` if omitted.
-        bias: whether each class and each token has one.
-        init_scale: weights and biases start uniform in [-init_scale, init_scale].
+        input_size: Number of features of a state.
+        vocabulary: Vocabulary whose tokens are predicted.
+        classes: Rule that assigns words to classes; `FrequencyBins()` if None.
+        bias: Whether each class and each token has a bias.
+        init_scale: Bound of the uniform initial weights and biases.
 
     Raises:
-        ValueError: `input_size` is below 1, `init_scale` is not above 0, **or** the vocabulary
-            cannot be divided so.
+        ValueError: If `input_size` is below 1, `init_scale` is not above 0, or the rule cannot
+            divide the vocabulary.
 
     Attributes:
-        partition: the classes; a checkpoint holds them.
+        partition: The classes; part of the state dict.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"], counts=[5, 1, 3, 1])
+        >>> head = ClassSoftmax(8, vocabulary, FrequencyBins(num=2))
+        >>> head.partition.class_of.tolist(), head.class_weight.shape[0]
+        ([0, 1, 0, 1], 2)
     """
 
     def __init__(
@@ -67,14 +73,11 @@ class ClassSoftmax(OutputLayer):
 
     @staticmethod
     def portable(spec: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
-        """Returns a configuration that needs no file but the checkpoint.
+        """Returns the configuration with the classes of a checkpoint, so that it needs no file.
 
         Args:
-            spec: Configuration of this head, `class_path` and `init_args`.
+            spec: Configuration of this head: `class_path` and `init_args`.
             weights: State dict of this head.
-
-        Returns:
-            The configuration, with `classes` replaced by those of the checkpoint.
         """
         classes = StoredClasses(weights["partition.class_of"])
         return {**spec, "init_args": {**spec.get("init_args", {}), "classes": classes}}

@@ -1,6 +1,6 @@
-"""The nll of words within their classes, and its gradient, as one function for all classes.
+"""The nll of words given their classes, with its gradient, as one function for all classes.
 
-Autograd would make a gradient of the size of the whole weight for each class that is cut out of it.
+Autograd would allocate a gradient of the size of the whole weight for each class.
 """
 
 from collections.abc import Iterator
@@ -18,24 +18,23 @@ def summed_nll_within(
     """Sums the nll of targets given their classes, under a softmax over each class.
 
     Args:
-        states: [rows input].
-        weight: [vocab input], in the order of ids.
-        bias: [vocab].
-        targets: ids [rows]; those equal to `IGNORE_INDEX` count nothing.
-        partition: the classes.
+        states: States [rows input].
+        weight: Weight [vocab input], in the order of ids.
+        bias: Bias [vocab].
+        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
+        partition: Classes of the vocabulary.
 
     Returns:
-        A sum in nats, [], computed in float32 at least, whatever autocast says: products as small
-        as those within a class are no faster in bfloat16. One nll is cut at the logarithm of the
-        smallest normal number (87 nats in float32); its gradient is not. It cannot be
-        differentiated twice.
+        Sum in nats, [], in float32 or float64. Autocast has no effect, since bfloat16 does not make
+        such small products faster. The nll of a row is at most that of the smallest normal number
+        (87 nats in float32); its gradient has no limit. The sum cannot be differentiated twice.
     """
     with torch.autocast(states.device.type, enabled=False):
-        nll: Tensor = _SummedNllWithin.apply(states, weight, bias, targets, partition)  # type: ignore[no-untyped-call]
+        nll: Tensor = _WithinClassNll.apply(states, weight, bias, targets, partition)  # type: ignore[no-untyped-call]
     return nll
 
 
-class _SummedNllWithin(torch.autograd.Function):
+class _WithinClassNll(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401 (torch's own context, which has no public type)
@@ -48,7 +47,7 @@ class _SummedNllWithin(torch.autograd.Function):
         groups = group(partition, targets)
         dtype = torch.promote_types(weight.dtype, torch.float32)
         rows = states[groups.rows].to(dtype)
-        # The probabilities of a class are [rows size]; those of all stand one behind the other.
+        # The probabilities of a class are [rows size]; `flat` concatenates those of all classes.
         ends = groups.areas.cumsum(0)
         flat = rows.new_empty(sum(_areas(groups)))
         for ids, inputs, probs in _walk(partition, groups, rows, flat):
@@ -60,7 +59,7 @@ class _SummedNllWithin(torch.autograd.Function):
             torch.softmax(probs, dim=-1, out=probs)
         index = ends - groups.areas + groups.places
         of_targets = flat[index]
-        flat[index] = of_targets - 1  # now the gradient of the nll to the logits
+        flat[index] = of_targets - 1  # now the gradient of the nll by the logits
         ctx.save_for_backward(flat, rows, weight)
         ctx.groups, ctx.partition = groups, partition
         ctx.num_rows, ctx.states_dtype = len(states), states.dtype
@@ -69,7 +68,7 @@ class _SummedNllWithin(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        if torch.is_grad_enabled():  # torch's `once_differentiable` would give a constant, silently
+        if torch.is_grad_enabled():  # `once_differentiable` would silently return a constant
             raise RuntimeError("the loss of a class-based softmax cannot be differentiated twice")
         flat, rows, weight = ctx.saved_tensors
         groups, partition = ctx.groups, ctx.partition
@@ -93,7 +92,7 @@ class _SummedNllWithin(torch.autograd.Function):
 def _walk(
     partition: Partition, groups: Groups, rows: Tensor, flat: Tensor
 ) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:
-    """Goes through the used classes: ids, rows, and the part of `flat` as [rows size]."""
+    """Yields ids, rows, and the part of `flat` [rows size] of each used class."""
     parts = zip(
         groups.used,
         rows.split_with_sizes(groups.counts),
@@ -110,7 +109,7 @@ def _areas(groups: Groups) -> list[int]:
 
 
 def _zero_where_unused(weight: Tensor, groups: Groups, partition: Partition) -> Tensor:
-    """Makes a gradient whose rows of used classes are still to be written."""
+    """Returns a gradient that is 0 for unused classes and uninitialized for used ones."""
     gradient = torch.empty_like(weight)
     used = set(groups.used)
     for number in range(len(partition.sizes)):

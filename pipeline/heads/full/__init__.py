@@ -1,1 +1,1 @@
-"""The full softmax."""
+"""The full softmax and fast implementations of its loss."""

@@ -1,8 +1,8 @@
-"""The nll of a softmax layer whose logits would not fit into memory, and its gradient, in pieces.
+"""The nll of a softmax layer and its gradient in chunks, for logits that do not fit into memory.
 
-The gradient is computed with the loss, piece by piece, so that no logits are kept. The same on a
-CPU and on a GPU: `torch.nn.functional.linear_cross_entropy` does as much, but only from torch 2.13
-on, and its own choice of pieces is many times slower on a CPU.
+The gradient is computed together with the loss, chunk by chunk, so that no logits are kept. It runs
+on CPU and GPU. `torch.nn.functional.linear_cross_entropy` does the same from torch 2.13 on, but its
+choice of chunks is many times slower on a CPU.
 """
 
 from typing import Any
@@ -21,21 +21,21 @@ def summed_nll_in_pieces(
     """Sums the nll of targets under softmax(weight state + bias).
 
     Args:
-        states: [rows input].
-        weight: [vocab input].
-        bias: [vocab].
-        targets: ids [rows]; those equal to `IGNORE_INDEX` count nothing.
-        dtype: of the matrix products; the softmax and all sums are in float32 at least.
+        states: States [rows input].
+        weight: Weight [vocab input].
+        bias: Bias [vocab].
+        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
+        dtype: Data type of the matrix products. The softmax and all sums use float32 or float64.
 
     Returns:
-        A sum in nats, []. It cannot be differentiated twice.
+        Sum in nats, []. It cannot be differentiated twice.
     """
     with torch.autocast(states.device.type, enabled=False):
-        nll: Tensor = _SummedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
+        nll: Tensor = _ChunkedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
     return nll
 
 
-class _SummedNll(torch.autograd.Function):
+class _ChunkedNll(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401 (torch's own context, which has no public type)
@@ -76,8 +76,8 @@ class _SummedNll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        if torch.is_grad_enabled():  # torch's `once_differentiable` would give a constant, silently
-            raise RuntimeError("the loss of a softmax in pieces cannot be differentiated twice")
+        if torch.is_grad_enabled():  # `once_differentiable` would silently return a constant
+            raise RuntimeError("the loss of a chunked softmax cannot be differentiated twice")
         to_states, to_weight, to_bias = ctx.saved_tensors
         weight_dtype, bias_dtype = ctx.dtypes
         return (
@@ -90,7 +90,7 @@ class _SummedNll(torch.autograd.Function):
 
 
 def _errors(log_probs: Tensor, targets: Tensor) -> Tensor:
-    """Turns log-probabilities into the gradient of the nll to the logits, in place."""
+    """Turns log-probabilities into the gradient of the nll by the logits, in place."""
     real = targets != IGNORE_INDEX
     errors = log_probs.exp_()
     errors[torch.arange(len(targets), device=targets.device), targets.where(real, 0)] -= 1

@@ -1,10 +1,10 @@
-"""The nll of a softmax layer and its gradient on a CPU, in few passes over the logits.
+"""The nll of a softmax layer and its gradient on a CPU, with one buffer for the logits.
 
-The logits of 700 tokens over 10,000 words are 28 MB in float32, 14 MB in bfloat16: far more than
-all else in a training step, so their passes through memory (and the page faults of fresh buffers)
-cost as much as the arithmetic. Autograd makes three such buffers, this function one: the logits,
-overwritten by the probabilities, overwritten at the targets by the gradient. Measured in
-`benchmarks/`.
+The logits of 700 tokens over 10,000 words take 28 MB in float32 and 14 MB in bfloat16, far more
+than anything else in a training step. Reading and writing them (and the page faults of new buffers)
+takes as long as the arithmetic. Autograd allocates three such buffers, this function one: the
+probabilities overwrite the logits, and the gradient overwrites the probabilities of the targets.
+`benchmarks/output_layers.py` measures the difference.
 """
 
 from typing import Any
@@ -17,21 +17,21 @@ from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import fits_at_once
 from pipeline.heads.full.chunked import summed_nll_in_pieces
 
-# Half precision is not: its probabilities would be cut at e^-9.7.
+# Without float16, whose smallest normal probability is e^-9.7.
 _FUSED = (torch.bfloat16, torch.float32, torch.float64)
 
 
 def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-    """Sums the nll of targets under a softmax layer, the fast way for this device and autocast.
+    """Sums the nll of targets under a softmax layer with the fastest function for this device.
 
     Args:
-        states: [rows input].
-        weight: [outputs input].
-        bias: [outputs].
-        targets: [rows]; those equal to `IGNORE_INDEX` count nothing.
+        states: States [rows input].
+        weight: Weight [outputs input].
+        bias: Bias [outputs].
+        targets: Outputs [rows]. Rows with `IGNORE_INDEX` have no loss.
 
     Returns:
-        A sum in nats, [].
+        Sum in nats, [].
     """
     dtype = _product_dtype(states, weight)
     if not fits_at_once(len(states), len(weight), dtype):
@@ -46,26 +46,26 @@ def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Te
 def summed_nll(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Sums the nll of targets under softmax(states weight^T + bias).
+    """Sums the nll of targets under softmax(weight state + bias).
 
     Args:
-        states: [rows input].
-        weight: [vocab input].
-        bias: [vocab].
-        targets: ids [rows]; those equal to `IGNORE_INDEX` count nothing.
-        dtype: of the matrix products and of the probabilities that are kept for the gradient. The
-            softmax itself is computed, and its logarithm summed, in float32 at least.
+        states: States [rows input].
+        weight: Weight [vocab input].
+        bias: Bias [vocab].
+        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
+        dtype: Data type of the matrix products and of the probabilities that are kept for the
+            gradient. The softmax and the sum of its logarithms use float32 or float64.
 
     Returns:
-        A sum in nats, []. One nll is cut at the logarithm of the smallest normal number of `dtype`
-        (87 nats in float32 and bfloat16); its gradient is not. It cannot be
+        Sum in nats, []. The nll of a row is at most that of the smallest normal number of `dtype`
+        (87 nats in float32 and bfloat16); its gradient has no limit. The sum cannot be
         differentiated twice.
     """
-    nll: Tensor = _SummedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
+    nll: Tensor = _FusedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
     return nll
 
 
-class _SummedNll(torch.autograd.Function):
+class _FusedNll(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401 (torch's own context, which has no public type)
@@ -79,12 +79,12 @@ class _SummedNll(torch.autograd.Function):
         ctx.bias_dtype = None if bias is None else bias.dtype
         states, weight = states.to(dtype), weight.to(dtype)
         logits = F.linear(states, weight, None if bias is None else bias.to(dtype))
-        # In place: torch's kernel reads a whole row before it writes it (tested against a copy).
+        # In place: torch's kernel reads a whole row before writing it (a test compares a copy).
         probs = torch.softmax(logits, dim=-1, out=logits)
         real = targets != IGNORE_INDEX
         index = targets.where(real, 0)
-        of_targets = probs.gather(1, index.unsqueeze(1)).squeeze(1)  # refuses an id out of range
-        # The gradient of the nll to the logits. (`scatter_` and a mask would pass over all of it.)
+        of_targets = probs.gather(1, index.unsqueeze(1)).squeeze(1)  # rejects an id out of range
+        # The gradient of the nll by the logits. `scatter_` and a mask would touch every element.
         probs[torch.arange(len(targets)), index] = of_targets - 1
         probs.index_fill_(0, torch.nonzero(~real).squeeze(1), 0)
         ctx.save_for_backward(probs, states, weight)
@@ -94,13 +94,13 @@ class _SummedNll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        if torch.is_grad_enabled():  # torch's `once_differentiable` would give a constant, silently
+        if torch.is_grad_enabled():  # `once_differentiable` would silently return a constant
             raise RuntimeError("the loss of a softmax on a CPU cannot be differentiated twice")
         to_logits, states, weight = ctx.saved_tensors
         states_dtype, weight_dtype = ctx.dtypes
         to_states = to_weight = to_bias = None
-        # The product scales by alpha before it rounds. Scaling bfloat16 numbers, or by one, would
-        # lengthen or shorten every gradient by up to 0.4 %.
+        # `addmm` scales by alpha before rounding. Scaling rounded bfloat16 numbers, or with a
+        # rounded factor, would change the length of every gradient by up to 0.4 %.
         scale, none = grad.item(), to_logits.new_zeros(())
         if ctx.needs_input_grad[0]:
             to_states = torch.addmm(none, to_logits, weight, beta=0, alpha=scale).to(states_dtype)
@@ -113,7 +113,7 @@ class _SummedNll(torch.autograd.Function):
 
 
 def _product_dtype(states: Tensor, weight: Tensor) -> torch.dtype:
-    """The dtype in which torch computes a linear layer here."""
+    """Returns the data type in which torch would compute this linear layer."""
     device = states.device.type
     if torch.is_autocast_enabled(device) and weight.dtype == torch.float32:
         return torch.get_autocast_dtype(device)

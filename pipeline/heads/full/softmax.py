@@ -1,4 +1,4 @@
-"""The full softmax: a linear map to the vocabulary, normalised over all of it."""
+"""The full softmax: a linear layer, normalized over the whole vocabulary."""
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +16,28 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 class FullSoftmax(OutputLayer):
-    """softmax(weight state + bias) over the whole vocabulary.
+    """The full softmax: softmax(weight state + bias) over the whole vocabulary.
 
-    On a CPU, `loss` is one function with its own gradient, three times faster under bfloat16
-    autocast than in float32; elsewhere it is torch's cross entropy, which autocast runs in float32.
-    Logits of more than `pipeline.heads.base.LOGIT_BYTES` are computed in pieces, none of them kept.
+    On a CPU, `loss` is a fused function with its own gradient; bfloat16 autocast makes it three
+    times faster. On other devices it is torch's cross entropy, which autocast runs in float32.
+    Logits of more than `pipeline.heads.base.LOGIT_BYTES` bytes are computed in chunks and not kept.
 
     Args:
-        input_size: features of a state.
-        vocabulary: the token types.
-        bias: whether each token has one.
-        init_scale: weight and bias start uniform in [-init_scale, init_scale], as in the published
-            recipes (Zaremba et al. 2014, arXiv 1409.2329: small model 0.1, medium 0.05).
+        input_size: Number of features of a state.
+        vocabulary: Vocabulary whose tokens are predicted.
+        bias: Whether each token has a bias.
+        init_scale: Bound of the uniform initial weights and biases. Zaremba et al. (2014,
+            arXiv 1409.2329) use 0.1 for the small model and 0.05 for the medium one.
 
     Raises:
-        ValueError: `input_size` is below 1, **or** `init_scale` is not above 0.
+        ValueError: If `input_size` is below 1 or `init_scale` is not above 0.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"])
+        >>> head = FullSoftmax(2, vocabulary)
+        >>> states = torch.tensor([[0.5, -1.0], [2.0, 0.0]])
+        >>> torch.allclose(head.log_distribution(states).exp().sum(dim=-1), torch.ones(2))
+        True
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Training criteria that sample negatives."""
+"""Output layers that are trained with sampled negatives, and their criteria."""

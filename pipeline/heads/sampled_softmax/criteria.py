@@ -1,4 +1,4 @@
-"""Losses that compare a target with words drawn at random, instead of with all words."""
+"""Losses that compare a target with randomly drawn words instead of with all words."""
 
 import abc
 import math
@@ -10,15 +10,15 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """The scores of a batch and of the words drawn for it.
+    """The scores of a batch's targets and of the words drawn for it.
 
     Attributes:
-        of_targets: score of each row's target, weight state + bias [rows].
-        of_noise: score of each drawn word [rows drawn].
+        of_targets: Score of each row's target, weight state + bias [rows].
+        of_noise: Score of each drawn word [rows drawn].
         log_noise_of_targets: log q(target) [rows].
         log_noise: log q(drawn word) [drawn].
-        is_target: whether a drawn word is the target, by accident [rows drawn].
-        vocab_size: number of token types.
+        is_target: Whether a drawn word happens to be the target [rows drawn].
+        vocab_size: Number of tokens in the vocabulary.
     """
 
     of_targets: Tensor
@@ -30,33 +30,43 @@ class Sample(NamedTuple):
 
     @property
     def log_num(self) -> float:
-        """The logarithm of the number of drawn words, k."""
+        """Logarithm of the number of drawn words, k."""
         return math.log(self.of_noise.shape[-1])
 
 
 class Criterion(abc.ABC):
-    """A loss over a target's score s(t) and the scores s(j) of k words drawn from q.
+    """Abstract base class of losses over a target's score s(t) and scores s(j) of k drawn words.
+
+    The k words j are drawn from the noise distribution q.
 
     Attributes:
-        is_relative: whether the scores come to be log p(word) - log q(word) plus a constant, so
-            that log q is to be added for the distribution.
+        is_relative: Whether the loss trains scores to be log p(word) - log q(word) plus a constant,
+            so that the distribution needs log q added.
     """
 
     is_relative: bool = False
 
     @abc.abstractmethod
     def loss(self, sample: Sample) -> Tensor:
-        """Sums the loss over the rows, []."""
+        """Returns the sum of the loss over the rows, []."""
 
 
 class SampledSoftmax(Criterion):
-    """Cross entropy over the target and the drawn words.
+    """Sampled softmax: cross entropy over the target and the drawn words.
 
-    -s(t) + log(exp s(t) + sum over drawn j other than t of exp(s(j) - log(k q(j)))): the sum of a
-    full softmax, estimated without bias; its logarithm has a bias that falls with k. Bengio &
-    Senecal (2008, "Adaptive importance sampling to accelerate training of a neural probabilistic
-    language model"), Jean et al. (2015, arXiv 1412.2007). The target itself is not corrected, as
-    it is always there.
+    -s(t) + log(exp s(t) + sum over drawn j other than t of exp(s(j) - log(k q(j)))). The sum is an
+    unbiased estimate of the full softmax's; its logarithm has a bias that decreases with k. Bengio
+    & Senecal (2008, "Adaptive importance sampling to accelerate training of a neural probabilistic
+    language model"), Jean et al. (2015, arXiv 1412.2007). The target's own score is not corrected,
+    because the target is always included.
+
+    Example:
+        >>> from pipeline.heads import Sampled
+        >>> from pipeline.text.vocabulary import Vocabulary
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the"], counts=[3, 1, 2])
+        >>> head = Sampled(4, vocabulary, criterion=SampledSoftmax(), num_negatives=2)
+        >>> bool(head.loss(torch.zeros(1, 4), torch.tensor([2])) >= 0)
+        True
     """
 
     def loss(self, sample: Sample) -> Tensor:
@@ -68,16 +78,24 @@ class SampledSoftmax(Criterion):
 
 
 class NCE(Criterion):
-    """Noise-contrastive estimation: was a word drawn from the text or from the noise?
+    """Noise-contrastive estimation: classifies words as drawn from the text or from the noise.
 
     -log sigmoid(d(t)) - sum over drawn j of log sigmoid(-d(j)), with
-    d(w) = s(w) - log_z - log(k q(w)); drawn words that are the target count like others. Gutmann &
-    Hyvarinen (2010); Mnih & Teh (2012, arXiv 1206.6426). Scores come to be log-probabilities plus
-    `log_z`, nearly normalised by themselves; evaluation normalises exactly.
+    d(w) = s(w) - log_z - log(k q(w)). Drawn words equal to the target are included. Gutmann &
+    Hyvarinen (2010); Mnih & Teh (2012, arXiv 1206.6426). The loss trains scores to be
+    log-probabilities plus `log_z`, nearly normalized; evaluation normalizes exactly.
 
     Args:
-        log_z: the logarithm of the normaliser, a constant; that of the number of words if omitted,
-            which is right for scores of 0 at the start (faster-rnnlm takes 9).
+        log_z: Constant logarithm of the normalizer. If None, the logarithm of the number of words,
+            which is right for initial scores of 0 (faster-rnnlm uses 9).
+
+    Example:
+        >>> from pipeline.heads import Sampled
+        >>> from pipeline.text.vocabulary import Vocabulary
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the"], counts=[3, 1, 2])
+        >>> head = Sampled(4, vocabulary, criterion=NCE(log_z=9.0), num_negatives=2)
+        >>> head.criterion.log_z
+        9.0
     """
 
     def __init__(self, log_z: float | None = None) -> None:
@@ -93,11 +111,19 @@ class NCE(Criterion):
 
 
 class NegativeSampling(Criterion):
-    """-log sigmoid(s(t)) - sum over drawn j of log sigmoid(-s(j)).
+    """Negative sampling: -log sigmoid(s(t)) - sum over drawn j of log sigmoid(-s(j)).
 
-    Mikolov et al. (2013, arXiv 1310.4546, eq. 4), made for word vectors. Its scores come to be
+    Mikolov et al. (2013, arXiv 1310.4546, eq. 4), designed for word vectors. It trains scores to be
     log p(w) - log q(w) - log k (Levy & Goldberg 2014, "Neural word embedding as implicit matrix
-    factorization"), so that log q is added back to give the distribution of a language model.
+    factorization"), so that `Sampled` adds log q to obtain the distribution of a language model.
+
+    Example:
+        >>> from pipeline.heads import Sampled
+        >>> from pipeline.text.vocabulary import Vocabulary
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the"], counts=[2, 1, 1])
+        >>> head = Sampled(4, vocabulary, criterion=NegativeSampling(), bias=False)
+        >>> head.log_distribution(torch.zeros(4)).exp().detach()  # scores of 0 give q itself
+        tensor([0.5000, 0.2500, 0.2500])
     """
 
     is_relative: bool = True
@@ -108,12 +134,21 @@ class NegativeSampling(Criterion):
 
 
 class BlackOut(Criterion):
-    """A discriminative loss over a softmax that is weighted by 1 / q.
+    """BlackOut: a discriminative loss over a softmax weighted by 1 / q.
 
     -log p(t) - sum over drawn j of log(1 - p(j)), where p is the softmax of s(w) - log q(w) over
-    the target and the drawn words. Ji et al. (2016, arXiv 1511.06909). Drawn words that are the
-    target count like others: only so does the loss train the distribution itself. Left out, they
-    make likely words too likely, which in a vocabulary of a million words is rare enough.
+    the target and the drawn words. Ji et al. (2016, arXiv 1511.06909). Drawn words equal to the
+    target are included, because only then does the loss train the distribution itself. Without
+    them, the probabilities of likely words become too large; in a vocabulary of a million words
+    such draws are rare.
+
+    Example:
+        >>> from pipeline.heads import Sampled
+        >>> from pipeline.text.vocabulary import Vocabulary
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the"], counts=[3, 1, 2])
+        >>> head = Sampled(4, vocabulary, criterion=BlackOut(), num_negatives=2)
+        >>> bool(head.loss(torch.zeros(1, 4), torch.tensor([2])) > 0)
+        True
     """
 
     def loss(self, sample: Sample) -> Tensor:
@@ -121,6 +156,6 @@ class BlackOut(Criterion):
         of_targets = sample.of_targets - sample.log_noise_of_targets
         weighted = torch.cat([of_targets.unsqueeze(1), sample.of_noise - sample.log_noise], dim=1)
         log_probs = weighted.log_softmax(1)
-        # 1 - p rounds to 0 where one word has all of it.
+        # 1 - p rounds to 0 where p is almost 1.
         drawn = log_probs[:, 1:].exp().clamp_max(1 - torch.finfo(log_probs.dtype).eps)
         return -log_probs[:, 0].sum() - torch.log1p(-drawn).sum()

@@ -1,4 +1,4 @@
-"""Words drawn at random, which sampled losses tell apart from the target."""
+"""The noise distribution from which sampled losses draw words."""
 
 import numpy as np
 import torch
@@ -7,22 +7,22 @@ from torch import Tensor, nn
 from pipeline.heads.class_softmax.assign import word_counts
 from pipeline.text.vocabulary import Vocabulary
 
-# Whole numbers: a float buffer would be rounded where a model is cast to half precision.
+# Integers, because casting a model to half precision would round a float buffer.
 _TOTAL = 2**60
 
 
 class Noise(nn.Module):
-    """Draws words by the power of their counts.
+    """A distribution over words, proportional to a power of their counts.
 
     Args:
-        vocabulary: the token types; a word that never occurs counts as one that occurs once.
-        power: of the counts: 1 draws as the text does, 0 each word alike.
+        vocabulary: Vocabulary with counts; a count of 0 is replaced by 1.
+        power: Exponent of the counts: 1 is the distribution of the text, 0 is uniform.
 
     Raises:
-        ValueError: `power` is below 0, **or** the vocabulary has no counts.
+        ValueError: If `power` is below 0 or the vocabulary has no counts.
 
     Attributes:
-        cumulative: the chance of each id and those before it, in parts of the last [vocab].
+        cumulative: Cumulative probabilities, as integers; divide by the last [vocab].
     """
 
     cumulative: Tensor
@@ -30,22 +30,20 @@ class Noise(nn.Module):
     def __init__(self, vocabulary: Vocabulary, power: float) -> None:
         super().__init__()
         if not power >= 0:
-            raise ValueError(
-                f"power, of the counts that noise is drawn by, is at least 0, got {power}"
-            )
+            raise ValueError(f"power, the exponent of the counts, must be at least 0, got {power}")
         counts = np.asarray(word_counts(vocabulary, "a sampled softmax"), dtype=np.float64)
         shares = np.maximum(counts, 1) ** power
         parts = np.maximum(np.rint(shares / shares.sum() * _TOTAL), 1).astype(np.int64)
         self.register_buffer("cumulative", torch.from_numpy(np.cumsum(parts)))
 
     def draw(self, num: int) -> Tensor:
-        """Draws ids with replacement [num], from torch's generator."""
+        """Draws ids with replacement from torch's generator, [num]."""
         high = int(self.cumulative[-1])
         drawn = torch.randint(high, (num,), device=self.cumulative.device)
         return torch.searchsorted(self.cumulative, drawn, right=True)
 
     def log_probs(self, ids: Tensor) -> Tensor:
-        """Gives the logarithm of the chance of each id to be drawn, float64 [*]."""
+        """Returns the log-probability of drawing each id, float64 [*]."""
         upper = self.cumulative[ids]
         lower = torch.where(ids > 0, self.cumulative[(ids - 1).clamp_min(0)], 0)
         return ((upper - lower).double() / self.cumulative[-1]).log()

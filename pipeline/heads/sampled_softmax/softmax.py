@@ -1,4 +1,4 @@
-"""The full softmax, trained on the target and a few words drawn at random."""
+"""A softmax over the whole vocabulary that is trained with sampled negatives."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,24 +19,32 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 class Sampled(OutputLayer):
-    """softmax(weight state + bias), exact in evaluation, whose training loss samples words.
+    """softmax(weight state + bias) with a sampled training loss and exact evaluation.
 
-    One set of negatives is drawn for all rows of a batch, so that their scores are one product. The
-    gradient is dense, as optimisers and clipping expect, and filled once: of each step it costs
-    about what zeroing the weight's size in memory costs.
+    One set of negatives is drawn for all rows of a batch, so that one matrix product computes their
+    scores. The gradient is dense, as optimizers and clipping expect; allocating it takes about as
+    long as zeroing the weight.
 
     Args:
-        input_size: features of a state.
-        vocabulary: the token types.
-        criterion: the loss; `SampledSoftmax()` if omitted.
-        num_negatives: words drawn for a batch, with replacement.
-        power: noise draws words by this power of their counts.
-        bias: whether each token has one.
-        init_scale: weight and bias start uniform in [-init_scale, init_scale].
+        input_size: Number of features of a state.
+        vocabulary: Vocabulary whose tokens are predicted, with counts.
+        criterion: Training loss; `SampledSoftmax()` if None.
+        num_negatives: Number of words drawn for a batch, with replacement.
+        power: Exponent of the word counts in the noise distribution: 1 is the distribution of the
+            text, 0 is uniform.
+        bias: Whether each token has a bias.
+        init_scale: Bound of the uniform initial weights and biases.
 
     Raises:
-        ValueError: `input_size` or `num_negatives` is below 1, `init_scale` is not above 0, `power`
-            is below 0, **or** the vocabulary has no counts.
+        ValueError: If `input_size` or `num_negatives` is below 1, `init_scale` is not above 0,
+            `power` is below 0, or the vocabulary has no counts.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the"], counts=[3, 1, 2])
+        >>> head = Sampled(4, vocabulary, num_negatives=2)
+        >>> log_probs = head.log_distribution(torch.ones(4))
+        >>> torch.allclose(log_probs.exp().sum(), torch.tensor(1.0))
+        True
     """
 
     def __init__(
@@ -62,7 +70,7 @@ class Sampled(OutputLayer):
             nn.init.uniform_(parameter, -init_scale, init_scale)
 
     def loss(self, states: Tensor, targets: Tensor) -> Tensor:
-        """See `OutputLayer.loss`; not the nll, but what trains the same distribution."""
+        """See `OutputLayer.loss`; the criterion's loss instead of the nll."""
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
         real = torch.nonzero(row_targets != IGNORE_INDEX).squeeze(1)
@@ -88,7 +96,7 @@ class Sampled(OutputLayer):
         negatives = self.noise.draw(self.num_negatives)
         ids = torch.cat([targets, negatives])
         dtype = torch.promote_types(self.weight.dtype, torch.float32)
-        # One lookup: each would make a gradient of the whole weight.
+        # One lookup, because each lookup allocates a gradient of the whole weight.
         vectors = F.embedding(ids, self.weight).to(dtype)
         of_targets, of_negatives = vectors.split_with_sizes([len(targets), len(negatives)])
         rows = rows.to(dtype)

@@ -1,4 +1,4 @@
-"""The ways from the root of a binary tree to its words, and the nll of walking them."""
+"""Paths from the root of a binary tree to its words, and the nll of these paths."""
 
 from typing import Any, NamedTuple
 
@@ -11,13 +11,13 @@ from pipeline.heads.tree_softmax.trees import Joints
 
 
 class Steps(NamedTuple):
-    """The decisions that a batch of targets takes, those of a row together.
+    """The decisions on the paths to a batch of targets, sorted by row.
 
     Attributes:
-        rows: index of the row of each decision [steps].
-        nodes: where it is taken, an inner node [steps].
-        signs: 1 to the first child, -1 to the second [steps].
-        starts: first step of each row [rows].
+        rows: Index of the row of each decision [steps].
+        nodes: Inner node of each decision [steps].
+        signs: 1 for the first child, -1 for the second [steps].
+        starts: Index of each row's first decision [rows].
     """
 
     rows: Tensor
@@ -27,19 +27,19 @@ class Steps(NamedTuple):
 
 
 class Paths(nn.Module):
-    """The path to each word of a tree.
+    """The paths from the root of a tree to its words.
 
     Args:
-        joints: the children of each inner node.
+        joints: The two children of each inner node.
 
     Attributes:
-        joints: as given, int64 [inner 2]; the one thing that a checkpoint holds.
-        nodes: the inner nodes on the way to each word, one word's behind the other's [steps].
-        signs: 1 where the way goes to the first child, -1 to the second [steps].
-        starts: first step of each word [vocab].
-        depths: steps to each word [vocab].
-        by_depth: inner nodes, those nearest to the root first [inner].
-        level_sizes: inner nodes at each distance from the root.
+        joints: The argument as int64 [inner 2]; the only tensor in the state dict.
+        nodes: Inner nodes on the path to each word, concatenated for all words [steps].
+        signs: 1 where the path leads to the first child, -1 for the second [steps].
+        starts: Index of each word's first step [vocab].
+        depths: Number of steps to each word [vocab].
+        by_depth: Inner nodes sorted by distance from the root [inner].
+        level_sizes: Number of inner nodes at each distance from the root.
     """
 
     joints: Tensor
@@ -64,7 +64,7 @@ class Paths(nn.Module):
         return len(self.joints) + 1
 
     def arrange(self) -> None:
-        """Derives all else from the joints."""
+        """Computes the other attributes from the joints."""
         size, device = self.vocab_size, self.joints.device
         parents = torch.empty(2 * size - 1, dtype=torch.long, device=device)
         signs = torch.empty_like(parents)
@@ -73,7 +73,7 @@ class Paths(nn.Module):
             parents[self.joints[:, side]] = inner
             signs[self.joints[:, side]] = sign
         words = current = torch.arange(size, device=device)
-        walked = []  # upwards, all words at a time
+        walked = []  # from the words to the root, all words at a time
         while len(words):
             walked.append((words, parents[current], signs[current]))
             goes_on = parents[current] != size - 2
@@ -87,14 +87,14 @@ class Paths(nn.Module):
         self.by_depth, self.level_sizes = torch.cat(levels), [len(level) for level in levels]
 
     def steps_to(self, targets: Tensor) -> Steps:
-        """Gives the decisions on the way to targets [rows]; none to `IGNORE_INDEX`.
+        """Returns the decisions on the paths to targets [rows]; none for `IGNORE_INDEX`.
 
         Raises:
-            IndexError: a target is outside of the vocabulary.
+            IndexError: If a target is outside the vocabulary.
         """
         real = targets != IGNORE_INDEX
         index = targets.where(real, 0)
-        depths = self.depths.index_select(0, index) * real  # refuses an id out of range
+        depths = self.depths.index_select(0, index) * real  # rejects an id out of range
         ends = depths.cumsum(0)
         rows = torch.arange(len(targets), device=targets.device).repeat_interleave(depths)
         offsets = torch.arange(len(rows), device=targets.device) - (ends - depths)[rows]
@@ -114,29 +114,29 @@ class Paths(nn.Module):
 def summed_nll_of_paths(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, paths: Paths
 ) -> Tensor:
-    """Sums the nll of targets, -log sigmoid(sign (weight state + bias)) over their steps.
+    """Sums the nll of targets: -log sigmoid(sign (weight state + bias)) over the steps to them.
 
     Args:
-        states: [rows input].
-        weight: [inner input].
-        bias: [inner].
-        targets: ids [rows]; those equal to `IGNORE_INDEX` count nothing.
-        paths: the ways to the words.
+        states: States [rows input].
+        weight: Weight [inner input].
+        bias: Bias [inner].
+        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
+        paths: Paths to the words.
 
     Returns:
-        A sum in nats, [], in float32 at least, whatever autocast says: nearly all of the work is
-        fetching rows. It cannot be differentiated twice.
+        Sum in nats, [], in float32 or float64. Autocast has no effect, since most of the time goes
+        into fetching rows. The sum cannot be differentiated twice.
     """
     with torch.autocast(states.device.type, enabled=False):
-        nll: Tensor = _SummedNll.apply(states, weight, bias, paths.steps_to(targets))  # type: ignore[no-untyped-call]
+        nll: Tensor = _PathNll.apply(states, weight, bias, paths.steps_to(targets))  # type: ignore[no-untyped-call]
     return nll
 
 
-class _SummedNll(torch.autograd.Function):
-    """Fetches each node's weight once a step, and writes its gradient once a node.
+class _PathNll(torch.autograd.Function):
+    """Reads a node's weight once per step and writes its gradient once per node.
 
-    Both products of the gradient are sums over bags of rows, which torch computes without making
-    the rows first.
+    Both products of the gradient are sums over bags of rows, which `embedding_bag` computes without
+    materializing the rows.
     """
 
     @staticmethod
@@ -155,7 +155,7 @@ class _SummedNll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        if torch.is_grad_enabled():  # torch's `once_differentiable` would give a constant, silently
+        if torch.is_grad_enabled():  # `once_differentiable` would silently return a constant
             raise RuntimeError("the loss of a hierarchical softmax cannot be differentiated twice")
         scores, states, weight = ctx.saved_tensors
         steps: Steps = ctx.steps
@@ -175,7 +175,7 @@ class _SummedNll(torch.autograd.Function):
 
 
 def step_scores(states: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
-    """Gives weight state + bias of each decision [steps], in float32 at least."""
+    """Computes weight state + bias of each decision [steps] in float32 or float64."""
     dtype = torch.promote_types(weight.dtype, torch.float32)
     with torch.autocast(states.device.type, enabled=False):
         products = weight[steps.nodes].to(dtype) * states[steps.rows].to(dtype)
@@ -184,7 +184,7 @@ def step_scores(states: Tensor, weight: Tensor, bias: Tensor | None, steps: Step
 
 
 def _sum_of_bags(table: Tensor, index: Tensor, starts: Tensor, factors: Tensor) -> Tensor:
-    """Sums factor * table[index] from each start to the next."""
+    """Returns the sums of factor * table[index] from each start to the next."""
     if not len(index):
         return factors.new_zeros(len(starts), table.shape[1])
     return F.embedding_bag(

@@ -1,4 +1,4 @@
-"""The hierarchical softmax: a word is a path of yes-or-no decisions through a tree."""
+"""The hierarchical softmax: a word is a path of binary decisions through a tree."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -17,25 +17,32 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 class HierarchicalSoftmax(OutputLayer):
-    """p(word | state) = product of sigmoid(sign (weight state + bias)) on the way to the word.
+    """The hierarchical softmax over a binary tree of words.
 
-    Morin & Bengio (2005, "Hierarchical probabilistic neural network language model");
-    Mikolov et al. (2013, arXiv 1310.4546, eq. 3). Exact, normalised by construction, and the
-    fastest to train of the exact layers: a word takes about log2(vocabulary) decisions.
+    p(word | state) is the product of sigmoid(sign (weight state + bias)) over the inner nodes on
+    the path to the word. Morin & Bengio (2005, "Hierarchical probabilistic neural network language
+    model"); Mikolov et al. (2013, arXiv 1310.4546, eq. 3). It is exact, normalized by construction,
+    and trains faster than the other exact layers: a word takes about log2(vocabulary) decisions.
 
     Args:
-        input_size: features of a state.
-        vocabulary: the token types.
-        tree: arranges the words; `HuffmanTree()` if omitted.
-        bias: whether each inner node has one.
-        init_scale: weight and bias start uniform in [-init_scale, init_scale].
+        input_size: Number of features of a state.
+        vocabulary: Vocabulary whose tokens are predicted.
+        tree: Rule that arranges the words in a tree; `HuffmanTree()` if None.
+        bias: Whether each inner node has a bias.
+        init_scale: Bound of the uniform initial weights and biases.
 
     Raises:
-        ValueError: `input_size` is below 1, `init_scale` is not above 0, **or** the vocabulary
-            cannot be arranged so.
+        ValueError: If `input_size` is below 1, `init_scale` is not above 0, or the rule cannot
+            arrange the vocabulary.
 
     Attributes:
-        paths: the tree; a checkpoint holds it.
+        paths: The tree; part of the state dict.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"], counts=[9, 1, 4, 2])
+        >>> head = HierarchicalSoftmax(8, vocabulary)
+        >>> head.paths.depths.tolist()  # the frequent word <eos> takes one decision
+        [1, 3, 2, 3]
     """
 
     def __init__(
@@ -74,7 +81,7 @@ class HierarchicalSoftmax(OutputLayer):
         check_shapes(self, states)
         scores = exact_linear(states, self.weight, self.bias)
         size, paths = self.vocab_size, self.paths
-        # Of all nodes: words first, then inner nodes; the last is the root, which is certain.
+        # Log-probability of reaching each node: words, then inner nodes; 0 for the root, the last.
         found = scores.new_zeros(*scores.shape[:-1], 2 * size - 1)
         for nodes in paths.by_depth.split_with_sizes(paths.level_sizes):
             first, second = paths.joints[nodes].unbind(-1)
@@ -84,14 +91,10 @@ class HierarchicalSoftmax(OutputLayer):
         return found[..., :size]
 
     def tie(self, embedding: nn.Embedding) -> None:
-        """Refuses: the weight of this layer belongs to the nodes of a tree.
-
-        Raises:
-            ValueError: always.
-        """
+        """Raises a `ValueError`, because the weights belong to nodes instead of words."""
         raise ValueError(
-            "a hierarchical softmax has no weight of words that an embedding could share; set "
-            "tie_weights to false, or take FullSoftmax, ClassSoftmax or Sampled"
+            "HierarchicalSoftmax has no word weights to share with an embedding; set tie_weights "
+            "to false, or use FullSoftmax, ClassSoftmax or Sampled"
         )
 
     def _scores(self, rows: Tensor, targets: Tensor) -> Tensor:

@@ -7,34 +7,38 @@ from pipeline.heads.class_softmax.assign import word_counts
 from pipeline.text.vocabulary import Vocabulary
 
 Joints = list[tuple[int, int]]
-"""Inner node k joins two nodes: numbers below the size of the vocabulary are words, the size + j is
-inner node j. An inner node joins nodes that come before it, so that the last one is the root."""
+"""The two children of each inner node. Numbers below the vocabulary size are words; vocabulary size
++ j is inner node j. Children come before their parent, so that the last inner node is the root."""
 
 
 class WordTree(abc.ABC):
-    """Arranges a vocabulary in a binary tree."""
+    """Abstract base class of rules that arrange a vocabulary in a binary tree."""
 
     @abc.abstractmethod
     def join(self, vocabulary: Vocabulary) -> Joints:
-        """Gives the two children of each inner node.
+        """Returns the two children of each inner node.
 
         Args:
-            vocabulary: the token types.
+            vocabulary: Vocabulary to arrange.
 
         Returns:
-            One pair fewer than there are words; each word and each inner node but the root is in
-            one pair.
+            One pair fewer than there are words. Each word and each inner node except the root is in
+            exactly one pair.
 
         Raises:
-            ValueError: this vocabulary cannot be arranged so.
+            ValueError: If this rule cannot arrange the vocabulary.
         """
 
 
 class BalancedTree(WordTree):
-    """All words at about the same depth, log2 of their number; neighbours have neighbouring ids.
+    """A balanced tree: all words at a depth of about log2(vocabulary), in the order of their ids.
 
-    As even as the trees of Morin & Bengio (2005, "Hierarchical probabilistic neural network
-    language model"), but grown from the order of ids instead of WordNet.
+    The trees of Morin & Bengio (2005, "Hierarchical probabilistic neural network language model")
+    are balanced, too, but built from WordNet instead of the order of ids.
+
+    Example:
+        >>> BalancedTree().join(Vocabulary(["<eos>", "<unk>", "the", "cat"]))
+        [(0, 1), (2, 3), (4, 5)]
     """
 
     def join(self, vocabulary: Vocabulary) -> Joints:
@@ -43,7 +47,7 @@ class BalancedTree(WordTree):
         joints: Joints = []
         level = list(range(size))
         while len(level) > 1:
-            odd = level[len(level) // 2 * 2 :]  # moves up a level alone
+            odd = level[len(level) // 2 * 2 :]  # a single node moves up one level
             pairs = list(zip(level[::2], level[1::2], strict=False))
             level = [*range(size + len(joints), size + len(joints) + len(pairs)), *odd]
             joints.extend(pairs)
@@ -51,11 +55,15 @@ class BalancedTree(WordTree):
 
 
 class HuffmanTree(WordTree):
-    """The tree of the fewest decisions on average, from the counts of the words.
+    """A Huffman tree of the word counts, which has the fewest decisions per token on average.
 
     Huffman (1952), as in Mikolov et al. (2013, arXiv 1310.4546, section 2.1). The two rarest nodes
-    are joined; of equally rare ones, first words in the order of ids, then the nodes joined first,
-    which keeps the tree as flat as its average allows.
+    are joined repeatedly. Ties are broken in favor of words, in the order of ids, then of older
+    inner nodes, which gives the smallest depth among the optimal trees.
+
+    Example:
+        >>> HuffmanTree().join(Vocabulary(["<eos>", "<unk>", "the", "cat"], counts=[9, 1, 4, 2]))
+        [(1, 3), (4, 2), (5, 0)]
     """
 
     def join(self, vocabulary: Vocabulary) -> Joints:

@@ -82,8 +82,8 @@ def test_tables_are_loaded_without_a_copy_and_never_moved():
 @pytest.mark.parametrize(
     ("states", "targets", "expected"),
     [
-        ((2, 3), (2,), "order 3 reads contexts of 2 words, got 3"),
-        ((2, 2), (3,), r"states \[2, 2\] need targets \[2\], got \[3\]"),
+        ((2, 3), (2,), "order 3 expects contexts of 2 words, got 3"),
+        ((2, 2), (3,), r"states of shape \[2, 2\] need targets of shape \[2\], got \[3\]"),
     ],
 )
 def test_shapes_that_do_not_fit(states, targets, expected):
@@ -93,7 +93,7 @@ def test_shapes_that_do_not_fit(states, targets, expected):
 
 
 def test_a_model_without_counts_says_so():
-    with pytest.raises(ValueError, match="no counts yet"):
+    with pytest.raises(ValueError, match="has not been estimated"):
         NgramLanguageModel(WORDS, 3, KneserNey())(torch.zeros(1, 1, dtype=torch.long))
 
 

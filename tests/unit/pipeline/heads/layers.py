@@ -1,4 +1,4 @@
-"""The output layers that the laws are about. A new layer is one line here."""
+"""Output layers under test. A new layer needs one line here."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ ZIPF = [int(120 / rank) for rank in range(1, VOCAB_SIZE + 1)]
 
 
 class ByHand(WordClasses):
-    """Classes as they are given."""
+    """Explicitly given classes."""
 
     def __init__(self, *classes: int) -> None:
         self.classes = list(classes)
@@ -68,7 +68,7 @@ SAMPLED: dict[str, Maker] = {
     "negative sampling": lambda size, words: Sampled(size, words, NegativeSampling()),
     "blackout": lambda size, words: Sampled(size, words, BlackOut()),
 }
-"""Layers whose loss is another, and whose evaluation is exact."""
+"""Layers with a sampled loss and exact evaluation."""
 
 ALL = {**EXACT, **SAMPLED}
 
@@ -79,7 +79,7 @@ def make(
     rows: tuple[int, ...] = (3, 8),
     scale: float = 0.7,
 ) -> tuple[OutputLayer, Tensor, Tensor]:
-    """A layer, states, and targets of which some are ignored."""
+    """Returns a layer, states, and targets with some ignored positions."""
     generator = torch.Generator().manual_seed(1)
     layer = maker(INPUT_SIZE, vocabulary(VOCAB_SIZE, ZIPF)).to(dtype)
     with torch.no_grad():

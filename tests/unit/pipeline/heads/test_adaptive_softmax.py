@@ -63,7 +63,7 @@ def test_default_cutoffs_are_powers_of_the_vocabulary(size, cutoffs):
 
 @pytest.mark.parametrize("cutoffs", [[], [0], [5, 3], [3, 3], [13], [3, 20], [-2, 3]])
 def test_cutoffs_that_do_not_rise_within_the_vocabulary_are_told(cutoffs):
-    message = "cutoffs must rise from at least 1 to less than the number of words, 13, got"
+    message = "cutoffs must increase from at least 1 to less than the number of words, 13, got"
     with pytest.raises(ValueError, match=message):
         AdaptiveSoftmax(4, vocabulary(13), cutoffs)
 
@@ -78,5 +78,5 @@ def test_mistakes_are_told():
         AdaptiveSoftmax(4, words)
     with pytest.raises(ValueError, match=r"div_value must be at least 1, got 0\.5"):
         AdaptiveSoftmax(4, vocabulary(4), div_value=0.5)
-    with pytest.raises(ValueError, match="no weight that an embedding could share"):
+    with pytest.raises(ValueError, match="no weight to share with an embedding"):
         AdaptiveSoftmax(4, vocabulary(4)).tie(nn.Embedding(4, 4))

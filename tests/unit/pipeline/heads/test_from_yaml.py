@@ -1,4 +1,4 @@
-"""A task takes its output layer as a factory, which a configuration names by class."""
+"""Output layers from class paths, short names and flags."""
 
 from collections.abc import Callable
 

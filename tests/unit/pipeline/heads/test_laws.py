@@ -1,4 +1,4 @@
-"""What is true of every output layer."""
+"""Laws that hold for every output layer."""
 
 import copy
 import pickle
@@ -208,8 +208,10 @@ def test_a_state_that_is_not_a_number_shows(maker):
 @every_layer
 def test_shapes_that_do_not_fit_are_told(maker):
     layer, states, targets = make(maker)
-    with pytest.raises(ValueError, match="the output layer reads states of 5 features, got 4"):
+    with pytest.raises(ValueError, match="the output layer expects states of 5 features, got 4"):
         layer.log_distribution(states[..., :4])
     for score in (layer.loss, layer.log_probs):
-        with pytest.raises(ValueError, match=r"states \[3, 8, 5\] need targets \[3, 8\], got \["):
+        with pytest.raises(
+            ValueError, match=r"states of shape \[3, 8, 5\] need targets of shape \[3, 8\], got \["
+        ):
             score(states, targets.t())

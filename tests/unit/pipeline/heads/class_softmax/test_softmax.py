@@ -85,7 +85,7 @@ def test_default_number_of_classes_is_the_root_of_the_vocabulary():
 
 
 def test_classes_come_from_the_checkpoint():
-    """Whatever the vocabulary now says."""
+    """The state dict takes precedence over the vocabulary."""
     first, states, targets = make(lambda size, words: ClassSoftmax(size, words, ByHand(*SCATTERED)))
     second = make(lambda size, words: ClassSoftmax(size, words, ByHand(*sorted(SCATTERED))))[0]
     second.load_state_dict(first.state_dict())
@@ -127,7 +127,7 @@ def test_tied_layers_share_one_matrix():
 
 
 def test_a_hopeless_word_still_trains():
-    """Its nll is cut, its gradient (p - onehot) is not."""
+    """The nll has a limit, its gradient (p - onehot) has none."""
     layer = ClassSoftmax(1, vocabulary(2), ByHand(0, 0), bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[200.0], [0.0]]))
@@ -151,7 +151,7 @@ def test_mistakes_are_told():
         FrequencyBins(0)
     with pytest.raises(ValueError, match="must be at least 1, got -1"):
         SquareRootBins(-1)
-    with pytest.raises(ValueError, match="is at most the number of words, 4, got 5"):
+    with pytest.raises(ValueError, match="must be at most the number of words, 4, got 5"):
         ClassSoftmax(3, words, FrequencyBins(5))
     words.counts = None
     with pytest.raises(ValueError, match="needs the counts of the words in the training text"):

@@ -1,4 +1,4 @@
-"""The full softmax in pieces against itself at once."""
+"""The chunked loss of the full softmax against the loss in one piece."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def test_pieces_are_the_whole(monkeypatch, dtype, rows_at_once, bias):
     layer, states, targets = make(lambda size, words: FullSoftmax(size, words, bias), dtype)
     monkeypatch.setattr(base, "LOGIT_BYTES", rows_at_once * VOCAB_SIZE * dtype.itemsize)
     loss, expected = layer.loss(states, targets), reference(layer, states, targets)
-    assert "SummedNll" in type(loss.grad_fn).__name__
+    assert "ChunkedNll" in type(loss.grad_fn).__name__
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
         gradients(loss * -0.3, layer, states), gradients(expected * -0.3, layer, states)

@@ -130,7 +130,7 @@ def test_a_second_derivative_is_refused():
 
 
 def test_a_hopeless_token_still_trains():
-    """Its nll is cut, its gradient (p - onehot) is not."""
+    """The nll has a limit, its gradient (p - onehot) has none."""
     layer = FullSoftmax(1, vocabulary(2), bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[200.0], [0.0]]))
@@ -249,9 +249,12 @@ def test_start_is_uniform_over_weight_and_bias():
 
 def test_mistakes_are_told():
     layer, states, targets = make()
-    with pytest.raises(ValueError, match="the output layer reads states of 6 features, got 5"):
+    with pytest.raises(ValueError, match="the output layer expects states of 6 features, got 5"):
         layer.log_distribution(states[..., :5])
-    with pytest.raises(ValueError, match=r"states \[3, 5, 6\] need targets \[3, 5\], got \[5, 3\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"states of shape \[3, 5, 6\] need targets of shape \[3, 5\], got \[5, 3\]",
+    ):
         layer.loss(states, targets.t())
     with pytest.raises(ValueError, match="input_size of an output layer must be at least 1, got 0"):
         FullSoftmax(0, vocabulary(3))

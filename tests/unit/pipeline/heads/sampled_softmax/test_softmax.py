@@ -171,7 +171,7 @@ def test_mistakes_are_told():
     words = vocabulary(4)
     with pytest.raises(ValueError, match="num_negatives must be at least 1, got 0"):
         Sampled(3, words, num_negatives=0)
-    with pytest.raises(ValueError, match=r"power, .*, is at least 0, got -1"):
+    with pytest.raises(ValueError, match=r"power, .*, must be at least 0, got -1"):
         Sampled(3, words, power=-1)
     words.counts = None
     with pytest.raises(ValueError, match="a sampled softmax needs the counts of the words"):

@@ -82,7 +82,7 @@ def test_words_that_never_occur_have_a_place():
 
 
 def test_the_tree_comes_from_the_checkpoint():
-    """Whatever the vocabulary now says."""
+    """The state dict takes precedence over the vocabulary."""
     first, states, targets = make(HierarchicalSoftmax)
     second = make(lambda size, words: HierarchicalSoftmax(size, words, BalancedTree()))[0]
     second.load_state_dict(first.state_dict())
@@ -102,7 +102,7 @@ def test_nodes_off_the_way_get_no_gradient():
 
 def test_mistakes_are_told():
     words = vocabulary(4)
-    with pytest.raises(ValueError, match="no weight of words that an embedding could share"):
+    with pytest.raises(ValueError, match="no word weights to share with an embedding"):
         HierarchicalSoftmax(3, words).tie(nn.Embedding(4, 3))
     with pytest.raises(ValueError, match="init_scale must be above 0, got 0"):
         HierarchicalSoftmax(3, words, init_scale=0)

@@ -1,4 +1,4 @@
-"""Classes from word vectors, against brute force."""
+"""Word classes from word vectors: k-means against brute force."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.heads import ClassSoftmax, KMeans
-from pipeline.heads.class_softmax.kmeans import cluster
+from pipeline.heads.class_softmax.assign import cluster
 from tests.examples import vocabulary
 
 
@@ -65,7 +65,7 @@ def test_a_layer_takes_them(vectors):
 def test_mistakes_are_told(vectors, tmp_path):
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         KMeans(str(vectors), 0)
-    with pytest.raises(ValueError, match="is at most the number of words, 7, got 8"):
+    with pytest.raises(ValueError, match="must be at most the number of words, 7, got 8"):
         KMeans(str(vectors), 8).assign(vocabulary(7))
     with pytest.raises(InputError, match="has a vector for none of the 2 words"):
         KMeans(str(vectors)).assign(vocabulary(2))
