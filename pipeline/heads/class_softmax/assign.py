@@ -191,7 +191,7 @@ def cluster(points: NDArray[np.float32], num: int, seed: int) -> NDArray[np.int6
         min(num, len(points)), n_init=1, max_iter=100, tol=0, random_state=seed, algorithm="lloyd"
     )
     # With several threads the order of float32 sums varies, and so could the classes of two ranks.
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with threadpool_limits(limits=1), warnings.catch_warnings():  # type: ignore[no-untyped-call]
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters
         clusters = kmeans.fit_predict(points)  # type: ignore[no-untyped-call]
     return np.unique(clusters, return_inverse=True)[1]
