@@ -1,9 +1,20 @@
-"""`python -m pipeline <verb>`, and the command `unroll`."""
+"""`python -m pipeline <verb>`, and the command `unroll`.
 
+The only module of `pipeline` that knows our tasks and datamodules; it imports them when needed.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.cli.common import EntryPoint
 from pipeline.cli.main import main
 from pipeline.process import defer_garbage_collection
 
-KNOWN = (
+if TYPE_CHECKING:
+    from datamodules.language_model.builtin import Agreement
+
+SHORT_NAMES = (
     "tasks.language_model",
     "tasks.mixture",
     "pipeline.mixtures",
@@ -24,13 +35,29 @@ KNOWN = (
     "datamodules.long_memory.datamodule",
     "pipeline.synthetic",
 )
-"""Modules whose classes may be named without their path."""
+"""Modules whose classes can be named without their path."""
+
+
+def _prepare(corpus: str, source: Path | None, folder: Path | None) -> str:
+    from datamodules.files.paths import corpus_folder
+    from datamodules.prepare.command import prepare
+
+    return str(prepare(corpus, source, folder / corpus if folder else corpus_folder(corpus)))
+
+
+def _agreement_verbs(starts: Sequence[int], per_range: int) -> "list[Agreement]":
+    from datamodules.language_model.agreement import agreement_probe
+
+    return agreement_probe(starts, per_range)
+
+
+ENTRY_POINT = EntryPoint(SHORT_NAMES, _prepare, _agreement_verbs)
 
 
 def run() -> int:
-    """Runs the command line; our tasks and datamodules are known by their short names."""
+    """Runs the command line."""
     with defer_garbage_collection():
-        return main(known=KNOWN)
+        return main(None, ENTRY_POINT)
 
 
 if __name__ == "__main__":

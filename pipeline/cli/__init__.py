@@ -1,1 +1,4 @@
-"""The command line: one module per verb. Nothing here imports torch before a verb runs."""
+"""The command line: one file per verb, with its options, checks and call.
+
+Importing these files must stay fast: torch is imported by the function that needs it.
+"""

@@ -1,176 +1,81 @@
-"""`validate`, `test` and `predict`: a trained model on the splits of a corpus."""
+"""`validate` and `test`: score a trained model on a split of its corpus."""
 
 import argparse
-import sys
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TextIO
 
-import torch
-import yaml
-from lightning.pytorch import Callback, LightningModule, Trainer
-
-from pipeline.checkpoints.folder import write_atomically
-from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import data_state, load_trained, portable_model, read_checkpoint
-from pipeline.checkpoints.write import AtomicCheckpointIO
-from pipeline.console import print_note, print_result
-from pipeline.contracts import Corpus
+from pipeline.cli.common import (
+    EntryPoint,
+    Verbs,
+    add_model_source,
+    add_verb,
+    check_overrides,
+    require_model_source,
+)
 from pipeline.errors import InputError
-from pipeline.heads import StoredClasses
-from pipeline.inference import ClassifyRequest, Request, annotate, classify
-from pipeline.inference.dynamic import dynamic_perplexity, refuse_unlearnable
-from pipeline.inference.output import writing
-from pipeline.inference.sources import check_files
 from pipeline.options import Dynamics
-from pipeline.run.experiment import Experiment, build
-from pipeline.run.trainer import make_trainer
-from pipeline.text import treebank
 
 
-def evaluate(
-    verb: str,
-    run: str | None,
-    checkpoint: Path | None,
-    fields: Sequence[str],
-    dynamics: Dynamics | None = None,
-) -> int:
-    """Prints the scores of a trained model.
-
-    Args:
-        verb: "validate" or "test".
-        run: the run that trained it, **or**
-        checkpoint: its file.
-        fields: flags that change the model's own configuration, as `--data.eval_bptt=1`.
-        dynamics: how it learns from the text as it is scored once more.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: there is no such model, it is of another corpus, or cannot learn.
-    """
-    path = locate(run, checkpoint)
-    experiment = rebuild(path, fields)
-    if dynamics is not None:
-        refuse_unlearnable(experiment.model)
-    refuse_other_corpus(experiment, path)
-    trainer = _trainer(experiment, [])
-    score = trainer.test if verb == "test" else trainer.validate
-    score(experiment.model, experiment.data, ckpt_path=path, verbose=False)
-    for name, value in sorted(trainer.callback_metrics.items()):
-        print_result(f"{name} {float(value):.10g}")
-    if dynamics is not None:
-        cuts = [f"--data.eval_bptt={dynamics.steps}", "--data.reread=0"]
-        data = rebuild(path, [*fields, *cuts]).data
-        stage = "val" if verb == "validate" else "test"
-        found = dynamic_perplexity(experiment.model, data, stage, dynamics)
-        print_result(f"{stage}/perplexity_dynamic {found:.10g}")
-        if not found < float(trainer.callback_metrics[f"{stage}/perplexity"]):
-            print_note(
-                "note: what was learned made it no better; try a lower --dynamic on `validate`"
-            )
-    return 0
-
-
-def predict(
-    run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None
-) -> int:
-    """Writes each token of the test split with its log-probability in nats, TAB between them."""
-    path = locate(run, checkpoint)
-    with writing(output) as file:
-        experiment = rebuild(path, fields)
-        refuse_other_corpus(experiment, path)
-        _predict(experiment, path, file)
-    return 0
-
-
-def read_on(options: argparse.Namespace, fields: Sequence[str]) -> int:
-    """Tags or classifies text of a person's own; takes the options of `predict`."""
-    if fields:
-        raise InputError(f"{fields[0]} cannot be given beside --input; leave it out")
-    check_files(options.input, options.format)
-    path = locate(options.run, options.checkpoint)
-    trained = load_trained(path, "Tagger", "SentenceClassifier")
-    if trained.data["text"] != treebank.state():
-        print_note(
-            f"text is cut by {treebank.state()}, the model was trained beside "
-            f"{trained.data['text']}: words may be cut otherwise"
+def add_options(verbs: Verbs) -> None:
+    """Adds the verbs and their options."""
+    for name, split in (("validate", "validation"), ("test", "test")):
+        verb = add_verb(
+            verbs,
+            run,
+            name,
+            f"Score a trained model on the {split} split.",
+            "Flags such as --data.eval_bptt=1 change how the corpus is read.",
         )
-    how = (options.input, options.format, options.style, options.encoding)
-    is_tagger = "tags" in trained.data
-    if is_tagger and options.explain:
-        raise InputError("--explain is for classifiers; leave it out for a tagger")
-    with writing(options.output) as file:
-        if is_tagger:
-            annotate(trained, Request(*how), file)
-        else:
-            classify(trained, ClassifyRequest(*how, options.explain), file)
-    return 0
+        add_model_source(verb.add_mutually_exclusive_group())
+        group = verb.add_argument_group(
+            "dynamic evaluation",
+            "Scores a language model once more while it learns from the text that it has just "
+            "scored (Krause et al. 2018). The result is .../perplexity_dynamic.",
+        )
+        group.add_argument(
+            "--dynamic",
+            metavar="RATE",
+            type=float,
+            help="Learning rate; tune it on the validation split.",
+        )
+        group.add_argument(
+            "--dynamic-decay",
+            metavar="DECAY",
+            type=float,
+            default=0.0,
+            help="Rate of return to the trained weights, from 0 to 1 (default 0: no return).",
+        )
+        group.add_argument(
+            "--dynamic-steps",
+            metavar="N",
+            type=int,
+            default=20,
+            help="Tokens between two updates (default 20).",
+        )
+        group.add_argument(
+            "--dynamic-rms",
+            action="store_true",
+            help="Divide each gradient by its root mean square over the training split.",
+        )
 
 
-def refuse_other_corpus(experiment: Experiment, path: Path) -> None:
-    """Raises an `InputError` where a checkpoint's model is of another corpus than that given."""
-    # A datamodule refuses to go on with the state of another corpus; nothing else is wanted here.
-    experiment.data.load_state_dict(data_state(read_checkpoint(path)))
+def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+    """Checks the arguments, scores the model, and returns the exit code."""
+    require_model_source(options)
+    check_overrides(options, fields)
+    dynamics = _dynamics(options)
+    entry.load()
+    from pipeline.run.evaluate import evaluate
+
+    return evaluate(options.verb, options.run, options.checkpoint, fields, dynamics)
 
 
-def _predict(experiment: Experiment, path: Path, file: TextIO) -> None:
-    trainer = _trainer(experiment, [_LineWriter(file, experiment.corpus)])
-    trainer.predict(experiment.model, experiment.data, ckpt_path=path, return_predictions=False)
-
-
-class _LineWriter(Callback):
-    """Writes predictions as they come: a corpus of any length in the memory of a batch."""
-
-    def __init__(self, file: TextIO, corpus: Corpus) -> None:
-        self.file = file
-        self.corpus = corpus
-
-    def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ANN401 (the task's own)
-        batch: Any,  # noqa: ANN401 (the datamodule's own)
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """See `Callback`."""
-        for line in self.corpus.lines(batch, outputs):
-            self.file.write(line + "\n")
-
-
-def rebuild(path: Path, fields: Sequence[str]) -> Experiment:
-    """Builds what a checkpoint was trained as, with fresh weights.
-
-    Args:
-        path: the checkpoint.
-        fields: flags that change its configuration.
-
-    Raises:
-        InputError: it cannot be read, or a flag does not fit.
-    """
-    # Its trainer section says how it was trained, perhaps on another machine.
-    checkpoint = read_checkpoint(path)
-    config = {**checkpoint["config"], "trainer": {"devices": 1}}
-    config["model"] = portable_model(path, checkpoint)
-    classes = config["model"]["init_args"].get("head", {}).get("init_args", {}).get("classes")
-    if isinstance(classes, StoredClasses):  # an instance cannot be written into a YAML file
-        config["model"]["init_args"]["head"]["init_args"]["classes"] = {
-            "class_path": "pipeline.heads.StoredClasses",
-            "init_args": {"class_of": torch.as_tensor(classes.class_of).tolist()},
-        }
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "config.yaml"
-        write_atomically(file, yaml.safe_dump(config, sort_keys=False))
-        return build([f"--config={file}", *fields])
-
-
-def _trainer(experiment: Experiment, callbacks: list[Callback]) -> Trainer:
-    arguments = {**experiment.trainer, "precision": None, "logger": False, "callbacks": callbacks}
-    arguments.update(enable_checkpointing=False, enable_model_summary=False)
-    arguments["plugins"] = [AtomicCheckpointIO()]
-    arguments["enable_progress_bar"] = sys.stderr.isatty()
-    return make_trainer(arguments)
+def _dynamics(options: argparse.Namespace) -> Dynamics | None:
+    if options.dynamic is None:
+        return None
+    rate, decay, steps = options.dynamic, options.dynamic_decay, options.dynamic_steps
+    if not 0 < rate < float("inf"):
+        raise InputError(f"--dynamic is a learning rate above 0, got {rate}")
+    if not 0 <= decay <= 1:
+        raise InputError(f"--dynamic-decay must be between 0 and 1, got {decay}")
+    if steps < 1:
+        raise InputError(f"--dynamic-steps must be at least 1, got {steps}")
+    return Dynamics(rate, decay, steps, options.dynamic_rms)

@@ -1,96 +1,83 @@
-"""`gradients`: how far gradients reach back through the layers of a model, trained or not."""
+"""`gradients`: show how far gradients reach back in a recurrent model."""
 
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 
-from lightning.pytorch import LightningModule
-
-from pipeline.analysis.gradients import GradientAnalysis, analyze, sample
-from pipeline.checkpoints.folder import RunFolder, find_local
-from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import read_checkpoint
-from pipeline.cli.evaluate import rebuild, refuse_other_corpus
-from pipeline.console import print_note, print_result
+from pipeline.cli.common import (
+    EntryPoint,
+    Verbs,
+    add_config,
+    add_model_source,
+    add_verb,
+    check_overrides,
+    configuration_arguments,
+    require_at_least,
+    require_model_source,
+)
 from pipeline.errors import InputError
 from pipeline.options import GradientRequest
-from pipeline.reports import GradientReport
-from pipeline.run.experiment import Experiment, build
-from pipeline.tracking.lookup import find_run, upload
-from pipeline.tracking.naming import run_name
-
-_LEAD = 20  # tokens that a row of a stream reads before those looked at: its memory is not empty
 
 
-def gradients(
-    run: str | None, checkpoint: Path | None, fields: Sequence[str], request: GradientRequest
-) -> int:
-    """Writes what a look at a model shows, and prints a short table.
+def add_options(verbs: Verbs) -> None:
+    """Adds the verb and its options."""
+    verb = add_verb(
+        verbs,
+        run,
+        "gradients",
+        "Show how far gradients reach back through the recurrent layers of a model.",
+        "Writes figures as PNG and their numbers as JSON and CSV, and prints a short table. With "
+        "--run, the files also become artifacts of the run. The callback "
+        "GradientMonitor does the same during training.",
+    )
+    add_model_source(verb.add_mutually_exclusive_group())
+    add_config(
+        verb,
+        "Configuration of an untrained model; its fields are flags, as in `train`. If given "
+        "several times, later files override.",
+    )
+    verb.add_argument(
+        "--split",
+        choices=("train", "valid", "test"),
+        default="valid",
+        help="Split that the rows are taken from (default valid).",
+    )
+    verb.add_argument(
+        "--rows", metavar="N", type=int, default=4, help="Rows to average over (default 4)."
+    )
+    verb.add_argument(
+        "--lags", metavar="N", type=int, default=50, help="Steps to go back (default 50)."
+    )
+    verb.add_argument(
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="Folder for the files (default: the folder of the run, else gradients).",
+    )
 
-    Args:
-        run: the run that trained it, **or**
-        checkpoint: its file, **or**, where `request` says so, neither.
-        fields: arguments of the configuration parser, for a trained model flags that change it.
-        request: what to look at.
 
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: there is no such model, it is of another corpus, or has no recurrent layer.
-    """
-    if request.is_initial:
-        experiment = build(fields)
-        name = f"{run_name(experiment.config)}, untrained"
+def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+    """Checks the arguments, analyses the gradients, and returns the exit code."""
+    request = _request(options)
+    if options.config:
+        fields = configuration_arguments(options, fields)
     else:
-        path = locate(run, checkpoint)
-        experiment = _trained(path, fields)
-        name = path.name if run is None else _run_name(run)
-    seen = _look(experiment, request)
-    run_id = None if run is None else _run_id(run)
-    own = Path("gradients") if run_id is None else RunFolder.of(run_id).path / "gradients"
-    report = GradientReport(seen, f"{name}, {experiment.corpus.name} {request.split}")
-    files = report.write(request.output or own)
-    print_result(report.table())
-    print_note(f"see {files[0]} and the numbers beside it")
-    if run_id is not None:
-        _keep(run_id, files)
-    return 0
+        require_model_source(options)
+        check_overrides(options, fields)
+    entry.load()
+    from pipeline.run.gradients import gradients
+
+    return gradients(options.run, options.checkpoint, fields, request)
 
 
-def _trained(path: Path, fields: Sequence[str]) -> Experiment:
-    experiment = rebuild(path, fields)
-    refuse_other_corpus(experiment, path)
-    experiment.model.load_state_dict(read_checkpoint(path)["state_dict"])
-    return experiment
-
-
-def _look(experiment: Experiment, request: GradientRequest) -> GradientAnalysis:
-    data = experiment.data
-    loaders = {
-        "train": data.train_dataloader,
-        "valid": data.val_dataloader,
-        "test": data.test_dataloader,
-    }
-    model: LightningModule = experiment.model
-    try:
-        batch = sample(loaders[request.split](), request.rows, _LEAD + request.lags + 1)
-        return analyze(model, batch, request.lags)
-    except ValueError as error:  # of parts, that know no command line
-        raise InputError(str(error)) from error
-
-
-def _run_id(run: str) -> str:
-    folder = find_local(run)
-    return find_run(run) if folder is None else folder.run_id
-
-
-def _run_name(run: str) -> str:
-    folder = find_local(run)
-    return (folder.name if folder is not None else "") or run
-
-
-def _keep(run_id: str, files: Sequence[Path]) -> None:
-    try:
-        upload(run_id, files, "gradients")
-    except InputError as error:
-        print_note(f"not kept among the artifacts of run {run_id}: {error}")
+def _request(options: argparse.Namespace) -> GradientRequest:
+    require_at_least(1, [("--rows", options.rows), ("--lags", options.lags)])
+    is_trained = options.run is not None or options.checkpoint is not None
+    if is_trained and options.config:
+        raise InputError("--config is for a model that is not trained yet; leave it out")
+    if not is_trained and not options.config:
+        raise InputError("which model? give --run RUN, --checkpoint FILE or --config FILE")
+    if options.output is not None and options.output.is_file():
+        raise InputError(f"--output {options.output} is a file; give a folder")
+    return GradientRequest(
+        bool(options.config), options.split, options.rows, options.lags, options.output
+    )

@@ -1,220 +1,44 @@
-"""`parameters`: how many a model has, part by part, and the formulas of the textbooks for them."""
+"""`parameters`: count the parameters of a model by part."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+import argparse
 
-from torch import nn
-
-from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import LANGUAGE_MODELS, assemble, read_checkpoint
-from pipeline.cli.evaluate import rebuild
+from pipeline.cli.common import (
+    EntryPoint,
+    Verbs,
+    add_config,
+    add_model_source,
+    add_verb,
+    configuration_arguments,
+)
 from pipeline.console import print_result
-from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.errors import InputError
-from pipeline.heads import FullSoftmax
-from pipeline.heads.ngram import NgramHead
-from pipeline.run.experiment import build
-
-_ALONE = (*LANGUAGE_MODELS, "Tagger", "SentenceClassifier")  # built from the file alone
-_INNER = {"layers", "inner", "layer", "kernel", "cell"}  # names that tell a person nothing
 
 
-class Part(NamedTuple):
-    """The parameters of a part of a model that no part before it has.
-
-    Attributes:
-        name: where it stands, as "encoder 1 backward": the layer, from 1, and the direction.
-        kind: its class.
-        num_parameters: shared ones left out.
-        num_biases: those among them that are biases of a recurrent layer.
-        formula: how the count comes about, with the sizes put in.
-        shared: the part that has the other parameters, if it has any.
-        is_learned: whether all of them are.
-    """
-
-    name: str
-    kind: str
-    num_parameters: int
-    num_biases: int
-    formula: str
-    shared: str
-    is_learned: bool
+def add_options(verbs: Verbs) -> None:
+    """Adds the verb and its options."""
+    verb = add_verb(
+        verbs,
+        run,
+        "parameters",
+        "Count the parameters of a model by part, with the formulas of the textbooks.",
+        "Nothing is trained. With --config, the corpus is read, since the size of its vocabulary "
+        "counts, and fields of the configuration are flags.",
+    )
+    group = verb.add_mutually_exclusive_group(required=True)
+    add_config(group, "Configuration file. If given several times, later files override.")
+    add_model_source(group)
+    verb.add_argument("--json", action="store_true", help="Print JSON.")
 
 
-def print_model(run: str | None, checkpoint: Path | None, as_json: bool) -> int:
-    """Prints the parameters of a trained model; returns the exit code."""
-    path = locate(run, checkpoint)
-    held = read_checkpoint(path)
-    is_alone = held["config"]["model"]["class_path"].rpartition(".")[2] in _ALONE
-    model = assemble(path, held, *_ALONE).model if is_alone else rebuild(path, ()).model
-    return _print(model, as_json)
+def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+    """Checks the arguments, prints the counts, and returns the exit code."""
+    if not options.config and fields:
+        raise InputError(f"{fields[0]} cannot change a model that is trained; leave it out")
+    arguments = configuration_arguments(options, fields) if options.config else []
+    entry.load()
+    from pipeline.analysis.parameters import count_parameters, to_json, to_table
+    from pipeline.run.evaluate import untrained
 
-
-def print_configuration(arguments: Sequence[str], as_json: bool) -> int:
-    """Prints the parameters of a configuration.
-
-    Args:
-        arguments: of the configuration parser.
-        as_json: for programs.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: something in the configuration or the data is wrong.
-    """
-    return _print(build(arguments).model, as_json)
-
-
-def count_parameters(model: nn.Module) -> list[Part]:
-    """Counts parameters by part; each counts once, where it is met first.
-
-    A part is a recurrent layer in one direction, or a module with parameters of its own. Counts are
-    those of the formulas (LSTM 4(hd + hh) with two biases: 8h more; GRU 3(hd + hh) and 6h; Elman
-    hd + hh and 2h; N words of size d have Nd, an output layer over them hN and N biases).
-    """
-    owners = dict[int, str]()
-    parts = []
-    for path, module in _parts(model):
-        own = dict(module.named_parameters(recurse=isinstance(module, RecurrentLayer)))
-        name = _shown(path) or "the task"
-        twice = {owners[id(p)] for p in own.values() if id(p) in owners}
-        new = {key: p for key, p in own.items() if id(p) not in owners}
-        owners.update((id(p), name) for p in new.values())
-        count = sum(p.numel() for p in new.values())
-        biases = (
-            _recurrent_biases(module, new.values()) if isinstance(module, RecurrentLayer) else 0
-        )
-        formula = _layer_formula(module, count) if isinstance(module, RecurrentLayer) else ""
-        formula = formula or _formula(module, [tuple(p.shape) for p in new.values()])
-        is_learned = all(p.requires_grad for p in new.values())
-        shared = ", ".join(sorted(twice))
-        parts.append(Part(name, _kind(module), count, biases, formula, shared, is_learned))
-    return parts
-
-
-def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    # A module that stands at two places is given at each: the second is all shared.
-    leaves = tuple[str, ...]()
-    for path, module in model.named_modules(remove_duplicate=False):
-        if any(path.startswith(f"{leaf}.") for leaf in leaves):
-            continue
-        if isinstance(module, RecurrentLayer):
-            leaves += (path,)
-            yield path, module
-        elif next(module.parameters(recurse=False), None) is not None:
-            yield path, module
-
-
-def _shown(path: str) -> str:
-    words = path.split(".")
-    if words[0] == "encoder":
-        words = [word for word in words if word not in _INNER]
-    return " ".join(str(int(word) + 1) if word.isdigit() else word for word in words)
-
-
-def _kind(module: nn.Module) -> str:
-    """The class; of a recurrent layer the encoder's that is made of such layers, as "Elman"."""
-    inside = [getattr(module, name, None) for name in ("kernel", "cell")]
-    found = type(next((part for part in inside if isinstance(part, nn.Module)), module)).__name__
-    return "Elman" if found == "RNN" else found.removesuffix("Cell")
-
-
-def _layer_formula(leaf: RecurrentLayer, count: int) -> str:
-    """The textbook's formula, where it gives the count."""
-    weights = leaf.weights
-    size, gates = leaf.output_size, len(weights.gates)
-    inputs, times = weights.input.shape[1], "" if gates == 1 else f"{gates}"
-    has_recurrent = weights.recurrent is not None
-    biases = gates * (1 + has_recurrent)
-    expected = gates * size * (inputs + size * has_recurrent) + biases * size
-    if expected + sum(matrix.numel() for matrix in weights.others) != count:
-        return ""
-    symbols, numbers = "hd", f"{size}·{leaf.input_size}"
-    if inputs != leaf.input_size:  # of a layer that reads some inputs at a step
-        reads = inputs // leaf.input_size
-        symbols, numbers = f"{reads}hd", f"{reads}·{numbers}"
-    if has_recurrent:
-        symbols, numbers = f"{symbols} + hh", f"{numbers} + {size}·{size}"
-    if times:
-        symbols, numbers = f"{times}({symbols})", f"{times}({numbers})"
-    more = len(weights.others)
-    if not more:
-        return f"{symbols} + {biases}h = {numbers} + {biases}·{size}"
-    shapes = [tuple(matrix.shape) for matrix in weights.others]
-    if {frozenset(shape) for shape in shapes} == {frozenset((size, inputs))}:
-        symbols, others = f"{symbols} + {biases}h + {more}hd", f"{more}·{size}·{inputs}"
-    else:
-        symbols, others = (
-            f"{symbols} + {biases}h + others",
-            " + ".join(f"{a}·{b}" for a, b in shapes),
-        )
-    return f"{symbols} = {numbers} + {biases}·{size} + {others}"
-
-
-def _recurrent_biases(leaf: RecurrentLayer, new: Iterable[nn.Parameter]) -> int:
-    weights = leaf.weights
-    biases = {id(bias) for bias in (weights.input_bias, weights.recurrent_bias)}
-    return sum(parameter.numel() for parameter in new if id(parameter) in biases)
-
-
-def _formula(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> str:
-    numbers = " + ".join("·".join(str(size) for size in shape) for shape in shapes)
-    if isinstance(module, nn.Embedding) and shapes:
-        return f"Nd = {numbers}"
-    if isinstance(module, FullSoftmax):
-        symbols = {(2,): "hN", (1,): "N", (2, 1): "hN + N"}.get(tuple(map(len, shapes)), "")
-        return f"{symbols} = {numbers}"
-    return numbers
-
-
-def _print(model: nn.Module, as_json: bool) -> int:
-    if isinstance(getattr(model, "head", None), NgramHead):
-        raise InputError(
-            "an n-gram model has counts and no parameters; `unroll export` writes what it holds"
-        )
-    parts = count_parameters(model)
-    print_result(_to_json(parts) if as_json else _table(parts))
+    parts = count_parameters(untrained(options.run, options.checkpoint, arguments))
+    print_result(to_json(parts) if options.json else to_table(parts))
     return 0
-
-
-def _to_json(parts: Sequence[Part]) -> str:
-    total = sum(part.num_parameters for part in parts)
-    learned = sum(part.num_parameters for part in parts if part.is_learned)
-    rows = [part._asdict() for part in parts]
-    return json.dumps({"total": total, "learned": learned, "parts": rows}, indent=1)
-
-
-def _table(parts: Sequence[Part]) -> str:
-    total = sum(part.num_parameters for part in parts)
-    rows = [["part", "kind", "parameters", "share", "formula"]]
-    for part in parts:
-        notes = [part.formula] * bool(part.num_parameters)
-        notes += [f"shared with {part.shared}"] * bool(part.shared)
-        notes += ["not learned"] * (not part.is_learned)
-        share = f"{part.num_parameters / total:.1%}" if total else ""
-        rows.append([part.name, part.kind, f"{part.num_parameters:,}", share, "; ".join(notes)])
-    rows.append(["total", "", f"{total:,}", "", "shared parameters are counted once"])
-    legend = "N words, d inputs and h units of a layer; without a formula: sizes of the tensors"
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  "
-        f"{row[3]:>{widths[3]}}  {row[4]}".rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, legend, *_bias_note(parts)])
-
-
-def _bias_note(parts: Sequence[Part]) -> list[str]:
-    biases = sum(part.num_biases for part in parts)
-    if not biases:
-        return []
-    note = f"{biases:,} of them are biases of recurrent layers"
-    if any("hh" in part.formula for part in parts):  # a matrix from state to state
-        note += (
-            ": as in torch's kernels two vectors, one beside each matrix, of which textbooks count "
-            "one or, as in 4(hd + hh), none"
-        )
-    return [note]

@@ -1,89 +1,113 @@
-"""From a trained model and lines to scores, in flat memory: read, batch, score, write."""
+"""`score`: log-probabilities of sentences under a trained language model."""
 
-import gc
-import itertools
-import sys
-from collections.abc import Iterator
+import argparse
+import math
 from pathlib import Path
-from typing import TextIO
 
-from tqdm import tqdm
-
-from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import LANGUAGE_MODELS, Trained, load_trained
-from pipeline.console import print_note
-from pipeline.inference.output import writing
-from pipeline.inference.score_files import Hypothesis, read_lines, read_nbest
-from pipeline.inference.score_lines import Style, reranked
-from pipeline.inference.score_request import STANDARD_INPUT, Request
-from pipeline.inference.scorer import Scored, Scorer, Totals
-from pipeline.process import configure_process
+from pipeline.cli.common import (
+    EntryPoint,
+    Verbs,
+    add_model_source,
+    add_verb,
+    require_model_source,
+    require_no_fields,
+)
+from pipeline.errors import InputError
+from pipeline.options import STANDARD_INPUT, ScoreRequest
 
 
-def score(run: str | None, checkpoint: Path | None, output: Path | None, request: Request) -> int:
-    """Writes what a language model says of each sentence, and the sums on stderr.
-
-    Args:
-        run: the run that trained the model, **or**
-        checkpoint: its file.
-        output: where to write; standard output if omitted.
-        request: what to score.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: there is no such model, or the text cannot be read.
-    """
-    configure_process()
-    trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
-    with writing(output) as file:
-        print_note(score_text(trained, request, file))
-    return 0
-
-
-def score_text(trained: Trained, request: Request, file: TextIO) -> str:
-    """Scores text.
-
-    Args:
-        trained: a language model.
-        request: what to score.
-        file: where to write.
-
-    Returns:
-        The sums over the whole text, for a person.
-
-    Raises:
-        InputError: the text cannot be read.
-    """
-    gc.freeze()  # the collector need not look through the model again for each chunk
-    is_typed = request.source == STANDARD_INPUT and sys.stdin.isatty()
-    scorer, totals = Scorer(trained, request.stream, is_typed), Totals()
-    written = _nbest if request.nbest else _sentences
-    for line in written(scorer, totals, request):
-        file.write(line + "\n")
-        if is_typed:
-            file.flush()
-    return totals.summary(scorer.unit, len(scorer.vocabulary))
-
-
-def _sentences(scorer: Scorer, totals: Totals, request: Request) -> Iterator[str]:
-    style = Style(request.style, request.tokens, request.log10)
-    for scored in _shown(totals.add(scorer.score(read_lines(request.source)))):
-        yield from style.lines(scored)
-
-
-def _nbest(scorer: Scorer, totals: Totals, request: Request) -> Iterator[str]:
-    read, texts = itertools.tee(read_nbest(request.source))  # apart by a chunk at most
-    scores = _shown(totals.add(scorer.score(hypothesis.line for hypothesis in texts)))
-    style = Style(request.style, log10=request.log10)
-    pairs: Iterator[tuple[Hypothesis, float]] = (
-        (hypothesis, style.logarithm(scored.log_prob))
-        for hypothesis, scored in zip(read, scores, strict=True)
+def add_options(verbs: Verbs) -> None:
+    """Adds the verb and its options."""
+    verb = add_verb(
+        verbs,
+        run,
+        "score",
+        "Compute the log-probability and perplexity of sentences under a language model.",
+        "Reads one sentence per line, tokenized as the training text (an empty line is a sentence "
+        "of <eos> alone). Writes one line per sentence: natural logarithm of its probability, "
+        "number of tokens (with <eos>), number of unknown tokens, perplexity. Totals go to "
+        "standard error.",
     )
-    yield from reranked(pairs, request.weight, request.best)
+    add_model_source(verb.add_mutually_exclusive_group())
+    verb.add_argument(
+        "--input",
+        dest="source",
+        metavar="FILE",
+        default=STANDARD_INPUT,
+        help="UTF-8 text file, gzipped or not (default: standard input).",
+    )
+    verb.add_argument(
+        "--output", metavar="FILE", type=Path, help="File to write (default: standard output)."
+    )
+    verb.add_argument(
+        "--as", dest="style", choices=("tsv", "jsonl"), help="Format of the output (default tsv)."
+    )
+    verb.add_argument(
+        "--tokens",
+        action="store_true",
+        help="Write each token: line number, token, log-probability, known or unknown.",
+    )
+    verb.add_argument(
+        "--stream",
+        action="store_true",
+        help="Pass the recurrent state on from line to line, as `unroll test` does; by default "
+        "each sentence starts with the initial state.",
+    )
+    verb.add_argument("--log10", action="store_true", help="Write logarithms to base 10.")
+    group = verb.add_argument_group("n-best lists")
+    group.add_argument(
+        "--nbest",
+        action="store_true",
+        help="Read lines `ID ||| hypothesis [||| features ||| score]`. Write each list with the "
+        "log-probability as last feature, sorted by score + weight * log-probability.",
+    )
+    group.add_argument("--weight", type=float, help="Weight of the log-probability (default 1).")
+    group.add_argument("--best", action="store_true", help="Write the first of each list only.")
 
 
-def _shown(scored: Iterator[Scored]) -> Iterator[Scored]:
-    hidden = None if sys.stderr.isatty() else True
-    return iter(tqdm(scored, unit=" sentences", unit_scale=True, disable=hidden, leave=False))
+def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+    """Checks the arguments, scores the text, and returns the exit code."""
+    require_no_fields(options, fields)
+    require_model_source(options)
+    request = _request(options)
+    from pipeline.inference.output import check_output
+
+    check_output(options.output)
+    entry.load()
+    from pipeline.inference.score import score
+
+    return score(options.run, options.checkpoint, options.output, request)
+
+
+def _request(options: argparse.Namespace) -> ScoreRequest:
+    _check_source(options.source)
+    if options.weight is not None and not math.isfinite(options.weight):
+        raise InputError(f"--weight must be a finite number, got {options.weight}")
+    if options.nbest:
+        given = {"--tokens": options.tokens, "--stream": options.stream, "--as": options.style}
+        reason = "cannot be combined with --nbest, which writes n-best lists"
+    else:
+        given = {"--weight": options.weight is not None, "--best": options.best}
+        reason = "applies to n-best lists and needs --nbest"
+    for flag, is_given in given.items():
+        if is_given:
+            raise InputError(f"{flag} {reason}; leave it out")
+    return ScoreRequest(
+        source=options.source,
+        style=options.style or "tsv",
+        tokens=options.tokens,
+        stream=options.stream,
+        log10=options.log10,
+        nbest=options.nbest,
+        weight=1.0 if options.weight is None else options.weight,
+        best=options.best,
+    )
+
+
+def _check_source(source: str) -> None:
+    if source == STANDARD_INPUT:
+        return
+    if Path(source).is_dir():
+        raise InputError(f"--input {source} is a folder; a text file is expected")
+    if not Path(source).exists():
+        raise InputError(f"--input {source}: there is no such file")

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 def check_output(output: Path | None) -> None:
     """Raises `InputError` where a file cannot be written, before anything is computed."""
     if output is not None and not output.parent.is_dir():
-        raise InputError(f"--output {output}: there is no folder {output.parent}; make it first")
+        raise InputError(f"--output {output}: there is no folder {output.parent}; create it first")
 
 
 @contextlib.contextmanager

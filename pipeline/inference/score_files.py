@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, cast
 
 from pipeline.errors import InputError
-from pipeline.inference.score_request import STANDARD_INPUT
+from pipeline.options import STANDARD_INPUT
 
 MAX_LINE_BYTES = 1_000_000
 """A line of as many bytes is refused, as in a corpus: a file without line ends is no text."""

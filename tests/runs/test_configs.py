@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from pipeline import encoders
-from pipeline.__main__ import KNOWN
-from pipeline.analysis.probes.variants import checked_variants
-from pipeline.cli.arguments import make_parser
-from pipeline.cli.main import main
+from pipeline.__main__ import ENTRY_POINT
+from pipeline.cli.main import main, make_parser
+from pipeline.cli.probe import checked_variants
 from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
@@ -123,5 +122,5 @@ def test_two_steps_of_each(path, project, flags, capsys):
         steps += flags["shards"]
     if "vectors" in settings["data"]["init_args"]:
         steps += flags["vectors"]
-    code = main(["train", *command(path), *flags[task], *steps], KNOWN)
+    code = main(["train", *command(path), *flags[task], *steps], ENTRY_POINT)
     assert code == 0, capsys.readouterr().err

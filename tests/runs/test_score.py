@@ -5,12 +5,12 @@ import math
 
 import pytest
 
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from pipeline.inference.score_files import Hypothesis, Line
 from pipeline.inference.score_lines import reranked
 from pipeline.inference.scorer import Scorer
 
-KNOWN = ("tasks.language_model", "datamodules.language_model.datamodule")
 TEXTS = ["a b zebra", "", "d <unk> d a"]
 
 
@@ -30,7 +30,7 @@ def source(tmp_path):
 def score(capsys, checkpoint, source):
     def run(*flags, code=0):
         arguments = ["score", "--checkpoint", checkpoint, "--input", source, *flags]
-        assert main([str(argument) for argument in arguments], KNOWN) == code
+        assert main([str(argument) for argument in arguments], ENTRY_POINT) == code
         return capsys.readouterr()
 
     return run
@@ -122,12 +122,12 @@ def test_weight_0_leaves_the_scores_as_they_are():
     [
         (["--input=none.txt"], "--input none.txt: there is no such file"),
         (["--input=."], "--input . is a folder; a text file is expected"),
-        (["--output=none/out"], "--output none/out: there is no folder none; make it first"),
+        (["--output=none/out"], "--output none/out: there is no folder none; create it first"),
         (["--nbest", "--weight=nan"], "--weight must be a finite number, got nan"),
-        (["--weight=1"], "--weight needs --nbest, as it is about n-best lists; leave it out"),
-        (["--best"], "--best needs --nbest"),
-        (["--nbest", "--stream"], "--stream cannot be given beside --nbest"),
-        (["--nbest", "--as=tsv"], "--as cannot be given beside --nbest"),
+        (["--weight=1"], "--weight applies to n-best lists and needs --nbest; leave it out"),
+        (["--best"], "--best applies to n-best lists and needs --nbest"),
+        (["--nbest", "--stream"], "--stream cannot be combined with --nbest"),
+        (["--nbest", "--as=tsv"], "--as cannot be combined with --nbest"),
         (["--nbest"], "has 1 fields with ||| between them"),
         (["--as=xml"], "xml"),
         (["--data.unit=word"], "unknown argument --data.unit=word of `unroll score`"),
@@ -147,7 +147,7 @@ def test_models_that_there_are_not(capsys, project, tmp_path):
         (["--run", "none"], "no runs yet"),
         (["--checkpoint", "none"], "there is no checkpoint file none"),
     ):
-        assert main(["score", *flags], KNOWN) == 2
+        assert main(["score", *flags], ENTRY_POINT) == 2
         assert expected in capsys.readouterr().err
 
 

@@ -1,9 +1,7 @@
 """A configuration with variants: the settings of each group, each with each of the others."""
 
-import argparse
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +9,6 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipeline.errors import InputError
-from pipeline.options import TOP_LEVEL
-from pipeline.preflight import check
 
 SEED, MEAN = "seed", "mean"
 """The group whose settings are averaged, and what their mean is called."""
@@ -40,48 +36,6 @@ class Variant(NamedTuple):
 def joined(labels: Mapping[str, str]) -> str:
     """Makes one name of the settings of a variant, for files, runs and metrics."""
     return "-".join(labels.values()).replace(" ", "-")
-
-
-def checked_variants(
-    options: argparse.Namespace, fields: Sequence[str]
-) -> tuple[dict[str, Any], list[Variant]] | None:
-    """Takes the options of `probe`, and checks all that can be before anything heavy is imported.
-
-    Args:
-        options: of the verb.
-        fields: flags that are fields of a configuration.
-
-    Returns:
-        What `read_variants` gives; None where a model is named instead.
-
-    Raises:
-        InputError: a number is out of its range, an option does not go with another, or a variant
-            is no configuration.
-    """
-    _refuse_options(options)
-    if not options.config:
-        if fields:
-            raise InputError(f"{fields[0]} goes with --config only; leave it out")
-        return None
-    if options.output is not None:
-        raise InputError("--output goes with --run and --checkpoint; leave it out: a run keeps all")
-    if len(options.config) > 1:
-        raise InputError("--config is given twice; one configuration with variants is expected")
-    base, variants = read_variants(options.config[0])
-    for variant in variants:
-        parts = [json.dumps(part) for part in (base, *variant.overlays)]
-        check([*(f"--config={part}" for part in parts), *fields], TOP_LEVEL)
-    return base, variants
-
-
-def _refuse_options(options: argparse.Namespace) -> None:
-    for flag, value in (("--verbs", options.verbs), ("--jobs", options.jobs)):
-        if value is not None and value < 1:
-            raise InputError(f"{flag} must be at least 1, got {value}")
-    if options.resume is not None and options.verbs is not None:
-        raise InputError("--verbs cannot change when a comparison is resumed; leave it out")
-    if options.jobs is not None and not options.config and options.resume is None:
-        raise InputError("--jobs goes with --config and --resume; leave it out")
 
 
 def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:

@@ -5,13 +5,13 @@ import os
 import pytest
 import torch
 
-from pipeline.__main__ import KNOWN
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.harness import small_config, unroll, write_config
 
 
 def run(capsys, *arguments):
-    code = main([str(argument) for argument in arguments], KNOWN)
+    code = main([str(argument) for argument in arguments], ENTRY_POINT)
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     complaints = [line for line in captured.err.splitlines() if line.startswith("unroll: ")]
@@ -144,7 +144,7 @@ def test_checkpoints(capsys, project, corpus):
 
 def test_a_half_written_checkpoint(capsys, project, corpus):
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
-    assert main(["fit", "--config", str(config)], KNOWN) == 0
+    assert main(["fit", "--config", str(config)], ENTRY_POINT) == 0
     (last,) = (project / "outputs").glob("*/checkpoints/last.ckpt")
     last.write_bytes(last.read_bytes()[:-1000])
     code, text = run(capsys, "train", "--resume", last.parent.parent.name)
@@ -154,7 +154,7 @@ def test_a_half_written_checkpoint(capsys, project, corpus):
 
 def test_resume_refuses_other_settings(capsys, project, corpus):
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
-    assert main(["fit", "--config", str(config)], KNOWN) == 0
+    assert main(["fit", "--config", str(config)], ENTRY_POINT) == 0
     (folder,) = (project / "outputs").iterdir()
     code, text = run(capsys, "train", "--resume", folder.name, "--model.optimizer.lr=1")
     assert code == 2
@@ -178,8 +178,8 @@ def test_nothing_heavy_is_imported_to_answer(project, arguments):
     from tests.harness import environment
 
     code = (
-        "import sys; from pipeline.cli.main import main\n"
-        f"try: main({arguments!r})\n"
+        "import sys; from pipeline.__main__ import ENTRY_POINT, main\n"
+        f"try: main({arguments!r}, ENTRY_POINT)\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'lightning', 'mlflow', 'numpy'} & sys.modules.keys()\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"

@@ -2,10 +2,10 @@
 
 import pytest
 
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.harness import small_classifier, write_config
 
-KNOWN = ("tasks.sentiment", "datamodules.sentiment.datamodule", "datamodules.sentiment.table")
 GOOD = "review,stars\n" + "".join(f"text number {i},{i % 2}\n" for i in range(100))
 FLAGS = ("--data.source.text=review", "--data.source.label=stars")
 
@@ -17,7 +17,7 @@ def train(capsys, project, content, *flags):
         "class_path": "datamodules.sentiment.table.Table",
         "init_args": {"train": str(project / "mine.csv")},
     }
-    code = main(["fit", "--config", str(write_config(project, config)), *flags], KNOWN)
+    code = main(["fit", "--config", str(write_config(project, config)), *flags], ENTRY_POINT)
     said = capsys.readouterr().err
     assert "Traceback" not in said
     return code, [line for line in said.splitlines() if line.startswith("unroll: ")], said

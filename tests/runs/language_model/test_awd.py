@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.harness import history, only_run, small_config, write_config
 
-KNOWN = ("tasks.language_model", "datamodules.language_model.datamodule")
 KEYS = ("train/loss", "val/perplexity", "learning_rate", "best/val_perplexity", "tokens_seen")
 
 
@@ -55,7 +55,7 @@ def awd_config(corpus, **changes):
 def fit(folder, monkeypatch, *arguments):
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
-    assert main(["fit", *arguments], KNOWN) == 0
+    assert main(["fit", *arguments], ENTRY_POINT) == 0
     return only_run(folder).info.run_id
 
 
@@ -82,7 +82,7 @@ def test_resumed_is_uninterrupted(project, corpus, monkeypatch, capsys):
         torch.testing.assert_close(ours[key], best[key], rtol=0, atol=0)
 
     capsys.readouterr()
-    assert main(["validate", "--checkpoint", str(best_checkpoint(folder, run))], KNOWN) == 0
+    assert main(["validate", "--checkpoint", str(best_checkpoint(folder, run))], ENTRY_POINT) == 0
     scored = float(capsys.readouterr().out.partition("val/perplexity ")[2].split()[0])
     assert scored == pytest.approx(expected["best/val_perplexity"][-1][1], rel=1e-5)
 
@@ -106,7 +106,7 @@ def test_resumed_is_uninterrupted(project, corpus, monkeypatch, capsys):
 )
 def test_bad_settings_are_one_sentence(project, corpus, capsys, flag, message):
     config = str(write_config(project, awd_config(corpus)))
-    assert main(["fit", "--config", config, flag], KNOWN) == 2
+    assert main(["fit", "--config", config, flag], ENTRY_POINT) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error

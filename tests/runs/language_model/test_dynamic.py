@@ -8,7 +8,7 @@ import torch
 
 from datamodules.language_model.lists import Items
 from datamodules.language_model.streams import Streams
-from pipeline.__main__ import KNOWN
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from pipeline.encoders import LSTM
 from pipeline.heads import ClassSoftmax, FrequencyBins
@@ -121,20 +121,20 @@ def test_counts_cannot_learn(corpus, project, capsys):
     settings = small_config(corpus, run_name="counted")
     settings["model"] = {"class_path": "NgramLanguageModel", "init_args": kneser_ney}
     settings["trainer"] = {"max_epochs": 1}
-    assert main(["fit", f"--config={write_config(project, settings)}"], KNOWN) == 0
-    assert main(["test", "--run=counted", "--dynamic=0.1"], KNOWN) == 2
+    assert main(["fit", f"--config={write_config(project, settings)}"], ENTRY_POINT) == 0
+    assert main(["test", "--run=counted", "--dynamic=0.1"], ENTRY_POINT) == 2
     assert "--dynamic needs a network that can go on learning" in capsys.readouterr().err
 
 
 def test_the_command(corpus, project, capsys):
     """A rate of next to nothing gives the plain score, another one another."""
     config = write_config(project, small_config(corpus, run_name="one"))
-    assert main(["fit", f"--config={config}"], KNOWN) == 0
+    assert main(["fit", f"--config={config}"], ENTRY_POINT) == 0
     capsys.readouterr()
     found = []
     for rate in ("1e-12", "0.3"):
         flags = [f"--dynamic={rate}", "--dynamic-steps=7"]
-        assert main(["validate", "--run=one", *flags], KNOWN) == 0
+        assert main(["validate", "--run=one", *flags], ENTRY_POINT) == 0
         lines = [line.split() for line in capsys.readouterr().out.splitlines()]
         found.append({name: float(score) for name, score in lines})
     plain = found[0]["val/perplexity"]
@@ -153,5 +153,5 @@ def test_the_command(corpus, project, capsys):
 )
 def test_refused(project, capsys, flag, message):
     flags = ["--dynamic=0.1", flag] if flag != "--dynamic=0" else [flag]
-    assert main(["test", "--run=one", *flags], KNOWN) == 2
+    assert main(["test", "--run=one", *flags], ENTRY_POINT) == 2
     assert message in capsys.readouterr().err

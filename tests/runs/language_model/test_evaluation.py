@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from pipeline.__main__ import KNOWN
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.harness import history, only_run, small_config, unroll, write_config
 
@@ -84,7 +84,10 @@ def test_two_processes_are_one(project, corpus, monkeypatch):
 def test_characters_are_scored_in_bits(project, corpus):
     changes = {"data.init_args.unit": "character", "trainer.max_epochs": 1}
     config = write_config(project, small_config(corpus, **changes))
-    assert main(["train", "--config", str(config), "--trainer.limit_train_batches=2"], KNOWN) == 0
+    assert (
+        main(["train", "--config", str(config), "--trainer.limit_train_batches=2"], ENTRY_POINT)
+        == 0
+    )
     metrics = only_run(project).data.metrics
     for split in ("val", "test"):
         assert metrics[f"{split}/bpc"] == pytest.approx(math.log2(metrics[f"{split}/perplexity"]))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.__main__ import KNOWN
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.harness import write_config
 
@@ -30,7 +30,7 @@ def shown(capsys):
 def scored(capsys, project, run):
     """The sums of `unroll score` over the held-out items, read from the list's folder."""
     (items,) = project.glob("cache/items-*/test.txt")
-    assert main(["score", f"--run={run}", f"--input={items}"], KNOWN) == 0
+    assert main(["score", f"--run={run}", f"--input={items}"], ENTRY_POINT) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     return sum(float(line[0]) for line in lines), sum(int(line[1]) for line in lines)
 
@@ -38,7 +38,10 @@ def scored(capsys, project, run):
 def test_items_one_by_one(project, capsys):
     names = {"kn": "KneserNey", "add": "AddDelta"}
     for name, smoothing in names.items():
-        assert main(["train", f"--config={config(project, name, counted(smoothing))}"], KNOWN) == 0
+        assert (
+            main(["train", f"--config={config(project, name, counted(smoothing))}"], ENTRY_POINT)
+            == 0
+        )
         scores = shown(capsys)
         log_prob, num_tokens = scored(capsys, project, name)
         assert scores["test/tokens"] == num_tokens
@@ -47,12 +50,12 @@ def test_items_one_by_one(project, capsys):
             scores["test/nll"] / 0.6931471805599453, rel=1e-5
         )
     mixture = {"class_path": "MixtureLanguageModel", "init_args": {"members": list(names)}}
-    assert main(["train", f"--config={config(project, 'mixed', mixture)}"], KNOWN) == 0
+    assert main(["train", f"--config={config(project, 'mixed', mixture)}"], ENTRY_POINT) == 0
     scores = shown(capsys)
     log_prob, num_tokens = scored(capsys, project, "mixed")
     assert scores["test/nll"] == pytest.approx(-log_prob / num_tokens, rel=1e-5)
     mixture["init_args"]["cache"] = "UnigramCache"
-    assert main(["train", f"--config={config(project, 'cached', mixture)}"], KNOWN) == 2
+    assert main(["train", f"--config={config(project, 'cached', mixture)}"], ENTRY_POINT) == 2
     assert "the items of a list are independent" in capsys.readouterr().err
 
 
@@ -62,6 +65,6 @@ def test_windows_that_read_again_are_counted_once(corpus, project, capsys):
     path = write_config(project, settings)
     found = []
     for flags in ([], ["--data.reread=3"], ["--data.bptt=7", "--data.reread=30"]):
-        assert main(["train", f"--config={path}", *flags], KNOWN) == 0
+        assert main(["train", f"--config={path}", *flags], ENTRY_POINT) == 0
         found.append(shown(capsys)["test/perplexity"])
     assert found[0] == found[1] == found[2]

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from pipeline.__main__ import KNOWN
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.harness import REPOSITORY, all_runs, small_config, write_config
 
@@ -30,14 +30,14 @@ def members(corpus, project):
     for name, encoder in (("one", "LSTM"), ("two", "GRU")):
         changes = {"run_name": name, "model.init_args.encoder.class_path": encoder}
         config = write_config(project, small_config(corpus, **changes), f"{name}.yaml")
-        assert main(["fit", f"--config={config}"], KNOWN) == 0
+        assert main(["fit", f"--config={config}"], ENTRY_POINT) == 0
     return project
 
 
 def predictions(capsys, run):
     """Words of the test text and their log-probabilities, from `unroll predict`."""
     capsys.readouterr()
-    assert main(["predict", f"--run={run}"], KNOWN) == 0
+    assert main(["predict", f"--run={run}"], ENTRY_POINT) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     return [word for word, _ in lines], [float(score) for _, score in lines]
 
@@ -50,11 +50,11 @@ def scores(text):
 
 def test_the_mixture_of_what_the_members_predict(corpus, members, capsys):
     config = write_config(members, mixture(corpus, ["one", "two"]))
-    assert main(["train", f"--config={config}"], KNOWN) == 0
+    assert main(["train", f"--config={config}"], ENTRY_POINT) == 0
     tested = scores(capsys.readouterr().out)
     words, mixed = predictions(capsys, "mixed")
     pairs = list(zip(predictions(capsys, "one")[1], predictions(capsys, "two")[1], strict=True))
-    assert main(["validate", "--run=mixed"], KNOWN) == 0
+    assert main(["validate", "--run=mixed"], ENTRY_POINT) == 0
     validated = scores(capsys.readouterr().out)
     weights = [validated["val/weight_0"], validated["val/weight_1"]]
     assert sum(weights) == pytest.approx(1)
@@ -70,7 +70,7 @@ def test_the_mixture_of_what_the_members_predict(corpus, members, capsys):
 
 def test_its_file_alone_is_enough(corpus, members, capsys):
     config = write_config(members, mixture(corpus, ["one", "two"], cache="UnigramCache"))
-    assert main(["train", f"--config={config}"], KNOWN) == 0
+    assert main(["train", f"--config={config}"], ENTRY_POINT) == 0
     tested = scores(capsys.readouterr().out)
     assert tested["test/perplexity_cache"] != tested["test/perplexity"]
     (file,) = [path for path in members.glob("outputs/*/checkpoints/best.ckpt") if _is_mixed(path)]
@@ -78,9 +78,9 @@ def test_its_file_alone_is_enough(corpus, members, capsys):
     shutil.move(file, moved)
     shutil.rmtree(members / "outputs")
     (members / "mlflow.db").unlink()
-    assert main(["generate", f"--checkpoint={moved}", "--num=1"], KNOWN) == 0
+    assert main(["generate", f"--checkpoint={moved}", "--num=1"], ENTRY_POINT) == 0
     capsys.readouterr()
-    assert main(["test", f"--checkpoint={moved}"], KNOWN) == 0
+    assert main(["test", f"--checkpoint={moved}"], ENTRY_POINT) == 0
     again = scores(capsys.readouterr().out)
     for name, score in tested.items():
         assert again[name] == pytest.approx(score, rel=1e-5)
@@ -89,7 +89,7 @@ def test_its_file_alone_is_enough(corpus, members, capsys):
 def test_the_shipped_configuration(corpus, members):
     file = REPOSITORY / "configs/lm/ptb-mixture.yaml"
     flags = [f"--data.corpus={corpus}", "--data.bptt=50", "--model.members=[one, two]"]
-    assert main(["train", f"--config={file}", *flags], KNOWN) == 0
+    assert main(["train", f"--config={file}", *flags], ENTRY_POINT) == 0
 
 
 def _is_mixed(path):
@@ -97,7 +97,7 @@ def _is_mixed(path):
 
 
 def refused(capsys, config, message):
-    assert main(["fit", f"--config={config}"], KNOWN) == 2
+    assert main(["fit", f"--config={config}"], ENTRY_POINT) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
@@ -131,7 +131,7 @@ def test_one_run(corpus, members):
     """The members' files are read; nothing is added to their runs."""
     before = {run.info.run_id: run.data.metrics for run in all_runs(members)}
     config = write_config(members, mixture(corpus, ["one"]))
-    assert main(["train", f"--config={config}"], KNOWN) == 0
+    assert main(["train", f"--config={config}"], ENTRY_POINT) == 0
     after = {run.info.run_id: run for run in all_runs(members)}
     (new,) = after.keys() - before.keys()
     assert after[new].data.metrics["val/weight_0"] == 1
@@ -148,15 +148,15 @@ def test_classes_by_vectors_need_the_vectors_in_training_only(corpus, project, c
     head["init_args"]["classes"] = {"class_path": "pipeline.heads.KMeans", "init_args": kmeans}
     changes = {"run_name": "classes", "model.init_args.head": head}
     config = write_config(project, small_config(corpus, **changes))
-    assert main(["train", f"--config={config}"], KNOWN) == 0
+    assert main(["train", f"--config={config}"], ENTRY_POINT) == 0
     tested = scores(capsys.readouterr().out)["test/perplexity"]
     vectors.unlink()
     mixed = write_config(project, mixture(corpus, ["classes"]), "mixed.yaml")
-    assert main(["train", f"--config={mixed}"], KNOWN) == 0
+    assert main(["train", f"--config={mixed}"], ENTRY_POINT) == 0
     assert scores(capsys.readouterr().out)["test/perplexity"] == pytest.approx(tested, rel=1e-5)
-    assert main(["test", "--run=mixed"], KNOWN) == 0
+    assert main(["test", "--run=mixed"], ENTRY_POINT) == 0
     assert scores(capsys.readouterr().out)["test/perplexity"] == pytest.approx(tested, rel=1e-5)
-    assert main(["test", "--run=classes"], KNOWN) == 0
+    assert main(["test", "--run=classes"], ENTRY_POINT) == 0
     again = scores(capsys.readouterr().out)["test/perplexity"]
     assert again == pytest.approx(tested, rel=1e-5)
-    assert main(["generate", "--run=classes", "--num=1"], KNOWN) == 0
+    assert main(["generate", "--run=classes", "--num=1"], ENTRY_POINT) == 0

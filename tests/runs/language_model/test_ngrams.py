@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from datamodules.language_model.datamodule import LanguageModelData
-from pipeline.__main__ import KNOWN
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.callbacks import PeriodicCheckpoint
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import load_trained
@@ -64,7 +64,7 @@ def trainer(folder: Path, *callbacks, **settings) -> Trainer:
 
 
 def test_a_run_and_what_its_checkpoint_is_good_for(corpus, project, capsys):
-    assert main(["train", f"--config={write_config(project, config(corpus))}"], KNOWN) == 0
+    assert main(["train", f"--config={write_config(project, config(corpus))}"], ENTRY_POINT) == 0
     run, data = only_run(project), LanguageModelData(corpus=str(corpus))
     ids, found = data._corpus.ids, run.data.metrics
     for order in (1, 2):
@@ -87,15 +87,15 @@ def test_a_run_and_what_its_checkpoint_is_good_for(corpus, project, capsys):
     assert all(text.startswith("the ") for text in texts)
 
     capsys.readouterr()
-    assert main(["test", f"--checkpoint={path}", "--data.eval_bptt=3"], KNOWN) == 0
+    assert main(["test", f"--checkpoint={path}", "--data.eval_bptt=3"], ENTRY_POINT) == 0
     printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
     assert float(printed["test/perplexity"]) == pytest.approx(whole, rel=1e-9)
-    assert main(["predict", f"--checkpoint={path}", "--output=scored.tsv"], KNOWN) == 0
+    assert main(["predict", f"--checkpoint={path}", "--output=scored.tsv"], ENTRY_POINT) == 0
     rows = [line.split("\t") for line in Path("scored.tsv").read_text().splitlines()]
     mean = sum(float(value) for _, value in rows) / len(rows)
     assert math.exp(-mean) == pytest.approx(whole, rel=1e-5)
 
-    assert main(["export", f"--checkpoint={path}", "--output=model.arpa.gz"], KNOWN) == 0
+    assert main(["export", f"--checkpoint={path}", "--output=model.arpa.gz"], ENTRY_POINT) == 0
     model, vocabulary = read_arpa(Path("model.arpa.gz"))
     again = np.array(vocabulary.encode(data.vocabulary.decode(ids["test"])))
     assert perplexity(model, again) == pytest.approx(whole, rel=1e-8)
@@ -172,7 +172,7 @@ def test_smoothings_by_their_short_names(corpus, project):
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(corpus, project, capsys, flags, expected):
     file = write_config(project, config(corpus))
-    assert main(["train", f"--config={file}", *flags], KNOWN) == 2
+    assert main(["train", f"--config={file}", *flags], ENTRY_POINT) == 2
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 1
     assert error[0].startswith("unroll: ")
@@ -206,7 +206,7 @@ def test_a_text_with_few_ngrams(tmp_path, project, capsys):
 )
 def test_export_refuses(project, capsys, flags, expected):
     Path("x.ckpt").touch()
-    assert main(["export", *flags], KNOWN) == 2
+    assert main(["export", *flags], ENTRY_POINT) == 2
     assert expected in capsys.readouterr().err
 
 

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.harness import history, only_run, small_config, start, unroll, wait_for, write_config
 
-KNOWN = ("tasks.language_model", "datamodules.language_model.datamodule")
 DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 
 
@@ -75,7 +75,7 @@ def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
     folder = project / "whole"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    assert main(["fit", "--config", str(config)], KNOWN) == 0
+    assert main(["fit", "--config", str(config)], ENTRY_POINT) == 0
     run = only_run(folder)
     expected = history(folder, run.info.run_id, "train/loss")
     scores = history(folder, run.info.run_id, "val/perplexity")
@@ -84,9 +84,9 @@ def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
         folder.mkdir()
         monkeypatch.chdir(folder)
         flags = [f"--trainer.max_steps={stop}", "--checkpoint_every=1"]
-        assert main(["fit", "--config", str(config), *flags], KNOWN) == 0
+        assert main(["fit", "--config", str(config), *flags], ENTRY_POINT) == 0
         run_id = only_run(folder).info.run_id
-        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], KNOWN) == 0
+        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], ENTRY_POINT) == 0
         assert history(folder, run_id, "train/loss") == expected, stop
         assert history(folder, run_id, "val/perplexity") == scores, stop
 
@@ -108,7 +108,7 @@ def test_plateau_schedule_and_validation_within_epochs(project, corpus, monkeypa
     folder = project / "whole"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    assert main(["fit", "--config", str(config)], KNOWN) == 0
+    assert main(["fit", "--config", str(config)], ENTRY_POINT) == 0
     run_id = only_run(folder).info.run_id
     keys = ("train/loss", "val/perplexity", "learning_rate", "best/val_perplexity")
     expected = {key: history(folder, run_id, key) for key in keys}
@@ -117,9 +117,11 @@ def test_plateau_schedule_and_validation_within_epochs(project, corpus, monkeypa
         folder = project / str(stop)
         folder.mkdir()
         monkeypatch.chdir(folder)
-        assert main(["fit", "--config", str(config), f"--trainer.max_steps={stop}"], KNOWN) == 0
+        assert (
+            main(["fit", "--config", str(config), f"--trainer.max_steps={stop}"], ENTRY_POINT) == 0
+        )
         run_id = only_run(folder).info.run_id
-        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], KNOWN) == 0
+        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], ENTRY_POINT) == 0
         assert {key: history(folder, run_id, key) for key in keys} == expected, stop
 
 
@@ -128,7 +130,7 @@ def test_one_process_at_a_time(project, corpus, capsys):
     process = start("train", "--config", str(config))
     wait_for(lambda: any((project / "outputs").glob("*/checkpoints/last.ckpt")))
     (folder,) = (project / "outputs").iterdir()
-    assert main(["train", "--resume", folder.name], KNOWN) == 2
+    assert main(["train", "--resume", folder.name], ENTRY_POINT) == 2
     assert "is being trained by another process" in capsys.readouterr().err
     assert only_run(project).info.status == "RUNNING"
     process.kill()
@@ -143,10 +145,10 @@ def test_accumulated_gradients(project, corpus, monkeypatch):
     for name, flags in (("whole", []), ("broken", ["--trainer.max_steps=8"])):
         (project / name).mkdir()
         monkeypatch.chdir(project / name)
-        assert main(["fit", "--config", str(config), *flags], KNOWN) == 0
+        assert main(["fit", "--config", str(config), *flags], ENTRY_POINT) == 0
         run_id = only_run(project / name).info.run_id
         if flags:
-            assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], KNOWN) == 0
+            assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], ENTRY_POINT) == 0
         histories.append(history(project / name, run_id, "train/loss"))
     whole, broken = histories
     assert [step for step, _ in whole] == list(range(1, len(whole) + 1))
@@ -155,7 +157,7 @@ def test_accumulated_gradients(project, corpus, monkeypatch):
 
 def test_without_validation_the_last_weights_are_kept(project, corpus, capsys):
     config = write_config(project, small_config(corpus))
-    assert main(["train", "--config", str(config), "--trainer.max_steps=3"], KNOWN) == 0
+    assert main(["train", "--config", str(config), "--trainer.max_steps=3"], ENTRY_POINT) == 0
     assert "the last weights are kept" in capsys.readouterr().err
     run = only_run(project)
     assert (project / "outputs" / run.info.run_id / "checkpoints" / "best.ckpt").is_file()

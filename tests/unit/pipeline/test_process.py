@@ -5,6 +5,7 @@ import weakref
 
 import pytest
 
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from pipeline.process import defer_garbage_collection, enable_garbage_collection
 
@@ -41,7 +42,7 @@ def test_a_process_that_deferred_nothing_is_unchanged():
 
 def test_a_verb_that_loads_models_collects(project, monkeypatch):
     """In training garbage may hold tensors."""
-    monkeypatch.setattr("pipeline.cli.evaluate.evaluate", lambda *_: int(gc.isenabled()))
+    monkeypatch.setattr("pipeline.run.evaluate.evaluate", lambda *_: int(gc.isenabled()))
     (project / "model.ckpt").touch()
     with defer_garbage_collection():
-        assert main(["test", "--checkpoint", "model.ckpt"]) == 1
+        assert main(["test", "--checkpoint", "model.ckpt"], ENTRY_POINT) == 1

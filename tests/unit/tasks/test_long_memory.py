@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from datamodules.long_memory.datamodule import MadeUp
-from pipeline.__main__ import KNOWN
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.analysis.gradients import analyze
 from pipeline.cli.main import main
 from pipeline.encoders import GRU, LSTM, Elman
@@ -90,7 +90,7 @@ def test_a_short_sum_is_solved_and_training_stops(project, capsys):
     flags += ["--data.num_batches=100", "--data.num_test=500", "--data.num_valid=300"]
     flags += ["--model.optimizer.lr=0.02", "--trainer.max_epochs=40"]
     config = REPOSITORY / "configs" / "probes" / "adding-150.yaml"
-    assert main(["train", f"--config={config}", *flags], KNOWN) == 0
+    assert main(["train", f"--config={config}", *flags], ENTRY_POINT) == 0
     run = only_run(project)
     errors = [mse for _, mse in history(project, run.info.run_id, "val/mse")]
     assert errors[-1] < 0.01
@@ -98,7 +98,7 @@ def test_a_short_sum_is_solved_and_training_stops(project, capsys):
     assert len(errors) < 40
     assert run.data.metrics["test/solved"] == run.data.metrics["val/solved"] == 1
     assert "unroll predict --run" in capsys.readouterr().err
-    assert main(["predict", "--run", run.info.run_id[:8]], KNOWN) == 0
+    assert main(["predict", "--run", run.info.run_id[:8]], ENTRY_POINT) == 0
     pairs = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert len(pairs) == 500
     squares = [(float(gold) - float(answer)) ** 2 for gold, answer in pairs]

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.predict import check_files
 from pipeline.errors import InputError
 from pipeline.inference import text_files
-from pipeline.inference.sources import check_files
 from pipeline.inference.text_files import read_passages, read_texts
 
 TEXT = (
@@ -163,6 +163,6 @@ def test_what_cannot_be_read(tmp_path):
 
 def test_a_table_is_not_read_as_text(tmp_path):
     (tmp_path / "mine.csv").write_text("review,stars\n")
-    with pytest.raises(InputError, match=r"mine\.csv is a table, and plain text is expected"):
+    with pytest.raises(InputError, match=r"mine\.csv is a table; expected plain text"):
         check_files([str(tmp_path / "mine.csv")], "sentences")
     check_files([str(tmp_path / "mine.csv")], "columns")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from pipeline.errors import InputError
 from pipeline.tracking.lookup import download, find_run
@@ -61,11 +62,11 @@ def test_list(store, runs):
 
 
 def test_a_table_that_is_cut_says_so(runs, capsys):
-    assert main(["runs", "--limit", "2"]) == 0
+    assert main(["runs", "--limit", "2"], ENTRY_POINT) == 0
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1 + 2
     assert "the latest 2 runs; --limit shows more" in shown.err
-    assert main(["runs", "--limit", "3"]) == 0
+    assert main(["runs", "--limit", "3"], ENTRY_POINT) == 0
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1 + 3
     assert not shown.err

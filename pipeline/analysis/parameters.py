@@ -1,0 +1,187 @@
+"""Counts parameters by part, with the formulas of the textbooks."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from torch import nn
+
+from pipeline.encoders.layers.base import RecurrentLayer
+from pipeline.errors import InputError
+from pipeline.heads import FullSoftmax
+from pipeline.heads.ngram import NgramHead
+
+_INNER = {"layers", "inner", "layer", "kernel", "cell"}  # names that tell a person nothing
+
+
+class Part(NamedTuple):
+    """The parameters of a part of a model that no part before it has.
+
+    Attributes:
+        name: where it stands, as "encoder 1 backward": the layer, from 1, and the direction.
+        kind: its class.
+        num_parameters: shared ones left out.
+        num_biases: those among them that are biases of a recurrent layer.
+        formula: how the count comes about, with the sizes put in.
+        shared: the part that has the other parameters, if it has any.
+        is_learned: whether all of them are.
+    """
+
+    name: str
+    kind: str
+    num_parameters: int
+    num_biases: int
+    formula: str
+    shared: str
+    is_learned: bool
+
+
+def count_parameters(model: nn.Module) -> list[Part]:
+    """Counts parameters by part; each counts once, where it is met first.
+
+    A part is a recurrent layer in one direction, or a module with parameters of its own. Counts are
+    those of the formulas (LSTM 4(hd + hh) with two biases: 8h more; GRU 3(hd + hh) and 6h; Elman
+    hd + hh and 2h; N words of size d have Nd, an output layer over them hN and N biases).
+
+    Raises:
+        InputError: If the model is an n-gram model.
+    """
+    if isinstance(getattr(model, "head", None), NgramHead):
+        raise InputError(
+            "an n-gram model has counts and no parameters; `unroll export` writes the counts"
+        )
+    owners = dict[int, str]()
+    parts = []
+    for path, module in _parts(model):
+        own = dict(module.named_parameters(recurse=isinstance(module, RecurrentLayer)))
+        name = _shown(path) or "the task"
+        twice = {owners[id(p)] for p in own.values() if id(p) in owners}
+        new = {key: p for key, p in own.items() if id(p) not in owners}
+        owners.update((id(p), name) for p in new.values())
+        count = sum(p.numel() for p in new.values())
+        biases = (
+            _recurrent_biases(module, new.values()) if isinstance(module, RecurrentLayer) else 0
+        )
+        formula = _layer_formula(module, count) if isinstance(module, RecurrentLayer) else ""
+        formula = formula or _formula(module, [tuple(p.shape) for p in new.values()])
+        is_learned = all(p.requires_grad for p in new.values())
+        shared = ", ".join(sorted(twice))
+        parts.append(Part(name, _kind(module), count, biases, formula, shared, is_learned))
+    return parts
+
+
+def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    # A module that stands at two places is given at each: the second is all shared.
+    leaves = tuple[str, ...]()
+    for path, module in model.named_modules(remove_duplicate=False):
+        if any(path.startswith(f"{leaf}.") for leaf in leaves):
+            continue
+        if isinstance(module, RecurrentLayer):
+            leaves += (path,)
+            yield path, module
+        elif next(module.parameters(recurse=False), None) is not None:
+            yield path, module
+
+
+def _shown(path: str) -> str:
+    words = path.split(".")
+    if words[0] == "encoder":
+        words = [word for word in words if word not in _INNER]
+    return " ".join(str(int(word) + 1) if word.isdigit() else word for word in words)
+
+
+def _kind(module: nn.Module) -> str:
+    """The class; of a recurrent layer the encoder's that is made of such layers, as "Elman"."""
+    inside = [getattr(module, name, None) for name in ("kernel", "cell")]
+    found = type(next((part for part in inside if isinstance(part, nn.Module)), module)).__name__
+    return "Elman" if found == "RNN" else found.removesuffix("Cell")
+
+
+def _layer_formula(leaf: RecurrentLayer, count: int) -> str:
+    """The textbook's formula, where it gives the count."""
+    weights = leaf.weights
+    size, gates = leaf.output_size, len(weights.gates)
+    inputs, times = weights.input.shape[1], "" if gates == 1 else f"{gates}"
+    has_recurrent = weights.recurrent is not None
+    biases = gates * (1 + has_recurrent)
+    expected = gates * size * (inputs + size * has_recurrent) + biases * size
+    if expected + sum(matrix.numel() for matrix in weights.others) != count:
+        return ""
+    symbols, numbers = "hd", f"{size}·{leaf.input_size}"
+    if inputs != leaf.input_size:  # of a layer that reads some inputs at a step
+        reads = inputs // leaf.input_size
+        symbols, numbers = f"{reads}hd", f"{reads}·{numbers}"
+    if has_recurrent:
+        symbols, numbers = f"{symbols} + hh", f"{numbers} + {size}·{size}"
+    if times:
+        symbols, numbers = f"{times}({symbols})", f"{times}({numbers})"
+    more = len(weights.others)
+    if not more:
+        return f"{symbols} + {biases}h = {numbers} + {biases}·{size}"
+    shapes = [tuple(matrix.shape) for matrix in weights.others]
+    if {frozenset(shape) for shape in shapes} == {frozenset((size, inputs))}:
+        symbols, others = f"{symbols} + {biases}h + {more}hd", f"{more}·{size}·{inputs}"
+    else:
+        symbols, others = (
+            f"{symbols} + {biases}h + others",
+            " + ".join(f"{a}·{b}" for a, b in shapes),
+        )
+    return f"{symbols} = {numbers} + {biases}·{size} + {others}"
+
+
+def _recurrent_biases(leaf: RecurrentLayer, new: Iterable[nn.Parameter]) -> int:
+    weights = leaf.weights
+    biases = {id(bias) for bias in (weights.input_bias, weights.recurrent_bias)}
+    return sum(parameter.numel() for parameter in new if id(parameter) in biases)
+
+
+def _formula(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> str:
+    numbers = " + ".join("·".join(str(size) for size in shape) for shape in shapes)
+    if isinstance(module, nn.Embedding) and shapes:
+        return f"Nd = {numbers}"
+    if isinstance(module, FullSoftmax):
+        symbols = {(2,): "hN", (1,): "N", (2, 1): "hN + N"}.get(tuple(map(len, shapes)), "")
+        return f"{symbols} = {numbers}"
+    return numbers
+
+
+def to_json(parts: Sequence[Part]) -> str:
+    """Returns the counts as a JSON object."""
+    total = sum(part.num_parameters for part in parts)
+    learned = sum(part.num_parameters for part in parts if part.is_learned)
+    rows = [part._asdict() for part in parts]
+    return json.dumps({"total": total, "learned": learned, "parts": rows}, indent=1)
+
+
+def to_table(parts: Sequence[Part]) -> str:
+    """Returns the counts as a table with a legend."""
+    total = sum(part.num_parameters for part in parts)
+    rows = [["part", "kind", "parameters", "share", "formula"]]
+    for part in parts:
+        notes = [part.formula] * bool(part.num_parameters)
+        notes += [f"shared with {part.shared}"] * bool(part.shared)
+        notes += ["not learned"] * (not part.is_learned)
+        share = f"{part.num_parameters / total:.1%}" if total else ""
+        rows.append([part.name, part.kind, f"{part.num_parameters:,}", share, "; ".join(notes)])
+    rows.append(["total", "", f"{total:,}", "", "shared parameters are counted once"])
+    legend = "N words, d inputs and h units of a layer; without a formula: sizes of the tensors"
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  "
+        f"{row[3]:>{widths[3]}}  {row[4]}".rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, legend, *_bias_note(parts)])
+
+
+def _bias_note(parts: Sequence[Part]) -> list[str]:
+    biases = sum(part.num_biases for part in parts)
+    if not biases:
+        return []
+    note = f"{biases:,} of them are biases of recurrent layers"
+    if any("hh" in part.formula for part in parts):  # a matrix from state to state
+        note += (
+            ": as in torch's kernels two vectors, one beside each matrix, of which textbooks count "
+            "one or, as in 4(hd + hh), none"
+        )
+    return [note]

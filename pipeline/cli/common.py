@@ -1,0 +1,156 @@
+"""What verbs share: the parser, the entry point, and options that several verbs have."""
+
+import argparse
+import difflib
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+
+from pipeline.errors import InputError
+from pipeline.options import TOP_LEVEL
+from pipeline.preflight import check
+from pipeline.process import enable_garbage_collection
+
+if TYPE_CHECKING:
+    from pipeline.analysis.probes.agreement import Verb
+
+_SECTIONS = ("trainer", "data", "model", "seed_everything", "print_config", *TOP_LEVEL)
+"""First keys of the flags that are fields of a configuration."""
+
+
+class EntryPoint(NamedTuple):
+    """The parts of the command line that know our tasks and datamodules.
+
+    Attributes:
+        short_names: Modules whose classes can be named without their path.
+        prepare: Fetches and verifies a corpus. Takes its name, the folder that contains its files
+            (None: download) and the folder of all corpora (None: the default); returns a report.
+        agreement_verbs: Draws the verbs of `probe`. Takes the smallest distance of each range and
+            the number of verbs per range.
+    """
+
+    short_names: Sequence[str]
+    prepare: Callable[[str, Path | None, Path | None], str]
+    agreement_verbs: "Callable[[Sequence[int], int], Sequence[Verb]]"
+
+    def load(self) -> None:
+        """Imports the modules with short names, and with them torch and Lightning."""
+        for module in self.short_names:
+            importlib.import_module(module)
+        enable_garbage_collection()
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `InputError` and accepts no abbreviated flags."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (argparse makes the subparsers)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the message as an `InputError`."""
+        raise InputError(f"{message} (see `{self.prog} --help`)")
+
+    def flags(self) -> list[str]:
+        """Returns the long flags of this parser."""
+        return [flag for flag in self._option_string_actions if flag.startswith("--")]
+
+
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
+Run: TypeAlias = Callable[[argparse.Namespace, list[str], EntryPoint], int]
+
+
+def add_verb(verbs: Verbs, run: Run, name: str, summary: str, details: str = "") -> Parser:
+    """Adds a verb.
+
+    Args:
+        verbs: The verbs so far.
+        run: Function that checks the options and calls what does the work.
+        name: Name of the verb.
+        summary: Line in the list of verbs.
+        details: Further sentences for the verb's own help.
+    """
+    verb = verbs.add_parser(name, help=summary, description=f"{summary} {details}".strip())
+    verb.set_defaults(handler=run, parser=verb)
+    return verb
+
+
+def add_model_source(group: "argparse._ActionsContainer") -> None:
+    """Adds `--run` and `--checkpoint`, which name a trained model."""
+    group.add_argument(
+        "--run",
+        metavar="RUN",
+        help="Run that trained the model: its id, the beginning of the id, or its name.",
+    )
+    group.add_argument("--checkpoint", metavar="FILE", type=Path, help="Checkpoint file.")
+
+
+def add_config(group: "argparse._ActionsContainer", text: str) -> None:
+    """Adds `--config`, which can be given several times."""
+    group.add_argument(
+        "--config", "-c", metavar="FILE", action="append", default=[], type=Path, help=text
+    )
+
+
+def require_model_source(options: argparse.Namespace) -> None:
+    """Checks that a trained model is named.
+
+    Raises:
+        InputError: If neither `--run` nor `--checkpoint` is given, or the file does not exist.
+    """
+    if options.run is None and options.checkpoint is None:
+        raise InputError(
+            "which model? give --run RUN or --checkpoint FILE (`unroll runs` lists runs)"
+        )
+    if options.checkpoint is not None and not options.checkpoint.is_file():
+        raise InputError(f"there is no checkpoint file {options.checkpoint}")
+
+
+def require_at_least(minimum: int, values: Iterable[tuple[str, int | None]]) -> None:
+    """Raises `InputError` for the first flag whose value is below the minimum."""
+    for flag, value in values:
+        if value is not None and value < minimum:
+            raise InputError(f"{flag} must be at least {minimum}, got {value}")
+
+
+def require_no_fields(options: argparse.Namespace, fields: Sequence[str]) -> None:
+    """Raises `InputError` for a flag that a verb without a configuration does not have."""
+    _refuse_misspelt(options.parser, fields)
+    if fields:
+        raise InputError(f"unknown argument {fields[0]} of `unroll {options.verb}`")
+
+
+def configuration_arguments(options: argparse.Namespace, fields: Sequence[str]) -> list[str]:
+    """Returns checked arguments of the configuration parser; flags follow files to override them.
+
+    Raises:
+        InputError: If no file is given, or a file or flag is wrong.
+    """
+    _refuse_misspelt(options.parser, fields)
+    if not options.config and not any(field.startswith("--print_config") for field in fields):
+        raise InputError("--config FILE is missing; configs/lm/builtin-lstm.yaml needs no corpus")
+    arguments = [*(f"--config={path}" for path in options.config), *fields]
+    check(arguments, TOP_LEVEL)
+    return arguments
+
+
+def check_overrides(options: argparse.Namespace, fields: Sequence[str]) -> None:
+    """Checks flags that override fields in the configuration of a trained model.
+
+    Raises:
+        InputError: If a flag does not exist or would change the model itself.
+    """
+    for field in fields:
+        if field.startswith("--model"):
+            raise InputError(f"{field} cannot change a model that is trained; leave it out")
+    _refuse_misspelt(options.parser, fields)
+    check(list(fields), TOP_LEVEL)
+
+
+def _refuse_misspelt(parser: Parser, fields: Iterable[str]) -> None:
+    for field in fields:
+        flag = field.partition("=")[0]
+        if not flag.startswith("--") or flag[2:].partition(".")[0] in _SECTIONS:
+            continue
+        if near := difflib.get_close_matches(flag, parser.flags(), n=1, cutoff=0.7):
+            raise InputError(f"unknown flag {flag}; did you mean {near[0]}?")

@@ -1,0 +1,48 @@
+"""`export`: write an n-gram model in the ARPA format."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.cli.common import (
+    EntryPoint,
+    Verbs,
+    add_model_source,
+    add_verb,
+    require_model_source,
+    require_no_fields,
+)
+from pipeline.errors import InputError
+
+
+def add_options(verbs: Verbs) -> None:
+    """Adds the verb and its options."""
+    text = "Write an n-gram model in the ARPA format, which KenLM and SRILM read."
+    verb = add_verb(verbs, run, "export", text)
+    add_model_source(verb.add_mutually_exclusive_group())
+    verb.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="File to write, whose name ends in .arpa or, compressed, in .arpa.gz.",
+    )
+
+
+def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+    """Checks the arguments, writes the file, and returns the exit code."""
+    require_no_fields(options, fields)
+    require_model_source(options)
+    _check_output(options.output)
+    entry.load()
+    from pipeline.inference.export import export
+
+    return export(options.run, options.checkpoint, options.output)
+
+
+def _check_output(output: Path) -> None:
+    if not output.name.endswith((".arpa", ".arpa.gz")):
+        raise InputError(
+            f"--output {output}: expected a name that ends in .arpa or, compressed, in .arpa.gz"
+        )
+    if not output.parent.is_dir():
+        raise InputError(f"--output {output}: there is no folder {output.parent}; create it first")

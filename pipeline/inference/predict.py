@@ -1,0 +1,46 @@
+"""Tags or classifies text files with a trained model."""
+
+from pathlib import Path
+
+from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.read import load_trained
+from pipeline.console import print_note
+from pipeline.errors import InputError
+from pipeline.inference import ClassifyRequest, Request, annotate, classify
+from pipeline.inference.output import writing
+from pipeline.text import treebank
+
+
+def predict_texts(
+    run: str | None, checkpoint: Path | None, request: ClassifyRequest, output: Path | None
+) -> int:
+    """Tags or classifies text files.
+
+    Args:
+        run: Run that trained the model, or None.
+        checkpoint: Checkpoint file, if `run` is None.
+        request: Files to read and format of the output.
+        output: File to write; standard output if None.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: If there is no such model, or a file cannot be read.
+    """
+    path = locate(run, checkpoint)
+    trained = load_trained(path, "Tagger", "SentenceClassifier")
+    if trained.data["text"] != treebank.state():
+        print_note(
+            f"tokenizer {treebank.state()} differs from tokenizer {trained.data['text']} used in "
+            "training; tokens may differ"
+        )
+    is_tagger = "tags" in trained.data
+    if is_tagger and request.explain:
+        raise InputError("--explain is for classifiers; leave it out for a tagger")
+    with writing(output) as file:
+        if is_tagger:
+            annotate(trained, Request(*request[:4]), file)
+        else:
+            classify(trained, request, file)
+    return 0

@@ -1,0 +1,244 @@
+"""Probes one trained model, or trains and probes all variants of a configuration."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from pipeline.analysis.probes.agreement import Verb, judge, refuse_unknown
+from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_seeds, write_table
+from pipeline.analysis.probes.variants import Variant, joined
+from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
+from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.read import LANGUAGE_MODELS, load_trained
+from pipeline.console import print_note, print_result
+from pipeline.errors import InputError
+from pipeline.run.children import (
+    ChildTraining,
+    default_jobs,
+    reopen_parent,
+    run_parent,
+    run_trainings,
+)
+from pipeline.run.experiment import build
+from pipeline.run.workers import Outcome
+from pipeline.tracking.family import Child, children
+from pipeline.tracking.logger import RunTracker
+from pipeline.tracking.naming import config_hash, flatten
+from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+
+_PLAN = "probe.json"
+_TABLE, _PICTURE = "agreement.tsv", "agreement.png"
+
+Verbs = Callable[[int], Sequence[Verb]]
+"""Gives so many verbs of each range of distances."""
+
+
+class _Plan(NamedTuple):
+    """What is to be trained and measured, kept so that it can be gone on with.
+
+    Attributes:
+        name: of the parent run.
+        labels: of each variant.
+        arguments: of each variant's training.
+        config: the resolved configuration of the first.
+        per_range: verbs of each range of distances.
+    """
+
+    name: str
+    labels: list[dict[str, str]]
+    arguments: list[list[str]]
+    config: dict[str, Any]
+    per_range: int
+
+
+def probe_model(
+    run: str | None,
+    checkpoint: Path | None,
+    verbs: Verbs,
+    per_range: int,
+    output: Path | None,
+) -> int:
+    """Prints how often a language model prefers the verb that agrees.
+
+    Args:
+        run: the run that trained it, **or**
+        checkpoint: its file.
+        verbs: gives the verbs.
+        per_range: how many of each range of distances.
+        output: folder for the table and the picture.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: there is no such model, or it does not know the words.
+    """
+    path = locate(run, checkpoint)
+    trained = load_trained(path, *LANGUAGE_MODELS)
+    name = run or path.stem
+    line = ModelScores.of({"model": name}, name, judge(trained, verbs(per_range)))
+    print_result(write_table([line]).rstrip())
+    if output is None:
+        print_note("--output FOLDER draws it")
+    else:
+        print_note(f"see {_write(output, [line])[-1]}")
+    return 0
+
+
+def probe_variants(
+    base: Mapping[str, Any],
+    variants: Sequence[Variant],
+    fields: Sequence[str],
+    verbs: Verbs,
+    per_range: int,
+    jobs: int | None,
+) -> int:
+    """Trains each variant below a run that compares them.
+
+    Args:
+        base: the configuration without its variants.
+        variants: what is laid over it.
+        fields: flags for all of them.
+        verbs: gives the verbs.
+        per_range: how many of each range of distances.
+        jobs: trainings at the same time; as many as the machine has room for if omitted.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: something in the configuration is wrong, or the corpus lacks words of the
+            grammar.
+        TrainingError: a variant failed; the others were run and measured.
+    """
+    tracker, plan = _begin(base, variants, fields, verbs, per_range)
+    return _run(tracker, plan, verbs, jobs)
+
+
+def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
+    """Goes on with `probe_variants`: variants that are finished stay as they are."""
+    tracker, kept = reopen_parent(resume, _PLAN, "comparison")
+    return _run(tracker, _Plan(**kept), verbs, jobs)
+
+
+def _begin(
+    base: Mapping[str, Any],
+    variants: Sequence[Variant],
+    fields: Sequence[str],
+    verbs: Verbs,
+    per_range: int,
+) -> tuple[RunTracker, _Plan]:
+    inline = [json.dumps(part) for part in (base, *variants[0].overlays)]
+    experiment = build([*(f"--config={text}" for text in inline), *fields])
+    if experiment.task.experiment != "lm":
+        raise InputError(
+            f"agreement is measured on language models, and {type(experiment.task).__name__} is "
+            "none; give a configuration of LanguageModel on the corpus builtin"
+        )
+    data: Any = experiment.data
+    refuse_unknown(data.vocabulary, data.unit, verbs(per_range))
+    config = experiment.config
+    named = f"agreement-{experiment.corpus.name}-{config_hash(config)[:6]}"
+    name = f"{config['run_name'] or named}-variants{len(variants)}"
+    tracker = RunTracker.start(
+        experiment=config["experiment"] or f"{experiment.task.experiment}/{experiment.corpus.name}",
+        run_name=name,
+        tags={
+            "task": experiment.task.experiment,
+            "corpus": experiment.corpus.name,
+            "config_hash": config_hash(config),
+            "variants": str(len(variants)),
+            **provenance_tags(1),
+        },
+        params=flatten(config),
+        outputs=outputs_root(),
+    )
+    folder = RunFolder.of(str(tracker.version))
+    folder.create(name, yaml.safe_dump(config, sort_keys=False))
+    arguments = [_arguments(folder, name, base, variant, fields) for variant in variants]
+    plan = _Plan(name, [one.labels for one in variants], arguments, config, per_range)
+    write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
+    tracker.log_artifact(folder.path / _PLAN)
+    tracker.log_text(command_line() + "\n", "command.txt")
+    tracker.log_text(package_versions(), "packages.txt")
+    return tracker, plan
+
+
+def _arguments(
+    folder: RunFolder, name: str, base: Mapping[str, Any], variant: Variant, fields: Sequence[str]
+) -> list[str]:
+    """Writes what a variant is trained with, and gives the flags that name it."""
+    own = folder.path / "variants"
+    own.mkdir(exist_ok=True)
+    files = []
+    for number, part in enumerate([base, *variant.overlays]):
+        files.append(own / f"{variant.name}-{number}.yaml")
+        write_atomically(files[-1], yaml.safe_dump(part, sort_keys=False))
+    return [*(f"--config={file}" for file in files), *fields, f"--run_name={name}-{variant.name}"]
+
+
+def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> int:
+    print_note(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
+    trainings = [
+        ChildTraining(number, ", ".join(labels.values()), arguments)
+        for number, (labels, arguments) in enumerate(zip(plan.labels, plan.arguments, strict=True))
+    ]
+
+    def work(parent: RunFolder) -> tuple[list[Outcome], str]:
+        failed = run_trainings(
+            parent, trainings, jobs or default_jobs(plan.config), "variant", _perplexity
+        )
+        done = [child for child in children(parent.run_id) if child.status == "FINISHED"]
+        _compare(tracker, parent, plan, verbs, done)
+        return failed, f"{len(trainings)} variants"
+
+    return run_parent(tracker, plan.name, "probe", work)
+
+
+def _compare(
+    tracker: RunTracker, parent: RunFolder, plan: _Plan, verbs: Verbs, done: Sequence[Child]
+) -> None:
+    """Measures the trained variants, and shows and keeps what was found."""
+    if not done:
+        return
+    chosen = verbs(plan.per_range)
+    lines = []
+    for child in done:
+        trained = load_trained(locate(child.run_id, None), *LANGUAGE_MODELS)
+        lines.append(
+            ModelScores.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen))
+        )
+    means = means_over_seeds(lines)
+    scores = {
+        f"{joined(line.labels)}/{name}": score
+        for line in [*lines, *means]
+        for name, score in line.scores.items()
+    }
+    of_one = lines[0].ranges[0].total
+    scores |= {f"{joined(mean.labels)}/seeds": mean.ranges[0].total / of_one for mean in means}
+    tracker.log_metrics(scores, step=len(done))
+    files = _write(parent.path, lines)
+    for file in files:
+        tracker.log_artifact(file)
+    print_result(write_table(lines).rstrip())
+    print_note(f"see {files[-1]}")
+
+
+def _write(folder: Path, lines: Sequence[ModelScores]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / _TABLE, write_table(lines))
+    draw_lines(lines, folder / _PICTURE)
+    return [folder / _TABLE, folder / _PICTURE]
+
+
+def _perplexity(scores: Mapping[str, float]) -> str:
+    perplexity = scores.get("test/perplexity")
+    if perplexity is None:
+        return ""
+    if math.isnan(perplexity):
+        return "test/perplexity nan: its memory overflowed, so what it prefers says nothing"
+    return f"test/perplexity {perplexity:.4f}"
