@@ -65,7 +65,7 @@ def test_a_table_that_is_cut_says_so(runs, capsys):
     assert main(["runs", "--limit", "2"], ENTRY_POINT) == 0
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1 + 2
-    assert "the latest 2 runs; --limit shows more" in shown.err
+    assert "showing the latest 2 runs" in shown.err
     assert main(["runs", "--limit", "3"], ENTRY_POINT) == 0
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1 + 3
