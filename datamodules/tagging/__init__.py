@@ -1,1 +1,1 @@
-"""Corpora whose tokens carry tags: column files, folds, the built-in opinions."""
+"""Corpora with a tag for each token: column files, MPQA and the built-in opinions."""

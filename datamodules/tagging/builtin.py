@@ -1,12 +1,12 @@
-"""The built-in opinion corpus: news-like sentences of a small grammar, tagged as MPQA is.
+"""Built-in opinion corpus: news-like sentences from a small grammar, annotated like MPQA.
 
 Wiebe, Wilson and Cardie, "Annotating expressions of opinions and emotions in language", Language
-Resources and Evaluation 39 (2005), tell direct subjective expressions (DSE: "said", where what was
-said is an opinion) from expressive ones (ESE: "far from perfect"). Here as there most spans are
-decided by words to their right: "said on Monday that the plan was a draft" reports a fact, "said on
-Monday that the plan was a disaster" an opinion. Others are decided on the left: a reply is bitter
-in another sense than coffee. Each sentence has one tagging only, so that a network that reads both
-ways can be right everywhere; how well one can do that has not read on is `left_to_right_bound`.
+Resources and Evaluation 39 (2005), distinguish direct subjective expressions (DSE: "said", if an
+opinion follows) from expressive ones (ESE: "far from perfect"). As in MPQA, most spans depend on
+words to their right: "said on Monday that the plan was a draft" reports a fact, "said on Monday
+that the plan was a disaster" an opinion. Others depend on words to their left: a bitter reply is an
+opinion, bitter coffee is not. The words of a sentence determine its tags, so a bidirectional
+network can reach F1 1; `left_to_right_bound` limits networks that read from left to right only.
 """
 
 from bisect import bisect
@@ -19,38 +19,47 @@ from random import Random
 
 from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
 from datamodules.files.cache import cached, sha256_of
-from datamodules.tagging import builtin_grammar as opinion_grammar
+from datamodules.tagging import builtin_grammar
 from datamodules.tagging.builtin_grammar import LEXICON, Clause, clauses
 from datamodules.tagging.columns import Columns
 from pipeline.errors import InputError
 
 _SEEDS = {"train": 1, "valid": 2, "test": 3}
-_NUM_HELD_OUT = 500  # sentences of the validation and the test split
-_LINKED = 0.3  # share of sentences that have two clauses
+_NUM_HELD_OUT = 500  # sentences of the validation split and of the test split
+_LINKED = 0.3  # probability that a sentence has two clauses
 
 
 class BuiltinOpinions(Source):
-    """Writes the corpus into the cache and reads it: DSE and ESE, with the column `pos`.
+    """Generates the built-in opinion corpus: types DSE and ESE, and the column `pos`.
+
+    The validation and test splits have 500 sentences each. The corpus is kept in the cache.
 
     Args:
-        num_train: sentences to train with; fewer are the first ones of more. 500 validate and 500
-            test.
+        num_train: Number of training sentences. A smaller number gives the first ones of a larger.
 
     Raises:
-        InputError: `num_train` is below 1.
+        InputError: If `num_train` is below 1.
+
+    Example:
+        >>> corpus = BuiltinOpinions(num_train=100).read()
+        >>> sentence = corpus.splits["train"][45]
+        >>> list(zip(sentence.tokens, sentence.tags))[2:5]
+        [('was', 'O'), ('a', 'B-ESE'), ('farce', 'I-ESE')]
     """
 
     name = "builtin"
 
     def __init__(self, num_train: int = 3000) -> None:
         if num_train < 1:
-            raise InputError(f"num_train is {num_train}; 1 or more is expected")
+            raise InputError(f"num_train is {num_train}; at least 1 is expected")
         self._sizes = {"train": num_train, "valid": _NUM_HELD_OUT, "test": _NUM_HELD_OUT}
 
     def read(self) -> TaggedCorpus:
         """See `Source`."""
-        sums = [sha256_of(Path(module)) for module in (__file__, opinion_grammar.__file__)]
-        version = "-".join(digest[:16] for digest in sums)  # what is written otherwise is elsewhere
+        sums = [sha256_of(Path(module)) for module in (__file__, builtin_grammar.__file__)]
+        version = "-".join(
+            digest[:16] for digest in sums
+        )  # another version of the grammar gets another folder
         folder = cached(f"opinions-{self._sizes['train']}-{version}", self._write)
         return Columns(str(folder), features={"pos": 1}, separator="tab").read()
 
@@ -64,30 +73,30 @@ class BuiltinOpinions(Source):
 
 
 def generate_opinions(seed: int, count: int) -> Iterator[Sentence]:
-    """Writes sentences, the same on every machine and version of Python.
+    """Generates sentences, the same on every machine and version of Python.
 
     Args:
-        seed: of the choices.
-        count: sentences to write.
+        seed: Random seed.
+        count: Number of sentences.
 
     Yields:
-        A sentence; its one column holds parts of speech.
+        A sentence whose only column contains parts of speech.
     """
-    random = Random(seed)  # noqa: S311 - not for secrets; random() alone is used, which never changes
+    random = Random(seed)  # noqa: S311 - only random() is used: its sequence is the same in all versions
     for _ in range(count):
         yield _sentence(random)
 
 
 def left_to_right_bound() -> dict[str, float]:
-    """Gives the F1 that no tagger can exceed on a long text if it has not read on.
+    """Computes an upper bound of the F1 of taggers that read from left to right only.
 
-    Such a tagger decides whether a span begins at a word from the words up to it. The chance that
-    one does is known for each beginning of a clause, and F1 is highest if spans begin wherever it
-    exceeds some threshold; all ends and the types are taken to be right. What comes before a clause
-    says nothing of it.
+    Such a tagger decides from the words up to and including a token whether a span begins there.
+    The grammar gives the probability of a beginning for each prefix of a clause; expected F1 is
+    highest if spans begin wherever this probability exceeds some threshold. Ends and types of spans
+    are assumed to be correct. Clauses are independent, so preceding clauses do not help.
 
     Returns:
-        The bound in percent, for "DSE", "ESE" and, of both together, "micro".
+        The bound in percent for "DSE", for "ESE" and for both together ("micro").
     """
     return {
         name: 100 * _best_f1(clauses(), types)
@@ -96,10 +105,10 @@ def left_to_right_bound() -> dict[str, float]:
 
 
 def _sentence(random: Random) -> Sentence:
-    clause = _draw(random)
+    clause = _random_clause(random)
     classes, tags = clause.classes, clause.tags
     if random.random() < _LINKED:
-        other = _draw(random)
+        other = _random_clause(random)
         classes, tags = (*classes, ",", "LINK", *other.classes), (*tags, "O", "O", *other.tags)
     kinds = [LEXICON[name] for name in (*classes, ".")]
     words = [
@@ -109,7 +118,7 @@ def _sentence(random: Random) -> Sentence:
     return Sentence(tokens, (*tags, "O"), (tuple(kind.pos for kind in kinds),))
 
 
-def _draw(random: Random) -> Clause:
+def _random_clause(random: Random) -> Clause:
     bounds = _bounds()
     return clauses()[bisect(bounds, random.random() * bounds[-1], hi=len(bounds) - 1)]
 
@@ -121,7 +130,9 @@ def _bounds() -> list[float]:
 
 def _best_f1(written: Iterable[Clause], types: tuple[str, ...]) -> float:
     seen: dict[tuple[str, ...], float] = defaultdict(float)
-    begun = {name: seen.copy() for name in types}  # beginning of a clause -> chance of a span there
+    begun = {
+        name: seen.copy() for name in types
+    }  # prefix -> probability that a span begins at its end
     for clause in written:
         for place, tag in enumerate(clause.tags, start=1):
             seen[clause.classes[:place]] += clause.chance

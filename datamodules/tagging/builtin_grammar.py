@@ -1,9 +1,9 @@
-"""The grammar and the words of the built-in opinion corpus, and all clauses that it can write.
+"""Grammar and words of the built-in opinion corpus, and all clauses that it generates.
 
-A rule is a symbol, and under it what it becomes, each after its weight. Upper case is a symbol or a
-class of words; brackets are a span, its type first, and hold classes and words only. Each word is
-in one class, and a word that the grammar spells is a class of its own, so the classes of a sentence
-say all that can be known of its tags.
+A rule is a symbol followed by its expansions, one per line, each with a weight. Upper-case names
+are symbols or word classes. Brackets mark a span: its type, then word classes and words. Each word
+belongs to one class, and a word written in the grammar forms its own class; the classes of a
+sentence therefore contain all information about its tags.
 """
 
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ AFTER
   1 in PLACE
   1 after the TALKS in PLACE
 """
-# A class, its part of speech, and the words, the first ones more frequent.
+# Word class, part of speech, and words by decreasing frequency.
 _WORDS = """
 SAY VBD said noted added stated announced wrote declared remarked repeated explained reported
 SEE VBD saw viewed regarded described portrayed treated presented pictured depicted
@@ -122,7 +122,7 @@ PLACE NNP Cairo Geneva Tokyo London Moscow Harare Caracas Beijing Paris Havana O
   Manila Bogota Prague Lisbon Dublin Helsinki Lusaka Maputo Kampala Montevideo Brasilia Ankara
 LINK CC while but and whereas
 """
-# The words that the grammar spells, by their parts of speech.
+# Parts of speech of the words that the grammar contains literally.
 _SPELLED = """
 DT the a
 IN that as from in on of at after according
@@ -135,7 +135,7 @@ NNP Mr.
 , ,
 . .
 """
-_NAMES = (  # each start with each end: so many that the test sentences hold some that are new
+_NAMES = (  # starts and ends combine freely: some names of the test split are new
     "Kar Mor Bel Tor Lan Ves Hal Dor Sal Rem Gal Nor Fen Mar Pel Zan Bor Ter Vol Ril Hav Cos Lem"
     " Sut Wil Rad Jan Bak",
     "son ov ez wick ama ius berg ara ton eau ido ski ura well ent ani ing ard een oux",
@@ -143,12 +143,12 @@ _NAMES = (  # each start with each end: so many that the test sentences hold som
 
 
 class Clause(NamedTuple):
-    """What the grammar can write, but for the choice of words.
+    """A clause with word classes in place of words.
 
     Attributes:
-        chance: that it is written.
-        classes: a class of words for each token.
-        tags: the BIO tag of each token.
+        chance: Probability of the clause.
+        classes: Word class of each token.
+        tags: BIO tag of each token.
     """
 
     chance: float
@@ -157,12 +157,12 @@ class Clause(NamedTuple):
 
 
 class WordClass(NamedTuple):
-    """Words that the grammar does not tell apart.
+    """Words that are interchangeable in the grammar.
 
     Attributes:
-        pos: their part of speech.
-        words: the words.
-        bounds: the frequencies of the words, whole numbers, cumulated.
+        pos: Part of speech.
+        words: The words.
+        bounds: Cumulative integer frequencies of the words.
     """
 
     pos: str
@@ -172,13 +172,13 @@ class WordClass(NamedTuple):
 
 @cache
 def clauses(symbol: str = "CLAUSE") -> tuple[Clause, ...]:
-    """Gives all that a symbol can become.
+    """Returns all expansions of a symbol.
 
     Args:
-        symbol: a symbol, class or word of the grammar.
+        symbol: Symbol, word class or word of the grammar.
 
     Returns:
-        The clauses; their chances sum to 1.
+        The expansions; their probabilities sum to 1.
     """
     expansions = _rules().get(symbol)
     if expansions is None:
@@ -241,4 +241,4 @@ def _lexicon() -> dict[str, WordClass]:
 
 
 LEXICON = _lexicon()
-"""Class -> its words, by Zipf's law."""
+"""Word class -> words, with frequencies that follow Zipf's law."""

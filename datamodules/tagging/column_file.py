@@ -1,4 +1,4 @@
-"""Reads files with a token a line, what is known of it beside it, and blank lines in between."""
+"""Reader of files with one token and its annotations per line."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -14,11 +14,11 @@ _NAMES = {"\t": "TAB", " ": "one space"}
 
 
 class Block(NamedTuple):
-    """The lines of a sentence.
+    """The lines of one sentence.
 
     Attributes:
-        line: number of the first of them in the file, from 1.
-        rows: the fields of each line.
+        line: Number of its first line in the file, from 1.
+        rows: Fields of each line.
     """
 
     line: int
@@ -26,12 +26,12 @@ class Block(NamedTuple):
 
 
 class ColumnFile(NamedTuple):
-    """What a column file holds.
+    """Contents of a column file.
 
     Attributes:
-        path: the file.
-        blocks: its sentences, at least one; all lines have as many fields.
-        num_documents: lines that begin with `-DOCSTART-`.
+        path: Path of the file.
+        blocks: Sentences, at least one; all lines have the same number of fields.
+        num_documents: Number of lines that begin with `-DOCSTART-`.
     """
 
     path: Path
@@ -52,20 +52,20 @@ class ColumnFile(NamedTuple):
 def read_column_file(path: Path, separator: Separator = "auto") -> ColumnFile:
     """Reads a column file.
 
-    Blank lines (with spaces, TABs or none) end a sentence, however many there are, as does the end
-    of the file. Lines that begin with `-DOCSTART-` do so as well, and are left out.
+    Sentences end at blank lines (empty, or with spaces and TABs only), at lines that begin with
+    `-DOCSTART-` (which are skipped) and at the end of the file.
 
     Args:
-        path: the file, UTF-8, with or without a byte-order mark, lines ended by LF or CR LF.
-        separator: what stands between columns, a TAB or exactly one space; "auto" takes the TAB
-            where the first line has one. Other white space (U+00A0) is part of a token.
+        path: Path of the file: UTF-8 with or without byte-order mark, line ends LF or CR LF.
+        separator: Column separator, a TAB or exactly one space; "auto" selects the TAB if the first
+            line contains one. Other white space (such as U+00A0) is part of a token.
 
     Returns:
-        What it holds.
+        The contents of the file.
 
     Raises:
-        InputError: a line has another number of columns than the first, there is no sentence, or
-            the file is not UTF-8.
+        InputError: If a line has a different number of columns than the first one, or if the file
+            contains no sentence or is not UTF-8.
     """
     blocks: list[Block] = []
     between = _CHARACTERS.get(separator)
@@ -87,7 +87,7 @@ def read_column_file(path: Path, separator: Separator = "auto") -> ColumnFile:
         _check_width(fields, blocks[0], between, f"line {number} of {path}")
     if not blocks:
         raise InputError(
-            f"{path} holds no sentence; a line for each token and a blank line after each sentence"
+            f"{path} contains no sentence; one token per line and a blank line after each sentence"
             " are expected"
         )
     return ColumnFile(path, blocks, num_documents)
@@ -97,7 +97,7 @@ def _check_width(fields: list[str], first: Block, between: str, where: str) -> N
     expected = len(first.rows[0])
     if len(fields) != expected:
         raise InputError(
-            f"{where} has {len(fields)} columns with {_NAMES[between]} between them, {expected}"
-            f" are expected, as in line {first.line}; mend the line (or choose what separates"
-            " columns with --data.source.separator)"
+            f"{where} has {len(fields)} columns separated by {_NAMES[between]}, but line"
+            f" {first.line} has {expected}; fix the line, or set the column separator with"
+            " --data.source.separator"
         )

@@ -1,4 +1,4 @@
-"""Tagged corpora in column files, as those of the CoNLL shared tasks."""
+"""Tagged corpora in column files, like those of the CoNLL shared tasks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,30 +20,39 @@ from pipeline.text.tags import (
 
 
 class Columns(Source):
-    """Reads a folder of column files: a token a line, its tag beside it (see `read_column_file`).
+    r"""Reads a folder of column files with one token and its tag per line.
 
-    Tags may be written in any scheme; they are held as BIO. An I that goes on with nothing is kept
-    and counted. `scheme="none"` reads labels instead, such as parts of speech: they stay as they
-    are, one for each token, and the corpus' scheme is "labels".
+    Sentences are separated by blank lines. Tags of any scheme are converted to BIO; an I that
+    continues no span is kept and counted. `scheme="none"` reads labels, such as parts of speech,
+    and leaves them unchanged.
 
     Args:
-        corpus: a corpus' name, as "conll2003", or the path of a folder.
-        token: number of the column with the token, from 0; -1 is the last one.
-        tag: number of the column with the tag.
-        features: name -> number of each other column to read, as `{pos: 1}`.
-        separator: what stands between columns; "auto" takes TAB where the first line has one, else
-            exactly one space.
-        scheme: how tags are written; "auto" finds it in the training text (see `detect_scheme`).
-        default_type: type of the spans where tags have none (B, I and O alone).
-        files: split -> file name in the folder; omitted, they are found by `find_tagged_files`.
-        valid_fraction: share of the training sentences, the last ones, that validates where the
-            folder has no validation file.
+        corpus: Name of a corpus, such as "conll2003", or path of a folder.
+        token: Index of the token column, from 0; -1 is the last column.
+        tag: Index of the tag column.
+        features: Name and index of each additional column to read, such as `{pos: 1}`.
+        separator: Column separator; "auto" selects TAB if the first line contains one, else exactly
+            one space.
+        scheme: Tag scheme of the files; "auto" detects it in the training sentences, "none" reads
+            labels.
+        default_type: Span type for tags without a type (B, I and O alone).
+        files: File name of each split; by default `<split>.*`, `*.<split>` or the CoNLL names.
+        valid_fraction: Fraction of the training sentences, taken from the end, that is used for
+            validation if the folder contains no validation file.
 
     Attributes:
-        name: the folder's name.
+        name: Name of the folder.
 
     Raises:
-        InputError: `default_type` is empty, or `valid_fraction` is not between 0 and 1.
+        InputError: If `default_type` is empty or `valid_fraction` is not between 0 and 1.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for split in ("train", "valid", "test"):
+        ...         _ = pathlib.Path(folder, f"{split}.txt").write_text("EU I-ORG\nrejects O\n")
+        ...     Columns(folder).read().splits["test"]
+        [Sentence(tokens=('EU', 'rejects'), tags=('B-ORG', 'O'), columns=())]
     """
 
     def __init__(
@@ -59,11 +68,11 @@ class Columns(Source):
         valid_fraction: float = 0.1,
     ) -> None:
         if not default_type:
-            raise InputError("default_type is empty; a name for the spans is expected")
+            raise InputError("default_type is empty; the name of a span type is expected")
         if not 0 < valid_fraction < 1:
             raise InputError(
-                f"valid_fraction is {valid_fraction}; a share of the training sentences, between 0"
-                " and 1, is expected"
+                f"valid_fraction is {valid_fraction}; a fraction of the training sentences between"
+                " 0 and 1 is expected"
             )
         self.name = Path(corpus).resolve().name
         self._corpus, self._files, self._valid_fraction = corpus, files, valid_fraction
@@ -99,19 +108,18 @@ class Columns(Source):
         where = f"line {file.blocks[0].line} of {file.path}"
         if file.width != train.width:
             raise InputError(
-                f"{where} has {file.width} columns, {train.width} are expected, as in"
-                f" {train.path}; give all files the same columns"
+                f"{where} has {file.width} columns, but {train.path} has {train.width}; use the"
+                " same columns in all files"
             )
         for name, number in (("token", self._token), ("tag", self._tag), *self._features.items()):
             if not -file.width <= number < file.width:
                 raise InputError(
-                    f"{where} has {file.width} columns and none of number {number}, the {name}"
-                    f" column; numbers from 0 to {file.width - 1}, or from -1 backwards, are"
-                    " expected"
+                    f"{where} has {file.width} columns, so {name}={number} is not a column; an"
+                    f" index from {-file.width} to {file.width - 1} is expected"
                 )
 
     def _sentences(self, file: ColumnFile) -> list[Sentence]:
-        """Reads the columns that are asked for; tags are as the file spells them."""
+        """Selects the configured columns; tags are not converted."""
         numbers = (self._token, self._tag, *self._features.values())
         sentences = []
         for block in file.blocks:
@@ -120,7 +128,7 @@ class Columns(Source):
                 if "" in column:
                     raise InputError(
                         f"column {number} is empty in line {block.line + column.index('')} of"
-                        f" {file.path}; a value is expected (is there one separator too many?)"
+                        f" {file.path}; a value is expected (check for a doubled separator)"
                     )
             sentences.append(Sentence(columns[0], columns[1], tuple(columns[2:])))
         return sentences
@@ -128,8 +136,8 @@ class Columns(Source):
     def _check_labels(self, file: ColumnFile, sentences: Sequence[Sentence]) -> None:
         if not are_labels({tag for sentence in sentences for tag in sentence.tags}):
             raise InputError(
-                f"column {self._tag} of {file.path} holds BIO tags, which scheme none would read as"
-                " labels; leave scheme out"
+                f"column {self._tag} of {file.path} contains BIO tags, but scheme is none, which"
+                " reads labels; omit --data.source.scheme"
             )
 
     def _in_bio(
@@ -145,7 +153,9 @@ class Columns(Source):
 
         def convert(*tags: str) -> tuple[str, ...]:
             if has_types and (bare := [tag for tag in tags if tag != "O" and len(tag) == 1]):
-                raise ValueError(f"the tag {bare[0]!r} has no type, though others in training do")
+                raise ValueError(
+                    f"the tag {bare[0]!r} has no type, but other training tags have one"
+                )
             return to_bio(tags, written, self._default_type)
 
         for split, file in files.items():
@@ -162,13 +172,12 @@ class Columns(Source):
         count = max(1, round(self._valid_fraction * len(train)))
         if count == len(train):
             raise InputError(
-                f"there is no validation file beside {path}, and its {len(train)} sentences cannot"
-                f" be cut by valid_fraction={self._valid_fraction}; give a validation file or more"
-                " sentences"
+                f"no validation file next to {path}, and its {len(train)} sentences are too few for"
+                f" valid_fraction={self._valid_fraction}; add a validation file or more sentences"
             )
         note = (
-            f"there is no validation file: the last {count:,} of {len(train):,} training sentences"
-            " validate and are not trained on"
+            f"no validation file: the last {count:,} of {len(train):,} training sentences are used"
+            " for validation only"
         )
         return {"train": train[:-count], "valid": train[-count:], "test": splits["test"]}, note
 
@@ -176,7 +185,7 @@ class Columns(Source):
 def _check_tags(
     file: ColumnFile, tags: Iterable[Sequence[str]], check: Callable[[str], object]
 ) -> None:
-    """Names the line of the first tag for which `check` raises a `ValueError`."""
+    """Reports the line of the first tag for which `check` raises a `ValueError`."""
     good = set()
     for block, tags_of_one in zip(file.blocks, tags, strict=True):
         for number, tag in enumerate(tags_of_one, start=block.line):
@@ -186,20 +195,20 @@ def _check_tags(
                 check(tag)
             except ValueError as error:
                 raise InputError(
-                    f"line {number} of {file.path}: {error}; give the tag's column with"
-                    " --data.source.tag and its scheme with --data.source.scheme, which is none for"
-                    " labels such as parts of speech"
+                    f"line {number} of {file.path}: {error}; set the tag column with"
+                    " --data.source.tag and the tag scheme with --data.source.scheme (none for"
+                    " labels such as parts of speech)"
                 ) from error
             good.add(tag)
 
 
 def _document_notes(files: Iterable[ColumnFile]) -> list[str]:
     count = sum(file.num_documents for file in files)
-    return [f"{count:,} -DOCSTART- lines are left out"] if count else []
+    return [f"{count:,} -DOCSTART- lines were skipped"] if count else []
 
 
 def _tag_notes(splits: dict[str, list[Sentence]], path: Path) -> list[str]:
-    """Tells what is odd about the tags; refuses a training text without any span."""
+    """Describes unusual tags; raises an error if the training split has no span."""
     found = {split: {tag for s in part for tag in s.tags} for split, part in splits.items()}
     if are_labels(found["train"]):
         kind, known = "label", found
@@ -207,21 +216,22 @@ def _tag_notes(splits: dict[str, list[Sentence]], path: Path) -> list[str]:
         kind, known = "type", {split: set(types_of(tags)) for split, tags in found.items()}
     if not known["train"]:
         raise InputError(
-            f"no sentence of {path} that is trained on has a tag other than O, so there is nothing"
-            " to learn; sentences with spans are expected (is another column the tag's?)"
+            f"all tags in the training sentences of {path} are O; sentences with spans are expected"
+            " (check the tag column, --data.source.tag)"
         )
     notes = []
     for split, part in splits.items():
         if kind == "type" and (count := sum(count_malformed(s.tags) for s in part)):
             notes.append(
-                f"{count:,} I tags of {split} go on with nothing: each begins a span, which strict"
-                " reading leaves out"
+                f"{count:,} I tags in {split} continue no span: each begins a span, which strict"
+                " scores ignore"
             )
         if unseen := sorted(known[split] - known["train"]):
             names = ", ".join(unseen)
             notes.append(
-                f"{split} has {kind}s that training lacks, which no model can predict: {names}"
+                f"{split} has {kind}s that never occur in training, so no model can predict them:"
+                f" {names}"
             )
         if not known[split]:
-            notes.append(f"{split} has no span: its F1 is 0 whatever is predicted")
+            notes.append(f"{split} has no span: its F1 is 0 for every prediction")
     return notes

@@ -1,4 +1,4 @@
-"""Tagged sentences: any BIO corpus, in batches of sentences of like lengths."""
+"""Datamodule of tagged sentences, in batches of sentences of similar length."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -18,25 +18,32 @@ from pipeline.text.tags import are_labels, tag_set, types_of
 
 
 class TaggingData(BucketedData[Sentences]):
-    """A tagged corpus in batches.
+    """A LightningDataModule of tagged sentences.
 
-    Sentences of like lengths stand together, padded to the longest of them. All ranks get the same
-    number of batches and no sentence twice, in training and in evaluation.
-
-    A checkpoint keeps the words, columns and tags, and the position in the epoch.
+    A batch contains sentences of similar length, padded to the longest one. All ranks get the same
+    number of batches, and no sentence occurs twice in an epoch, in training and in evaluation. A
+    checkpoint contains the words, columns and tags and the position in the epoch.
 
     Args:
-        source: reads the corpus.
-        batch_size: sentences (or tokens, padding included) of a training batch, over all ranks.
-        batch_unit: what `batch_size` counts.
-        eval_batch_tokens: most tokens of a batch in evaluation, padding included; it changes speed
-            and memory, no score.
-        vectors: file of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors`, else
-            in `data/vectors`.
-        seed: of the order of sentences, which `seed_everything` does not set.
+        source: Reader of the corpus.
+        batch_size: Size of a training batch over all ranks, in `batch_unit`.
+        batch_unit: Unit of `batch_size`; "tokens" includes padding.
+        eval_batch_tokens: Maximum number of tokens of an evaluation batch, padding included. It
+            affects speed and memory, not scores.
+        vectors: File of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors` (by
+            default `data/vectors`).
+        seed: Random seed for the order of sentences; independent of `seed_everything`.
 
     Raises:
-        InputError: a size is below 1.
+        InputError: If a size is below 1.
+
+    Example:
+        >>> from datamodules.tagging.builtin import BuiltinOpinions
+        >>> data = TaggingData(BuiltinOpinions(num_train=64), batch_size=32)
+        >>> data.tags
+        ('O', 'B-DSE', 'I-DSE', 'B-ESE', 'I-ESE')
+        >>> [len(batch.lengths) for batch in data.train_dataloader()]
+        [32, 32]
     """
 
     def __init__(
@@ -50,7 +57,7 @@ class TaggingData(BucketedData[Sentences]):
     ) -> None:
         for name, size in (("batch_size", batch_size), ("eval_batch_tokens", eval_batch_tokens)):
             if size < 1:
-                raise InputError(f"{name} is {size}; 1 or more is expected")
+                raise InputError(f"{name} is {size}; at least 1 is expected")
         super().__init__(
             Batching(batch_size, eval_batch_tokens, seed, batch_unit),
             {"batch_size": batch_size, "batch_unit": batch_unit, "seed": seed},
@@ -59,7 +66,7 @@ class TaggingData(BucketedData[Sentences]):
 
     @property
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
-        """The corpus' name."""
+        """Name of the corpus."""
         return self.source.name
 
     @property
@@ -73,20 +80,20 @@ class TaggingData(BucketedData[Sentences]):
 
     @cached_property
     def corpus(self) -> TaggedCorpus:
-        """The sentences. Raises `InputError` where they cannot be read."""
+        """The sentences. Raises `InputError` if they cannot be read."""
         return self.source.read()
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
-        """The tags that training holds."""
+        """All labels of the training split, or the BIO tags of its span types."""
         found = {tag for sentence in self.corpus.splits["train"] for tag in sentence.tags}
         if are_labels(found):
             return tuple(sorted(found))
         types = types_of(found)
         if not types:
             raise InputError(
-                f"the training text of {self.name} has no tag but O; sentences with spans are "
-                "expected (is the right column read as the tag?)"
+                f"all tags in the training split of {self.name} are O; sentences with spans are "
+                "expected (check the tag column)"
             )
         return tag_set(types)
 
@@ -105,15 +112,15 @@ class TaggingData(BucketedData[Sentences]):
 
     @property
     def lexicon(self) -> Lexicon:
-        """The words and columns. Raises as `corpus`, and where vectors cannot be read."""
+        """Words, column values and vectors. Raises `InputError` if files cannot be read."""
         return self._covered.lexicon
 
     def sentences(self, split: str) -> Sequence[Sentence]:
-        """Gives the sentences of a split: "train", "valid" or "test"."""
+        """Returns the sentences of a split: "train", "valid" or "test"."""
         return self.corpus.splits[split]
 
     def describe(self) -> list[SplitDigest]:
-        """Tells what each split holds. Raises as `corpus`."""
+        """Returns path, digest and counts of each split."""
         train = {word for word, count in self.lexicon.counts.items() if count}
         return [
             SplitDigest(
@@ -124,12 +131,12 @@ class TaggingData(BucketedData[Sentences]):
 
     @property
     def summary(self) -> str:
-        """What a person should see before training, in a few lines."""
+        """Description of the corpus in a few lines, shown before training."""
         lines = [describe_tagged(self.corpus, self.lexicon), self._covered.coverage]
         return "\n".join(line for line in lines if line)
 
     def texts(self) -> dict[str, str]:
-        """Gives what the run keeps of the corpus: file name -> contents."""
+        """Returns the files that a run records of the corpus: file name -> contents."""
         return {
             "vocabulary.txt": "".join(f"{word}\n" for word in self.lexicon.counts),
             "tags.txt": "".join(f"{tag}\n" for tag in self.tags),
@@ -137,11 +144,11 @@ class TaggingData(BucketedData[Sentences]):
         }
 
     def lines(self, batch: Sentences, outputs: dict[int, Any]) -> Iterator[str]:
-        """Gives token, columns, gold tag and predicted tag, TAB between them, as conlleval reads.
+        """Yields lines in the format of conlleval: token, columns, gold tag and predicted tag.
 
         Args:
-            batch: the batch.
-            outputs: row -> what was predicted of it, with `tags`.
+            batch: Batch of the test split.
+            outputs: Row -> prediction with `tags`.
         """
         for row, predicted in outputs.items():
             sentence = self.corpus.splits["test"][row]
@@ -163,7 +170,7 @@ class TaggingData(BucketedData[Sentences]):
         return digest(self.corpus.splits["train"])[:12]
 
     def state_dict(self) -> dict[str, Any]:
-        """Gives the next training batch, and what a model needs to be built again: plain data."""
+        """Returns the position in the epoch and the vocabularies of a model, as plain data."""
         return {
             **self._position(),
             "lexicon": self.lexicon.to_state(),
@@ -172,25 +179,24 @@ class TaggingData(BucketedData[Sentences]):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave.
+        """Restores the position in the epoch.
 
         Args:
-            state_dict: the state.
+            state_dict: Return value of `state_dict`.
 
         Raises:
-            InputError: the state is of another corpus, or in the middle of an epoch that was cut
-                otherwise.
+            InputError: If the state belongs to another corpus, or to the middle of an epoch with
+                other batches.
         """
         theirs = {**state_dict["lexicon"], "tags": state_dict["tags"]}
         ours = {**self.lexicon.to_state(), "tags": list(self.tags)}
         if names := differing(theirs, ours):
             sizes = ", ".join(
-                f"{len(theirs[name]):,} {name} there and {len(ours[name]):,} here"
+                f"{len(theirs[name]):,} and {len(ours[name]):,} {name}"
                 for name in ("words", "tags")
             )
             raise InputError(
-                f"the checkpoint is of another corpus than {self.name}: its "
-                f"{' and '.join(names)} are not the same ({sizes}); give the data that it was "
-                "trained with"
+                f"the checkpoint belongs to another corpus than {self.name}: their "
+                f"{' and '.join(names)} differ ({sizes}); use the corpus of the training"
             )
         self._go_on(state_dict)

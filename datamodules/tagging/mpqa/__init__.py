@@ -1,1 +1,1 @@
-"""MPQA: the released column files, and the original stand-off annotation."""
+"""The MPQA corpus: released column files and conversion of the original annotations."""

@@ -1,4 +1,4 @@
-"""Imports opinion expressions from the original MPQA corpus, whose annotations stand off."""
+"""Conversion of the original MPQA corpus with stand-off annotations to column files."""
 
 import itertools
 import os
@@ -19,20 +19,20 @@ from pipeline.errors import InputError
 EXPRESSIONS = {"dse": "GATE_direct-subjective", "ese": "GATE_expressive-subjectivity"}
 NO_POS = "_"
 _SEED = 1
-_OF_KEPT = {"cut": "cut at the end of a sentence", "widened": "widened to whole tokens"}
+_OF_KEPT = {"cut": "cut at the end of a sentence", "widened": "extended to whole tokens"}
 
 
 class ConversionReport(NamedTuple):
-    """What `convert` did; as a string it is for a person.
+    """Summary of a conversion; `str()` formats it for printing.
 
     Attributes:
-        folder: the new corpus.
-        documents: how many it has.
-        sentences: how many it has.
-        tokens: how many it has.
-        spans: "dse" and "ese" -> what became of the annotated spans -> how many: "kept", or the
-            reason why they were skipped. "cut" and "widened" count some of the kept ones again.
-        notes: what else a person should know, a sentence each.
+        folder: Folder of the new corpus.
+        documents: Number of documents.
+        sentences: Number of sentences.
+        tokens: Number of tokens.
+        spans: "dse" and "ese" -> outcome -> number of annotated spans. Outcomes are "kept" and the
+            reasons for skipping a span; "cut" and "widened" count kept spans that were changed.
+        notes: Further remarks, one sentence each.
     """
 
     folder: Path
@@ -59,38 +59,38 @@ class ConversionReport(NamedTuple):
 
 
 def convert(folder: Path, destination: Path, documents: Path | None = None) -> ConversionReport:
-    """Makes a corpus that `MPQA` reads out of an MPQA 1.2 or 2.0 distribution.
+    """Converts an MPQA 1.2 or 2.0 distribution to the files that `MPQA` reads.
 
-    Sentences are those of the distribution, tokens those of `tokenise`. A span holds the tokens
-    that it touches. One that goes on into the next sentence is cut. Of spans that overlap, the one
-    that begins first is kept, of those the longest. Spans without length (implicit ones), outside
-    the document or without a token of a sentence are skipped.
+    Sentences are those of the distribution; tokens are those of `tokenise`. A span contains all
+    tokens that it overlaps, up to the end of the sentence. If spans overlap, the one that begins
+    first is kept, and of those the longest. Empty spans (implicit expressions), spans outside the
+    document and spans without a token of a sentence are skipped.
 
-    The distribution has no parts of speech: their column holds "_" throughout. It has no folds
-    either. Where the folder has a `datasplit` with the lists of the public release, those are
-    copied; else folds are made: of the documents in `doclist.mpqaOriginalSubset` (of all, where
-    there is no such file), shuffled, a quarter develops and the others are dealt out to ten folds.
+    The distribution contains neither parts of speech (their column is "_") nor folds. If the folder
+    contains `datasplit` with the lists of the public release, they are copied. Otherwise the
+    documents of `doclist.mpqaOriginalSubset` (all documents if there is no such file) are shuffled;
+    a quarter forms the development set, the others ten folds.
 
-    The report is also written, to `conversion.txt`.
+    The summary is also written to `conversion.txt`.
 
     Args:
-        folder: the distribution, with `docs` and `man_anns`.
-        destination: folder for `dse.txt`, `ese.txt`, `sentenceid.txt` and `datasplit`, made if need
-            be.
-        documents: file with the documents to take, in order, one `<parent>/<leaf>` a line; None
-            takes all, in order of their names.
+        folder: Folder of the distribution, with `docs` and `man_anns`.
+        destination: Folder for `dse.txt`, `ese.txt`, `sentenceid.txt` and `datasplit`, created if
+            it does not exist.
+        documents: File that lists the documents to convert, one `<parent>/<leaf>` per line; None
+            selects all in alphabetical order.
 
     Returns:
-        What was done.
+        A summary of the conversion.
 
     Raises:
-        InputError: the folder or a file in it is none of MPQA 1.2 or 2.0, a listed document is
-            missing, no span is left, or the destination holds a corpus.
+        InputError: If the folder is not an MPQA 1.2 or 2.0 distribution, a file is malformed, a
+            listed document is missing, no span remains or the destination contains a corpus.
     """
     for name in (*_files(), SENTENCES, "datasplit"):
         if (destination / name).exists():
             raise InputError(
-                f"{destination} holds a corpus already ({name}); move it away, or choose another"
+                f"{destination} already contains a corpus ({name}); move it away or choose another"
                 " folder"
             )
     converted = [read_document(folder, name) for name in list_documents(folder, documents)]
@@ -105,8 +105,8 @@ def convert(folder: Path, destination: Path, documents: Path | None = None) -> C
     }
     if not any(counts["kept"] for counts in spans.values()):
         raise InputError(
-            f"{folder} has no span of type {' or '.join(EXPRESSIONS.values())} in a sentence; an"
-            " unpacked MPQA 1.2 or 2.0 is expected (3.0 spells types otherwise)"
+            f"{folder} has no annotation of type {' or '.join(EXPRESSIONS.values())} in a sentence;"
+            " an unpacked MPQA 1.2 or 2.0 is expected (3.0 uses other type names)"
         )
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination, prefix=".") as temporary:
@@ -120,12 +120,12 @@ def convert(folder: Path, destination: Path, documents: Path | None = None) -> C
 
 
 def tag_sentences(document: Document, type_: str, counts: Counter[str]) -> list[list[str]]:
-    """Writes the annotations of one type as B, I and O.
+    """Converts the annotations of one type to the labels B, I and O.
 
     Args:
-        document: the document.
-        type_: of the annotations, as "GATE_direct-subjective".
-        counts: counts here what became of them; see `ConversionReport.spans`.
+        document: The document.
+        type_: Annotation type, such as "GATE_direct-subjective".
+        counts: Counter of outcomes to update, as in `ConversionReport.spans`.
 
     Returns:
         The label of each token of each sentence.
@@ -150,12 +150,12 @@ def tag_sentences(document: Document, type_: str, counts: Counter[str]) -> list[
 
 def _problem(span: Annotation, size: int, labels: Sequence[str]) -> str | None:
     if span.start == span.end:
-        return "without length"
+        return "empty"
     if not span.start < span.end <= size:
         return "outside the document"
     if not labels:
-        return "without a token of a sentence"
-    return "overlaps another" if any(label != "O" for label in labels) else None
+        return "no token of a sentence"
+    return "overlaps another span" if any(label != "O" for label in labels) else None
 
 
 def _files() -> list[str]:
@@ -184,7 +184,7 @@ def _report(
 ) -> ConversionReport:
     sentences = [sentence for document in converted for sentence in document.sentences]
     notes = [
-        f'the column of parts of speech holds "{NO_POS}" throughout: the distribution has none',
+        f'the part-of-speech column is "{NO_POS}" everywhere: the distribution has none',
         note,
         *(line for document in converted for line in document.notes),
     ]
@@ -193,7 +193,7 @@ def _report(
 
 
 def _write_lists(folder: Path, converted: Sequence[Document], new: Path) -> str:
-    """Writes the documents of folds to `datasplit`; returns what to tell a person."""
+    """Writes the document lists of folds to `datasplit`; returns a note about them."""
     names = [document.name for document in converted if document.sentences]
     listed = folder / Path(SUBSET).name
     if (folder / "datasplit").is_dir():
@@ -205,8 +205,8 @@ def _write_lists(folder: Path, converted: Sequence[Document], new: Path) -> str:
     num_developed = len(subset) // 4
     if len(subset) - num_developed < NUM_FOLDS:
         return (
-            f"{len(subset)} documents are too few for a development set and {NUM_FOLDS} folds, so"
-            " there is no datasplit, without which MPQA cannot be trained on"
+            f"{len(subset)} documents are too few for a development set and {NUM_FOLDS} folds;"
+            " without datasplit the corpus cannot be used for training"
         )
     order = Random(_SEED).sample(sorted(subset), len(subset))  # noqa: S311 - not for secrets
     folded = order[num_developed:]
@@ -220,8 +220,8 @@ def _write_lists(folder: Path, converted: Sequence[Document], new: Path) -> str:
         path = new / "datasplit" / name
         path.write_text("".join(f"{d}\n" for d in documents), encoding="utf-8", newline="\n")
     return (
-        f"{NUM_FOLDS} folds were made with seed {_SEED} from {len(folded)} documents, and"
-        f" {num_developed} documents develop; these are not the folds of the published scores"
+        f"{len(folded)} documents were divided into {NUM_FOLDS} folds with seed {_SEED}, and"
+        f" {num_developed} form the development set; published scores use other folds"
     )
 
 
@@ -236,8 +236,8 @@ def _copy_lists(folder: Path, names: Sequence[str], new: Path) -> str:
             document = line.strip()
             if document and document not in known:
                 raise InputError(
-                    f"{path} names the document {document}, which was not converted; give lists"
+                    f"{path} names the document {document}, which was not converted; use lists"
                     " that belong to the corpus"
                 )
         shutil.copyfile(path, new / name)
-    return f"the folds are those of {folder / 'datasplit'}"
+    return f"the folds were copied from {folder / 'datasplit'}"

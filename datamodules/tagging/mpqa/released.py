@@ -1,4 +1,4 @@
-"""Reads the opinion expressions of MPQA as Irsoy & Cardie released them."""
+"""Reader of the opinion expressions of MPQA in the release of Irsoy & Cardie."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,27 +16,31 @@ LISTS = (
     SUBSET,
     *(f"datasplit/filelist_{part}{k}" for part in ("train", "test") for k in range(NUM_FOLDS)),
 )
-"""The document lists of the release."""
+"""Document lists of the release."""
 SENTENCES = "sentenceid.txt"
 
 
 class MPQA(Source):
-    """Reads the opinion expressions of MPQA, one fold at a time.
+    """Reads the opinion expressions of MPQA, split by one of ten folds.
 
     Opinion Mining with Deep Recurrent Neural Networks (Irsoy & Cardie 2014), section 5.1: ten folds
-    over 400 documents, and a development set that all of them share: the documents of the subset
-    that are neither trained on nor tested. Documents outside the subset are not used. An I that
-    goes on with nothing is kept and counted.
+    over 400 documents share a development set, the documents of the subset that are in no fold.
+    Documents outside the subset are not used. An I that continues no span is kept and counted.
 
     Args:
-        corpus: "mpqa" or the path of a folder, with `dse.txt`, `ese.txt`, `sentenceid.txt` and the
-            document lists in `datasplit`, as `unroll prepare mpqa` leaves it.
-        expressions: "dse", direct subjective expressions (explicit mentions of an opinion), or
-            "ese", expressive subjective elements (words that give an opinion away).
-        fold: which documents are tested, 0 to 9.
+        corpus: Name "mpqa", or path of a folder written by `unroll prepare mpqa`: `dse.txt`,
+            `ese.txt`, `sentenceid.txt` and the document lists in `datasplit`.
+        expressions: Annotation layer: "dse", direct subjective expressions (explicit mentions of an
+            opinion), or "ese", expressive subjective elements (words that imply an opinion).
+        fold: Index of the fold to test on, 0 to 9.
 
     Raises:
-        InputError: there is no such fold.
+        InputError: If `fold` is out of range.
+
+    Example:
+        >>> source = MPQA(expressions="ese", fold=3)
+        >>> source.name, source.num_folds
+        ('mpqa-ese', 10)
     """
 
     num_folds = NUM_FOLDS
@@ -45,7 +49,7 @@ class MPQA(Source):
         self, corpus: str = "mpqa", expressions: Literal["dse", "ese"] = "dse", fold: int = 0
     ) -> None:
         if not 0 <= fold < NUM_FOLDS:
-            raise InputError(f"fold is {fold}; the {NUM_FOLDS} folds of MPQA are 0 to 9")
+            raise InputError(f"fold is {fold}; MPQA has the folds 0 to {NUM_FOLDS - 1}")
         self._corpus, self._expressions, self._fold = corpus, expressions, fold
         self.name = f"{Path(corpus).resolve().name}-{expressions}"
 
@@ -78,19 +82,19 @@ class MPQA(Source):
         )
         if both := sorted(train & test):
             raise InputError(
-                f"the document {both[0]} is in {paths['train']} and in {paths['test']}; a fold "
-                "tests only documents that it does not train on: take it out of one of them"
+                f"the document {both[0]} is in {paths['train']} and in {paths['test']}; remove it "
+                "from one of them, since training and test documents must be disjoint"
             )
         if outside := sorted((train | test) - subset):
             raise InputError(
                 f"the document {outside[0]} is in {paths['train']} or {paths['test']}, but not in "
-                f"{folder / SUBSET}, which lists all that is used; add it there or take it out"
+                f"{folder / SUBSET}, the list of all documents in use; add it there or remove it"
             )
         valid = subset - train - test
         if not valid:
             raise InputError(
                 f"{paths['train']} and {paths['test']} name all documents of {folder / SUBSET}; "
-                "those that they leave over are the development set: take some out"
+                "remove some, since the remaining ones form the development set"
             )
         return {"train": train, "valid": valid, "test": test}
 
@@ -99,26 +103,26 @@ class MPQA(Source):
     ) -> tuple[str, ...]:
         sizes = ", ".join(f"{len(listed)} {split}" for split, listed in lists.items())
         unused = num_documents - sum(map(len, lists.values()))
-        notes = [f"fold {self._fold} of {NUM_FOLDS}: documents {sizes}, {unused} not used"]
+        notes = [f"fold {self._fold} of {NUM_FOLDS}: {sizes} and {unused} unused documents"]
         malformed = sum(count_malformed(s.tags) for part in splits.values() for s in part)
         if malformed:
-            notes.append(f"{malformed} I labels go on with nothing; each is read as a beginning")
+            notes.append(f"{malformed} I labels continue no span; each begins a span")
         return tuple(notes)
 
 
 def read_expressions(path: Path, label: str) -> list[Sentence]:
-    """Reads sentences of `token TAB part of speech TAB label`, with a blank line after each.
+    """Reads sentences with lines of `token TAB part of speech TAB label`.
 
     Args:
-        path: the file.
-        label: type of the spans; the file's B and I have none.
+        path: Path of the file; sentences are separated by blank lines.
+        label: Span type to add to the labels B and I.
 
     Returns:
-        The sentences, with the parts of speech as their column.
+        The sentences, with parts of speech as their only column.
 
     Raises:
-        InputError: a line has not three columns, or another label than B, I and O; there is no
-            sentence, or no file.
+        InputError: If the file is missing or contains no sentence, or if a line does not have three
+            columns or has a label other than B, I and O.
     """
     tags = {"O": "O", "B": f"B-{label}", "I": f"I-{label}"}
     sentences: list[Sentence] = []
@@ -132,24 +136,27 @@ def read_expressions(path: Path, label: str) -> list[Sentence]:
     if rows:
         sentences.append(_sentence(rows))
     if not sentences:
-        raise InputError(f"{path} holds no sentence; `token TAB part of speech TAB label` a line")
+        raise InputError(
+            f"{path} contains no sentence; lines of `token TAB part of speech TAB label` are"
+            " expected"
+        )
     return sentences
 
 
 def read_documents(path: Path, expressions: Path, num_sentences: int) -> list[str]:
-    """Reads which document each sentence is from.
+    """Reads the document of each sentence.
 
     Args:
-        path: the file, a line `<document number> <sentence number> <document>` per sentence.
-        expressions: the file of the sentences, for messages.
-        num_sentences: how many those are.
+        path: File with a line `<document number> <sentence number> <document>` per sentence.
+        expressions: File of the sentences, for error messages.
+        num_sentences: Number of sentences.
 
     Returns:
         The document of each sentence.
 
     Raises:
-        InputError: a line has another form, the lines are not as many as the sentences, or there is
-            no file.
+        InputError: If the file is missing, a line is malformed, or the number of lines differs from
+            the number of sentences.
     """
     documents: list[str] = []
     for number, line in enumerate(_lines(path), start=1):
@@ -157,23 +164,23 @@ def read_documents(path: Path, expressions: Path, num_sentences: int) -> list[st
         if len(fields) != 3 or not fields[2]:
             raise InputError(
                 f"line {number} of {path} is {line!r}; `<document number> <sentence number> "
-                "<document>`, one space between them, is expected"
+                "<document>`, separated by single spaces, is expected"
             )
         documents.append(fields[2])
     if len(documents) != num_sentences:
         raise InputError(
-            f"{path} has {len(documents):,} lines, and {expressions} {num_sentences:,} sentences; "
-            "one line for each sentence is expected: take both files from the same release"
+            f"{path} has {len(documents):,} lines, but {expressions} has {num_sentences:,} "
+            "sentences; use files of the same release, with one line per sentence"
         )
     return documents
 
 
 def _fields(line: str, tags: dict[str, str], path: Path, number: int) -> Sequence[str]:
-    fields = line.split("\t")  # never white space: tokens may hold U+00A0
+    fields = line.split("\t")  # not split(): tokens may contain U+00A0
     if len(fields) != 3 or not all(fields):
         raise InputError(
             f"line {number} of {path} has {len(fields)} columns ({line!r}); token, part of speech "
-            "and label with one TAB between them are expected"
+            "and label, separated by TABs and not empty, are expected"
         )
     token, pos, label = fields
     if label not in tags:
@@ -194,20 +201,17 @@ def _read_list(path: Path, known: set[str]) -> set[str]:
         document = line.strip()
         if document and document not in known:
             raise InputError(
-                f"line {number} of {path} names the document {document}, which {SENTENCES} does "
-                "not hold; give the lists that belong to the corpus"
+                f"line {number} of {path} names the document {document}, which is not in "
+                f"{SENTENCES}; use the lists that belong to the corpus"
             )
         if document:
             listed.add(document)
     if not listed:
-        raise InputError(f"{path} names no document; one a line is expected")
+        raise InputError(f"{path} names no document; one per line is expected")
     return listed
 
 
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
-        raise InputError(
-            f"no file {path}; the folder of an MPQA corpus as `unroll prepare mpqa` makes it is "
-            "expected"
-        )
+        raise InputError(f"no file {path}; a folder written by `unroll prepare mpqa` is expected")
     return [line.rstrip("\r\n") for line in read_lines(path)]

@@ -1,4 +1,8 @@
-"""Reads a document of MPQA 1.2 or 2.0: its text, and annotations that stand off in GATE's files."""
+"""Reader of original MPQA 1.2 and 2.0 documents: text with stand-off annotations.
+
+The annotations refer to byte offsets of the text. GATE is the program with which they were made;
+the names of files and annotation types contain its name.
+"""
 
 import re
 from pathlib import Path
@@ -14,12 +18,12 @@ _OFFSETS = re.compile(r"\s*(\d+),(\d+)\s*")
 
 
 class Annotation(NamedTuple):
-    """A line of an annotation file.
+    """An annotation of a part of a document.
 
     Attributes:
-        start: of the annotated text in the document, in bytes.
-        end: its end, exclusive.
-        type: as "GATE_direct-subjective".
+        start: Offset of its first byte in the document.
+        end: Offset after its last byte.
+        type: Annotation type, such as "GATE_direct-subjective".
     """
 
     start: int
@@ -28,14 +32,14 @@ class Annotation(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A document.
+    """A tokenized document with its annotations.
 
     Attributes:
-        name: "<parent>/<leaf>".
-        size: of its text, in bytes.
-        sentences: the tokens of each sentence, with their places in the document in bytes.
-        annotations: of all types but sentences.
-        notes: what a person should know about how it was read, a sentence each.
+        name: Name, "<parent>/<leaf>".
+        size: Size of the text in bytes.
+        sentences: Tokens of each sentence, with byte offsets in the document.
+        annotations: Annotations of all types except sentences.
+        notes: Problems found while reading, one sentence each.
     """
 
     name: str
@@ -46,24 +50,21 @@ class Document(NamedTuple):
 
 
 def list_documents(folder: Path, documents: Path | None) -> list[str]:
-    """Gives the names of documents.
+    """Returns the names of the documents of a distribution, without duplicates.
 
     Args:
-        folder: the distribution, with `docs` and `man_anns`.
-        documents: file with the documents to take, in order, one `<parent>/<leaf>` a line; None
-            takes all, in order of their names.
-
-    Returns:
-        The names, each once.
+        folder: Folder of the distribution, with `docs` and `man_anns`.
+        documents: File that lists the documents to read, one `<parent>/<leaf>` per line; None
+            selects all in alphabetical order.
 
     Raises:
-        InputError: the folder is no distribution of MPQA, there is no such list, it is not
-            UTF-8, or it names a document that is not there.
+        InputError: If the folder is not an MPQA distribution, or if the list is missing, is not
+            UTF-8 or names a document that does not exist.
     """
     if not (folder / ANNOTATIONS).is_dir() or not (folder / "docs").is_dir():
         raise InputError(
-            f"{folder} has not the folders docs and {ANNOTATIONS}; an unpacked MPQA 1.2 or 2.0 is"
-            " expected"
+            f"{folder} does not contain the folders docs and {ANNOTATIONS}; an unpacked MPQA 1.2 or"
+            " 2.0 is expected"
         )
     paths = (path for path in (folder / ANNOTATIONS).glob("*/*") if path.is_dir())
     found = sorted(f"{path.parent.name}/{path.name}" for path in paths)
@@ -72,14 +73,14 @@ def list_documents(folder: Path, documents: Path | None) -> list[str]:
 
 def _read_names(path: Path, found: set[str]) -> list[str]:
     if not path.is_file():
-        raise InputError(f"no file {path}; a list of documents, one a line, is expected")
+        raise InputError(f"no file {path}; a list with one document per line is expected")
     names: dict[str, None] = {}
     for number, line in enumerate(read_lines(path), start=1):
         name = line.strip()
         if name and name not in found:
             raise InputError(
                 f"line {number} of {path} names the document {name}, which has no folder in"
-                f" {ANNOTATIONS}; take it out, or give the distribution that has it"
+                f" {ANNOTATIONS}; remove the line, or use the distribution with this document"
             )
         if name:
             names[name] = None
@@ -87,36 +88,38 @@ def _read_names(path: Path, found: set[str]) -> list[str]:
 
 
 def read_document(folder: Path, name: str) -> Document:
-    """Reads a document.
+    """Reads a document and its annotations.
 
-    Text that is not UTF-8 is read as Latin-1. Lines of another form than `id TAB start,end TAB
-    string TAB type` are skipped, and so are sentences that are empty, outside the document, or
-    begin before the end of the one before. All of it is noted.
+    Text that is not UTF-8 is read as Latin-1. Annotation lines that are not of the form `id TAB
+    start,end TAB string TAB type` are skipped, and so are sentences that are empty, outside the
+    document or overlap the previous one. Each case adds a note.
 
     Args:
-        folder: the distribution, with `docs` and `man_anns`.
-        name: of the document, "<parent>/<leaf>".
+        folder: Folder of the distribution, with `docs` and `man_anns`.
+        name: Name of the document, "<parent>/<leaf>".
 
     Returns:
         The document.
 
     Raises:
-        InputError: a file is missing, or none of its lines has the form.
+        InputError: If a file is missing or none of its lines has the expected form.
     """
     text = folder / "docs" / name
     if not text.is_file():
-        raise InputError(f"no file {text}, the text of the document {name}; unpack all of MPQA")
+        raise InputError(
+            f"no file {text}, the text of the document {name}; unpack the whole distribution"
+        )
     raw, notes = text.read_bytes(), list[str]()
     encoding = _encoding(raw)
     if encoding != "utf-8":
-        notes.append(f"{name}: the text is not UTF-8; read as Latin-1")
+        notes.append(f"{name}: the text is not UTF-8 and was read as Latin-1")
     annotated = folder / ANNOTATIONS / name
     version = _version(annotated)
     annotations = _read_annotations(annotated / f"gateman.mpqa.lre.{version}", name, notes)
     found = _read_annotations(annotated / f"gatesentences.mpqa.{version}", name, notes)
     sentences = [
         tokens
-        for sentence in _sound(found, len(raw), name, notes)
+        for sentence in _valid_sentences(found, len(raw), name, notes)
         if (tokens := _tokens(raw, sentence, encoding))
     ]
     return Document(name, len(raw), sentences, annotations, notes)
@@ -143,10 +146,10 @@ def _version(folder: Path) -> str:
 def _read_annotations(path: Path, name: str, notes: list[str]) -> list[Annotation]:
     if not path.is_file():
         raise InputError(
-            f"no file {path}; give the whole distribution, or a list of documents without {name}"
+            f"no file {path}; use the whole distribution, or a list of documents without {name}"
         )
-    annotations, odd = [], []
-    text = path.read_bytes().decode("latin-1")  # ASCII but for attributes, which are not read
+    annotations, malformed = [], []
+    text = path.read_bytes().decode("latin-1")  # non-ASCII bytes occur in unused fields only
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -155,41 +158,43 @@ def _read_annotations(path: Path, name: str, notes: list[str]) -> list[Annotatio
         if offsets:
             annotations.append(Annotation(int(offsets[1]), int(offsets[2]), fields[3].strip()))
         else:
-            odd.append(number)
-    if odd and not annotations:
+            malformed.append(number)
+    if malformed and not annotations:
         raise InputError(
-            f"line {odd[0]} of {path} is not `id TAB start,end TAB string TAB type`, nor is any"
-            " other; the annotations of MPQA 1.2 or 2.0 are expected"
+            f"line {malformed[0]} and all other lines of {path} are not of the form `id TAB"
+            " start,end TAB string TAB type`; an annotation file of MPQA 1.2 or 2.0 is expected"
         )
-    if odd:
+    if malformed:
         notes.append(
-            f"{name}: {len(odd)} lines of {path.name} have another form and are skipped, the first"
-            f" is line {odd[0]}"
+            f"{name}: {len(malformed)} malformed lines of {path.name} were skipped (the first is"
+            f" line {malformed[0]})"
         )
     return annotations
 
 
-def _sound(found: list[Annotation], size: int, name: str, notes: list[str]) -> list[Annotation]:
-    """Gives the sentences that can be cut out of the document, in its order."""
+def _valid_sentences(
+    found: list[Annotation], size: int, name: str, notes: list[str]
+) -> list[Annotation]:
+    """Returns the valid sentences in document order."""
     candidates = [line for line in found if line.type == "GATE_sentence"]
-    sound: list[Annotation] = []
+    valid: list[Annotation] = []
     for sentence in sorted(candidates, key=lambda line: (line.start, -line.end)):
-        free = sound[-1].end if sound else 0
+        free = valid[-1].end if valid else 0
         if free <= sentence.start < sentence.end <= size:
-            sound.append(sentence)
-    if skipped := len(candidates) - len(sound):
+            valid.append(sentence)
+    if skipped := len(candidates) - len(valid):
         notes.append(
-            f"{name}: {skipped} of {len(candidates)} sentences are empty, outside the document or"
-            " overlap another, and are skipped"
+            f"{name}: skipped {skipped} of {len(candidates)} sentences that are empty, outside the"
+            " document or overlap another one"
         )
-    if not sound:
-        notes.append(f"{name}: no sentence is left")
-    return sound
+    if not valid:
+        notes.append(f"{name}: no valid sentence")
+    return valid
 
 
 def _tokens(raw: bytes, sentence: Annotation, encoding: str) -> list[Token]:
-    """Cuts a sentence into tokens, with their places in the document in bytes."""
-    # offsets may cut a character in two; its bytes are kept until the places are found
+    """Tokenizes a sentence and computes byte offsets in the document."""
+    # an offset may lie inside a character; surrogates keep its bytes until offsets are computed
     text = raw[sentence.start : sentence.end].decode(encoding, "surrogateescape")
     tokens = []
     for token, start, end in tokenise(text):

@@ -34,8 +34,8 @@ def mistaken(capsys, project, *flags):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("", "valid.txt holds no sentence; a line for each token"),
-        ("a\tDT\tO\nb\tO\n", "valid.txt has 2 columns with TAB between them, 3 are expected"),
+        ("", "valid.txt contains no sentence; one token per line"),
+        ("a\tDT\tO\nb\tO\n", "valid.txt has 2 columns separated by TAB, but line 1 has 3"),
         ("a\tDT\tO\nb\tDT\tX-DSE\n", "'X-DSE' belongs to no scheme"),
         ("a\tDT\tO\nb\xff\tDT\tO\n", "valid.txt is not UTF-8: byte 8 (in line 2)"),
     ],

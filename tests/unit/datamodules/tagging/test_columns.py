@@ -111,7 +111,7 @@ def test_documents_are_left_out_and_counted(write):
     marked = "-DOCSTART- -X- O O\n\n" + TRAIN.replace("\n\n", "\n-DOCSTART-\n")
     corpus = Columns(write(train=marked)).read()
     assert corpus.splits == Columns(write()).read().splits
-    assert corpus.notes == ("2 -DOCSTART- lines are left out",)
+    assert corpus.notes == ("2 -DOCSTART- lines were skipped",)
 
 
 def test_long_and_single_sentences(write):
@@ -146,16 +146,16 @@ def test_malformed_tags_are_kept_and_counted(write):
     assert corpus.scheme == "IOB2"
     assert [s.tags for s in corpus.splits["train"][1:3]] == [("B-y", "I-x"), ("I-x",)]
     assert corpus.notes == (
-        "2 I tags of train go on with nothing: each begins a span, which strict reading leaves out",
-        "1 I tags of valid go on with nothing: each begins a span, which strict reading leaves out",
+        "2 I tags in train continue no span: each begins a span, which strict scores ignore",
+        "1 I tags in valid continue no span: each begins a span, which strict scores ignore",
     )
 
 
 def test_types_that_training_lacks_are_named(write):
     corpus = Columns(write("a B-x\n", "a B-z\nb B-x\nc B-y\n", "a O\n")).read()
     assert corpus.notes == (
-        "valid has no span: its F1 is 0 whatever is predicted",
-        "test has types that training lacks, which no model can predict: y, z",
+        "valid has no span: its F1 is 0 for every prediction",
+        "test has types that never occur in training, so no model can predict them: y, z",
     )
     assert corpus.splits["test"][0].tags == ("B-z", "B-x", "B-y")
 
@@ -166,12 +166,12 @@ def test_labels_stay_as_they_are(write):
     assert corpus.scheme == "labels"
     assert [s.tags for s in corpus.splits["train"]] == [("DT", "NN"), ("NNS",)]
     assert corpus.notes == (
-        "valid has labels that training lacks, which no model can predict: B-x",
+        "valid has labels that never occur in training, so no model can predict them: B-x",
     )
     folder = write("a B-x\n", "a B-x\n", "a B-x\n")
     with refuses(
-        f"column -1 of {folder}/train.txt holds BIO tags, which scheme none would read as labels;"
-        " leave scheme out"
+        f"column -1 of {folder}/train.txt contains BIO tags, but scheme is none, which reads"
+        " labels; omit --data.source.scheme"
     ):
         Columns(folder, scheme="none").read()
 
@@ -186,34 +186,34 @@ def test_the_last_training_sentences_validate(write, num_sentences, num_valid):
     assert list(corpus.splits) == list(corpus.files) == ["train", "valid", "test"]
     assert corpus.files["valid"] == corpus.files["train"]
     assert corpus.notes == (
-        f"there is no validation file: the last {num_valid} of {num_sentences} training sentences"
-        " validate and are not trained on",
+        f"no validation file: the last {num_valid} of {num_sentences} training sentences are used"
+        " for validation only",
     )
 
 
 def test_too_few_sentences_to_hold_out(write):
     folder = write("a B-x\n", "a B-x\n", valid=None)
     with refuses(
-        f"there is no validation file beside {folder}/train.txt, and its 1 sentences cannot be cut"
-        " by valid_fraction=0.1; give a validation file or more sentences"
+        f"no validation file next to {folder}/train.txt, and its 1 sentences are too few for"
+        " valid_fraction=0.1; add a validation file or more sentences"
     ):
         Columns(folder).read()
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
 def test_a_fraction_that_is_none(fraction):
-    with pytest.raises(InputError, match=rf"^valid_fraction is {fraction}; a share of the trai"):
+    with pytest.raises(InputError, match=rf"^valid_fraction is {fraction}; a fraction of the trai"):
         Columns("mine", valid_fraction=fraction)
 
 
 def test_a_type_without_a_name():
-    with refuses("default_type is empty; a name for the spans is expected"):
+    with refuses("default_type is empty; the name of a span type is expected"):
         Columns("mine", default_type="")
 
 
 ADVICE = (
-    "give the tag's column with --data.source.tag and its scheme with --data.source.scheme, which"
-    " is none for labels such as parts of speech"
+    "set the tag column with --data.source.tag and the tag scheme with --data.source.scheme (none"
+    " for labels such as parts of speech)"
 )
 
 
@@ -223,46 +223,44 @@ ADVICE = (
         (
             {},
             {"train": TRAIN + "Fischler O\n"},
-            "line 7 of {}/train.txt has 2 columns with one space between them, 3 are expected, as"
-            " in line 1; mend the line (or choose what separates columns with"
-            " --data.source.separator)",
+            "line 7 of {}/train.txt has 2 columns separated by one space, but line 1 has 3; fix the"
+            " line, or set the column separator with --data.source.separator",
         ),
         (
             {},
             {"train": TRAIN + "\u00a0\n"},
-            "line 7 of {}/train.txt has 1 columns with one space between them, 3 are expected, as"
-            " in line 1; mend the line (or choose what separates columns with"
-            " --data.source.separator)",
+            "line 7 of {}/train.txt has 1 columns separated by one space, but line 1 has 3; fix the"
+            " line, or set the column separator with --data.source.separator",
         ),
         (
             {},
             {"valid": "\na\tNN\tO\n\nb\tNN B-x\n"},
-            "line 4 of {}/valid.txt has 2 columns with TAB between them, 3 are expected, as in line"
-            " 2; mend the line (or choose what separates columns with --data.source.separator)",
+            "line 4 of {}/valid.txt has 2 columns separated by TAB, but line 2 has 3; fix the line,"
+            " or set the column separator with --data.source.separator",
         ),
         (
             {},
             {"test": "\nFischler O\n"},
-            "line 2 of {}/test.txt has 2 columns, 3 are expected, as in {}/train.txt; give all"
-            " files the same columns",
+            "line 2 of {}/test.txt has 2 columns, but {}/train.txt has 3; use the same columns in"
+            " all files",
         ),
         (
             {"tag": 3},
             {},
-            "line 1 of {}/train.txt has 3 columns and none of number 3, the tag column; numbers"
-            " from 0 to 2, or from -1 backwards, are expected",
+            "line 1 of {}/train.txt has 3 columns, so tag=3 is not a column; an index from -3 to 2"
+            " is expected",
         ),
         (
             {"features": {"pos": -4}},
             {},
-            "line 1 of {}/train.txt has 3 columns and none of number -4, the pos column; numbers"
-            " from 0 to 2, or from -1 backwards, are expected",
+            "line 1 of {}/train.txt has 3 columns, so pos=-4 is not a column; an index from -3 to 2"
+            " is expected",
         ),
         (
             {},
             {"train": "EU NNP I-ORG\nrejects VBZ \n"},
-            "column -1 is empty in line 2 of {}/train.txt; a value is expected (is there one"
-            " separator too many?)",
+            "column -1 is empty in line 2 of {}/train.txt; a value is expected (check for a doubled"
+            " separator)",
         ),
         (
             {},
@@ -289,25 +287,25 @@ ADVICE = (
         (
             {},
             {"train": TRAIN + "x NN I\n"},
-            "line 7 of {}/train.txt: the tag 'I' has no type, though others in training do; "
+            "line 7 of {}/train.txt: the tag 'I' has no type, but other training tags have one; "
             + ADVICE,
         ),
         (
             {},
             {"train": "a NN O\n\nb NN O\n"},
-            "no sentence of {}/train.txt that is trained on has a tag other than O, so there is"
-            " nothing to learn; sentences with spans are expected (is another column the tag's?)",
+            "all tags in the training sentences of {}/train.txt are O; sentences with spans are"
+            " expected (check the tag column, --data.source.tag)",
         ),
         (
             {},
             {"test": ""},
-            "{}/test.txt holds no sentence; a line for each token and a blank line after each"
+            "{}/test.txt contains no sentence; one token per line and a blank line after each"
             " sentence are expected",
         ),
         (
             {},
             {"train": "\n \n-DOCSTART- -X- O\n\r\n"},
-            "{}/train.txt holds no sentence; a line for each token and a blank line after each"
+            "{}/train.txt contains no sentence; one token per line and a blank line after each"
             " sentence are expected",
         ),
         (
@@ -345,7 +343,7 @@ CONLL2003 = {
 
 def test_conll2003(real_data):
     corpus = Columns("conll2003", features={"pos": 1}).read()
-    assert (corpus.scheme, corpus.notes) == ("IOB1", ("1,393 -DOCSTART- lines are left out",))
+    assert (corpus.scheme, corpus.notes) == ("IOB1", ("1,393 -DOCSTART- lines were skipped",))
     for split, (num_sentences, num_tokens, entities) in CONLL2003.items():
         part = corpus.splits[split]
         assert len(part) == num_sentences
@@ -357,8 +355,7 @@ def test_conll2000(real_data):
     corpus = Columns("conll2000").read()
     assert corpus.scheme == "IOB2"
     assert corpus.notes == (
-        "there is no validation file: the last 894 of 8,936 training sentences validate and are not"
-        " trained on",
+        "no validation file: the last 894 of 8,936 training sentences are used for validation only",
     )
     sizes = {
         split: (

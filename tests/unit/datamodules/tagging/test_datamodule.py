@@ -28,7 +28,7 @@ def test_another_column_is_refused(opinions, other):
         text = path.read_text()
         swapped = text.replace("\tNN\t", "\t?\t").replace("\tDT\t", "\tNN\t")
         path.write_text(swapped.replace("\t?\t", "\tDT\t"))
-    with pytest.raises(InputError, match="its columns are not the same"):
+    with pytest.raises(InputError, match="their columns differ"):
         data(other).load_state_dict(data(opinions).state_dict())
 
 
@@ -39,7 +39,7 @@ def test_vectors_of_other_words_are_refused(opinions, tmp_path, monkeypatch):
     state = data(opinions, vectors=str(tmp_path / "a.txt")).state_dict()
     data(opinions, vectors=str(tmp_path / "c.txt")).load_state_dict(state)
     for vectors in (str(tmp_path / "b.txt"), None):
-        with pytest.raises(InputError, match="its vectors are not the same"):
+        with pytest.raises(InputError, match="their vectors differ"):
             data(opinions, vectors=vectors).load_state_dict(state)
 
 

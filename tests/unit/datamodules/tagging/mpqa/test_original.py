@@ -77,7 +77,7 @@ def test_the_sample_converts_to_the_expected_files(real_data, tmp_path):
     assert (tmp_path / "sentenceid.txt").read_bytes() == ids
     assert (report.documents, report.sentences, report.tokens) == (6, 171, 4_472)
     assert report.spans == {
-        "dse": {"kept": 130, "cut": 0, "widened": 0, "overlaps another": 1},  # annotated twice
+        "dse": {"kept": 130, "cut": 0, "widened": 0, "overlaps another span": 1},  # annotated twice
         "ese": {"kept": 372, "cut": 0, "widened": 0},
     }
 
@@ -112,17 +112,17 @@ def test_documents_come_in_the_order_of_the_list_and_each_once(distribution, tmp
 @pytest.mark.parametrize(
     ("spans", "expected", "counts"),
     [
-        ([(5, 5), (0, 0)], [], {"without length": 2}),
+        ([(5, 5), (0, 0)], [], {"empty": 2}),
         ([(5, 4000), (900, 901), (8, 5)], [], {"outside the document": 3}),
-        ([(0, 1), "\n\n  "], [], {"without a token of a sentence": 2}),
+        ([(0, 1), "\n\n  "], [], {"no token of a sentence": 2}),
         (["sa"], [("said", "B")], {"widened": 1}),
         ([") he"], [("-RRB-", "B"), ("he", "I")], {}),
         (["s. Good"], [("caf\u00e9s", "B"), (".", "I")], {"cut": 1, "widened": 1}),
         (["\n\n  They"], [("They", "B")], {}),
         (["!\n\n  They"], [("!", "B")], {"cut": 1}),
-        (["hates", "he hates"], [("he", "B"), ("hates", "I")], {"overlaps another": 1}),
-        (["so", "so)", "so"], [("so", "B"), ("-RRB-", "I")], {"overlaps another": 2}),
-        (["He said", "said (so"], [("He", "B"), ("said", "I")], {"overlaps another": 1}),
+        (["hates", "he hates"], [("he", "B"), ("hates", "I")], {"overlaps another span": 1}),
+        (["so", "so)", "so"], [("so", "B"), ("-RRB-", "I")], {"overlaps another span": 2}),
+        (["He said", "said (so"], [("He", "B"), ("said", "I")], {"overlaps another span": 1}),
         (["said", "(so)"], [("said", "B"), ("-LRB-", "B"), ("so", "I"), ("-RRB-", "I")], {}),
     ],
 )  # fmt: skip
@@ -144,14 +144,14 @@ def test_annotations_of_other_types_and_odd_attributes_do_no_harm(distribution, 
     )  # fmt: skip
     report = convert(distribution(ese=["Good"], lines=lines), tmp_path / "out")
     assert labels(tmp_path / "out") == [("hates", "B"), ("caf\u00e9s", "B")]
-    odd = "p/one: 1 lines of gateman.mpqa.lre.2.0 have another form and are skipped, the first is "
-    assert f"{odd}line 7" in report.notes
+    note = "p/one: 1 malformed lines of gateman.mpqa.lre.2.0 were skipped (the first is line 7)"
+    assert note in report.notes
 
 
 def test_text_that_is_not_utf8_is_read_as_latin1(distribution, tmp_path):
     report = convert(distribution(dse=["caf\u00e9s"], encoding="latin-1"), tmp_path / "out")
     assert labels(tmp_path / "out") == [("caf\u00e9s", "B")]
-    assert "p/one: the text is not UTF-8; read as Latin-1" in report.notes
+    assert "p/one: the text is not UTF-8 and was read as Latin-1" in report.notes
 
 
 def test_a_sentence_may_cut_a_character(distribution, tmp_path):
@@ -165,14 +165,14 @@ def test_unsound_sentences_are_skipped_and_noted(distribution, tmp_path):
     sentences = [(9, 9), (good[1] - 3, good[1] + 4), (20, 5000), good, (1, 2)]
     report = convert(distribution(dse=["said"], sentences=sentences), tmp_path / "out")
     assert report.sentences == 1
-    assert any(note.startswith("p/one: 4 of 5 sentences are empty, out") for note in report.notes)
+    assert any(note.startswith("p/one: skipped 4 of 5 sentences that") for note in report.notes)
 
 
 def test_a_document_without_sentences_is_noted(distribution, tmp_path):
     distribution("p/one", dse=["said"])
     report = convert(distribution("p/two", dse=["said"], sentences=[]), tmp_path / "out")
-    assert "p/two: no sentence is left" in report.notes
-    assert report.spans["dse"]["without a token of a sentence"] == 1
+    assert "p/two: no valid sentence" in report.notes
+    assert report.spans["dse"]["no token of a sentence"] == 1
 
 
 def test_the_report_tells_what_was_done(distribution, tmp_path):
@@ -180,12 +180,12 @@ def test_the_report_tells_what_was_done(distribution, tmp_path):
     lines = str(report).split("\n")
     assert lines[1:6] == [
         "  1 documents, 3 sentences, 15 tokens",
-        "  dse: 2 spans kept (1 cut at the end of a sentence, 1 widened to whole tokens)",
-        "    1 skipped: overlaps another",
-        "    1 skipped: without length",
-        "  ese: 0 spans kept (0 cut at the end of a sentence, 0 widened to whole tokens)",
+        "  dse: 2 spans kept (1 cut at the end of a sentence, 1 extended to whole tokens)",
+        "    1 skipped: empty",
+        "    1 skipped: overlaps another span",
+        "  ese: 0 spans kept (0 cut at the end of a sentence, 0 extended to whole tokens)",
     ]
-    assert 'parts of speech holds "_"' in lines[6]
+    assert 'part-of-speech column is "_"' in lines[6]
     assert (tmp_path / "out" / "conversion.txt").read_text() == f"{report}\n"
 
 
@@ -206,15 +206,20 @@ def test_a_missing_file_is_named(distribution, tmp_path, missing, message):
 
 
 def test_another_layout_is_refused(distribution, tmp_path):
-    with pytest.raises(InputError, match="has not the folders docs and man_anns"):
+    with pytest.raises(InputError, match="does not contain the folders docs and man_anns"):
         convert(tmp_path, tmp_path / "out")
     folder = distribution(dse=["said"])
     annotations = folder / "man_anns/p/one/gateman.mpqa.lre.2.0"
     annotations.write_text("1\t5,9\tdirect-subjective\tintensity=low\n")  # as in version 3.0
-    with pytest.raises(InputError, match="has no span of type GATE_direct-subjective or GATE_expr"):
+    with pytest.raises(
+        InputError, match="has no annotation of type GATE_direct-subjective or GATE_exp"
+    ):
         convert(folder, tmp_path / "out")
     annotations.write_text("# comment\nsaid 5 9\nsaid 5 9\n")
-    with pytest.raises(InputError, match=r"line 2 of \S+gateman.mpqa.lre.2.0 is not `id TAB"):
+    with pytest.raises(
+        InputError,
+        match=r"line 2 and all other lines of \S+gateman.mpqa.lre.2.0 are not of the form `id TAB",
+    ):
         convert(folder, tmp_path / "out")
 
 
@@ -227,14 +232,14 @@ def test_a_list_that_names_a_missing_document_is_refused(distribution, tmp_path)
     listed.write_bytes(b"p/one\np/caf\xe9\n")
     with pytest.raises(InputError, match="list is not UTF-8: byte 11"):
         convert(folder, tmp_path / "out", listed)
-    with pytest.raises(InputError, match=r"no file \S+none; a list of documents"):
+    with pytest.raises(InputError, match=r"no file \S+none; a list with one document per line"):
         convert(folder, tmp_path / "out", tmp_path / "none")
 
 
 def test_a_corpus_is_not_overwritten(distribution, tmp_path):
     folder = distribution(dse=["said"])
     convert(folder, tmp_path / "out")
-    with pytest.raises(InputError, match=r"out holds a corpus already \(dse.txt\)"):
+    with pytest.raises(InputError, match=r"out already contains a corpus \(dse.txt\)"):
         convert(folder, tmp_path / "out")
 
 
@@ -249,9 +254,8 @@ def test_folds_are_made_of_the_subset_where_there_are_none(distribution, tmp_pat
     names = [f"p/{number:02}" for number in range(20)]
     (folder / "doclist.mpqaOriginalSubset").write_text("\n".join(names) + "\nq/not-here\n")
     report = convert(folder, tmp_path / "out")
-    assert "10 folds were made with seed 1 from 15 documents, and 5 documents develop" in str(
-        report
-    )
+    note = "15 documents were divided into 10 folds with seed 1, and 5 form the development set"
+    assert note in str(report)
     out = tmp_path / "out"
     listed = {name: set((out / name).read_text().split()) for name in LISTS}
     subset = listed.pop(LISTS[0])

@@ -42,7 +42,7 @@ def test_documents_are_split_by_the_lists_of_the_fold(folder):
     assert corpus.splits["train"][0].columns == (("PRP", "VBD", "RB"),)
     assert corpus.column_names == ("pos",)
     assert set(corpus.files.values()) == {folder / "dse.txt"}
-    assert corpus.notes == ("fold 3 of 10: documents 2 train, 1 valid, 1 test, 1 not used",)
+    assert corpus.notes == ("fold 3 of 10: 2 train, 1 valid, 1 test and 1 unused documents",)
 
 
 def test_expressions_name_the_file_and_the_type(folder):
@@ -56,7 +56,7 @@ def test_an_inside_label_after_outside_is_kept_and_counted(folder):
     change(folder / "dse.txt", "fine\tJJ\tB", "fine\tJJ\tI")  # a/d4, with another one, is not used
     corpus = MPQA(str(folder)).read()
     assert corpus.splits["valid"][0].tags == ("O", "I-DSE")
-    assert corpus.notes[1].startswith("1 I labels go on with nothing")
+    assert corpus.notes[1].startswith("1 I labels continue no span")
 
 
 def test_windows_line_ends_and_a_missing_last_blank_line_are_read(folder):
@@ -80,7 +80,7 @@ def change(path, old, new):
         ("dse.txt", "said\tVBD\tB", "said\tB", r"line 2 of \S+dse.txt has 2 columns"),
         ("dse.txt", "said\tVBD", "\tVBD", r"line 2 of \S+dse.txt has 3 columns \('\\tVBD"),
         ("dse.txt", "fine\tJJ\tB", "fine\tJJ\tB-DSE", r"line 6 of \S+dse.txt is 'B-DSE'; B, I"),
-        ("sentenceid.txt", "4 0 a/d4\n", "", r"sentenceid.txt has 4 lines, and \S+ 5 sentences"),
+        ("sentenceid.txt", "4 0 a/d4\n", "", r"sentenceid.txt has 4 lines, but \S+ has 5 sent"),
         ("sentenceid.txt", "1 0 a/d1", "1 a/d1", r"line 2 of \S+sentenceid.txt is '1 a/d1'"),
         ("datasplit/filelist_train0", "a/d0", "a/d9", r"line 2 of \S+train0 names \S+ \S+ a/d9"),
         ("datasplit/filelist_test0", "a/d3", "a/d9", r"line 1 of \S+test0 names \S+ \S+ a/d9"),
@@ -106,7 +106,7 @@ def test_a_missing_file_is_named(folder, file):
 
 def test_an_empty_file_and_another_encoding_are_refused(folder):
     (folder / "dse.txt").write_text("\n\n")
-    with pytest.raises(InputError, match="holds no sentence"):
+    with pytest.raises(InputError, match="contains no sentence"):
         MPQA(str(folder)).read()
     (folder / "dse.txt").write_bytes(b"caf\xe9\tNN\tO\n")
     with pytest.raises(InputError, match="is not UTF-8"):
@@ -115,7 +115,7 @@ def test_an_empty_file_and_another_encoding_are_refused(folder):
 
 @pytest.mark.parametrize("fold", [-1, 10])
 def test_a_fold_outside_is_refused(fold):
-    with pytest.raises(InputError, match=f"fold is {fold}; the 10 folds"):
+    with pytest.raises(InputError, match=f"fold is {fold}; MPQA has the folds 0 to 9"):
         MPQA(fold=fold)
 
 
