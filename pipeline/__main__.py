@@ -46,7 +46,7 @@ def _prepare(corpus: str, source: Path | None, folder: Path | None) -> str:
 
 
 def _agreement_verbs(starts: Sequence[int], per_range: int) -> "list[Agreement]":
-    from datamodules.language_model.agreement import agreement_probe
+    from datamodules.language_model.builtin import agreement_probe
 
     return agreement_probe(starts, per_range)
 

@@ -2,13 +2,15 @@
 
 import abc
 import math
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from pipeline.errors import InputError
 from pipeline.metrics import CopyScores, SumScores
 
 
@@ -28,6 +30,7 @@ class Problem(abc.ABC):
     """A problem that is made up, never stored.
 
     Attributes:
+        kind: Name of the class in `state`, such as "adding"; it differs between classes.
         input_size: features of a step.
         output_size: numbers that an answer has.
         num_steps: steps of a sequence.
@@ -37,6 +40,7 @@ class Problem(abc.ABC):
         monitor_mode: "min" or "max".
     """
 
+    kind: ClassVar[str]
     input_size: int
     output_size: int
     num_steps: int
@@ -71,6 +75,28 @@ class Problem(abc.ABC):
     def scores(self) -> Metric:
         """Makes a metric with `update(outputs, targets)`, whose `compute` gives scores by name."""
 
+    @abc.abstractmethod
+    def settings(self) -> dict[str, int]:
+        """Returns the arguments of the constructor."""
+
+    def state(self) -> dict[str, Any]:
+        """Returns the kind and the settings as plain data, for `from_state`."""
+        return {"kind": self.kind, **self.settings()}
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> "Problem":
+        """Rebuilds a problem from what `state` returned.
+
+        Raises:
+            InputError: If no imported subclass is of this kind.
+        """
+        classes = {cls.kind: cls for cls in Problem.__subclasses__()}
+        settings = dict(state)
+        kind = settings.pop("kind")
+        if kind not in classes:
+            raise InputError(f"unknown problem {kind!r}; known problems: {', '.join(classes)}")
+        return classes[kind](**settings)
+
 
 class Adding(Problem):
     """The adding problem: two of many numbers are marked; their sum is asked for at the end.
@@ -91,6 +117,7 @@ class Adding(Problem):
         ValueError: `length` is below 2.
     """
 
+    kind = "adding"
     input_size, output_size, num_answers = 2, 1, 1
     monitor, monitor_mode = "val/mse", "min"
 
@@ -122,6 +149,10 @@ class Adding(Problem):
         """See `Problem`."""
         return SumScores()
 
+    def settings(self) -> dict[str, int]:
+        """See `Problem`."""
+        return {"length": self.num_steps}
+
 
 class Copying(Problem):
     """The copying problem: symbols are read, nothing for long, and then are to be written again.
@@ -143,6 +174,7 @@ class Copying(Problem):
         ValueError: a number is below 1.
     """
 
+    kind = "copying"
     monitor, monitor_mode = "val/nll", "min"
 
     def __init__(self, delay: int = 100, num_symbols: int = 10, alphabet: int = 8) -> None:
@@ -183,3 +215,7 @@ class Copying(Problem):
     def scores(self) -> Metric:
         """See `Problem`."""
         return CopyScores(self.num_symbols)
+
+    def settings(self) -> dict[str, int]:
+        """See `Problem`."""
+        return {"delay": self.delay, "num_symbols": self.num_symbols, "alphabet": self.alphabet}

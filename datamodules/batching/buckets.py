@@ -1,4 +1,4 @@
-"""Sentences of like lengths in batches, shared by all ranks."""
+"""Batches of rows of similar length, divided among ranks."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -7,21 +7,22 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.batching.resumable import Numbered
+from datamodules.batching.resumable import ResumableBatches
 
 _Ints: TypeAlias = npt.NDArray[np.int64]
 
-_NOISE = 0.1  # of a length, at most; padded to real tokens on MPQA: 1.04, in random order 2.4
+# Shuffling perturbs lengths by up to this fraction. Padded / real tokens on MPQA: 1.04; in random
+# order 2.4.
+_NOISE = 0.1
 
 
-class Share(NamedTuple):
-    """What one rank gets of a batch.
+class BatchShare(NamedTuple):
+    """The part of a batch that one rank processes.
 
     Attributes:
-        rows: its sentences, as indices into `lengths`; none where a batch has fewer sentences than
-            there are ranks.
-        num_rows: sentences of the batch over all ranks.
-        num_tokens: tokens of the batch over all ranks, padding excluded.
+        rows: Indices of the rank's rows; empty if the batch has fewer rows than there are ranks.
+        num_rows: Number of rows of the batch over all ranks.
+        num_tokens: Number of tokens of the batch over all ranks, without padding.
     """
 
     rows: list[int]
@@ -30,47 +31,49 @@ class Share(NamedTuple):
 
 
 class EpochSampler(Protocol):
-    """Chooses the rows of each epoch."""
-
-    size: int
-    """Number of rows in an epoch."""
-
-    def __call__(self, random: np.random.Generator) -> _Ints:
-        """Returns the indices of the rows of one epoch [size]."""
-
-
-class Buckets(Numbered[Share]):
-    """Cuts sentences into batches of like lengths; each sentence comes once in an epoch.
-
-    The sentences are sorted by length, the longest first, and cut where they stand. To shuffle is
-    to draw the order of batches, and the order of sentences within reach of each other: those of
-    equal length where a batch is so many tokens; those that differ in length by a tenth where it is
-    so many sentences. So the number of batches is the same in every epoch, and the order is a
-    function of `seed` and the epoch alone.
-
-    Each rank gets a share of each batch, every `world_size`-th sentence: the k-th batches of all
-    ranks are together the k-th batch of a single process.
-
-    Epoch and position are read when the first batch is asked for, so that an iterator may be made
-    before `set_epoch` is called, as Lightning does.
-
-    Args:
-        lengths: tokens of each sentence.
-        batch_size: of all ranks together, in `unit`.
-        unit: "sentences"; or "tokens", padding included: the longest sentence's times the
-            sentences. A sentence that is longer than a batch of tokens is a batch of its own.
-        shuffle: as told above; if false each epoch is the same, the longest sentences first.
-        seed: of the shuffle.
-        rank: this process.
-        world_size: processes.
-        sampler: Chooses the rows of each epoch; if omitted, each row occurs once. Requires
-            `shuffle` and the unit "sentences".
+    """Selects the rows of an epoch.
 
     Attributes:
-        epoch: the epoch whose batches come next.
+        size: Number of rows in an epoch.
+    """
+
+    size: int
+
+    def __call__(self, random: np.random.Generator) -> _Ints:
+        """Draws the row indices of one epoch, int64 [size]."""
+
+
+class Buckets(ResumableBatches[BatchShare]):
+    """Divides rows into batches of similar length; each row occurs once per epoch.
+
+    Rows are sorted by length, longest first, and divided in this order. Shuffling permutes the
+    batches, and the rows whose lengths are close: equal lengths if `unit` is "tokens", lengths that
+    differ by up to 10 % if it is "sentences". The number of batches is therefore the same in every
+    epoch, and the order depends only on `seed` and the epoch.
+
+    Each rank gets every `world_size`-th row of each batch: the k-th batches of all ranks together
+    are the k-th batch of a single process.
+
+    Epoch and position are read when the first batch is requested, because Lightning creates the
+    iterator before `set_epoch` is called.
+
+    Args:
+        lengths: Number of tokens of each row.
+        batch_size: Size of a batch over all ranks, in `unit`.
+        unit: "sentences", or "tokens" including padding (length of the longest row times number of
+            rows). A row that is longer than a batch of tokens becomes a batch of its own.
+        shuffle: Whether to shuffle in every epoch.
+        seed: Random seed of the shuffle.
+        rank: Rank of this process.
+        world_size: Number of processes.
+        sampler: Selects the rows of each epoch; all rows if omitted. It requires `shuffle` and the
+            unit "sentences".
+
+    Attributes:
+        epoch: The epoch of the next batches.
 
     Raises:
-        ValueError: `batch_size` or a length is below 1.
+        ValueError: If `batch_size` or a length is below 1.
     """
 
     def __init__(
@@ -88,11 +91,10 @@ class Buckets(Numbered[Share]):
         super().__init__()
         self._lengths: _Ints = np.asarray(lengths, dtype=np.int64)
         if batch_size < 1 or (self._lengths < 1).any():
-            raise ValueError(f"a batch and each sentence hold 1 or more, got {batch_size=}")
+            raise ValueError(f"batch_size and all lengths must be at least 1, got {batch_size=}")
         self._noise = _NOISE if unit == "sentences" else 0.0
-        assert sampler is None or (shuffle and unit == "sentences"), (
-            "each epoch has as many batches"
-        )
+        # With batches of tokens the number of batches would change between epochs.
+        assert sampler is None or (shuffle and unit == "sentences")
         size = len(self._lengths) if sampler is None else sampler.size
         self._sampler = sampler
         self._cuts = _cuts(np.sort(self._lengths)[::-1][:size], batch_size, unit)
@@ -101,20 +103,20 @@ class Buckets(Numbered[Share]):
         self.epoch = 0
 
     def __len__(self) -> int:
-        """Gives the number of batches in an epoch, the same in each and on every rank."""
+        """Returns the number of batches in an epoch, the same on every rank."""
         return len(self._cuts) - 1
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch, from 0, whose batches come next; the position stays."""
+        """Sets the epoch of the next batches, counted from 0; keeps the position."""
         self.epoch = epoch
 
-    def _epoch(self) -> Callable[[int], Share]:
+    def _epoch(self) -> Callable[[int], BatchShare]:
         batches = self._batches()
 
-        def share(index: int) -> Share:
+        def share(index: int) -> BatchShare:
             batch = batches[index]
             rows = batch[self._rank :: self._world_size].tolist()
-            return Share(rows, len(batch), int(self._lengths[batch].sum()))
+            return BatchShare(rows, len(batch), int(self._lengths[batch].sum()))
 
         return share
 
@@ -122,8 +124,8 @@ class Buckets(Numbered[Share]):
         if not self._shuffle:
             return self._cut(np.argsort(-self._lengths, kind="stable"))
         random = np.random.default_rng((self._seed, self.epoch))
-        sampled = None if self._sampler is None else self._sampler(random)
-        shuffled = random.permutation(len(self._lengths) if sampled is None else sampled)
+        drawn = None if self._sampler is None else self._sampler(random)
+        shuffled = random.permutation(len(self._lengths) if drawn is None else drawn)
         noisy = self._lengths[shuffled] * (1 + self._noise * random.random(len(shuffled)))
         batches = self._cut(shuffled[np.argsort(-noisy, kind="stable")])
         return [batches[index] for index in random.permutation(len(batches))]
@@ -133,7 +135,7 @@ class Buckets(Numbered[Share]):
 
 
 def _cuts(lengths: _Ints, batch_size: int, unit: str) -> list[int]:
-    """Gives where batches begin and end in lengths that are sorted, the longest first."""
+    """Returns the bounds of batches in lengths that are sorted, longest first."""
     cuts = [0]
     while cuts[-1] < len(lengths):
         count = batch_size if unit == "sentences" else batch_size // int(lengths[cuts[-1]])

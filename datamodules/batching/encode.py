@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.batching.buckets import Buckets, Share
+from datamodules.batching.buckets import BatchShare, Buckets
 from datamodules.batching.sentences import Sentence
-from datamodules.batching.texts import Text
+from datamodules.batching.texts import LabelledText
 from pipeline.batches import (
     IGNORE_INDEX,
     UNSEEN,
@@ -125,7 +125,7 @@ class EncodedSentences:
         places = {tag: index for index, tag in enumerate(tags)}
         self._tags = self._tokens.flat(_tag_id(tag, places) for s in sentences for tag in s.tags)
 
-    def batch(self, share: Share, world_size: int) -> Sentences:
+    def batch(self, share: BatchShare, world_size: int) -> Sentences:
         """Puts sentences into a batch as wide as the longest of them.
 
         Args:
@@ -157,13 +157,15 @@ class EncodedTexts:
         lengths: tokens of each text.
     """
 
-    def __init__(self, texts: Sequence[Text], lexicon: Lexicon, labels: Sequence[str]) -> None:
+    def __init__(
+        self, texts: Sequence[LabelledText], lexicon: Lexicon, labels: Sequence[str]
+    ) -> None:
         self._tokens = EncodedTokens([text.tokens for text in texts], [()] * len(texts), lexicon)
         self.lengths = self._tokens.lengths
         places = {label: index for index, label in enumerate(labels)}
         self._labels = torch.tensor([places.get(text.label, UNSEEN) for text in texts])
 
-    def batch(self, share: Share, world_size: int) -> Texts:
+    def batch(self, share: BatchShare, world_size: int) -> Texts:
         """Puts texts into a batch; see `EncodedSentences.batch`."""
         tokens = self._tokens.batch(share.rows)
         is_text = tokens.rows >= 0
@@ -181,12 +183,12 @@ class EncodedTexts:
 _Batch = TypeVar("_Batch", covariant=True)
 
 
-class Encoded(Protocol[_Batch]):
+class EncodedRows(Protocol[_Batch]):
     """A split as ids."""
 
     lengths: list[int]
 
-    def batch(self, share: Share, world_size: int) -> _Batch:
+    def batch(self, share: BatchShare, world_size: int) -> _Batch:
         """Puts a share of a batch into tensors."""
 
 
@@ -202,7 +204,7 @@ class Batches(Generic[_Batch]):
 
     def __init__(
         self,
-        encoded: Encoded[_Batch],
+        encoded: EncodedRows[_Batch],
         buckets: Buckets,
         world_size: int,
         epoch: Callable[[], int],
@@ -226,7 +228,7 @@ class InOrder(Generic[_Batch]):
         encoded: the encoded split.
     """
 
-    def __init__(self, encoded: Encoded[_Batch]) -> None:
+    def __init__(self, encoded: EncodedRows[_Batch]) -> None:
         self._encoded = encoded
 
     def __len__(self) -> int:
@@ -236,7 +238,7 @@ class InOrder(Generic[_Batch]):
         lengths = self._encoded.lengths
         for start in range(0, len(lengths), _CONSECUTIVE):
             rows = list(range(start, min(start + _CONSECUTIVE, len(lengths))))
-            share = Share(rows, len(rows), sum(lengths[row] for row in rows))
+            share = BatchShare(rows, len(rows), sum(lengths[row] for row in rows))
             yield self._encoded.batch(share, 1)
 
 

@@ -1,4 +1,4 @@
-"""Batches that have numbers, so that an epoch can be gone on with."""
+"""Iterables of batches that can resume in the middle of an epoch."""
 
 import abc
 from collections.abc import Callable, Iterator
@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 Batch_co = TypeVar("Batch_co", covariant=True)
 
 
-class Numbered(abc.ABC, Generic[Batch_co]):
-    """The batches of an epoch, one after the other.
+class ResumableBatches(abc.ABC, Generic[Batch_co]):
+    """An iterable of batches that can resume in the middle of an epoch.
 
-    Iterating starts from batch 0, or once from the `position` that was set; iterating that was
-    broken off does not move the next start.
+    Iteration starts at batch 0, or once at the `position` that was assigned. An iteration that is
+    stopped early does not affect the start of the next one.
     """
 
     _noun = "batches"
@@ -21,31 +21,34 @@ class Numbered(abc.ABC, Generic[Batch_co]):
 
     @abc.abstractmethod
     def __len__(self) -> int:
-        """Gives the number of batches in an epoch, the same in each and on every rank."""
+        """Returns the number of batches in an epoch, which is constant and equal on all ranks."""
 
     @abc.abstractmethod
     def _epoch(self) -> Callable[[int], Batch_co]:
-        """Called as iterating begins; gives what makes a batch from its number."""
+        """Returns a function from the index of a batch to the batch.
+
+        It is called when iteration begins, so the function may depend on the epoch.
+        """
 
     @property
     def position(self) -> int:
-        """The batch that comes next: while batch k is in use k + 1, and 0 while the last one is.
+        """Index of the next batch: k + 1 while batch k is in use, 0 while the last one is.
 
-        Set, it is where the next iteration starts.
+        Assigning it sets the start of the next iteration.
 
         Raises:
-            ValueError: set to a batch that there is not.
+            ValueError: If an index is assigned that is not below `len(self)`.
         """
         return self._position
 
     @position.setter
     def position(self, batch: int) -> None:
         if not 0 <= batch < len(self):
-            raise ValueError(f"the {self._noun} are 0 to {len(self) - 1}, got position {batch}")
+            raise ValueError(f"{self._noun} are numbered 0 to {len(self) - 1}, got {batch}")
         self._position = self._first = batch
 
     def __iter__(self) -> Iterator[Batch_co]:
-        first, self._first = self._first, 0  # not before a batch is asked for
+        first, self._first = self._first, 0  # when the first batch is requested, not before
         batch_of = self._epoch()
         for index in range(first, len(self)):
             self._position = (index + 1) % len(self)

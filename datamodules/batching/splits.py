@@ -2,13 +2,31 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
-from datamodules.batching.texts import Text
+from datamodules.batching.texts import LabelledText
 from pipeline.errors import InputError
 
 
-def stratified(texts: Sequence[Text], num_parts: int, seed: int) -> list[list[int]]:
+class SplitDigest(NamedTuple):
+    """What tracking records of a split.
+
+    Attributes:
+        split: train, valid or test.
+        path: the file that it comes from.
+        sha256: of its sentences and tags.
+        profile: counts of what it holds.
+    """
+
+    split: str
+    path: Path
+    sha256: str
+    profile: dict[str, int]
+
+
+def stratified(texts: Sequence[LabelledText], num_parts: int, seed: int) -> list[list[int]]:
     """Deals texts out into parts of like sizes in which labels are as frequent as in the whole.
 
     Args:
@@ -23,7 +41,7 @@ def stratified(texts: Sequence[Text], num_parts: int, seed: int) -> list[list[in
     return [sorted(order[part::num_parts]) for part in range(num_parts)]
 
 
-def sample(texts: Sequence[Text], count: int, seed: int) -> set[int]:
+def sample(texts: Sequence[LabelledText], count: int, seed: int) -> set[int]:
     """Chooses texts such that labels are as frequent among them as in the whole, to one text.
 
     Args:
@@ -43,7 +61,7 @@ def sample(texts: Sequence[Text], count: int, seed: int) -> set[int]:
     return {place for label, places in by_label.items() for place in places[: shares[label]]}
 
 
-def _shuffled_by_label(texts: Sequence[Text], seed: int) -> dict[str, list[int]]:
+def _shuffled_by_label(texts: Sequence[LabelledText], seed: int) -> dict[str, list[int]]:
     random = Random(seed)  # noqa: S311 - not for secrets
     by_label: dict[str, list[int]] = {}
     for place, text in enumerate(texts):
@@ -55,8 +73,8 @@ def _shuffled_by_label(texts: Sequence[Text], seed: int) -> dict[str, list[int]]
 
 
 def hold_out(
-    texts: Sequence[Text], fraction: float, seed: int, what: str
-) -> tuple[list[Text], list[Text]]:
+    texts: Sequence[LabelledText], fraction: float, seed: int, what: str
+) -> tuple[list[LabelledText], list[LabelledText]]:
     """Holds out a stratified share of texts.
 
     Args:
@@ -93,8 +111,8 @@ def hold_out(
 
 
 def fill_splits(
-    splits: dict[str, list[Text]], fraction: float, seed: int, what: str, kind: str
-) -> tuple[dict[str, list[Text]], list[str]]:
+    splits: dict[str, list[LabelledText]], fraction: float, seed: int, what: str, kind: str
+) -> tuple[dict[str, list[LabelledText]], list[str]]:
     """Holds out a stratified share of the training texts for each split that is missing.
 
     Args:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Text(NamedTuple):
+class LabelledText(NamedTuple):
     """A text with its label.
 
     Attributes:
@@ -31,11 +31,11 @@ class LabelledCorpus(NamedTuple):
         notes: what a person should know about how the files were read, a sentence each.
     """
 
-    splits: dict[str, list[Text]]
+    splits: dict[str, list[LabelledText]]
     files: dict[str, Path]
     labels: tuple[str, ...]
     is_ordinal: bool = False
-    phrases: tuple[tuple[Text, ...], ...] = ()
+    phrases: tuple[tuple[LabelledText, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
 

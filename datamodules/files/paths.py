@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 
 SPLITS = ("train", "valid", "test")
 BUILTIN = "builtin"
-COLOURS = "colours"
+COLORS = "colors"
 TEXTS = {
     "ptb": "Penn Treebank in Mikolov's preprocessing, 10,000 words, 929,589 training tokens",
     "wikitext2": "WikiText-2 with its rare words as <unk>, 33,278 words, 2,088,628 training tokens",
@@ -82,7 +82,7 @@ def find_list(corpus: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLOURS, *TEXTS)) -> Path:
+def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLORS, *TEXTS)) -> Path:
     """Finds the folder of a corpus.
 
     Args:

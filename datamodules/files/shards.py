@@ -46,11 +46,11 @@ def digest_of(path: Path) -> str:
     files = shards(path)
     if len(files) == 1:
         return sha256_of(files[0])
-    sums = "".join(f"{sha256_of(file)}\n" for file in shown(files))
+    sums = "".join(f"{sha256_of(file)}\n" for file in with_progress(files))
     return hashlib.sha256(sums.encode()).hexdigest()
 
 
-def shown(files: list[Path]) -> Iterator[Path]:
+def with_progress(files: list[Path]) -> Iterator[Path]:
     """Shows which of several files is being read, where they are large together."""
     is_large = len(files) > 1 and sum(file.stat().st_size for file in files) >= LARGE
     return iter(tqdm(files, unit=" files", leave=False, disable=None if is_large else True))

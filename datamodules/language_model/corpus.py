@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from datamodules.files.cache import cached
 from datamodules.files.lines import MAX_LINE_BYTES, read_lines
-from datamodules.files.shards import digest_of, shards, shown
+from datamodules.files.shards import digest_of, shards, with_progress
 from pipeline.errors import InputError
 from pipeline.text.units import Unit, tokenise
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
@@ -24,7 +24,7 @@ _FORMAT = 3  # raised when the cached files change, or the rules by which text b
 _CHUNK = 1 << 16  # ids that are held as Python integers at a time
 
 
-class Settings(NamedTuple):
+class TextSettings(NamedTuple):
     """How text becomes ids.
 
     Attributes:
@@ -67,7 +67,7 @@ class SplitStatistics(NamedTuple):
         return {"lines": self.lines, "tokens": self.tokens, "unknown": self.unknown}
 
 
-class Corpus(NamedTuple):
+class TextCorpus(NamedTuple):
     """A corpus as ids.
 
     Attributes:
@@ -95,7 +95,7 @@ class TextCount(NamedTuple):
     tokens: int
 
 
-def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
+def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus:
     """Gives a corpus as ids, from the cache where the same text was read with the same settings.
 
     The text is read twice from beginning to end, to count and to write ids, so the memory needed is
@@ -126,7 +126,7 @@ def open_corpus(paths: Mapping[str, Path], settings: Settings) -> Corpus:
         split: SplitStatistics(split, path, digests[split], **counts[split])
         for split, path in paths.items()
     }
-    return Corpus(
+    return TextCorpus(
         vocabulary,
         {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in paths},
         statistics,
@@ -155,11 +155,11 @@ def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_B
 
 
 def _read_text(path: Path, max_line_bytes: int) -> Iterator[str]:
-    for file in shown(shards(path)):
+    for file in with_progress(shards(path)):
         yield from read_lines(file, max_line_bytes, setting=_SETTING)
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: TextSettings) -> None:
     for name, least in (("max_vocab_size", 2), ("min_count", 1), ("max_line_bytes", 1)):
         value = getattr(settings, name)
         if value is not None and value < least:
@@ -167,7 +167,7 @@ def _check(settings: Settings) -> None:
 
 
 def _build(
-    paths: Mapping[str, Path], digests: Mapping[str, str], settings: Settings, folder: Path
+    paths: Mapping[str, Path], digests: Mapping[str, str], settings: TextSettings, folder: Path
 ) -> None:
     counts: dict[str, dict[str, Any]] = {}
     for split, path in paths.items():
@@ -198,7 +198,7 @@ def _build(
     (folder / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
 
 
-def _check_vocabulary(vocabulary: Vocabulary, path: Path, settings: Settings) -> None:
+def _check_vocabulary(vocabulary: Vocabulary, path: Path, settings: TextSettings) -> None:
     words = [word for word in vocabulary.words if word not in (EOS, UNK)]
     if len(words) < 2:
         limits = f"max_vocab_size={settings.max_vocab_size}, min_count={settings.min_count}"

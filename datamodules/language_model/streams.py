@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from datamodules.batching.resumable import Numbered
+from datamodules.batching.resumable import ResumableBatches
 from datamodules.language_model.corpus import Ids
 from datamodules.language_model.random_windows import RandomWindows
 from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.errors import InputError
 
 
-class Streams(Numbered[StreamWindow]):
+class Streams(ResumableBatches[StreamWindow]):
     """The windows of a text, one after the other; each token of the text is a target exactly once.
 
     The stream is `<eos>` and then the text, and the first `<eos>` is read and never predicted. Of N

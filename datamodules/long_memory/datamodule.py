@@ -1,13 +1,14 @@
-"""Problems of memory as data: made up from a seed, never stored."""
+"""Synthetic long-memory problems, generated from a seed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from datamodules.batching.resumable import Numbered
+from datamodules.batching.epoch_place import EpochPlace
+from datamodules.batching.resumable import ResumableBatches
 from pipeline.batches import Series, column_share
 from pipeline.errors import InputError
 from pipeline.synthetic import Problem
@@ -16,26 +17,33 @@ _TRAIN, _VALID, _TEST = 0, 1, 2
 
 
 class LongMemoryData(LightningDataModule):
-    """A problem in batches.
+    """A datamodule that generates the sequences of a synthetic problem.
 
-    Training never sees a sequence twice: the k-th batch of an epoch is a function of the seed, the
-    epoch and k. What is validated and tested on is the same for all seeds. All ranks together make
-    the batches of a single process.
-
-    A checkpoint keeps the position in the epoch.
+    No training sequence occurs twice: batch k of an epoch is a function of the seed, the epoch and
+    k. The validation and test sequences are the same for all seeds. The batches of all ranks
+    together are those of a single process. A checkpoint contains the problem and the position in
+    the epoch.
 
     Args:
-        problem: makes the sequences up.
-        batch_size: sequences of a training batch, over all ranks.
-        num_batches: training batches of an epoch.
-        num_valid: sequences to validate on.
-        num_test: sequences to test on.
-        eval_batch_size: most sequences of a batch in evaluation; for another number other
-            sequences are made up, so scores are comparable between runs of one.
-        seed: of the training sequences, which `seed_everything` does not set.
+        problem: The problem, which generates the sequences.
+        batch_size: Number of sequences of a training batch, over all ranks.
+        num_batches: Number of training batches in an epoch.
+        num_valid: Number of validation sequences.
+        num_test: Number of test sequences.
+        eval_batch_size: Maximum number of sequences of an evaluation batch. It determines which
+            sequences are generated, so only runs with the same value can be compared.
+        seed: Random seed of the training sequences, independent of `seed_everything`.
 
     Raises:
-        InputError: a number is below 1, or the seed below 0.
+        InputError: If a number is below 1, or the seed is below 0.
+
+    Example:
+        >>> from pipeline.synthetic import Adding
+        >>> data = LongMemoryData(Adding(length=8), batch_size=2, num_batches=3)
+        >>> batch = next(iter(data.train_dataloader()))
+        >>> value, marker = batch.inputs.unbind(-1)
+        >>> bool((value * marker).sum(1, keepdim=True).allclose(batch.targets))
+        True
     """
 
     def __init__(
@@ -58,149 +66,128 @@ class LongMemoryData(LightningDataModule):
         }
         for name, size in sizes.items():
             if size < 1:
-                raise InputError(f"{name} is {size}; 1 or more is expected")
+                raise InputError(f"{name} must be at least 1, got {size}")
         if seed < 0:
-            raise InputError(f"seed is {seed}; 0 or more is expected")
+            raise InputError(f"seed must be at least 0, got {seed}")
         self._problem, self._seed = problem, seed
         self._batch_size, self._num_batches = batch_size, num_batches
         self._num_valid, self._num_test = num_valid, num_test
         self._eval_batch_size = eval_batch_size
-        self._train: MadeUp | None = None
-        self._resumed: dict[str, Any] | None = None
+        self._place = EpochPlace(self, self._epoch_settings)
 
     @property
     def problem(self) -> Problem:
-        """What is asked, and how it is scored."""
+        """The problem, which generates and scores sequences."""
         return self._problem
 
     @property
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
-        """The problem's name."""
+        """Name of the problem."""
         return self.problem.name
 
     @property
     def summary(self) -> str:
-        """How long sequences are, and how many."""
+        """Length and number of the sequences."""
         return (
-            f"{self.problem.num_steps:,} steps a sequence; an epoch of "
-            f"{self._num_batches * self._batch_size:,} new ones, valid {self._num_valid:,}, "
-            f"test {self._num_test:,}"
+            f"{self.problem.num_steps:,} steps per sequence; sequences: train "
+            f"{self._num_batches * self._batch_size:,} new ones per epoch, valid "
+            f"{self._num_valid:,}, test {self._num_test:,}"
         )
 
     def describe(self) -> list[Any]:
-        """Tells what each split holds: there are no files."""
+        """Returns an empty list, because there are no files."""
         return []
 
     def texts(self) -> dict[str, str]:
-        """Gives what the run keeps: nothing."""
+        """Returns an empty dict, because a run stores no text of a problem."""
         return {}
 
     def lines(self, batch: Series, outputs: Tensor) -> Iterator[str]:
-        """Gives what was asked for and what was answered, TAB between them, a line a sequence.
+        """Yields one line per sequence: target and answer, separated by TAB.
 
         Args:
-            batch: the sequences.
-            outputs: answers, of the shape of its targets.
+            batch: The sequences.
+            outputs: The answers, in the shape of the batch's targets.
         """
         for target, answer in zip(batch.targets.tolist(), outputs.tolist(), strict=True):
             yield "\t".join(" ".join(f"{number:g}" for number in one) for one in (target, answer))
 
-    def train_dataloader(self) -> "MadeUp":
-        """Gives this rank's share of new sequences, from a loaded checkpoint's position."""
+    def train_dataloader(self) -> "SyntheticBatches":
+        """Returns this rank's part of new sequences, from the position of a loaded checkpoint."""
         sizes = [self._batch_size] * self._num_batches
-        self._train = self._made_up(sizes, lambda: (_TRAIN, self._seed, self._epoch()))
-        self._resume(self._train)
-        return self._train
+        batches = self._batches(sizes, lambda: (_TRAIN, self._seed, self._place.epoch()))
+        self._place.start(batches)
+        return batches
 
-    def val_dataloader(self) -> "MadeUp":
-        """Gives this rank's share of the validation sequences."""
-        return self._held_out(self._num_valid, _VALID)
+    def val_dataloader(self) -> "SyntheticBatches":
+        """Returns this rank's part of the validation sequences."""
+        return self._eval_batches(self._num_valid, _VALID)
 
-    def test_dataloader(self) -> "MadeUp":
-        """Gives this rank's share of the test sequences."""
-        return self._held_out(self._num_test, _TEST)
+    def test_dataloader(self) -> "SyntheticBatches":
+        """Returns this rank's part of the test sequences."""
+        return self._eval_batches(self._num_test, _TEST)
 
-    def predict_dataloader(self) -> "MadeUp":
-        """Gives the test sequences."""
-        return self._held_out(self._num_test, _TEST)
+    def predict_dataloader(self) -> "SyntheticBatches":
+        """Returns the same batches as `test_dataloader`."""
+        return self.test_dataloader()
 
     def state_dict(self) -> dict[str, Any]:
-        """Gives the next training batch, and what an epoch is made of: plain data."""
-        position = self._train.position if self._train else 0
-        batches = self.trainer.num_training_batches if self.trainer else 0
-        if isinstance(batches, int) and batches:  # limit_train_batches ends an epoch early
-            position %= batches
-        return {"position": position, **self._cut}
+        """Returns the problem and the position in the epoch, as plain data."""
+        return {**self._place.state(), "problem": self.problem.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave.
+        """Restores the position in the epoch.
 
         Args:
-            state_dict: the state.
+            state_dict: The return value of `state_dict`.
 
         Raises:
-            InputError: the state is of another problem, or in the middle of an epoch that was made
-                up otherwise.
+            InputError: If the state belongs to another problem, or was saved within an epoch that
+                had other settings.
         """
-        if state_dict["problem"] != self.name:
+        if state_dict["problem"] != self.problem.state():
             raise InputError(
-                f"the checkpoint is of the problem {state_dict['problem']}, and this is "
-                f"{self.name}; give the problem that it was trained on"
+                f"the checkpoint was trained on the problem {_shown(state_dict['problem'])}, not "
+                f"on {_shown(self.problem.state())}; use the problem of the checkpoint"
             )
-        self._resumed = state_dict
-        if self._train is not None:  # a schedule may ask for the length before the state is read
-            self._resume(self._train)
+        self._place.load(state_dict)
 
-    def _resume(self, batches: "MadeUp") -> None:
-        state, self._resumed = self._resumed, None
-        if state is None:
-            return
-        for name, value in self._cut.items():
-            if state["position"] and state[name] != value:
-                raise InputError(
-                    f"the checkpoint is in the middle of an epoch with {name}={state[name]}, and "
-                    f"{name} is now {value}; go on with {name}={state[name]}, or from a "
-                    "checkpoint at the end of an epoch"
-                )
-        batches.position = state["position"]
-
-    @property
-    def _cut(self) -> dict[str, Any]:
+    def _epoch_settings(self) -> dict[str, Any]:
         return {
-            "problem": self.name,
             "batch_size": self._batch_size,
             "num_batches": self._num_batches,
             "seed": self._seed,
         }
 
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer else 0
-
-    def _held_out(self, count: int, split: int) -> "MadeUp":
+    def _eval_batches(self, count: int, split: int) -> "SyntheticBatches":
         num_batches = -(-count // self._eval_batch_size)
         bounds = np.arange(num_batches + 1) * count // num_batches
-        return self._made_up(np.diff(bounds).tolist(), lambda: (split, 0, 0))
+        return self._batches(np.diff(bounds).tolist(), lambda: (split, 0, 0))
 
-    def _made_up(self, sizes: list[int], seed: Callable[[], tuple[int, ...]]) -> "MadeUp":
-        trainer = self.trainer
-        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+    def _batches(self, sizes: list[int], seed: Callable[[], tuple[int, ...]]) -> "SyntheticBatches":
+        rank, world_size = self._place.ranks
         if min(sizes) < world_size:
             raise InputError(
-                f"{min(sizes)} sequences of a batch cannot be shared by {world_size} processes; "
-                "each needs one: make batches larger or use fewer devices"
+                f"a batch of {min(sizes)} sequences cannot be divided among {world_size} processes,"
+                " at least one for each; make batches larger or use fewer devices"
             )
-        return MadeUp(self.problem, sizes, seed, rank, world_size)
+        return SyntheticBatches(self.problem, sizes, seed, rank, world_size)
 
 
-class MadeUp(Numbered[Series]):
-    """Batches of a problem that one rank gets.
+def _shown(problem: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{name}={value}" for name, value in problem.items() if name != "kind")
+    return f"{problem['kind']}({settings})"
+
+
+class SyntheticBatches(ResumableBatches[Series]):
+    """One rank's part of the batches of a synthetic problem.
 
     Args:
-        problem: makes the sequences up.
-        sizes: sequences of each batch, over all ranks; each rank gets one at least.
-        seed: tells what the batches are a function of, when iterating begins.
-        rank: this process.
-        world_size: processes.
+        problem: The problem, which generates the sequences.
+        sizes: Number of sequences of each batch over all ranks, at least one per rank.
+        seed: Returns the numbers that determine the batches; called when iteration begins.
+        rank: Rank of this process.
+        world_size: Number of processes.
     """
 
     def __init__(
@@ -216,7 +203,7 @@ class MadeUp(Numbered[Series]):
         self._rank, self._world_size = rank, world_size
 
     def __len__(self) -> int:
-        """Gives the number of batches."""
+        """Returns the number of batches."""
         return len(self._sizes)
 
     def _epoch(self) -> Callable[[int], Series]:

@@ -11,7 +11,7 @@ from itertools import accumulate, islice, repeat
 from pathlib import Path
 from random import Random
 
-from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
+from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.sentiment.builtin_grammar import WORDS, reviews
 from pipeline.errors import InputError
 
@@ -59,7 +59,7 @@ class BuiltinReviews(LabelledSource):
         )
 
 
-def generate_reviews(seed: int, count: int | None = None) -> Iterator[Text]:
+def generate_reviews(seed: int, count: int | None = None) -> Iterator[LabelledText]:
     """Writes reviews, the same on every machine and version of Python.
 
     Args:
@@ -76,7 +76,7 @@ def generate_reviews(seed: int, count: int | None = None) -> Iterator[Text]:
             words = WORDS.get(symbol, (symbol,))
             tokens.append(words[int(random.random() * len(words))])
         tokens[0] = tokens[0][0].upper() + tokens[0][1:]
-        yield Text(tuple(tokens), review.label)
+        yield LabelledText(tuple(tokens), review.label)
 
 
 def bag_of_words_bound() -> float:

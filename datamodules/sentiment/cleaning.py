@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from datamodules.batching.splits import sample
-from datamodules.batching.texts import LabelledCorpus, Text
+from datamodules.batching.texts import LabelledCorpus, LabelledText
 from pipeline.errors import InputError
 from pipeline.text.ends import ends
+from pipeline.text.treebank import split_sentences, tokenise
 
 
 def shortened(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCorpus, int]:
@@ -25,7 +26,7 @@ def shortened(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCorpus, 
     return corpus._replace(splits=splits, phrases=phrases), num_cut
 
 
-def _shortened(text: Text, max_tokens: int) -> Text:
+def _shortened(text: LabelledText, max_tokens: int) -> LabelledText:
     if len(text.tokens) <= max_tokens:
         return text
     return text._replace(tokens=tuple(ends(text.tokens, max_tokens)))
@@ -84,7 +85,7 @@ def oddities(corpus: LabelledCorpus) -> list[str]:
     return notes
 
 
-def digest(texts: Sequence[Text]) -> str:
+def digest(texts: Sequence[LabelledText]) -> str:
     """Gives the sha256 of texts and their labels, in hexadecimal."""
     summary = hashlib.sha256()
     for text in texts:
@@ -92,7 +93,7 @@ def digest(texts: Sequence[Text]) -> str:
     return summary.hexdigest()
 
 
-def statistics(texts: Sequence[Text], train_words: set[str]) -> dict[str, int]:
+def statistics(texts: Sequence[LabelledText], train_words: set[str]) -> dict[str, int]:
     """Counts texts, tokens, tokens that training lacks, and tokens of the longest text."""
     return {
         "texts": len(texts),
@@ -116,3 +117,29 @@ def describe_labelled(corpus: LabelledCorpus, train_words: set[str]) -> list[str
         names = [*corpus.labels, *sorted(held.keys() - {*corpus.labels})]
         lines.append("      labels " + ", ".join(f"{name} {held[name]:,}" for name in names))
     return lines
+
+
+def treebank_words(text: str) -> tuple[str, ...]:
+    """Cuts raw text, of any number of sentences, into the words of the Penn Treebank."""
+    return tuple(
+        token.text for start, end in split_sentences(text) for token in tokenise(text[start:end])
+    )
+
+
+def refuse_damaged(text: str, where: str) -> None:
+    """Refuses what no text holds: NUL, and halves of characters, which JSON can spell.
+
+    Args:
+        text: any.
+        where: it stands, for a person.
+
+    Raises:
+        InputError: the text holds either.
+    """
+    if "\0" in text:
+        raise InputError(
+            f"{where} holds a NUL character; the text is damaged, or not in the encoding that was "
+            "declared"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{where} holds half a character (a lone surrogate); it was cut there")

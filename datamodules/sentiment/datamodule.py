@@ -10,8 +10,8 @@ from datamodules.batching.base import Batching, BucketedData
 from datamodules.batching.buckets import EpochSampler
 from datamodules.batching.encode import EncodedTexts
 from datamodules.batching.folds import TextFolds, folds_config
-from datamodules.batching.statistics import SplitDigest
-from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
+from datamodules.batching.splits import SplitDigest
+from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
 from datamodules.sentiment.cleaning import (
     describe_labelled,
@@ -162,7 +162,7 @@ class SentimentData(BucketedData[Texts]):
         """The words. Raises as `corpus`, and where vectors cannot be read."""
         return self._covered.lexicon
 
-    def split(self, name: str) -> Sequence[Text]:
+    def split(self, name: str) -> Sequence[LabelledText]:
         """Gives the texts of a split: "train", "valid" or "test"."""
         return self.corpus.splits[name]
 
@@ -227,7 +227,7 @@ class SentimentData(BucketedData[Texts]):
         return {split: EncodedTexts(rows, self.lexicon, names) for split, rows in splits.items()}
 
     @property
-    def _trained(self) -> list[Text]:
+    def _trained(self) -> list[LabelledText]:
         texts = self.corpus.splits["train"]
         if self._phrases == "none":
             return texts
@@ -250,7 +250,7 @@ class SentimentData(BucketedData[Texts]):
     def state_dict(self) -> dict[str, Any]:
         """Gives the next training batch, and what a model needs to be built again: plain data."""
         return {
-            **self._position(),
+            **self._place.state(),
             "lexicon": self.lexicon.to_state(),
             "labels": self.labels.to_state(),
             "max_tokens": self._max_tokens,
@@ -276,4 +276,4 @@ class SentimentData(BucketedData[Texts]):
                 f"{self.name} has {len(self.lexicon.counts):,} and {', '.join(self.labels.names)} "
                 "that are not the same; give the data that it was trained with"
             )
-        self._go_on(state_dict)
+        self._place.load(state_dict)

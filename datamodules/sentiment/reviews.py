@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.batching.splits import fill_splits, hold_out, stratified
-from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
+from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lines import read_lines
 from datamodules.files.paths import SENTIMENT, locate
-from datamodules.files.words import refuse_damaged, words_of
+from datamodules.sentiment.cleaning import refuse_damaged, treebank_words
 from pipeline.errors import InputError
 
 _POLARITIES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
@@ -46,7 +46,7 @@ class MovieReviews(LabelledSource):
     def read(self) -> LabelledCorpus:
         """See `LabelledSource`."""
         folder = locate(self._corpus, SENTIMENT)
-        texts: list[Text] = []
+        texts: list[LabelledText] = []
         for label, name in _POLARITIES.items():
             path = folder / name
             if not path.is_file():
@@ -58,7 +58,7 @@ class MovieReviews(LabelledSource):
                 line.split(" ") for line in read_lines(path, encoding=self._encoding, flag=_FLAG)
             )
             words = (tuple(w.strip("\r\n") for w in line if w.strip()) for line in lines)
-            texts += [Text(tokens, label) for tokens in words if tokens]
+            texts += [LabelledText(tokens, label) for tokens in words if tokens]
         folds = stratified(texts, _NUM_FOLDS, self._seed)
         tested = set(folds[self._fold])
         rest = [text for place, text in enumerate(texts) if place not in tested]
@@ -124,16 +124,16 @@ class Folders(LabelledSource):
             notes=tuple(notes),
         )
 
-    def _read(self, folder: Path, labels: Sequence[str]) -> list[Text]:
+    def _read(self, folder: Path, labels: Sequence[str]) -> list[LabelledText]:
         texts = []
         for label in labels:
             for path in sorted((folder / label).glob("*.txt")):
                 text = "".join(read_lines(path, _MAX_DOCUMENT_BYTES, self._encoding, flag=_FLAG))
                 refuse_damaged(text, str(path))
-                tokens = words_of(text)
+                tokens = treebank_words(text)
                 if not tokens:
                     raise InputError(f"{path} is empty; a document is expected")
-                texts.append(Text(tokens, label))
+                texts.append(LabelledText(tokens, label))
         return texts
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
+from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.paths import SENTIMENT, locate
 from datamodules.sentiment.trees import Phrase, read_trees
 from pipeline.errors import InputError
@@ -51,9 +51,9 @@ class Treebank(LabelledSource):
                     f"no file {path}; a folder with {', '.join(FILES.values())} is expected"
                     " (`unroll prepare sst` gets it)"
                 )
-        splits: dict[str, list[Text]] = {}
-        phrases: list[tuple[Text, ...]] = []
-        of_neutral: list[tuple[Text, ...]] = []
+        splits: dict[str, list[LabelledText]] = {}
+        phrases: list[tuple[LabelledText, ...]] = []
+        of_neutral: list[tuple[LabelledText, ...]] = []
         neutral = 0
         for split, path in files.items():
             splits[split] = []
@@ -76,14 +76,14 @@ class Treebank(LabelledSource):
         names = _FINE if is_fine else ("negative", "positive")
         return LabelledCorpus(splits, files, names, is_fine, tuple(phrases), tuple(notes))
 
-    def _text(self, phrase: Phrase) -> Text | None:
+    def _text(self, phrase: Phrase) -> LabelledText | None:
         if self._labels == "fine":
-            return Text(phrase.tokens, _FINE[phrase.label])
+            return LabelledText(phrase.tokens, _FINE[phrase.label])
         label = _BINARY.get(phrase.label)
-        return None if label is None else Text(phrase.tokens, label)
+        return None if label is None else LabelledText(phrase.tokens, label)
 
     @staticmethod
-    def _refuse_empty(splits: dict[str, list[Text]], files: dict[str, Path]) -> None:
+    def _refuse_empty(splits: dict[str, list[LabelledText]], files: dict[str, Path]) -> None:
         for split, texts in splits.items():
             if not texts:
                 raise InputError(f"{files[split]} holds no sentence that has a label")

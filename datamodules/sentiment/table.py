@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from datamodules.batching.splits import fill_splits
-from datamodules.batching.texts import LabelledCorpus, LabelledSource, Text
+from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lines import MAX_LINE_BYTES, read_lines
-from datamodules.files.words import refuse_damaged, words_of
+from datamodules.sentiment.cleaning import refuse_damaged, treebank_words
 from pipeline.errors import InputError
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -95,7 +95,7 @@ class Table(LabelledSource):
             notes=(*notes, *held),
         )
 
-    def _read(self, path: Path) -> tuple[list[Text], int]:
+    def _read(self, path: Path) -> tuple[list[LabelledText], int]:
         if path.is_dir():
             raise InputError(
                 f"{path} is a folder; a file is expected (folders of texts, one a label, are read "
@@ -107,7 +107,7 @@ class Table(LabelledSource):
         for row in _rows(path, self._encoding, self._delimiter):
             text, label = (self._value(path, row, name) for name in (self._text, self._label))
             refuse_damaged(text + label, f"the row that ends at line {row.line} of {path}")
-            tokens = words_of(text)
+            tokens = treebank_words(text)
             if self._is_tokenised:  # a token may hold U+00A0
                 tokens = tuple(token for token in text.split(" ") if token)
             if not tokens:
@@ -118,7 +118,7 @@ class Table(LabelledSource):
                     "for each text is expected"
                 )
             else:
-                texts.append(Text(tokens, label))
+                texts.append(LabelledText(tokens, label))
         if not texts:
             raise InputError(f"{path} holds no text in the column {self._text!r}")
         return texts, num_empty

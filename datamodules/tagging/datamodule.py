@@ -8,8 +8,9 @@ from datamodules.batching.base import Batching, BucketedData
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.folds import SentenceFolds, folds_config
 from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
-from datamodules.batching.statistics import SplitDigest, describe_tagged, digest, statistics
+from datamodules.batching.splits import SplitDigest
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
+from datamodules.tagging.statistics import describe_tagged, digest, statistics
 from pipeline.batches import Sentences
 from pipeline.errors import InputError
 from pipeline.text import treebank
@@ -172,7 +173,7 @@ class TaggingData(BucketedData[Sentences]):
     def state_dict(self) -> dict[str, Any]:
         """Returns the position in the epoch and the vocabularies of a model, as plain data."""
         return {
-            **self._position(),
+            **self._place.state(),
             "lexicon": self.lexicon.to_state(),
             "tags": list(self.tags),
             "text": treebank.state(),
@@ -199,4 +200,4 @@ class TaggingData(BucketedData[Sentences]):
                 f"the checkpoint belongs to another corpus than {self.name}: their "
                 f"{' and '.join(names)} differ ({sizes}); use the corpus of the training"
             )
-        self._go_on(state_dict)
+        self._place.load(state_dict)

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from datamodules.language_model.agreement import agreement_probe
+from datamodules.language_model.builtin import agreement_probe
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.analysis.probes.agreement import RANGES, AgreementRate, by_attractors, by_range, judge
 from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_seeds, write_table

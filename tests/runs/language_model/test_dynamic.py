@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.language_model.lists import Items
+from datamodules.language_model.item_batches import ItemBatches
 from datamodules.language_model.streams import Streams
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
@@ -106,7 +106,7 @@ def test_weights_that_a_window_does_not_use_stay():
 
 def test_items_start_afresh():
     model = make()
-    items = Items(np.array([3, 4, 0, 5, 0, 6, 3, 4, 0, 1, 2, 0, 5, 0], np.int32), 0, 3)
+    items = ItemBatches(np.array([3, 4, 0, 5, 0, 6, 3, 4, 0, 1, 2, 0, 5, 0], np.int32), 0, 3)
     scores = [
         model.head.log_probs(model(batch.tokens, None)[0], batch.targets)[batch.targets != -100]
         for batch in items

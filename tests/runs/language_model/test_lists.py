@@ -8,7 +8,7 @@ from tests.harness import write_config
 
 DATA = {
     "class_path": "LanguageModelData",
-    "init_args": {"corpus": "colours", "unit": "character", "batch_size": 16},
+    "init_args": {"corpus": "colors", "unit": "character", "batch_size": 16},
 }
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import pipeline.encoders
-from datamodules.batching.buckets import Share
+from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedSentences, EncodedTexts
 from datamodules.batching.sentences import Sentence
-from datamodules.batching.texts import Text
-from datamodules.long_memory.datamodule import MadeUp
+from datamodules.batching.texts import LabelledText
+from datamodules.long_memory.datamodule import SyntheticBatches
 from pipeline.batches import StreamWindow
 from pipeline.encoders.settings import Recurrent
 from pipeline.inputs import Words
@@ -62,11 +62,13 @@ def tagger(name):
     encoded = EncodedSentences(rows, LEXICON, tags)
     parts = [Words(4, unknown_chance=0.5)]
     model = Tagger(encoder(name, bidirectional=True), LEXICON, tags, parts)
-    return model, encoded.batch(Share([0, 1, 2], 3, 9), 1)
+    return model, encoded.batch(BatchShare([0, 1, 2], 3, 9), 1)
 
 
 def classifier(name):
-    texts = [Text(words, label) for words, label in zip(WORDS, ("x", "y", "x"), strict=True)]
+    texts = [
+        LabelledText(words, label) for words, label in zip(WORDS, ("x", "y", "x"), strict=True)
+    ]
     encoded = EncodedTexts(texts, LEXICON, ("x", "y"))
     model = SentenceClassifier(
         encoder(name, bidirectional=True),
@@ -74,12 +76,14 @@ def classifier(name):
         Labels(("x", "y"), (2, 1)),
         [Words(4, unknown_chance=0.5)],
     )
-    return model, encoded.batch(Share([0, 1, 2], 3, 9), 1)
+    return model, encoded.batch(BatchShare([0, 1, 2], 3, 9), 1)
 
 
 def memory_problem(name):
     problem = Adding(7)
-    return LongMemory(encoder(name, 2), problem), next(iter(MadeUp(problem, [8], lambda: (1,))))
+    return LongMemory(encoder(name, 2), problem), next(
+        iter(SyntheticBatches(problem, [8], lambda: (1,)))
+    )
 
 
 def test_the_table_has_every_recurrent_encoder():

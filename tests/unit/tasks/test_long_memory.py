@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from datamodules.long_memory.datamodule import MadeUp
+from datamodules.long_memory.datamodule import SyntheticBatches
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.analysis.gradients import analyze
 from pipeline.cli.main import main
@@ -15,7 +15,7 @@ from tests.harness import REPOSITORY, history, only_run
 
 
 def series(problem, size=5):
-    return next(iter(MadeUp(problem, [size], lambda: (3,))))
+    return next(iter(SyntheticBatches(problem, [size], lambda: (3,))))
 
 
 def task(encoder, problem):

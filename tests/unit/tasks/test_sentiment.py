@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from datamodules.batching.buckets import Share
+from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedTexts
-from datamodules.batching.texts import Text
+from datamodules.batching.texts import LabelledText
 from pipeline.encoders import GRU, LSTM, Elman, Identity, Window
 from pipeline.inputs import Affixes, Words
 from pipeline.pooling import Attention, Max, Mean, MeanMax
@@ -17,10 +17,10 @@ from tasks.sentiment import SentenceClassifier
 LEXICON = Lexicon({"a": 4, "b": 3, "c": 2, "d": 1, "e": 1}, {})
 LABELS = Labels(("bad", "fair", "good"), (4, 1, 1))
 TEXTS = [
-    Text(("a", "b", "c"), "good"),
-    Text(("d",), "bad"),
-    Text(("c", "a", "e", "b", "a"), "fair"),
-    Text(("b", "b"), "none"),
+    LabelledText(("a", "b", "c"), "good"),
+    LabelledText(("d",), "bad"),
+    LabelledText(("c", "a", "e", "b", "a"), "fair"),
+    LabelledText(("b", "b"), "none"),
 ]
 
 
@@ -33,7 +33,7 @@ def classifier(encoder=None, **settings):
 
 def batch(rows, texts=TEXTS):
     encoded = EncodedTexts(texts, LEXICON, LABELS.names)
-    return encoded.batch(Share(rows, len(rows), 1), 1)
+    return encoded.batch(BatchShare(rows, len(rows), 1), 1)
 
 
 def test_the_deep_averaging_network_is_its_formula():

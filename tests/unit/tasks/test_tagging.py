@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.batching.buckets import Share
+from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.sentences import Sentence
 from pipeline.decoders import CRF, ConstrainedSoftmax, Softmax
@@ -35,7 +35,7 @@ def tagger(decoder=Softmax, lexicon=LEXICON, **settings):
 
 def batch(*rows):
     encoded = EncodedSentences(SENTENCES, LEXICON, TAGS)
-    return encoded.batch(Share(rows, len(rows), sum(encoded.lengths[row] for row in rows)), 1)
+    return encoded.batch(BatchShare(rows, len(rows), sum(encoded.lengths[row] for row in rows)), 1)
 
 
 @pytest.mark.parametrize("decoder", [Softmax, ConstrainedSoftmax, CRF])
@@ -81,7 +81,7 @@ def test_other_words_are_read_through_tables_of_their_own():
 
 def test_an_empty_row_is_predicted_as_nothing_and_costs_nothing():
     model = tagger().eval()
-    empty = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(Share([], 1, 1), 1)
+    empty = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(BatchShare([], 1, 1), 1)
     assert [one.tags for one in model.predict(empty)] == [[]]
     loss = model.training_step(empty, 0)
     assert loss == 0

@@ -190,7 +190,7 @@ def test_the_lines_of_mpqa(real_data):
 def test_what_is_refused():
     made = buckets([3, 4, 5], 2)
     for position in (-1, 2):
-        with pytest.raises(ValueError, match=rf"^the batches are 0 to 1, got position {position}$"):
+        with pytest.raises(ValueError, match=rf"^batches are numbered 0 to 1, got {position}$"):
             made.position = position
     for lengths, size in (([3], 0), ([3, 0], 2)):
         with pytest.raises(ValueError, match=f"got batch_size={size}$"):

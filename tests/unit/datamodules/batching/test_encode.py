@@ -1,6 +1,6 @@
 import torch
 
-from datamodules.batching.buckets import Share
+from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.sentences import Sentence
 from pipeline.batches import IGNORE_INDEX, UNSEEN_BEGIN, UNSEEN_INSIDE
@@ -16,7 +16,7 @@ SENTENCES = [
 
 
 def test_a_batch_is_what_the_sentences_say():
-    batch = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(Share([1, 0], 2, 4), 2)
+    batch = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(BatchShare([1, 0], 2, 4), 2)
     assert batch.words.tolist() == [[2, 0, 0], [0, 1, 0]]
     assert batch.columns.tolist() == [[[0], [0], [0]], [[1], [2], [1]]]  # Z is not in training
     assert batch.tags.tolist() == [[0, IGNORE_INDEX, IGNORE_INDEX], [1, 2, 0]]
@@ -25,12 +25,12 @@ def test_a_batch_is_what_the_sentences_say():
 
 
 def test_tags_that_training_lacks_are_marked():
-    batch = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(Share([2], 1, 1), 1)
+    batch = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(BatchShare([2], 1, 1), 1)
     assert batch.tags.tolist() == [[UNSEEN_BEGIN, UNSEEN_INSIDE]]
 
 
 def test_no_rows_give_a_row_of_length_0():
-    batch = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(Share([], 1, 1), 1)
+    batch = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(BatchShare([], 1, 1), 1)
     assert (batch.lengths.tolist(), batch.rows.tolist()) == ([0], [-1])
     assert batch.words.shape == batch.tags.shape == batch.columns.shape[:2] == (1, 1)
     assert batch.words.dtype == batch.tags.dtype == torch.int64

@@ -41,7 +41,7 @@ def test_a_missing_corpus_names_the_command_that_gets_it(data):
 def test_an_unknown_corpus_names_those_that_are_known(data):
     with refuses(
         "no corpus 'wikitxt2': neither data/wikitxt2 nor wikitxt2 is a folder; did you mean"
-        " wikitext2? known names are builtin, colours, ptb, wikitext2, and the path of a folder of"
+        " wikitext2? known names are builtin, colors, ptb, wikitext2, and the path of a folder of"
         " train, valid and test text does as well"
     ):
         locate("wikitxt2")

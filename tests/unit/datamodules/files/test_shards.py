@@ -7,7 +7,7 @@ import pytest
 
 from datamodules.files.paths import find_files, find_tagged_files
 from datamodules.files.shards import shards
-from datamodules.language_model.corpus import Settings, open_corpus
+from datamodules.language_model.corpus import TextSettings, open_corpus
 from datamodules.language_model.datamodule import LanguageModelData
 from pipeline.errors import InputError
 from tests.unit.datamodules.shards import HELD_OUT, TRAIN, write_shards
@@ -33,8 +33,8 @@ def test_shards_are_one_text(folder, write_corpus):
     parts = {split: shards(path) for split, path in find_files(folder, FILES).items()}
     assert [len(files) for files in parts.values()] == [3, 2, 1]
     whole = write_corpus(*("".join(f.read_text() for f in files) for files in parts.values()))
-    many = open_corpus(find_files(folder, FILES), Settings(min_count=3))
-    one = open_corpus(find_files(whole), Settings(min_count=3))
+    many = open_corpus(find_files(folder, FILES), TextSettings(min_count=3))
+    one = open_corpus(find_files(whole), TextSettings(min_count=3))
     assert many.vocabulary == one.vocabulary
     assert many.vocabulary.counts == one.vocabulary.counts
     for split in FILES:
@@ -63,7 +63,7 @@ def test_one_digest_for_all(folder):
 def test_a_line_end_that_is_missing_at_the_end_of_a_shard(tmp_path, write_corpus):
     folder = write_corpus("a b\nc", "d\n", "e\n")
     (folder / "train2.txt").write_text("b a\n")
-    corpus = open_corpus(find_files(folder, {"train": "train*.txt"}), Settings())
+    corpus = open_corpus(find_files(folder, {"train": "train*.txt"}), TextSettings())
     words = corpus.vocabulary.decode(corpus.ids["train"].tolist())
     assert words == ["a", "b", "<eos>", "c", "<eos>", "b", "a", "<eos>"]
 
@@ -87,4 +87,4 @@ def test_what_is_wrong_in_a_shard_names_it(folder):
     second = shards(folder / FILES["train"])[1]
     second.write_bytes(b"a b\nc \xff\n")
     with pytest.raises(InputError, match=rf"^{re.escape(str(second))} is not UTF-8: byte 6 "):
-        open_corpus(find_files(folder, FILES), Settings())
+        open_corpus(find_files(folder, FILES), TextSettings())

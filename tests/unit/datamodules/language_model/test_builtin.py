@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from datamodules.language_model import builtin
+from datamodules.language_model import builtin, builtin_grammar
 from datamodules.language_model.builtin import (
     agreements,
     builtin_folder,
@@ -16,17 +16,17 @@ def categories():
     """word -> its category, numbers by brute force: what a form may agree with."""
     table = {"who": ("who", None)}
     for kind in ("N", "Vt", "Vi"):
-        for number in (builtin.SINGULAR, builtin.PLURAL):
-            for word in builtin._LEXICON[kind, number]:
+        for number in (builtin_grammar.SINGULAR, builtin_grammar.PLURAL):
+            for word in builtin_grammar._LEXICON[kind, number]:
                 assert word not in table, f"{word} is two forms"
                 table[word] = (kind, number)
     for kind in ("Name", "Adj", "Adv"):
-        for word in builtin._LEXICON[kind, ""]:
+        for word in builtin_grammar._LEXICON[kind, ""]:
             assert word not in table, f"{word} is two words"
-            table[word] = (kind, builtin.SINGULAR if kind == "Name" else None)
+            table[word] = (kind, builtin_grammar.SINGULAR if kind == "Name" else None)
     singular, plural = ("this", "every"), ("these", "many")
-    table |= dict.fromkeys(singular, ("Det", builtin.SINGULAR))
-    table |= dict.fromkeys(plural, ("Det", builtin.PLURAL))
+    table |= dict.fromkeys(singular, ("Det", builtin_grammar.SINGULAR))
+    table |= dict.fromkeys(plural, ("Det", builtin_grammar.PLURAL))
     return table | {"the": ("Det", None)}
 
 
@@ -41,7 +41,7 @@ def noun_phrases(words, start):
     """Gives every (end, number) of a noun phrase that begins at `start`, by brute force."""
     kinds = [TABLE[word] for word in words]
     if start < len(words) and kinds[start][0] == "Name":
-        yield start + 1, builtin.SINGULAR
+        yield start + 1, builtin_grammar.SINGULAR
     if start < len(words) and kinds[start][0] == "Det":
         noun = start + 1 + (start + 1 < len(words) and kinds[start + 1][0] == "Adj")
         if noun < len(words) and kinds[noun][0] == "N" and agree(kinds[start][1], kinds[noun][1]):
@@ -128,13 +128,13 @@ def test_the_floor_is_the_mean_surprisal():
 
 def test_the_floor_of_a_grammar_by_hand(monkeypatch):
     # half of the sentences are one word of two, half are two words: 1 + 1 and 1 bits
-    one, two = builtin._Symbol("one"), builtin._Symbol("two")
+    one, two = builtin.Symbol("one"), builtin.Symbol("two")
     rules = {
-        builtin._START: ((1, (one,)), (1, (two,))),
+        builtin.START: ((1, (one,)), (1, (two,))),
         one: ((3, ("a",)), (3, ("b",))),
         two: ((5, ("c", "d")),),
     }
-    monkeypatch.setattr(builtin, "_choices", rules.get)
+    monkeypatch.setattr(builtin, "rules", rules.get)
     monkeypatch.setattr(builtin, "_bounds", builtin._bounds.__wrapped__)
     monkeypatch.setattr(builtin, "_moments", builtin._moments.__wrapped__)
     assert perplexity_floor() == pytest.approx(2 ** (1.5 / 2.5))

@@ -8,13 +8,13 @@ import pytest
 import datamodules.language_model.corpus
 from datamodules.files.lines import read_lines
 from datamodules.files.paths import find_files
-from datamodules.language_model.corpus import Settings, open_corpus
+from datamodules.language_model.corpus import TextSettings, open_corpus
 from pipeline.errors import InputError
 from pipeline.text.vocabulary import EOS, UNK
 
 
 def read(folder, **settings):
-    return open_corpus(find_files(folder), Settings(**settings))
+    return open_corpus(find_files(folder), TextSettings(**settings))
 
 
 def refuses(message):
@@ -160,7 +160,7 @@ def test_a_vocabulary_of_one_word(write_corpus):
         ("a b c\n", {"max_vocab_size": 3}, 1),
     ):
         folder = write_corpus(train=text)
-        limits = Settings(**settings)
+        limits = TextSettings(**settings)
         with refuses(
             f"the vocabulary of {folder / 'train.txt'} has {count} words besides <eos> and <unk>"
             f" (max_vocab_size={limits.max_vocab_size}, min_count={limits.min_count}); at least 2"
@@ -186,16 +186,16 @@ def test_a_file_that_cannot_be_read(write_corpus):
     with refuses(
         f"cannot read {paths['valid']}: No such file or directory; a readable file is expected"
     ):
-        open_corpus(paths, Settings())
+        open_corpus(paths, TextSettings())
 
 
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from datamodules.language_model.corpus import Settings, open_corpus
+from datamodules.language_model.corpus import TextSettings, open_corpus
 from datamodules.files.paths import find_files
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-corpus = open_corpus(find_files(Path(sys.argv[1])), Settings())
+corpus = open_corpus(find_files(Path(sys.argv[1])), TextSettings())
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(len(corpus.ids["train"]), (after - before) * 1024)
 """

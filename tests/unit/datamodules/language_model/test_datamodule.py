@@ -122,11 +122,13 @@ def test_the_state_is_plain_and_goes_through_a_file(folder, tmp_path):
     state = torch.load(tmp_path / "state", weights_only=True)
     assert state == {
         "position": 2,
-        "batch_size": 4,
-        "bptt": 9,
-        "reread": 0,
-        "random_bptt": False,
-        "seed": 0,
+        "settings": {
+            "batch_size": 4,
+            "bptt": 9,
+            "reread": 0,
+            "random_bptt": False,
+            "seed": None,
+        },
         "unit": "word",
         "vocabulary": module.vocabulary.words,
         "counts": module.vocabulary.counts,
@@ -153,11 +155,11 @@ def test_a_state_of_another_corpus(folder, write_corpus):
     state = data(folder).state_dict()
     other = data(write_corpus("a b\n" * 40, name="other"))
     with refuses(
-        "the checkpoint is of another corpus than other: it knows 18 words, and other has 4 words"
-        " that are not the same; give the corpus and the vocabulary limits that it was trained with"
+        "the vocabulary of the checkpoint (18 words) differs from that of other (4 words); use the"
+        " corpus and the vocabulary limits of the checkpoint"
     ):
         other.load_state_dict(state)
-    with pytest.raises(InputError, match=r"it knows 18 words, and mine-char has 19 characters"):
+    with pytest.raises(InputError, match=r"differs from that of mine-char \(19 characters\)"):
         data(folder, unit="character").load_state_dict(state)
 
 
@@ -168,14 +170,14 @@ def test_windows_may_change_between_epochs_only(folder):
     other = data(folder, bptt=8)
     other.load_state_dict(module.state_dict())
     with refuses(
-        "the checkpoint is in the middle of an epoch with bptt=9, and bptt is now 8; go on with"
-        " bptt=9, or from a checkpoint at the end of an epoch"
+        "the checkpoint was saved in the middle of an epoch with bptt=9 (now 8); resume with the"
+        " saved settings, or from a checkpoint saved at the end of an epoch"
     ):
         other.train_dataloader()
     other = data(folder, batch_size=5)
     other.load_state_dict(module.state_dict())
     list(other.test_dataloader())
-    with pytest.raises(InputError, match=r"with batch_size=4, and batch_size is now 5; "):
+    with pytest.raises(InputError, match=r"with batch_size=4 \(now 5\); "):
         other.train_dataloader()
     list(windows)
     other = data(folder, bptt=8)
@@ -193,7 +195,7 @@ def test_windows_may_change_between_epochs_only(folder):
             " tokens (280 in 4 columns);",
         ),
         ({"bptt": 0}, "bptt is 0; 1 or more is expected"),
-        ({"eval_bptt": 0}, "eval_bptt is 0; 1 or more is expected"),
+        ({"eval_bptt": 0}, "eval_bptt must be at least 1, got 0"),
         ({"max_vocab_size": 3}, "the vocabulary of {train} has 1 words besides"),
         ({"files": {"valid": "no"}}, "no file {folder}/no, which files names as the valid text"),
     ],

@@ -152,7 +152,7 @@ def test_iterating_that_is_broken_off_starts_again_from_the_beginning():
 def test_a_position_that_there_is_not():
     streams = Streams(text(20), EOS, 2, 3)
     for position in (-1, 4):
-        with pytest.raises(ValueError, match=rf"^the windows are 0 to 3, got position {position}$"):
+        with pytest.raises(ValueError, match=rf"^windows are numbered 0 to 3, got {position}$"):
             streams.position = position
 
 

@@ -1,4 +1,4 @@
-"""Problems as data: fresh training sequences, a fixed test, ranks that share, places to go on."""
+"""Synthetic sequences: new in training, fixed in evaluation, divided among ranks, resumable."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import torch
 
 from datamodules.long_memory.datamodule import LongMemoryData
 from pipeline.errors import InputError
-from pipeline.synthetic import Adding, Copying
+from pipeline.synthetic import Adding, Copying, Problem
 
 
 def data(problem=None, rank=0, world_size=1, epoch=0, **settings):
@@ -69,6 +69,7 @@ def test_going_on_from_the_middle_of_an_epoch():
     next(iterator), next(iterator)
     state = first.state_dict()
     assert state["position"] == 2
+    assert Problem.from_state(state["problem"]).state() == {"kind": "adding", "length": 8}
     other = data(epoch=2)
     other.load_state_dict(state)
     rest = inputs(other.train_dataloader())
@@ -76,9 +77,9 @@ def test_going_on_from_the_middle_of_an_epoch():
     assert other.state_dict()["position"] == 0
     changed = data(batch_size=5)
     changed.load_state_dict(state)
-    with pytest.raises(InputError, match=r"epoch with batch_size=6, and batch_size is now 5"):
+    with pytest.raises(InputError, match=r"middle of an epoch with batch_size=6 \(now 5\); "):
         changed.train_dataloader()
-    with pytest.raises(InputError, match="of the problem adding-8, and this is copying-3"):
+    with pytest.raises(InputError, match=r"problem adding\(length=8\), not on copying\(delay=3, "):
         data(Copying(3)).load_state_dict(state)
 
 
@@ -94,7 +95,7 @@ def test_the_line_of_each_sequence():
 
 
 def test_impossible_sizes():
-    with pytest.raises(InputError, match="num_valid is 0; 1 or more is expected"):
+    with pytest.raises(InputError, match="num_valid must be at least 1, got 0"):
         LongMemoryData(Adding(8), num_valid=0)
-    with pytest.raises(InputError, match="6 sequences of a batch cannot be shared by 7 processes"):
+    with pytest.raises(InputError, match="6 sequences cannot be divided among 7 processes"):
         data(world_size=7).train_dataloader()

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from datamodules.batching.folds import TextFolds
 from datamodules.batching.splits import hold_out, sample, stratified
-from datamodules.batching.texts import LabelledCorpus, Text
+from datamodules.batching.texts import LabelledCorpus, LabelledText
 from datamodules.sentiment.cleaning import first_of_each, oddities, shortened
 from datamodules.sentiment.reviews import Folders, MovieReviews
 from datamodules.sentiment.table import Table
 from pipeline.errors import InputError
 from pipeline.text.ends import ends
 
-TEXTS = [Text((f"w{i}",), "rare" if i % 10 == 0 else "often") for i in range(200)]
+TEXTS = [LabelledText((f"w{i}",), "rare" if i % 10 == 0 else "often") for i in range(200)]
 
 
 def test_parts_are_disjoint_and_of_like_labels():
@@ -30,7 +30,7 @@ def test_parts_are_disjoint_and_of_like_labels():
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=40), st.data(), st.integers(0, 3))
 def test_a_sample_has_labels_as_the_whole_to_one_text(labels, data, seed):
-    texts = [Text((str(i),), label) for i, label in enumerate(sorted(labels))]
+    texts = [LabelledText((str(i),), label) for i, label in enumerate(sorted(labels))]
     count = data.draw(st.integers(0, len(texts)))
     chosen = sample(texts, count, seed)
     assert len(chosen) == count
@@ -47,14 +47,14 @@ def test_hold_out():
     with pytest.raises(InputError, match="corpus has 1 texts, too few"):
         hold_out(TEXTS[:1], 0.5, 1, "corpus")
     with pytest.raises(InputError, match="too few texts with the label a to hold some out"):
-        hold_out([Text(("w",), label) for label in "abbbbbbbbb"], 0.9, 1, "corpus")
+        hold_out([LabelledText(("w",), label) for label in "abbbbbbbbb"], 0.9, 1, "corpus")
     with pytest.raises(InputError, match=r"the share to be held out is 1\.5"):
         hold_out(TEXTS, 1.5, 1, "corpus")
 
 
 def corpus(**splits):
     texts = {
-        split: [Text(tuple(words.split()), label) for words, label in rows]
+        split: [LabelledText(tuple(words.split()), label) for words, label in rows]
         for split, rows in splits.items()
     }
     return LabelledCorpus(texts, dict.fromkeys(texts, "here"), ("a", "b"))
@@ -86,9 +86,9 @@ def test_long_texts_keep_their_ends():
     assert "".join(ends("abc", 3)) == "abc"
     assert "".join(ends("abcd", 1)) == "a"
     long = corpus(train=[("1 2 3 4", "a"), ("1 2", "b")])
-    short, count = shortened(long._replace(phrases=((Text(("2", "3", "4"), "b"),), ())), 2)
+    short, count = shortened(long._replace(phrases=((LabelledText(("2", "3", "4"), "b"),), ())), 2)
     assert count == 1
-    assert short.phrases == ((Text(("2", "4"), "b"),), ())
+    assert short.phrases == ((LabelledText(("2", "4"), "b"),), ())
     assert [text.tokens for text in short.splits["train"]] == [("1", "4"), ("1", "2")]
 
 
@@ -305,7 +305,7 @@ def test_a_delimiter_is_declared(tmp_path):
     (tmp_path / "t.csv").write_text("text;label\na, b;1\nc;0\n")
     path = str(tmp_path / "t.csv")
     read = Table(path, valid=path, test=path, delimiter=";").read()
-    assert read.splits["test"] == [Text(("a", ",", "b"), "1"), Text(("c",), "0")]
+    assert read.splits["test"] == [LabelledText(("a", ",", "b"), "1"), LabelledText(("c",), "0")]
     with pytest.raises(InputError, match="delimiter is ';;'; one character"):
         Table(path, delimiter=";;")
     with pytest.raises(InputError, match=r"is a folder; a file .* --data\.source=Folders"):

@@ -46,13 +46,15 @@ def test_vectors_of_other_words_are_refused(opinions, tmp_path, monkeypatch):
 def test_within_an_epoch_the_order_must_be_the_same(opinions):
     state = {**data(opinions).state_dict(), "position": 3}
     data(opinions).load_state_dict(state)
-    for settings in ({"seed": 2}, {"batch_size": 8}, {"batch_unit": "tokens"}):
-        module = data(opinions, **settings)
+    for name, value, saved in (
+        ("seed", 2, "1"),
+        ("batch_size", 8, "32"),
+        ("batch_unit", "tokens", "sentences"),
+    ):
+        module = data(opinions, **{name: value})
         module.load_state_dict(state)
-        with pytest.raises(
-            InputError,
-            match=r"in the middle of an epoch with batch_size=32, batch_unit=sentences, seed=1",
-        ):
+        message = rf"in the middle of an epoch with {name}={saved} \(now {value}\); "
+        with pytest.raises(InputError, match=message):
             module.train_dataloader()
         module.load_state_dict({**state, "position": 0})
         module.train_dataloader()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.batching.buckets import Share
+from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedTexts
-from datamodules.batching.texts import Text
+from datamodules.batching.texts import LabelledText
 from pipeline.callbacks import encoder_start
 from pipeline.callbacks.encoder_start import EncoderStart
 from pipeline.checkpoints.read import Trained
@@ -61,8 +61,8 @@ def test_what_is_taken(source):
 
 def steps(model, epoch):
     """One update in an epoch, as Lightning orders the hooks."""
-    texts = [Text(("The", "film"), "bad"), Text(("good", "strange"), "good")]
-    batch = EncodedTexts(texts, LEXICON, ("bad", "good")).batch(Share([0, 1], 2, 4), 1)
+    texts = [LabelledText(("The", "film"), "bad"), LabelledText(("good", "strange"), "good")]
+    batch = EncodedTexts(texts, LEXICON, ("bad", "good")).batch(BatchShare([0, 1], 2, 4), 1)
     optimizer = model.configure_optimizers()
     model.training_step(batch, 0).backward()
     type(model).current_epoch = property(lambda self: epoch)
@@ -85,8 +85,8 @@ def test_words_that_training_lacks_are_taken_along_and_kept(source):
     model = begin(classifier("a-run", lexicon=few)).eval()
     words = model.inputs[0]
     torch.testing.assert_close(words(words.index(["good"]))[0], source.embedding.weight[4])
-    texts = EncodedTexts([Text(("film", "good"), "good")], few, ("bad", "good"))
-    batch = texts.batch(Share([0], 1, 2), 1)
+    texts = EncodedTexts([LabelledText(("film", "good"), "good")], few, ("bad", "good"))
+    batch = texts.batch(BatchShare([0], 1, 2), 1)
     expected = model(batch)
     fresh = classifier(None, lexicon=few).eval()
     assert not torch.equal(fresh(batch), expected)
@@ -94,8 +94,10 @@ def test_words_that_training_lacks_are_taken_along_and_kept(source):
     torch.testing.assert_close(fresh(batch), expected)
     fresh.load_state_dict(model.state_dict())  # they are there already
     torch.testing.assert_close(fresh(batch), expected)
-    unknown = EncodedTexts([Text(("film", "new"), "good")], Lexicon({"film": 2, "new": 0}, {}), ())
-    other = fresh(unknown.batch(Share([0], 1, 2), 1), fresh.inputs.index(["film", "new"], {}))
+    unknown = EncodedTexts(
+        [LabelledText(("film", "new"), "good")], Lexicon({"film": 2, "new": 0}, {}), ()
+    )
+    other = fresh(unknown.batch(BatchShare([0], 1, 2), 1), fresh.inputs.index(["film", "new"], {}))
     assert not torch.equal(other, expected)
 
 

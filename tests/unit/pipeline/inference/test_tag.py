@@ -77,14 +77,14 @@ def test_confidence_is_the_calibrated_probability(tmp_path):
     tagger = Trained(built, {"lexicon": lexicon.to_state()}, {})
     (row,) = [json.loads(line) for line in run(tagger, tmp_path, SENTENCES[0]).splitlines()]
     words = SENTENCES[0].split()
-    from datamodules.batching.buckets import Share
+    from datamodules.batching.buckets import BatchShare
     from datamodules.batching.encode import EncodedSentences
     from datamodules.batching.sentences import Sentence
 
     encoded = EncodedSentences(
         [Sentence(tuple(words), ("O",) * 6, (("DT",) * 6,))], lexicon, ("O",)
     )
-    (predicted,) = built.predict(encoded.batch(Share([0], 1, 1), 1))
+    (predicted,) = built.predict(encoded.batch(BatchShare([0], 1, 1), 1))
     logits = [lp - math.log1p(-math.exp(lp)) for lp in predicted.log_probs]
     expected = [1 / (1 + math.exp(-(0.5 * logit - 0.2))) for logit in logits]
     assert [s["confidence"] for s in row["spans"]] == pytest.approx(expected, abs=1e-4)

@@ -6,8 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from datamodules.language_model.agreement import agreement_probe
-from datamodules.language_model.builtin import Agreement, generate_sentences
+from datamodules.language_model.builtin import Agreement, agreement_probe, generate_sentences
 from pipeline.analysis.probes.agreement import RANGES, Judged, by_attractors, by_range, judge
 from pipeline.checkpoints.read import Trained
 from pipeline.encoders import GRU
@@ -36,7 +35,7 @@ def test_the_probe_has_as_many_verbs_of_each_range():
 
 
 def test_ranges_that_the_grammar_has_not(monkeypatch):
-    monkeypatch.setattr("datamodules.language_model.agreement._MOST_SENTENCES", 2000)
+    monkeypatch.setattr("datamodules.language_model.builtin._MAX_PROBE_SENTENCES", 2000)
     with pytest.raises(InputError, match="fewer than 5 verbs of some range"):
         agreement_probe((0, 40), 5)
 

@@ -5,9 +5,9 @@ import re
 import pytest
 import torch
 
-from datamodules.language_model.colours import COLOURS
 from datamodules.language_model.datamodule import LanguageModelData
-from datamodules.language_model.lists import Items, items_folder
+from datamodules.language_model.item_batches import ItemBatches
+from datamodules.language_model.item_list import COLORS, items_folder
 from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import LSTM
 from pipeline.errors import InputError
@@ -57,8 +57,8 @@ def test_a_list_that_is_too_short(tmp_path, text, count):
     path = tmp_path / "names.txt"
     path.write_text(text)
     with refuses(
-        f"the list {path} has {count}, one a line; 3 or more are expected, as some"
-        " are held out to validate and to test: give more"
+        f"the list {path} has {count}; at least 3 are needed, one per line, to train, validate"
+        " and test"
     ):
         _ = LanguageModelData(str(path)).vocabulary
 
@@ -74,7 +74,7 @@ def test_three_items_are_enough(tmp_path):
 def test_a_list_that_is_text(tmp_path, monkeypatch):
     path = tmp_path / "all.txt"
     path.write_text("a b c\n" * 3)
-    monkeypatch.setattr("datamodules.language_model.lists._LARGEST", 10)
+    monkeypatch.setattr("datamodules.language_model.item_list._MAX_BYTES", 10)
     with pytest.raises(InputError, match=r"all.txt has 18 bytes; a single file is read as a list"):
         _ = LanguageModelData(str(path)).vocabulary
 
@@ -87,13 +87,13 @@ def test_where_lists_are_found_and_what_they_are_called(names, tmp_path, monkeyp
     data = LanguageModelData("names.txt")
     assert data.name == "names"
     assert data.summary.startswith(
-        "a list, shares of 10% held out with seed 1: items train 35, valid 4, test 4; tokens train"
+        "list of items (10% held out per split, seed 1): train 35, valid 4, test 4; tokens train"
     )
-    assert LanguageModelData("colours").name == "colours"
+    assert LanguageModelData("colors").name == "colors"
     assert (
-        len(set(COLOURS))
-        == len(COLOURS)
-        == sum(s.lines for s in LanguageModelData("colours").describe())
+        len(set(COLORS))
+        == len(COLORS)
+        == sum(s.lines for s in LanguageModelData("colors").describe())
     )
 
 
@@ -101,7 +101,7 @@ def test_where_lists_are_found_and_what_they_are_called(names, tmp_path, monkeyp
 def test_each_item_is_a_row_of_one_rank(names, world_size):
     data = LanguageModelData(str(names), unit="character", batch_size=8)
     ids, eos = data._corpus.ids["train"], data.vocabulary.eos_id
-    ranks = [list(Items(ids, eos, 8, rank, world_size)) for rank in range(world_size)]
+    ranks = [list(ItemBatches(ids, eos, 8, rank, world_size)) for rank in range(world_size)]
     found, sizes = [], []
     for windows in zip(*ranks, strict=True):
         total = 0
@@ -133,18 +133,18 @@ def test_a_resumed_training_sees_the_rest(names):
 @pytest.mark.parametrize(
     ("size", "world_size", "message"),
     [
-        (0, 1, "batch_size is 0; 1 or more is expected"),
+        (0, 1, "batch_size must be at least 1, got 0"),
         (
             2,
             3,
-            "2 items of the list in a batch cannot be shared by 3 processes; each needs one:"
-            " raise batch_size or use fewer devices",
+            "a batch of 2 items of the list cannot be divided among 3 processes, one item at least"
+            " for each; raise batch_size or use fewer devices",
         ),
     ],
 )
 def test_batches_that_cannot_be(size, world_size, message):
     with refuses(message):
-        Items(torch.tensor([1, 0, 1, 0]).numpy(), 0, size, 0, world_size)
+        ItemBatches(torch.tensor([1, 0, 1, 0]).numpy(), 0, size, 0, world_size)
 
 
 def test_no_item_knows_of_another():
@@ -154,7 +154,7 @@ def test_no_item_knows_of_another():
     words = ["<eos>", "<unk>", "b", "c", "d", "e"]
     model = LanguageModel(LSTM(3, 4), vocabulary=Vocabulary(words), embedding_scale=2).eval()
     model.on_test_epoch_start()
-    for index, window in enumerate(Items(ids, 0, 3)):
+    for index, window in enumerate(ItemBatches(ids, 0, 3)):
         model.test_step(window, index)
     total = 0.0
     for item in ([3, 4, 0], [5, 0], [4, 4, 3, 0], [5, 5, 0]):

@@ -3,30 +3,12 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import are_labels, spans
 
 _LENGTHS = (1, 2, 3, 4, 5)
-
-
-class SplitDigest(NamedTuple):
-    """What tracking records of a split.
-
-    Attributes:
-        split: train, valid or test.
-        path: the file that it comes from.
-        sha256: of its sentences and tags.
-        profile: counts of what it holds.
-    """
-
-    split: str
-    path: Path
-    sha256: str
-    profile: dict[str, int]
 
 
 def digest(sentences: Sequence[Sentence]) -> str:
