@@ -1,4 +1,4 @@
-"""N-gram language models: counts, estimates, and the ARPA format; no torch here."""
+"""N-gram language models: counting, smoothing and the ARPA format. Nothing here imports torch."""
 
 from pipeline.ngrams.arpa import write_arpa
 from pipeline.ngrams.arpa_reader import read_arpa

@@ -1,27 +1,34 @@
-"""Writes back-off models in the ARPA format, as KenLM and SRILM read it."""
+"""Writes backoff models in the ARPA format of KenLM and SRILM."""
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, TextIO, cast
 
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.ngrams.arpa_words import BEGIN, END, SPACE, ZERO, open_text
 from pipeline.ngrams.counting import Floats
 from pipeline.ngrams.model import NgramModel
 from pipeline.text.vocabulary import EOS, Vocabulary
 
+BEGIN, END = "<s>", "</s>"
+SPACE = "<space>"
+"""Replaces the space, which is a token of character models but not allowed as an ARPA word."""
+ZERO = -99.0
+"""Logarithm to base 10 that SRILM writes for a probability of 0."""
+
 
 def write_arpa(path: Path, model: NgramModel, vocabulary: Vocabulary) -> None:
-    """Writes a model, with 10 significant digits.
+    """Writes a model with 10 significant digits.
 
     Args:
-        path: the file, compressed if it ends in `.gz`; its folder exists.
-        model: the model.
-        vocabulary: its words; `<eos>` is written as `</s>`, the space as `<space>`.
+        path: File to write, in an existing folder; compressed if its name ends with `.gz`.
+        model: Model to write.
+        vocabulary: Vocabulary of the model. `<eos>` is written as `</s>` and a space as `<space>`.
 
     Raises:
-        InputError: a word of the vocabulary cannot be written.
+        InputError: If the format cannot represent a word of the vocabulary.
     """
     words = _written(vocabulary)
     temporary = path.with_name(f".{path.name}.part")
@@ -33,16 +40,25 @@ def write_arpa(path: Path, model: NgramModel, vocabulary: Vocabulary) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def open_text(path: Path, mode: Literal["r", "w"], is_compressed: bool) -> TextIO:
+    r"""Opens a UTF-8 text file, gzip or not, whose lines end with "\n" only."""
+    opened = gzip.open if is_compressed else open
+    return cast(TextIO, opened(path, f"{mode}t", encoding="utf-8", newline="\n"))
+
+
 def _written(vocabulary: Vocabulary) -> list[str]:
     words = [END if word == EOS else SPACE if word == " " else word for word in vocabulary.words]
     if len(set(words)) < len(words) or BEGIN in words:
         raise InputError(
-            f"the vocabulary has one of {BEGIN}, {END} and {SPACE} as a word, which mean something "
-            "else in an ARPA file; rename it in the corpus and train again"
+            f"the vocabulary has one of {BEGIN}, {END} and {SPACE} as a word, which are reserved "
+            "in an ARPA file; rename it in the corpus and train again"
         )
     for word in words:
         if not word or any(mark in word for mark in " \t\r\n"):
-            raise InputError(f"the word {word!r} holds a space, so an ARPA file cannot hold it")
+            raise InputError(
+                f"the word {word!r} is empty or contains white space, which an ARPA file does not "
+                "allow; change the corpus and train again"
+            )
     return [*words, BEGIN]
 
 

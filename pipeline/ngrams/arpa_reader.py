@@ -1,4 +1,4 @@
-"""Reads back-off models in the ARPA format, as KenLM and SRILM write it."""
+"""Reads backoff models in the ARPA format of KenLM and SRILM."""
 
 import gzip
 import math
@@ -10,7 +10,7 @@ from typing import NamedTuple, TextIO
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.ngrams.arpa_words import BEGIN, END, SPACE, ZERO, open_text
+from pipeline.ngrams.arpa import BEGIN, END, SPACE, ZERO, open_text
 from pipeline.ngrams.counting import MAX_ORDER, Floats, Ints
 from pipeline.ngrams.model import NgramModel
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
@@ -22,32 +22,32 @@ _GAPS = re.compile("[ \t\r]+")
 def read_arpa(path: Path, vocabulary: Vocabulary | None = None) -> tuple[NgramModel, Vocabulary]:
     """Reads a model.
 
-    A missing weight is 1, and a probability of 10^-99 or less is 0. A file without `<unk>` gives it
-    the probability 0.
+    A missing backoff weight is 1, and a probability of 10^-99 or less is 0. If the file has no
+    `<unk>`, its probability is 0.
 
     Args:
-        path: the file, compressed if it ends in `.gz`.
-        vocabulary: the words that it must have; the file's own if omitted.
+        path: File to read; decompressed if its name ends with `.gz`.
+        vocabulary: Vocabulary that the file must have; the file's own vocabulary if None.
 
     Returns:
-        The model, and its vocabulary.
+        The model and its vocabulary.
 
     Raises:
-        InputError: the file is missing or damaged (with the line), or has other words.
+        InputError: If the file is missing or damaged (with the line), or has other words.
     """
     if not path.is_file():
-        raise InputError(f"there is no ARPA file {path}")
+        raise InputError(f"ARPA file {path} does not exist")
     try:
         with open_text(path, "r", path.suffix == ".gz") as file:
             return _Reader(path, file).read(vocabulary)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error.reason}); give an ARPA file") from error
+        raise InputError(f"{path} is not UTF-8 text ({error.reason}); use an ARPA file") from error
     except (EOFError, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is not a whole gzip file ({error}); get it again") from error
+        raise InputError(f"gzip file {path} is damaged ({error}); download it again") from error
 
 
 class _Section(NamedTuple):
-    """The n-grams of one order as they stand in the file; `first` is the line of the first."""
+    """The n-grams of one order, in the order of the file; `first` is the line of the first."""
 
     words: list[list[str]]
     probs: Floats
@@ -56,14 +56,12 @@ class _Section(NamedTuple):
 
 
 class _Reader:
-    """Reads one open file."""
-
     def __init__(self, path: Path, file: TextIO) -> None:
         self._path, self._file = path, file
-        self._number = 0  # of the last line that was read
+        self._number = 0  # of the last line read
 
     def read(self, expected: Vocabulary | None) -> tuple[NgramModel, Vocabulary]:
-        """Reads all of it; `expected` is the vocabulary that it must have."""
+        """Reads the whole file; `expected` is the vocabulary that it must have."""
         sizes = self._header()
         titles = [f"\\{order}-grams:" for order in range(1, len(sizes) + 1)]
         self._title(titles[0])
@@ -95,17 +93,17 @@ class _Reader:
         while line := self._line(is_any=True):
             found = re.fullmatch(r"ngram +(\d+) *= *(\d+)", line)
             if not found or int(found[1]) != len(sizes) + 1:
-                raise self._error(f"is not 'ngram {len(sizes) + 1}=' and a number of n-grams")
+                raise self._error(f"must be 'ngram {len(sizes) + 1}=' and a number of n-grams")
             sizes.append(int(found[2]))
         if not 1 <= len(sizes) <= MAX_ORDER:
-            raise self._error(f"ends a list of {len(sizes)} orders; 1 to {MAX_ORDER} are expected")
+            raise self._error(f"ends a list of {len(sizes)} orders; expected 1 to {MAX_ORDER}")
         return sizes
 
     def _title(self, title: str) -> None:
         if self._line() != title:
             raise self._error(
-                f"is not {title}, which is expected here: there are more n-grams than \\data\\ "
-                "announces, or a part is missing"
+                f"must be '{title}': there are more n-grams than \\data\\ declares, or a "
+                "section is missing"
             )
 
     def _section(self, order: int, size: int, title_after: str) -> _Section:
@@ -113,13 +111,11 @@ class _Reader:
         for row in range(size):
             fields = _GAPS.split(self._line(is_any=True).strip(" \t\r"))
             if fields[0] in ("", _LAST) or fields[0].endswith("-grams:"):
-                raise self._error(
-                    f"ends the {order}-grams after {row}; \\data\\ announces {size} of them"
-                )
+                raise self._error(f"ends the {order}-grams after {row}; \\data\\ declares {size}")
             if len(fields) not in (order + 1, order + 2):
                 raise self._error(
-                    f"has {len(fields)} fields; a probability, {order} words, and a weight where "
-                    "the n-gram is a context, are expected"
+                    f"has {len(fields)} fields; expected a probability, {order} words and, for a "
+                    "context, a backoff weight"
                 )
             probs[row] = self._log10(fields[0], 0.0)
             if len(fields) == order + 2:
@@ -132,31 +128,31 @@ class _Reader:
         special = {END: EOS, SPACE: " "}
         words = [special.get(word, word) for (word,) in section.words if word != BEGIN]
         if EOS not in words:
-            raise InputError(f"{self._path} has no {END} among its 1-grams; an end is expected")
+            raise InputError(f"{self._path} has no {END} among its 1-grams; it needs one")
         if UNK not in words:
             words.append(UNK)
         if len(set(words)) < len(words):
-            raise InputError(f"{self._path} has a word twice among its 1-grams")
+            raise InputError(f"{self._path} repeats a word in its 1-grams; remove one of them")
         if expected is None:
             return Vocabulary(words)
         for word in words:
             if word not in expected:
                 raise InputError(
-                    f"{self._path} has the word {word!r}, which the corpus' vocabulary lacks; give "
-                    "a model of this corpus, with all words in both"
+                    f"{self._path} has the word {word!r}, which is not in the vocabulary of the "
+                    "corpus; use a model with exactly the words of this corpus"
                 )
         if missing := set(expected.words) - set(words):
             word = next(word for word in expected.words if word in missing)
             raise InputError(
-                f"{self._path} lacks the word {word!r} of the corpus' vocabulary; give a model of "
-                "this corpus, with all words in both"
+                f"{self._path} lacks the word {word!r} of the corpus; use a model with exactly the "
+                "words of this corpus"
             )
         return expected
 
     def _longer(
         self, model: NgramModel, section: _Section, ids: Mapping[str, int]
     ) -> tuple[Ints, Floats, Floats]:
-        """Gives keys, sorted, probabilities and weights."""
+        """Returns sorted keys, probabilities and backoff weights of a section."""
         order = model.order + 1
         words = self._ids(section, ids).reshape(-1, order)
         prefixes = words[:, 0]
@@ -168,7 +164,7 @@ class _Reader:
                 prefixes < 0,
                 f"begins with {order - 1} words that are not among the {order - 1}-grams",
             ),
-            (~is_word, f"predicts {BEGIN}, which is only a beginning"),
+            (~is_word, f"predicts {BEGIN}, which can only begin an n-gram"),
         ):
             if wrong.any():
                 raise self._error(what, section.first + int(wrong.argmax()))
@@ -198,26 +194,26 @@ class _Reader:
             value = math.nan
         if not value <= most or value == math.inf:
             raise self._error(
-                f"has {text!r} where the logarithm to base 10 of a "
-                f"{'probability, 0 or less,' if most == 0 else 'weight'} is expected"
+                f"has {text!r}; expected the logarithm to base 10 of a "
+                f"{'probability, at most 0' if most == 0 else 'backoff weight'}"
             )
         return value
 
     def _line(self, is_any: bool = False) -> str:
-        """Reads a line, and skips blank ones unless `is_any`."""
+        """Reads a line; skips blank lines unless `is_any`."""
         while line := self._file.readline():
             self._number += 1
             if is_any or line.strip():
                 return line.rstrip("\r\n") if is_any else line.strip()
         self._number += 1
-        raise self._error("is missing: the file ends before \\end\\")
+        raise self._error("is missing: the file ends before \\end\\; download it again")
 
     def _error(self, what: str, number: int | None = None) -> InputError:
         return InputError(f"line {number or self._number} of {self._path} {what}")
 
 
 def _special(vocabulary: Vocabulary) -> dict[str, int]:
-    """Gives the words of the format that are no words of ours."""
+    """Returns the ids of the special words of the format."""
     special = {BEGIN: len(vocabulary), END: vocabulary.eos_id}
     return {**special, SPACE: vocabulary.encode([" "])[0]} if " " in vocabulary else special
 
@@ -226,7 +222,7 @@ def _unigrams(section: _Section, ids: Mapping[str, int], vocab_size: int) -> tup
     places = [ids[word] for (word,) in section.words]
     probs, backoffs = np.zeros(vocab_size + 1), np.ones(vocab_size + 1)
     probs[places], backoffs[places] = section.probs, section.backoffs
-    probs[vocab_size] = 0.0  # files say 1 or anything else of what is never predicted
+    probs[vocab_size] = 0.0  # `<s>` is never predicted; files have arbitrary values for it
     return probs, backoffs
 
 

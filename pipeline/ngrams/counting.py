@@ -1,4 +1,4 @@
-"""Counts of n-grams, as sorted arrays of keys."""
+"""N-gram counts, as sorted arrays of keys."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -13,20 +13,21 @@ MAX_ORDER = 9
 
 
 class OrderCounts(NamedTuple):
-    """The n-grams of one order that a text holds.
+    """The n-grams of one order in a text.
 
-    An n-gram is known by its place. Unigrams stand at their word's id, and `<s>`, the beginning of
-    a sentence, after all words. An n-gram of a higher order has the key `prefix * vocab_size +
-    word`, where `prefix` is the place, one order below, of the n-gram without its last word; its
-    place is that of its key among the sorted keys, so that what follows a context stands together.
+    An n-gram is identified by its index within its order. The index of a unigram is the word's id;
+    `<s>`, the beginning of a sentence, comes after all words. An n-gram of a higher order has the
+    key `prefix * vocab_size + word`, where `prefix` is the index, one order below, of the n-gram
+    without its last word. Its index is the position of its key among the sorted keys, so that the
+    n-grams of one context are adjacent.
 
     Attributes:
-        keys: sorted [ngram]; of unigrams the places themselves.
-        prefixes: the places, one order below, of the n-grams without their last words [ngram]; 0
-            for unigrams, whose context is empty.
-        suffixes: as `prefixes`, without their first words.
-        begins: whether it begins with `<s>` [ngram].
-        counts: occurrences in the text [ngram]; 0 for `<s>`, which is never predicted.
+        keys: Sorted keys [ngram]; for unigrams the indices themselves.
+        prefixes: Indices, one order below, of the n-grams without their last words [ngram]; 0 for
+            unigrams, whose context is empty.
+        suffixes: Indices, one order below, of the n-grams without their first words [ngram].
+        begins: Whether an n-gram begins with `<s>` [ngram].
+        counts: Number of occurrences in the text [ngram]; 0 for `<s>`, which is never predicted.
     """
 
     keys: Ints
@@ -37,12 +38,19 @@ class OrderCounts(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """The n-grams of a text.
+    """The n-grams of a text, as `count` returns them.
 
     Attributes:
-        vocab_size: number of words; their ids are below it.
-        eos_id: the word that ends a sentence.
-        orders: the n-grams of order 1, 2, and so on.
+        vocab_size: Number of words; all ids are smaller.
+        eos_id: Id of the end of a sentence.
+        orders: N-grams of order 1, 2, and so on.
+
+    Example:
+        >>> counts = count(np.array([2, 3, 2, 0]), eos_id=0, vocab_size=4, order=2)
+        >>> counts.orders[0].counts.tolist()  # words 0 to 3 and <s>
+        [1, 0, 2, 1, 0]
+        >>> len(counts.up_to(1).orders)
+        1
     """
 
     vocab_size: int
@@ -50,32 +58,32 @@ class Counts(NamedTuple):
     orders: tuple[OrderCounts, ...]
 
     def up_to(self, order: int) -> "Counts":
-        """Gives the same counts without the orders above `order`."""
+        """Returns the counts without the orders above `order`."""
         return self._replace(orders=self.orders[:order])
 
 
 def check_order(order: int) -> None:
-    """Raises `ValueError` for an order that no model has."""
+    """Raises a `ValueError` if an order is not supported."""
     if not 1 <= order <= MAX_ORDER:
-        raise ValueError(f"order is the length of an n-gram, 1 to {MAX_ORDER}, got {order}")
+        raise ValueError(f"order must be from 1 to {MAX_ORDER}, got {order}")
 
 
 def count(ids: npt.NDArray[np.integer], eos_id: int, vocab_size: int, order: int) -> Counts:
     """Counts the n-grams of all orders up to `order`.
 
-    A sentence is what ends with `eos_id`; none looks across its beginning, where `<s>` stands.
+    `eos_id` ends a sentence. N-grams do not cross its beginning, which is marked by `<s>`.
 
     Args:
-        ids: the text, `eos_id` after each sentence [tokens]; each is predicted once.
-        eos_id: the word that ends a sentence.
-        vocab_size: ids are below it.
-        order: the highest order.
+        ids: Text with `eos_id` after each sentence [tokens]; each token is predicted once.
+        eos_id: Id of the end of a sentence.
+        vocab_size: Number of words; all ids are smaller.
+        order: Highest order.
 
     Returns:
-        The counts; each order holds the prefixes and suffixes of the next.
+        The counts. Each order contains the prefixes and suffixes of the next.
 
     Raises:
-        ValueError: the order is out of range, or the text holds no n-gram of it.
+        ValueError: If the order is out of range or the text has no n-gram of this order.
     """
     check_order(order)
     words = np.asarray(ids, dtype=np.int64)
@@ -87,30 +95,30 @@ def count(ids: npt.NDArray[np.integer], eos_id: int, vocab_size: int, order: int
         places, counted = _longer(orders[-1], prefixes, words, places, vocab_size)
         if len(counted.keys) == 0:
             raise ValueError(
-                f"the text holds no n-gram of order {length}: its longest sentence has "
-                f"{length - 2} tokens, so the order is at most {length - 1}, got {order}"
+                f"the text has no n-gram of order {length}, because its longest sentence has "
+                f"{length - 2} tokens; order must be at most {length - 1}, got {order}"
             )
         orders.append(counted)
     return Counts(vocab_size, eos_id, tuple(orders))
 
 
 def sentence_begins(ids: Ints, eos_id: int) -> Flags:
-    """Tells which tokens are the first of their sentence [tokens]."""
+    """Returns whether each token is the first of its sentence [tokens]."""
     begins = np.ones(len(ids), dtype=np.bool_)
     begins[1:] = ids[:-1] == eos_id
     return begins
 
 
 def shifted(places: Ints, begins: Flags, at_begin: int) -> Ints:
-    """Moves what ends at each token to the token after it.
+    """Shifts n-gram indices by one token.
 
     Args:
-        places: of the n-grams that end at each token [tokens].
-        begins: which tokens begin a sentence [tokens].
-        at_begin: what stands before these.
+        places: Index of the n-gram that ends at each token [tokens].
+        begins: Whether each token begins a sentence [tokens].
+        at_begin: Index to use for tokens that begin a sentence.
 
     Returns:
-        Of the n-grams that end right before each token [tokens].
+        Index of the n-gram that ends right before each token [tokens].
     """
     result = np.empty_like(places)
     result[1:] = places[:-1]
@@ -128,7 +136,7 @@ def _unigrams(words: Ints, vocab_size: int) -> OrderCounts:
 def _longer(
     lower: OrderCounts, prefixes: Ints, words: Ints, suffixes: Ints, vocab_size: int
 ) -> tuple[Ints, OrderCounts]:
-    """Counts the n-grams one longer than `lower`; gives the places of those at each token, too."""
+    """Returns the index of the n-gram that ends at each token, and counts, one order above."""
     real = np.flatnonzero(prefixes >= 0)
     keys = prefixes[real] * vocab_size + words[real]
     order = np.argsort(keys)
@@ -136,7 +144,7 @@ def _longer(
     is_first = np.ones(len(keys), dtype=np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
     firsts = np.flatnonzero(is_first)
-    tokens = real[order]  # in the order of keys
+    tokens = real[order]  # sorted by key
     places = np.full(len(words), -1)
     places[tokens] = np.cumsum(is_first) - 1
     distinct = keys[firsts]

@@ -1,4 +1,4 @@
-"""Katz smoothing."""
+"""Katz smoothing of n-gram models."""
 
 import numpy as np
 
@@ -19,34 +19,40 @@ _NOTHING_LEFT = 3e-6  # SRILM's Prob_Epsilon
 
 
 class Katz(Smoothing):
-    """Backing off with Good-Turing discounts (Katz 1987).
+    """Katz backoff with Good-Turing discounts (Katz 1987).
 
-    An n-gram seen r times has p(w | h) = d(r) r / c(h), any other beta(h) p(w | h without its first
-    word), where beta(h) makes them sum to 1. With n_r the number of n-grams of an order seen r
-    times and r* = (r + 1) n_{r+1} / n_r, d(r) = (r* / r - A) / (1 - A) for r up to k, where A =
-    (k + 1) n_{k+1} / n_1, and 1 above (Chen & Goodman 1999). Unigrams back off to
-    1 / V.
+    An n-gram seen r times has p(w | h) = d(r) r / c(h). Any other n-gram has beta(h) p(w | h
+    without its first word), where beta(h) normalizes the sum to 1. Let n_r be the number of n-grams
+    of an order seen r times and r* = (r + 1) n_{r+1} / n_r. For r up to k, d(r) = (r* / r - A) /
+    (1 - A) with A = (k + 1) n_{k+1} / n_1; for larger r, d(r) = 1 (Chen & Goodman 1999). Unigrams
+    back off to 1 / V.
 
-    Two rules make it whole, both SRILM's: a context that keeps nothing to give away, all that
-    follows it being frequent, is taken to be seen once more than it was; and one that all words
-    follow, so that nothing can be given away, shares it among them.
-
-    Where d(r) is not above 0 and at most 1, as in small texts and in texts of characters, counts of
-    r are not discounted, as in SRILM.
+    Special cases follow SRILM. A context without any discounted n-gram has no probability left for
+    backing off, so its count is increased by 1. A context that is followed by all words needs no
+    backoff, so its probabilities are normalized. Where d(r) is not in (0, 1], as in small texts and
+    texts of characters, counts of r are not discounted.
 
     Args:
-        highest: k, the highest count that is discounted.
-        min_counts: the smallest count that is kept at order 1, 2, and so on; the last entry stands
-            for the orders above. All is kept if omitted.
+        highest: Highest count k that is discounted.
+        min_counts: Minimum count of n-grams to keep, for order 1, 2, and so on. The last entry
+            applies to all higher orders. None keeps all n-grams.
 
     Raises:
-        ValueError: `highest` is below 1; `min_counts` falls with the order, or begins with anything
-            but 1.
+        ValueError: If `highest` is below 1, or `min_counts` decreases or does not start with 1.
+
+    Example:
+        >>> from pipeline.ngrams import count
+        >>> text = np.array([2, 3, 2, 3, 2, 0])  # "a b a b a", the words are <eos> <unk> a b
+        >>> estimated = Katz(highest=1).estimate(count(text, eos_id=0, vocab_size=4, order=2))
+        >>> round(float(estimated.model.distribution(np.array([[2]])).sum()), 6)
+        1.0
     """
 
     def __init__(self, highest: int = 5, min_counts: list[int] | None = None) -> None:
         if highest < 1:
-            raise ValueError(f"highest is the highest count that is discounted, got {highest}")
+            raise ValueError(
+                f"highest, the highest count that is discounted, must be at least 1, got {highest}"
+            )
         check_cut_offs(min_counts)
         self.highest, self.min_counts = highest, min_counts
 
@@ -58,7 +64,7 @@ class Katz(Smoothing):
         for index, order in enumerate(counts.orders):
             ratios = discount_ratios(order.counts, self.highest)
             if undiscounted := [r for r in range(1, self.highest + 1) if ratios[r] == 1]:
-                notes.append(_said(index + 1, undiscounted))
+                notes.append(_note(index + 1, undiscounted))
             amounts = ratios[np.minimum(order.counts, self.highest + 1)] * order.counts
             is_kept = (order.counts > 0) & (order.counts >= cut_off(self.min_counts, index))
             lower = shorter(order, below, counts.vocab_size)
@@ -69,21 +75,21 @@ class Katz(Smoothing):
 
 
 def discount_ratios(counts: Ints, highest: int) -> Floats:
-    """Estimates the d(r) of Good and Turing, as `Katz` says.
+    """Computes the Good-Turing discount ratios d(r) of `Katz`.
 
     Args:
-        counts: of an order [ngram].
-        highest: k, the highest count that is discounted.
+        counts: Counts of the n-grams of an order [ngram].
+        highest: Highest count k that is discounted.
 
     Returns:
-        d(0) to d(highest + 1) [highest + 2]; the last stands for all above, and is 1.
+        d(0) to d(highest + 1) [highest + 2]. The last is 1 and applies to all higher counts.
     """
     numbers = np.bincount(np.minimum(counts, highest + 2), minlength=highest + 3).astype(np.float64)
     r = np.arange(1, highest + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (highest + 1) * numbers[highest + 1] / numbers[1]
         ratios = ((r + 1) * numbers[2 : highest + 2] / numbers[r] / r - share) / (1 - share)
-    in_range = (ratios > 0) & (ratios <= 1)  # not where they are nan
+    in_range = (ratios > 0) & (ratios <= 1)  # false for nan
     return np.concatenate([[1.0], np.where(in_range, ratios, 1.0), [1.0]])
 
 
@@ -111,9 +117,9 @@ def _order(
     return Order(probs, backoffs, is_kept)
 
 
-def _said(order: int, undiscounted: list[int]) -> str:
+def _note(order: int, undiscounted: list[int]) -> str:
     shown = ", ".join(map(str, undiscounted))
     return (
         f"the Good-Turing discounts of order {order} are undefined or out of range for n-grams "
-        f"seen {shown} times, so these are not discounted"
+        f"seen {shown} times; these n-grams are not discounted"
     )

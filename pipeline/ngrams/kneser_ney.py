@@ -1,4 +1,4 @@
-"""Kneser-Ney smoothing."""
+"""Kneser-Ney smoothing of n-gram models."""
 
 from collections.abc import Sequence
 
@@ -22,25 +22,34 @@ _FALLBACK_ORIGINAL = (0.75,) * 3
 
 
 class KneserNey(Smoothing):
-    """Interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1999).
+    """Interpolated Kneser-Ney smoothing (Kneser & Ney 1995; Chen & Goodman 1999).
 
-    p(w | h) = (a(h w) - D(a(h w))) / a(h) + gamma(h) p(w | h without its first word), and below the
-    unigrams stands 1 / V. At the highest order, and for what begins with `<s>`, a is the count;
-    else the number of different words that the text holds before the n-gram. gamma(h) is what makes
-    the probabilities sum to 1. The discounts are estimated from n_r, the number of n-grams of an
-    order with a = r: Y = n_1 / (n_1 + 2 n_2) is the only one of the original; the modified one has
-    D(1) = 1 - 2 Y n_2 / n_1, D(2) = 2 - 3 Y n_3 / n_2, and D(r) = 3 - 4 Y n_4 / n_3 above. Where
-    that is undefined or out of range, which happens in small texts and in texts of characters, the
-    order has 0.5, 1 and 1.5 instead (0.75 for the original).
+    p(w | h) = (a(h w) - D(a(h w))) / a(h) + gamma(h) p(w | h without its first word). Unigrams are
+    interpolated with 1 / V. At the highest order, and for n-grams that begin with `<s>`, a is the
+    count; otherwise it is the number of distinct words before the n-gram in the text. gamma(h)
+    normalizes the probabilities to sum to 1. Discounts are estimated from n_r, the number of
+    n-grams of an order with a = r. The original method has the one discount Y = n_1 / (n_1 + 2
+    n_2). The modified one has D(1) = 1 - 2 Y n_2 / n_1, D(2) = 2 - 3 Y n_3 / n_2, and D(r) = 3 - 4
+    Y n_4 / n_3 for larger r. If they are undefined or out of range, as in small texts and texts of
+    characters, the discounts are 0.5, 1 and 1.5 (0.75 for the original).
 
     Args:
-        modified: three discounts an order; else one.
-        min_counts: the smallest `a` that is kept at order 1, 2, and so on; the last entry stands
-            for the orders above. The probability of what is dropped goes to the weight of backing
-            off, as in SRILM. All is kept if omitted.
+        modified: Whether to use three discounts for each order instead of one.
+        min_counts: Minimum `a` of n-grams to keep, for order 1, 2, and so on. The last entry
+            applies to all higher orders. As in SRILM, backing off receives the probability of
+            dropped n-grams. None keeps all n-grams.
 
     Raises:
-        ValueError: `min_counts` falls with the order, or begins with anything but 1.
+        ValueError: If `min_counts` decreases or does not start with 1.
+
+    Example:
+        >>> from pipeline.ngrams import count
+        >>> text = np.array([2, 3, 2, 3, 2, 0])  # "a b a b a", the words are <eos> <unk> a b
+        >>> estimated = KneserNey().estimate(count(text, eos_id=0, vocab_size=4, order=2))
+        >>> round(float(estimated.model.distribution(np.array([[2]])).sum()), 6)
+        1.0
+        >>> len(estimated.notes)  # the text is too small for estimated discounts, at both orders
+        2
     """
 
     def __init__(self, modified: bool = True, min_counts: list[int] | None = None) -> None:
@@ -58,7 +67,7 @@ class KneserNey(Smoothing):
             discounts = estimate_discounts(amounts, self.modified)
             if discounts is None:
                 discounts = _FALLBACK if self.modified else _FALLBACK_ORIGINAL
-                notes.append(_said(index + 1, discounts[: 3 if self.modified else 1]))
+                notes.append(_note(index + 1, discounts[: 3 if self.modified else 1]))
             lower = shorter(order, below, counts.vocab_size)
             size = num_contexts(counts.orders, index)
             is_kept = amounts >= cut_off(self.min_counts, index)
@@ -68,10 +77,10 @@ class KneserNey(Smoothing):
 
 
 def adjusted_counts(counts: Counts) -> list[Ints]:
-    """Gives what each order is estimated from: counts at the top, below it different left words.
+    """Returns the counts of the highest order and the numbers of distinct left words below it.
 
     Returns:
-        For each order [ngram]. What begins with `<s>` has no word before it and keeps its count.
+        Adjusted counts of each order [ngram]. N-grams that begin with `<s>` keep their counts.
     """
     adjusted = [order.counts for order in counts.orders]
     for index, above in enumerate(counts.orders[1:]):
@@ -82,15 +91,14 @@ def adjusted_counts(counts: Counts) -> list[Ints]:
 
 
 def estimate_discounts(amounts: Ints, modified: bool) -> tuple[float, float, float] | None:
-    """Estimates what is taken from counts of 1, of 2 and above (Chen & Goodman 1999).
+    """Estimates the discounts of counts of 1, of 2, and of 3 or more (Chen & Goodman 1999).
 
     Args:
-        amounts: (adjusted) counts of an order [ngram].
-        modified: as of `KneserNey`; else the three are one.
+        amounts: Adjusted counts of an order [ngram].
+        modified: Whether the three discounts differ.
 
     Returns:
-        The discounts; None where a number of n-grams that divides is 0 or a discount is not between
-        0 and the count.
+        The discounts; None if a denominator is 0 or a discount is not between 0 and the count.
     """
     n1, n2, n3, n4 = (
         int(number) for number in np.bincount(np.minimum(amounts, 5), minlength=5)[1:5]
@@ -116,7 +124,7 @@ def _order(
     totals = per_context(order, size, amounts)
     taken = np.array([0.0, *discounts])[np.minimum(amounts, 3)]
     taken_per_context = per_context(order, size, taken)
-    # A context that nothing follows leaves all to the shorter one.
+    # A context that is never followed by a word backs off with weight 1.
     backoffs = np.divide(taken_per_context, totals, out=np.ones(size), where=totals > 0)
     probs = (amounts - taken) / totals[order.prefixes] + backoffs[order.prefixes] * lower
     is_dropped = ~is_kept & (amounts > 0)
@@ -129,9 +137,9 @@ def _order(
     return Order(np.where(is_kept, probs, backoffs[order.prefixes] * lower), backoffs, is_kept)
 
 
-def _said(order: int, discounts: Sequence[float]) -> str:
+def _note(order: int, discounts: Sequence[float]) -> str:
     values = ", ".join(f"{discount:g}" for discount in discounts)
     return (
-        f"the discounts of order {order} cannot be estimated, the text has too few n-grams of "
-        f"small counts, so they are {values}"
+        f"the discounts of order {order} cannot be estimated, because the text has too few n-grams "
+        f"with small counts; they are set to {values}"
     )

@@ -1,4 +1,4 @@
-"""A back-off model over n-grams: what all estimates become, and what an ARPA file holds."""
+"""The backoff model that every smoothing method estimates and an ARPA file contains."""
 
 from collections.abc import Sequence
 
@@ -9,24 +9,30 @@ from pipeline.ngrams.counting import Floats, Ints, sentence_begins, shifted
 
 
 class NgramModel:
-    """A distribution over the next word, given the words before it in its sentence.
+    """An n-gram backoff model: a distribution over the next word given its sentence so far.
 
-    An n-gram that is listed has its probability. Any other has that of the n-gram without its first
-    word, times the weight of its context if that is listed (Katz 1987; the ARPA format).
-    Places and keys are those of `pipeline.ngrams.counting.OrderCounts`: the prefix of a listed
-    n-gram is listed; its suffix need not be.
+    A listed n-gram has its own probability. Any other has the probability of the n-gram without its
+    first word, multiplied by the backoff weight of its context if that is listed (Katz 1987; the
+    ARPA format). Indices and keys are those of `pipeline.ngrams.counting.OrderCounts`. The prefix
+    of a listed n-gram is always listed; its suffix may be missing.
 
     Args:
-        vocab_size: number of words.
-        eos_id: the word that ends a sentence.
-        keys: of the n-grams of order 2, 3, and so on, each sorted [ngram].
-        probs: of the n-grams of order 1 (a word at its id, 0 for `<s>` after all words), 2, and so
-            on, each [ngram].
-        backoffs: weights of the n-grams of order 1, 2, and so on as contexts, each [ngram]; the
-            highest order has none.
+        vocab_size: Number of words.
+        eos_id: Id of the end of a sentence.
+        keys: Sorted keys of the n-grams of order 2, 3, and so on, each [ngram].
+        probs: Probabilities of the n-grams of order 1, 2, and so on, each [ngram]. Unigrams are
+            indexed by id, followed by a 0 for `<s>`.
+        backoffs: Backoff weights of the n-grams of order 1, 2, and so on as contexts, each [ngram];
+            none for the highest order.
 
     Attributes:
-        order: the length of the longest n-grams.
+        order: Length of the longest n-grams.
+
+    Example:
+        >>> unigrams = np.array([0.25, 0.5, 0.25, 0.0])  # <eos>, a, b, and <s>
+        >>> model = NgramModel(vocab_size=3, eos_id=0, keys=[], probs=[unigrams], backoffs=[])
+        >>> np.exp(model.log_probs(np.array([1, 1, 0])))
+        array([0.5 , 0.5 , 0.25])
     """
 
     def __init__(
@@ -42,15 +48,15 @@ class NgramModel:
         self.order = len(self.probs)
 
     def find(self, order: int, prefixes: Ints, words: Ints) -> Ints:
-        """Looks n-grams up.
+        """Returns the indices of n-grams.
 
         Args:
-            order: their length, 2 or more.
-            prefixes: places of what comes before the last word [*]; -1 where that is not listed.
-            words: last words [*]; an n-gram that ends in anything but a word is not listed.
+            order: Length of the n-grams, at least 2.
+            prefixes: Indices of the n-grams without their last words [*]; -1 if not listed.
+            words: Last words [*]. An n-gram whose last word is not a valid id is not listed.
 
         Returns:
-            Their places [*], -1 for those that are not listed.
+            Indices of the n-grams [*]; -1 if not listed.
         """
         keys = self.keys[order - 2]
         if len(keys) == 0:
@@ -61,13 +67,13 @@ class NgramModel:
         return np.where((keys[places] == wanted) & is_word & (prefixes >= 0), places, -1)
 
     def log_probs(self, ids: npt.NDArray[np.integer]) -> Floats:
-        """Scores a text whose first token begins a sentence.
+        """Returns the log-probabilities of a text whose first token begins a sentence.
 
         Args:
-            ids: `eos_id` after each sentence [tokens].
+            ids: Text with `eos_id` after each sentence [tokens].
 
         Returns:
-            Natural logarithms of the tokens' probabilities [tokens]; -inf is a probability of 0.
+            Natural logarithms of the tokens' probabilities [tokens]; -inf for a probability of 0.
         """
         words = np.asarray(ids, dtype=np.int64)
         begins = sentence_begins(words, self.eos_id)
@@ -79,15 +85,15 @@ class NgramModel:
         return _log(probs)
 
     def log_probs_after(self, contexts: Ints, words: Ints) -> Floats:
-        """Scores words after contexts.
+        """Returns the log-probabilities of words given their contexts.
 
         Args:
-            contexts: the order-1 words before, the last one last; -1 before the sentence's
-                beginning [batch order-1].
-            words: ids [batch].
+            contexts: The order-1 words before each word, oldest first [batch order-1]; -1 before
+                the beginning of the sentence.
+            words: Word ids [batch].
 
         Returns:
-            Natural logarithms of their probabilities [batch]; -inf is a probability of 0.
+            Natural logarithms of the words' probabilities [batch]; -inf for a probability of 0.
         """
         probs = self.probs[0][words]
         for order, places in enumerate(self._find_contexts(contexts), start=2):
@@ -95,13 +101,14 @@ class NgramModel:
         return _log(probs)
 
     def distribution(self, contexts: Ints) -> Floats:
-        """Gives the probability of each word after contexts.
+        """Returns the probability of every word given contexts.
 
         Args:
-            contexts: as of `log_probs_after`.
+            contexts: The order-1 words before, oldest first [batch order-1]; -1 before the
+                beginning of the sentence.
 
         Returns:
-            Probabilities [batch vocab]; rows sum to 1, as exactly as the estimate does.
+            Probabilities [batch vocab]. Rows sum to 1 if the model is normalized.
         """
         rows = np.tile(self.probs[0][: self.vocab_size], (len(contexts), 1))
         for order, places in enumerate(self._find_contexts(contexts), start=2):
@@ -113,7 +120,7 @@ class NgramModel:
         return rows
 
     def _followers(self, order: int, contexts: Ints) -> tuple[Ints, Ints]:
-        """Gives all listed n-grams after contexts: which context of the list, and their places."""
+        """Returns the listed n-grams of contexts: the row of each n-gram's context, its index."""
         keys = self.keys[order - 2]
         firsts = np.searchsorted(keys, contexts * self.vocab_size)
         sizes = np.searchsorted(keys, (contexts + 1) * self.vocab_size) - firsts
@@ -122,20 +129,20 @@ class NgramModel:
         return row, firsts[row] + within
 
     def _refined(self, order: int, probs: Floats, contexts: Ints, places: Ints) -> Floats:
-        """Takes probabilities from what is known one order below to `order`, all [batch]."""
-        known, found = contexts >= 0, places >= 0  # none, where an order has been cut off whole
+        """Refines probabilities of one order below to `order`; all arguments are [batch]."""
+        known, found = contexts >= 0, places >= 0  # none if a cutoff dropped the whole order
         refined = probs.copy()
         refined[known] *= self.backoffs[order - 2][contexts[known]]
         refined[found] = self.probs[order - 1][places[found]]
         return refined
 
     def _find_contexts(self, contexts: Ints) -> list[Ints]:
-        """Gives the places of the last 1, 2, and so on words of contexts, each [batch]."""
+        """Returns the indices of the last 1, 2, and so on words of contexts, each [batch]."""
         if self.order == 1:
             return []
         assert contexts.shape[1] == self.order - 1
         symbols = contexts.copy()
-        begins = np.zeros_like(symbols, dtype=np.bool_)  # where `<s>` stands
+        begins = np.zeros_like(symbols, dtype=np.bool_)  # positions of `<s>`
         begins[:, :-1] = (symbols[:, :-1] < 0) & (symbols[:, 1:] >= 0)
         begins[:, -1] = symbols[:, -1] < 0
         symbols[begins] = self.vocab_size

@@ -1,4 +1,4 @@
-"""The estimates of the textbooks: maximum likelihood, add-delta, stupid backoff."""
+"""Textbook estimates of n-gram models: maximum likelihood, add-delta, stupid backoff."""
 
 import math
 
@@ -17,10 +17,16 @@ from pipeline.ngrams.smoothing import (
 
 
 class MaximumLikelihood(Smoothing):
-    """Relative frequencies: p(w | h) = c(h w) / c(h).
+    """Maximum likelihood, the relative frequencies p(w | h) = c(h w) / c(h).
 
-    What never followed a context has probability 0 after it. A context that the text does not hold
-    has no relative frequencies: there the longest end of it that the text holds is taken.
+    A word that never followed a context has probability 0. A context that is not in the text is
+    replaced by its longest suffix that is in the text.
+
+    Example:
+        >>> from pipeline.ngrams import count
+        >>> counts = count(np.array([2, 3, 2, 0]), eos_id=0, vocab_size=4, order=2)  # "a b a"
+        >>> MaximumLikelihood().estimate(counts).model.distribution(np.array([[2]])).tolist()
+        [[0.5, 0.0, 0.0, 0.5]]
     """
 
     def estimate(self, counts: Counts) -> Estimated:
@@ -35,21 +41,27 @@ class MaximumLikelihood(Smoothing):
 
 
 class AddDelta(Smoothing):
-    """Each word is counted `delta` times more than it occurs (Lidstone 1920; Laplace at 1).
+    """Add-delta smoothing, which adds `delta` to each count (Lidstone 1920; Laplace if 1).
 
-    p(w | h) = (c(h w) + delta) / (c(h) + delta V), where h is all order-1 words, or those since the
-    sentence's beginning. After a context that the text does not hold all words are alike.
+    p(w | h) = (c(h w) + delta) / (c(h) + delta V), where h is the order-1 words before w, or those
+    since the beginning of the sentence. The distribution after an unseen context is uniform.
 
     Args:
-        delta: what is added.
+        delta: Number added to each count.
 
     Raises:
-        ValueError: `delta` is not above 0.
+        ValueError: If `delta` is not above 0.
+
+    Example:
+        >>> from pipeline.ngrams import count
+        >>> counts = count(np.array([2, 3, 2, 0]), eos_id=0, vocab_size=4, order=2)  # "a b a"
+        >>> AddDelta(delta=1.0).estimate(counts).model.distribution(np.array([[3]])).tolist()
+        [[0.2, 0.2, 0.4, 0.2]]
     """
 
     def __init__(self, delta: float = 1.0) -> None:
         if not 0 < delta < math.inf:
-            raise ValueError(f"delta is added to each count, so it is above 0, got {delta}")
+            raise ValueError(f"delta, which is added to each count, must be above 0, got {delta}")
         self.delta = delta
 
     def estimate(self, counts: Counts) -> Estimated:
@@ -62,7 +74,7 @@ class AddDelta(Smoothing):
         return Estimated(assemble(counts, estimates), [])
 
     def _order(self, order: OrderCounts, is_whole: np.ndarray, vocab_size: int) -> Order:
-        """Estimates after the contexts that are whole [context]; after others all are alike."""
+        """Estimates the n-grams of complete contexts [context]; others have a uniform estimate."""
         totals = per_context(order, len(is_whole), order.counts) + self.delta * vocab_size
         probs = (order.counts + self.delta) / totals[order.prefixes]
         kept = is_whole[order.prefixes]
@@ -72,30 +84,37 @@ class AddDelta(Smoothing):
 
 
 class StupidBackoff(Smoothing):
-    """Relative frequencies, and `alpha` a word given up (Brants et al. 2007, eq. 5), normalised.
+    """Stupid backoff (Brants et al. 2007, eq. 5), normalized.
 
     S(w | h) = c(h w) / c(h) if that is above 0, else alpha S(w | h without its first word). These
-    scores do not sum to 1, and a perplexity needs what does, so the model is p(w | h) = S(w | h) /
-    Z(h), where Z(h) is the sum of S over all words: it ranks words after a context as the scores
-    do. Words that the text does not hold, of which the paper says nothing, back off to 1 / V.
+    scores do not sum to 1, which a perplexity requires, so the model is p(w | h) = S(w | h) / Z(h),
+    where Z(h) is the sum of S over all words. It ranks words like the scores do. Words that are not
+    in the text, which the paper does not mention, back off to 1 / V.
 
     Args:
-        alpha: the factor, 0.4 in the paper.
+        alpha: Factor for each word removed from the context; 0.4 in the paper.
 
     Raises:
-        ValueError: `alpha` is not in (0, 1].
+        ValueError: If `alpha` is not in (0, 1].
+
+    Example:
+        >>> from pipeline.ngrams import count
+        >>> counts = count(np.array([2, 3, 2, 0]), eos_id=0, vocab_size=4, order=2)  # "a b a"
+        >>> model = StupidBackoff().estimate(counts).model
+        >>> model.distribution(np.array([[3]])).argmax()  # "a" follows "b"
+        np.int64(2)
     """
 
     def __init__(self, alpha: float = 0.4) -> None:
         if not 0 < alpha <= 1:
-            raise ValueError(f"alpha is a factor for each word given up, in (0, 1], got {alpha}")
+            raise ValueError(f"alpha of StupidBackoff must be in (0, 1], got {alpha}")
         self.alpha = alpha
 
     def estimate(self, counts: Counts) -> Estimated:
         """See `Smoothing`."""
         estimates: list[Order] = []
         scores: Floats | None = None
-        sums = np.ones(1)  # Z of the contexts, of one word fewer in each round before
+        sums = np.ones(1)  # Z of the contexts, one order below
         suffixes = np.zeros(1, dtype=np.int64)  # of the contexts
         for index, order in enumerate(counts.orders):
             is_held = order.counts > 0

@@ -1,4 +1,4 @@
-"""From counts to a model: the interface, and what all estimates share."""
+"""The interface of smoothing methods, which estimate a model from counts, and shared functions."""
 
 import abc
 import itertools
@@ -12,12 +12,12 @@ from pipeline.ngrams.model import NgramModel
 
 
 class Estimated(NamedTuple):
-    """A model, and what a person should know of how it was estimated.
+    """An estimated model with notes for the user.
 
     Attributes:
-        model: the model.
-        notes: a sentence for each thing that was done otherwise than asked for, as where a discount
-            is undefined.
+        model: Estimated model.
+        notes: One sentence for each deviation from the requested method, such as an undefined
+            discount.
     """
 
     model: NgramModel
@@ -25,38 +25,38 @@ class Estimated(NamedTuple):
 
 
 class Smoothing(abc.ABC):
-    """Gives probability to what a text does not hold.
+    """Abstract base class of smoothing methods, which estimate an n-gram model from counts.
 
     Attributes:
-        min_counts: the smallest counts that are kept at order 1, 2, and so on; None keeps all.
+        min_counts: Minimum count of n-grams to keep, for order 1, 2, and so on; None keeps all.
     """
 
     min_counts: list[int] | None = None
 
     @abc.abstractmethod
     def estimate(self, counts: Counts) -> Estimated:
-        """Makes a model of the highest order that is counted.
+        """Estimates a model of the highest counted order.
 
         Args:
-            counts: of the training text.
+            counts: Counts of the training text.
 
         Returns:
-            The model; after each context the probabilities of all words sum to 1.
+            The model. After each context, the probabilities of all words sum to 1.
         """
 
     def check(self, order: int) -> None:
-        """Checks what depends on the highest order.
+        """Checks the settings against the order of the model.
 
         Args:
-            order: the highest order.
+            order: Highest order.
 
         Raises:
-            ValueError: there are more cut-offs than orders.
+            ValueError: If `min_counts` has more entries than there are orders.
         """
         if self.min_counts is not None and len(self.min_counts) > order:
             raise ValueError(
-                f"min_counts has {len(self.min_counts)} entries for a model of order {order}; give "
-                "one for each order, or fewer, the last of which stands for all higher orders"
+                f"min_counts has {len(self.min_counts)} entries, but the model has order {order}; "
+                "expected at most one for each order (the last applies to all higher orders)"
             )
 
 
@@ -64,9 +64,9 @@ class Order(NamedTuple):
     """The estimates of one order.
 
     Attributes:
-        probs: of each n-gram [ngram].
-        backoffs: of each context, which is an n-gram one order below [context].
-        kept: the n-grams that have a probability of their own and not that of backing off [ngram].
+        probs: Probability of each n-gram [ngram].
+        backoffs: Backoff weight of each context, an n-gram one order below [context].
+        kept: Whether an n-gram has its own probability instead of backing off [ngram].
     """
 
     probs: Floats
@@ -75,18 +75,18 @@ class Order(NamedTuple):
 
 
 def per_context(order: OrderCounts, num_contexts: int, amounts: Floats | Ints) -> Floats:
-    """Sums amounts [ngram] over what follows each context [context]."""
+    """Returns the sums of amounts [ngram] over the n-grams of each context [context]."""
     sums = np.bincount(order.prefixes, weights=amounts, minlength=num_contexts)
     return sums.astype(np.float64, copy=False)
 
 
 def shorter(order: OrderCounts, below: Floats | None, vocab_size: int) -> Floats:
-    """Gives the probability of each n-gram without its first word [ngram].
+    """Returns the probability of each n-gram without its first word [ngram].
 
     Args:
-        order: the n-grams.
-        below: probabilities one order below; None for unigrams, below which all words are alike.
-        vocab_size: number of words.
+        order: N-grams.
+        below: Probabilities one order below; None for unigrams, which back off to 1 / V.
+        vocab_size: Number of words V.
     """
     if below is not None:
         result: Floats = below[order.suffixes]
@@ -95,15 +95,15 @@ def shorter(order: OrderCounts, below: Floats | None, vocab_size: int) -> Floats
 
 
 def num_contexts(orders: Sequence[OrderCounts], index: int) -> int:
-    """Returns how many contexts the n-grams of `orders[index]` may have."""
+    """Returns the number of possible contexts of the n-grams of `orders[index]`."""
     return 1 if index == 0 else len(orders[index - 1].keys)
 
 
 def assemble(counts: Counts, estimates: Sequence[Order]) -> NgramModel:
-    """Makes a model of the estimates of all orders, without the n-grams that say nothing.
+    """Builds a model from the estimates of all orders, without redundant n-grams.
 
-    An n-gram that is not kept has the probability of backing off, so it is only listed where a
-    longer one that is listed begins with it.
+    An n-gram that is not kept has the probability of backing off. It is only listed if it is the
+    prefix of a longer n-gram that is listed.
     """
     listed = [estimate.kept for estimate in estimates]
     listed[0] = np.ones_like(listed[0])
@@ -113,7 +113,7 @@ def assemble(counts: Counts, estimates: Sequence[Order]) -> NgramModel:
     keys, probs, backoffs = [], [], []
     for index, (order, estimate) in enumerate(zip(counts.orders, estimates, strict=True)):
         if index > 0:
-            moved = np.cumsum(listed[index - 1]) - 1  # places after the removals
+            moved = np.cumsum(listed[index - 1]) - 1  # indices after the removals
             words = order.keys[listed[index]] % counts.vocab_size
             prefixes = moved[order.prefixes[listed[index]]]
             keys.append(prefixes * counts.vocab_size + words)
@@ -123,29 +123,24 @@ def assemble(counts: Counts, estimates: Sequence[Order]) -> NgramModel:
 
 
 def check_cut_offs(min_counts: Sequence[int] | None) -> None:
-    """Checks the smallest counts that are kept.
-
-    Raises:
-        ValueError: they fall from an order to the next, or are below 1, or drop unigrams.
-    """
+    """Raises a `ValueError` if minimum counts decrease, are below 1, or drop unigrams."""
     if min_counts is None:
         return
     if not min_counts or min_counts[0] != 1:
         raise ValueError(
-            "min_counts gives the smallest count that is kept for order 1, 2, and so on, and "
-            f"begins with 1, since no unigram can be dropped, got {list(min_counts)}"
+            "min_counts, the minimum counts for order 1, 2, and so on, must start with 1, because "
+            f"no unigram can be dropped, got {list(min_counts)}"
         )
     for order, (first, second) in enumerate(itertools.pairwise(min_counts), start=1):
         if second < first:
             raise ValueError(
-                "min_counts cannot fall from an order to the next, since an n-gram is kept only "
-                f"if its beginning is, got {first} for order {order} and {second} for order "
-                f"{order + 1}"
+                "min_counts must not decrease with the order, because an n-gram is kept only if "
+                f"its prefix is, got {first} for order {order} and {second} for order {order + 1}"
             )
 
 
 def cut_off(min_counts: Sequence[int] | None, index: int) -> int:
-    """Returns the smallest count that is kept at `orders[index]`."""
+    """Returns the minimum count of n-grams to keep in `orders[index]`."""
     if min_counts is None:
         return 1
     return min_counts[min(index, len(min_counts) - 1)]

@@ -147,7 +147,7 @@ def test_an_arpa_file_is_a_model(corpus, project):
     alone = NgramLanguageModel(data.vocabulary, arpa="two.arpa")
     alone.load_state_dict(task.state_dict())
     assert alone.head.model.order == 2
-    with pytest.raises(InputError, match=r"there is no ARPA file two.arpa"):
+    with pytest.raises(InputError, match=r"ARPA file two.arpa does not exist"):
         trainer(project, max_epochs=1).fit(alone, data)
 
 
@@ -161,13 +161,16 @@ def test_smoothings_by_their_short_names(corpus, project):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--model.order=0"], "order is the length of an n-gram, 1 to 9, got 0"),
+        (["--model.order=0"], "order must be from 1 to 9, got 0"),
         (["--model.order=10"], "1 to 9, got 10"),
         (["--model.smoothing=AddDelta", "--model.smoothing.delta=0"], "above 0, got 0.0"),
-        (["--model.smoothing.min_counts=[1,3,2]"], "min_counts cannot fall"),
-        (["--model.smoothing.min_counts=[1,1,1,2]"], "4 entries for a model of order 3"),
+        (["--model.smoothing.min_counts=[1,3,2]"], "min_counts must not decrease"),
+        (["--model.smoothing.min_counts=[1,1,1,2]"], "4 entries, but the model has order 3"),
         (["--model.arpa=none.arpa"], "give one of model.smoothing and model.arpa"),
-        (["--model.smoothing=null", "--model.arpa=none.arpa"], "there is no ARPA file none.arpa"),
+        (
+            ["--model.smoothing=null", "--model.arpa=none.arpa"],
+            "ARPA file none.arpa does not exist",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(corpus, project, capsys, flags, expected):
@@ -187,7 +190,7 @@ def test_a_text_with_few_ngrams(tmp_path, project, capsys):
         (folder / f"{split}.txt").write_text("a b\nb\n" * 20)
     data = LanguageModelData(corpus=str(folder), bptt=5)
     words = data.vocabulary
-    with pytest.raises(InputError, match=r"--model.order: the text holds no n-gram of order 5"):
+    with pytest.raises(InputError, match=r"--model.order: the text has no n-gram of order 5"):
         trainer(project, max_epochs=1).fit(NgramLanguageModel(words, 6, KneserNey()), data)
     trainer(project, max_epochs=1).fit(NgramLanguageModel(words, 4, KneserNey()), data)
     said = capsys.readouterr().err

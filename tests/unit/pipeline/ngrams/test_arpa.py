@@ -103,23 +103,27 @@ def test_a_missing_weight_is_one(tmp_path):
         (
             "ngram 2=2",
             "ngram 2=3",
-            "line 16 of .* ends the 2-grams after 2; .* announces 3 of them",
+            "line 16 of .* ends the 2-grams after 2; .* declares 3",
         ),
-        ("ngram 2=2", "ngram 2=1", r"line 15 of .* is not \\end\\"),
-        ("ngram 1=4", "ngram 1=3", r"line 11 of .* is not \\2-grams:, .* more n-grams than"),
-        ("ngram 2=2\n", "", r"line 12 of .* is not \\end\\"),
-        ("ngram 2=2", "ngram 3=2", "line 5 of .* is not 'ngram 2='"),
-        ("ngram 1=4", "ngram 1=x", "line 4 of .* is not 'ngram 1='"),
-        ("\\2-grams:", "\\3-grams:", r"line 13 of .* is not \\2-grams:"),
+        ("ngram 2=2", "ngram 2=1", r"line 15 of .* must be '\\end\\'"),
+        (
+            "ngram 1=4",
+            "ngram 1=3",
+            r"line 11 of .* must be '\\2-grams:': there are more n-grams than",
+        ),
+        ("ngram 2=2\n", "", r"line 12 of .* must be '\\end\\'"),
+        ("ngram 2=2", "ngram 3=2", "line 5 of .* must be 'ngram 2='"),
+        ("ngram 1=4", "ngram 1=x", "line 4 of .* must be 'ngram 1='"),
+        ("\\2-grams:", "\\3-grams:", r"line 13 of .* must be '\\2-grams:'"),
         ("\\data\\", "data", "line 18 of .* is missing: the file ends"),
         ("\n\\end\\\n", "", "line 16 of .* is missing: the file ends"),
-        ("-0.1\t<s> a", "-0.1\t<s>", "line 14 of .* has 2 fields; a probability, 2 words"),
+        ("-0.1\t<s> a", "-0.1\t<s>", "line 14 of .* has 2 fields; expected a probability, 2 words"),
         ("-0.1\t<s> a", "-0.1\t<s> a -1 2", "line 14 of .* has 5 fields"),
-        ("-0.2\ta", "zero\ta", "line 15 of .* has 'zero' where .* probability, 0 or less"),
-        ("-0.2\ta", "0.2\ta", "line 15 of .* has '0.2' where .* probability, 0 or less"),
-        ("-0.2\ta", "nan\ta", "line 15 of .* has 'nan' where"),
-        ("-0.25", "inf", "line 10 of .* has 'inf' where .* weight is expected"),
-        ("-0.25", "-0.25x", "line 10 of .* has '-0.25x' where .* weight is expected"),
+        ("-0.2\ta", "zero\ta", "line 15 of .* has 'zero'; expected .* probability, at most 0"),
+        ("-0.2\ta", "0.2\ta", "line 15 of .* has '0.2'; expected .* probability, at most 0"),
+        ("-0.2\ta", "nan\ta", "line 15 of .* has 'nan'; expected"),
+        ("-0.25", "inf", "line 10 of .* has 'inf'; expected .* weight"),
+        ("-0.25", "-0.25x", "line 10 of .* has '-0.25x'; expected .* weight"),
         ("\ta </s>", "\tb </s>", "line 15 of .* has the word 'b', .* not among the 1-grams"),
         ("\ta </s>", "\ta <s>", "line 15 of .* predicts <s>"),
         ("\ta </s>", "\t<s> a", "line 15 of .* repeats an n-gram"),
@@ -158,10 +162,10 @@ def test_other_words_than_the_corpus(tmp_path, words, expected):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(InputError, match="there is no ARPA file"):
+    with pytest.raises(InputError, match=r"ARPA file .* does not exist"):
         read_arpa(tmp_path / "none.arpa")
     (tmp_path / "cut.arpa.gz").write_bytes(gzip.compress(GOOD.encode())[:-40])
-    with pytest.raises(InputError, match="not a whole gzip file"):
+    with pytest.raises(InputError, match=r"gzip file .* is damaged"):
         read_arpa(tmp_path / "cut.arpa.gz")
     (tmp_path / "latin.arpa").write_bytes(GOOD.replace("\ta", "\té").encode("latin-1"))
     with pytest.raises(InputError, match="not UTF-8"):

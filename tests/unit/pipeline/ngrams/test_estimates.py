@@ -154,8 +154,8 @@ def test_undefined_discounts_are_kenlms_and_said(amounts):
     few = [[0, 1, EOS], [1, 0, EOS]]
     found = KneserNey().estimate(count(stream(few), EOS, SIZE, 2))
     assert found.notes == [
-        f"the discounts of order {order} cannot be estimated, the text has too few n-grams of "
-        "small counts, so they are 0.5, 1, 1.5"
+        f"the discounts of order {order} cannot be estimated, because the text has too few n-grams "
+        "with small counts; they are set to 0.5, 1, 1.5"
         for order in (1, 2)
     ]
     expected = brute_force.KneserNey(few, WORDS, 2, [[0.5, 1, 1.5]] * 2, [1, 1])
@@ -167,7 +167,7 @@ def test_katz_says_which_counts_are_not_discounted():
     few = count(stream([[0, 1, EOS], [1, 0, EOS]]), EOS, SIZE, 1)
     assert Katz(2).estimate(few).notes == [
         "the Good-Turing discounts of order 1 are undefined or out of range for n-grams seen 1, 2 "
-        "times, so these are not discounted"
+        "times; these n-grams are not discounted"
     ]
 
 
@@ -178,20 +178,20 @@ def test_katz_says_which_counts_are_not_discounted():
         (lambda: count(stream(SENTENCES), EOS, SIZE, 10), "order .* 1 to 9, got 10"),
         (
             lambda: count(stream([[0, 1, EOS], [EOS]]), EOS, SIZE, 7),
-            "no n-gram of order 5: its longest sentence has 3 tokens, .* at most 4, got 7",
+            "no n-gram of order 5, because its longest sentence has 3 tokens; .* at most 4, got 7",
         ),
-        (lambda: AddDelta(0.0), "delta .* above 0, got 0.0"),
-        (lambda: AddDelta(-1.0), "delta .* above 0, got -1.0"),
-        (lambda: AddDelta(math.nan), "delta .* above 0, got nan"),
+        (lambda: AddDelta(0.0), "delta, .* above 0, got 0.0"),
+        (lambda: AddDelta(-1.0), "delta, .* above 0, got -1.0"),
+        (lambda: AddDelta(math.nan), "delta, .* above 0, got nan"),
         (lambda: StupidBackoff(0.0), r"alpha .* in \(0, 1\], got 0.0"),
         (lambda: Katz(0), "highest .* got 0"),
         (lambda: KneserNey(min_counts=[1, 3, 2]), "got 3 for order 2 and 2 for order 3"),
         (lambda: Katz(min_counts=[1, 3, 2]), "got 3 for order 2 and 2 for order 3"),
-        (lambda: KneserNey(min_counts=[2]), r"begins with 1, .* got \[2\]"),
-        (lambda: KneserNey(min_counts=[]), r"begins with 1, .* got \[\]"),
+        (lambda: KneserNey(min_counts=[2]), r"must start with 1, .* got \[2\]"),
+        (lambda: KneserNey(min_counts=[]), r"must start with 1, .* got \[\]"),
         (
             lambda: KneserNey(min_counts=[1, 1, 2]).check(2),
-            "3 entries for a model of order 2",
+            "3 entries, but the model has order 2",
         ),
     ],
 )
