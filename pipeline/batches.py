@@ -1,5 +1,6 @@
 """The batches that datamodules yield and tasks take."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -112,3 +113,22 @@ class Series(NamedTuple):
     targets: Tensor
     targets_per_rank: float
     tokens_per_rank: float
+
+
+def length_batches(lengths: Sequence[int], max_tokens: int = 8192) -> Iterator[list[int]]:
+    """Yields the row indices of batches of similar lengths, the longest rows first.
+
+    Args:
+        lengths: Number of tokens of each row.
+        max_tokens: Largest number of tokens of a batch, padding included; a longer row is a batch
+            of its own.
+
+    Example:
+        >>> list(length_batches([2, 5, 1, 2], max_tokens=6))
+        [[1], [0, 3, 2]]
+    """
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    while order:
+        size = max(1, max_tokens // max(1, lengths[order[0]]))
+        yield order[:size]
+        order = order[size:]

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any, cast
 
 from pipeline.cli.common import (
     EntryPoint,
@@ -11,6 +12,7 @@ from pipeline.cli.common import (
     require_model_source,
     require_no_fields,
 )
+from pipeline.console import check_output, print_result
 from pipeline.errors import InputError
 
 
@@ -34,9 +36,16 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
     require_model_source(options)
     _check_output(options.output)
     entry.load()
-    from pipeline.inference.export import export
+    from pipeline.checkpoints.locate import locate
+    from pipeline.checkpoints.read import load_trained
+    from pipeline.ngrams import write_arpa
+    from pipeline.text.vocabulary import Vocabulary
 
-    return export(options.run, options.checkpoint, options.output)
+    trained = load_trained(locate(options.run, options.checkpoint), "NgramLanguageModel")
+    model = cast(Any, trained.model).head.model
+    write_arpa(options.output, model, Vocabulary(trained.data["vocabulary"]))
+    print_result(str(options.output))
+    return 0
 
 
 def _check_output(output: Path) -> None:
@@ -44,5 +53,4 @@ def _check_output(output: Path) -> None:
         raise InputError(
             f"--output {output}: expected a name that ends in .arpa or, compressed, in .arpa.gz"
         )
-    if not output.parent.is_dir():
-        raise InputError(f"--output {output}: there is no folder {output.parent}; create it first")
+    check_output(output)

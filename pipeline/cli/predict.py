@@ -13,8 +13,7 @@ from pipeline.cli.common import (
     require_model_source,
 )
 from pipeline.errors import InputError
-
-_STANDARD_INPUT = "-"
+from pipeline.options import STANDARD_INPUT
 
 
 def add_options(verbs: Verbs) -> None:
@@ -73,8 +72,8 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
         from pipeline.run.evaluate import predict
 
         return predict(options.run, options.checkpoint, fields, options.output)
-    from pipeline.inference import ClassifyRequest
-    from pipeline.inference.predict import predict_texts
+    from pipeline.inference.annotation import ClassifyRequest
+    from pipeline.inference.annotation.predict import predict_texts
 
     request = ClassifyRequest(
         options.input, options.format, options.style, options.encoding, options.explain
@@ -86,10 +85,10 @@ def check_files(sources: Sequence[str], form: str) -> None:
     """Raises `InputError` for a file that does not exist or is a table."""
     for source in sources:
         path = Path(source)
-        if source != _STANDARD_INPUT and not path.exists():
+        if source != STANDARD_INPUT and not path.exists():
             raise InputError(f"--input {source}: there is no such file")
         if path.is_dir():
-            raise InputError(f"--input {source} is a folder; a file is expected")
+            raise InputError(f"--input {source} is a folder; expected a file")
         if form == "sentences" and path.suffix.lower() in (".csv", ".tsv", ".jsonl"):
             raise InputError(
                 f"--input {source} is a table; expected plain text with one text per line: write "

@@ -12,6 +12,7 @@ from pipeline.cli.common import (
     require_model_source,
     require_no_fields,
 )
+from pipeline.console import check_output
 from pipeline.errors import InputError
 from pipeline.options import STANDARD_INPUT, ScoreRequest
 
@@ -70,11 +71,9 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
     require_no_fields(options, fields)
     require_model_source(options)
     request = _request(options)
-    from pipeline.inference.output import check_output
-
     check_output(options.output)
     entry.load()
-    from pipeline.inference.score import score
+    from pipeline.inference.scoring.score import score
 
     return score(options.run, options.checkpoint, options.output, request)
 
@@ -108,6 +107,6 @@ def _check_source(source: str) -> None:
     if source == STANDARD_INPUT:
         return
     if Path(source).is_dir():
-        raise InputError(f"--input {source} is a folder; a text file is expected")
+        raise InputError(f"--input {source} is a folder; expected a text file")
     if not Path(source).exists():
         raise InputError(f"--input {source}: there is no such file")

@@ -1,8 +1,6 @@
-"""A trained tagger or classifier on text of one's own."""
+"""Trained models on new text.
 
-from pipeline.inference.classify import ClassifyRequest, classify
-from pipeline.inference.show import STYLES
-from pipeline.inference.tag import Request, annotate
-from pipeline.inference.text_files import FORMATS
-
-__all__ = ["FORMATS", "STYLES", "ClassifyRequest", "Request", "annotate", "classify"]
+`annotation` tags and classifies text, `scoring` computes log-probabilities and re-ranks n-best
+lists, `generate` and `sampling` produce text, `dynamic_evaluation` adapts a model while scoring.
+Scores on the splits of a corpus are computed by the tasks, not here.
+"""

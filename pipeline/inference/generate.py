@@ -13,7 +13,7 @@ from pipeline.console import print_note, print_result
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry
 from pipeline.inference.sampling import sample
-from pipeline.inference.score_files import read_lines
+from pipeline.inference.scoring import read_lines
 from pipeline.options import Sampling
 from pipeline.text.units import join, tokenise
 from pipeline.text.vocabulary import UNK, Vocabulary

@@ -20,11 +20,10 @@ from pipeline.checkpoints.read import (
     read_checkpoint,
 )
 from pipeline.checkpoints.write import AtomicCheckpointIO
-from pipeline.console import print_note, print_result
+from pipeline.console import open_output, print_note, print_result
 from pipeline.contracts import Corpus
 from pipeline.heads import StoredClasses
-from pipeline.inference.dynamic import dynamic_perplexity, refuse_unlearnable
-from pipeline.inference.output import writing
+from pipeline.inference.dynamic_evaluation import dynamic_perplexity, refuse_unlearnable
 from pipeline.options import Dynamics
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.trainer import make_trainer
@@ -82,7 +81,7 @@ def predict(
 ) -> int:
     """Writes each token of the test split with its log-probability in nats, TAB between them."""
     path = locate(run, checkpoint)
-    with writing(output) as file:
+    with open_output(output) as file:
         experiment = rebuild(path, fields)
         refuse_other_corpus(experiment, path)
         _predict(experiment, path, file)

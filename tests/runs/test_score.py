@@ -4,19 +4,45 @@ import json
 import math
 
 import pytest
+import torch
 
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
-from pipeline.inference.score_files import Hypothesis, Line
-from pipeline.inference.score_lines import reranked
-from pipeline.inference.scorer import Scorer
+from pipeline.inference.scoring import Hypothesis, InputLine, ScoreFormat, Scorer, rerank
+from tests.examples import language_model
 
 TEXTS = ["a b zebra", "", "d <unk> d a"]
 
 
 @pytest.fixture
+def trained():
+    return language_model()
+
+
+@pytest.fixture
+def checkpoint(trained, tmp_path):
+    """The file of that model."""
+    encoder = {"class_path": "pipeline.encoders.LSTM"}
+    encoder["init_args"] = {"input_size": 3, "hidden_size": 5}
+    model = {"class_path": "tasks.language_model.LanguageModel", "init_args": {"encoder": encoder}}
+    data = {"class_path": "datamodules.language_model.datamodule.LanguageModelData"}
+    path = tmp_path / "model.ckpt"
+    torch.save(
+        {
+            "config": {"model": model, "data": data},
+            "state_dict": trained.model.state_dict(),
+            "LanguageModelData": trained.data,
+        },
+        path,
+    )
+    return path
+
+
+@pytest.fixture
 def expected(trained):
-    return list(Scorer(trained).score(iter([Line(n, text) for n, text in enumerate(TEXTS, 1)])))
+    return list(
+        Scorer(trained).score(iter([InputLine(n, text) for n, text in enumerate(TEXTS, 1)]))
+    )
 
 
 @pytest.fixture
@@ -43,7 +69,7 @@ def test_a_line_a_sentence(score, expected):
         for s in expected
     ]
     assert "3 sentences, 10 tokens" in done.err
-    assert "of which 2 are unknown" in done.err
+    assert "2 tokens are unknown" in done.err
 
 
 def test_a_line_a_token(score, expected):
@@ -74,12 +100,10 @@ def test_json_lines(score, expected, tmp_path):
 
 
 def test_a_probability_of_0_is_valid_json(expected):
-    from pipeline.inference.score_lines import Style
-
     none = expected[0]._replace(log_probs=[-math.inf] * 4)
-    row = json.loads(next(Style("jsonl").lines(none)), parse_constant=pytest.fail)
+    row = json.loads(next(ScoreFormat("jsonl").lines(none)), parse_constant=pytest.fail)
     assert (row["log_prob"], row["perplexity"]) == (None, None)
-    assert next(Style("tsv").lines(none)) == "-inf\t4\t1\tinf"
+    assert next(ScoreFormat("tsv").lines(none)) == "-inf\t4\t1\tinf"
 
 
 def test_nbest_lists_are_ordered_by_the_sum(score, source, expected):
@@ -109,26 +133,26 @@ def test_nbest_lists_are_ordered_by_the_sum(score, source, expected):
 
 def test_weight_0_leaves_the_scores_as_they_are():
     def hypothesis(score):
-        return Hypothesis("0", Line(1, f"h{score}"), "", score)
+        return Hypothesis("0", InputLine(1, f"h{score}"), "", score)
 
     rows = [(hypothesis(1.0), -math.inf), (hypothesis(3.0), -5.0), (hypothesis(2.0), -1.0)]
-    found = [line.split(" ||| ")[1] for line in reranked(rows, 0.0, only_best=False)]
+    found = [line.split(" ||| ")[1] for line in rerank(rows, 0.0, only_best=False)]
     assert found == ["h3.0", "h2.0", "h1.0"]
-    assert next(reranked(rows, 1.0, only_best=True)).split(" ||| ")[1] == "h2.0"
+    assert next(rerank(rows, 1.0, only_best=True)).split(" ||| ")[1] == "h2.0"
 
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
         (["--input=none.txt"], "--input none.txt: there is no such file"),
-        (["--input=."], "--input . is a folder; a text file is expected"),
+        (["--input=."], "--input . is a folder; expected a text file"),
         (["--output=none/out"], "--output none/out: there is no folder none; create it first"),
         (["--nbest", "--weight=nan"], "--weight must be a finite number, got nan"),
         (["--weight=1"], "--weight applies to n-best lists and needs --nbest; leave it out"),
         (["--best"], "--best applies to n-best lists and needs --nbest"),
         (["--nbest", "--stream"], "--stream cannot be combined with --nbest"),
         (["--nbest", "--as=tsv"], "--as cannot be combined with --nbest"),
-        (["--nbest"], "has 1 fields with ||| between them"),
+        (["--nbest"], "has 1 fields separated by |||"),
         (["--as=xml"], "xml"),
         (["--data.unit=word"], "unknown argument --data.unit=word of `unroll score`"),
     ],

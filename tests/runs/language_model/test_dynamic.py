@@ -12,7 +12,7 @@ from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from pipeline.encoders import LSTM
 from pipeline.heads import ClassSoftmax, FrequencyBins
-from pipeline.inference.dynamic import dynamic_nll, gradient_rms
+from pipeline.inference.dynamic_evaluation import dynamic_nll, gradient_rms
 from pipeline.options import Dynamics
 from tasks.language_model import LanguageModel
 from tests.examples import vocabulary

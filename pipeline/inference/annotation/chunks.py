@@ -1,4 +1,4 @@
-"""Text in chunks that fit into memory."""
+"""Groups passages into chunks that fit into RAM, and converts their words to ids."""
 
 import itertools
 import sys
@@ -8,30 +8,34 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.inference.text_files import Passage
+from pipeline.inference.annotation.passages import Passage
 from pipeline.text.treebank import Token
 
-_TOKENS = 65_536  # after which a chunk ends, however few passages it has
-_CHUNK = 2048  # passages that are sorted by length together
-BATCH_TOKENS = 8192  # of a batch, padding included
+_MAX_TOKENS = 65_536  # a chunk with as many tokens is complete
+_MAX_PASSAGES = 2048
 
 
 class Chunk(NamedTuple):
-    """Passages, and their words as the model's corpus writes them."""
+    """Passages that are sorted by length and computed together.
+
+    Attributes:
+        passages: The passages, in the order of the input.
+        words: The tokens of each passage in the spelling of the model's corpus.
+    """
 
     passages: list[Passage]
     words: list[list[str]]
 
 
-_NOTHING = Chunk([], [])
+_END = Chunk([], [])
 
 
 class WordIds(NamedTuple):
-    """The words of a chunk as numbers.
+    """The words of a chunk as ids.
 
     Attributes:
-        distinct: the words.
-        ids: for each passage, places among them, int64 [time].
+        distinct: Distinct words of the chunk.
+        ids: For each passage, indices into `distinct`, int64 [time].
     """
 
     distinct: list[str]
@@ -39,46 +43,48 @@ class WordIds(NamedTuple):
 
 
 class ChunkReader:
-    """Reads passages in chunks, and counts what it reads.
+    """Reads passages in chunks and counts tokens and unknown words.
 
     Args:
-        lexicon: the words of the model's corpus, as a checkpoint keeps them.
-        is_typed: a person may be typing, and waits for an answer to each line.
-        shorten: what is read of the tokens of a passage; all of them if omitted.
+        lexicon: State of the model's `Lexicon`, from its checkpoint.
+        reads_standard_input: Whether the input is standard input. In a terminal, every line then
+            is a chunk of its own, so that it is answered at once.
+        shorten: Function that returns the tokens of a passage to be read; all tokens if omitted.
     """
 
     def __init__(
         self,
         lexicon: Mapping[str, Any],
-        is_typed: bool = False,
+        reads_standard_input: bool = False,
         shorten: Callable[[list[Token]], list[Token]] | None = None,
     ) -> None:
         self._known, self._shorten = set(lexicon["words"]), shorten
         pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
         self._trained_on = {word for word, count in pairs if count}
-        self._size = 1 if is_typed and sys.stdin.isatty() else _CHUNK
+        is_interactive = reads_standard_input and sys.stdin.isatty()
+        self._max_passages = 1 if is_interactive else _MAX_PASSAGES
         self._num_passages = self._num_tokens = self._num_unseen = self._num_unknown = 0
 
     def chunks(self, passages: Iterator[Passage]) -> Iterator[Chunk]:
-        """Gives all chunks, each read when it is asked for."""
-        return iter(lambda: self._read(passages), _NOTHING)
+        """Yields all chunks; each is read when it is requested."""
+        return iter(lambda: self._read(passages), _END)
 
     def summary(self, unit: str) -> str:
-        """Tells a person what was read.
+        """Returns a note with the numbers of passages, tokens and unknown words.
 
         Args:
-            unit: what a passage is, as "sentences".
+            unit: Name of a passage in the plural, for example "sentences".
         """
         total = max(self._num_tokens, 1)
         return (
-            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens: the training text did "
-            f"not have {self._num_unseen / total:.1%} of them, and of "
-            f"{self._num_unknown / total:.1%} the model has no vector"
+            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens: "
+            f"{self._num_unseen / total:.1%} do not occur in the training text, "
+            f"{self._num_unknown / total:.1%} have no vector in the model"
         )
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:
         chunk, num_tokens = list[Passage](), 0
-        while num_tokens < _TOKENS and len(chunk) < self._size:
+        while num_tokens < _MAX_TOKENS and len(chunk) < self._max_passages:
             if (passage := next(passages, None)) is None:
                 break
             chunk.append(passage)
@@ -97,22 +103,13 @@ class ChunkReader:
         return Chunk(chunk, words)
 
     def _spelling(self, passage: Passage, token: Token) -> str:
-        """Gives an unknown token as the corpus may write it: `(` for `-LRB-`, one quote for two."""
+        # Corpora differ from the tokenizer in escapes: `(` for `-LRB-`, one quote for two.
         raw = passage.text[token.start : token.end]
         return raw if raw in self._known else token.text
 
 
 def word_ids(words: Sequence[Sequence[str]]) -> WordIds:
-    """Numbers the distinct words of a chunk."""
-    distinct = {word: place for place, word in enumerate(dict.fromkeys(itertools.chain(*words)))}
+    """Assigns ids to the distinct words of a chunk, in order of appearance."""
+    distinct = {word: index for index, word in enumerate(dict.fromkeys(itertools.chain(*words)))}
     flat = torch.tensor([distinct[word] for row in words for word in row], dtype=torch.int64)
     return WordIds(list(distinct), torch.split(flat, [len(row) for row in words]))
-
-
-def length_batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
-    """Cuts passages into batches of like lengths, the longest first."""
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    while order:
-        size = max(1, batch_tokens // max(1, lengths[order[0]]))
-        yield order[:size]
-        order = order[size:]

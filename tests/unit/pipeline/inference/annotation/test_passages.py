@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from pipeline.cli.predict import check_files
 from pipeline.errors import InputError
-from pipeline.inference import text_files
-from pipeline.inference.text_files import read_passages, read_texts
+from pipeline.inference.annotation import passages as passages_module
+from pipeline.inference.annotation.passages import read_passages, read_texts
 
 TEXT = (
     "He said: \"It's bad.\"\r\n\n\tDr. Who  can't\u00a0go. (9/11)\nDon't!\r\n"
@@ -85,9 +85,9 @@ def test_columns(tmp_path):
     passages = read(tmp_path, "The\tDT\tO\nend\tNN\tO\n\n\nYes\tUH\tO", "columns", columns=1)
     assert [[t.text for t in p.tokens] for p in passages] == [["The", "end"], ["Yes"]]
     assert [passage.columns for passage in passages] == [(("DT", "NN"),), (("UH",),)]
-    with pytest.raises(InputError, match=r"line 2 of .*text has 1 columns"):
+    with pytest.raises(InputError, match=r"line 2 of .*text has 1 fields"):
         read(tmp_path, "The DT\nend\n", "columns", columns=1)
-    with pytest.raises(InputError, match=r"line 1 of .*text has 2 columns"):
+    with pytest.raises(InputError, match=r"line 1 of .*text has 2 fields"):
         read(tmp_path, " Peter NNP\n", "columns", columns=1)
 
 
@@ -95,28 +95,28 @@ def test_places_in_columns_are_those_of_the_file(tmp_path):
     text = "Peter\tNNP\r\nsleeps\tVBZ\r\n\r\nYes\tUH"
     for passage in read(tmp_path, text, "columns", columns=1):
         for index, token in enumerate(passage.tokens):
-            start, end = passage.place(index, index + 1)
+            start, end = passage.file_span(index, index + 1)
             assert text[start:end] == token.text
     (first, _) = read(tmp_path, text, "columns", columns=1)
-    assert text[slice(*first.place(0, 2))] == "Peter\tNNP\r\nsleeps"
+    assert text[slice(*first.file_span(0, 2))] == "Peter\tNNP\r\nsleeps"
 
 
 def test_a_mark_of_an_editor_is_no_word(tmp_path):
     for form in ("sentences", "documents", "tokens", "columns"):
         (passage,) = read(tmp_path, "\ufeffPeter", form)
         assert [token.text for token in passage.tokens] == ["Peter"]
-        assert passage.place(0, 1) == (1, 6)
+        assert passage.file_span(0, 1) == (1, 6)
 
 
 @pytest.mark.parametrize("ends", ["", " ."])
 def test_a_paragraph_without_an_end_is_read_in_parts(tmp_path, monkeypatch, ends):
-    monkeypatch.setattr(text_files, "_PARAGRAPH", 60)
+    monkeypatch.setattr(passages_module, "_MAX_PARAGRAPH_CHARACTERS", 60)
     lines = [f"word{n} goes{ends if n % 3 == 2 else ''}" for n in range(40)]
     text = "\n".join(lines)
     assert_places(text, read(tmp_path, text, "documents"), "documents")
     if ends:
         parts = [p.text.split() for p in read(tmp_path, text, "documents")]
-        monkeypatch.setattr(text_files, "_PARAGRAPH", 10**6)
+        monkeypatch.setattr(passages_module, "_MAX_PARAGRAPH_CHARACTERS", 10**6)
         whole = read(tmp_path, text, "documents")
         assert parts == [p.text.split() for p in whole]
         assert [p.line for p in whole] == list(range(1, 41, 3))
@@ -129,13 +129,15 @@ def test_columns_are_read_as_a_corpus_is(tmp_path):
 
 
 def test_prose_is_no_column_file(tmp_path):
-    with pytest.raises(InputError, match=r"line 2 of .* has 3 columns, 2 are expected, as before"):
+    with pytest.raises(
+        InputError, match=r"line 2 of .* has 3 fields; expected 2 as in the lines before"
+    ):
         read(tmp_path, "Plain text\nof two lines.\n", "columns")
 
 
 def test_columns_without_an_empty_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_files, "_LONGEST", 5)
-    with pytest.raises(InputError, match=r"line 7 of .*begins at line 2 has more than 5 tokens"):
+    monkeypatch.setattr(passages_module, "_MAX_COLUMN_TOKENS", 5)
+    with pytest.raises(InputError, match=r"line 7 of .*begins in line 2 has more than 5 tokens"):
         read(tmp_path, "\n" + "a\n" * 9, "columns")
 
 
@@ -151,11 +153,11 @@ def test_what_cannot_be_read(tmp_path):
         list(read_passages(str(path), "klingon", "sentences", 0))
     with pytest.raises(InputError, match="no such file"):
         check_files(["-", str(tmp_path / "nowhere")], "sentences")
-    with pytest.raises(InputError, match="is a folder; a file is expected"):
+    with pytest.raises(InputError, match="is a folder; expected a file"):
         check_files([str(tmp_path)], "sentences")
     path.write_bytes("fine".encode("utf-16"))
     with pytest.raises(
-        InputError, match="in line 1 or after it; name its encoding, as --encoding utf-1"
+        InputError, match="in line 1 or later; give its encoding, for example --encoding utf-1"
     ):
         list(read_passages(str(path), "utf-8", "sentences", 0))
     assert read(tmp_path, "", "documents") == read(tmp_path, "\n \n", "sentences") == []

@@ -10,7 +10,7 @@ import torch
 from pipeline.checkpoints.read import Trained
 from pipeline.decoders import CRF
 from pipeline.encoders import LSTM
-from pipeline.inference import Request, annotate
+from pipeline.inference.annotation import TagRequest, annotate
 from pipeline.inputs import Column, Words
 from pipeline.text.lexicon import Lexicon
 from tasks.tagging import Tagger
@@ -39,7 +39,7 @@ def run(trained, tmp_path, text, form="sentences", style="jsonl"):
     path = tmp_path / "text"
     path.write_text(text, encoding="utf-8")
     file = io.StringIO()
-    annotate(trained, Request([str(path)], form, style), file)
+    annotate(trained, TagRequest([str(path)], form, style), file)
     return file.getvalue()
 
 

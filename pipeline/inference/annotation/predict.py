@@ -1,13 +1,13 @@
-"""Tags or classifies text files with a trained model."""
+"""`unroll predict --input`: tags or classifies text files with a trained model."""
 
 from pathlib import Path
 
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import load_trained
-from pipeline.console import print_note
+from pipeline.console import open_output, print_note
 from pipeline.errors import InputError
-from pipeline.inference import ClassifyRequest, Request, annotate, classify
-from pipeline.inference.output import writing
+from pipeline.inference.annotation.classify import ClassifyRequest, classify
+from pipeline.inference.annotation.tag import TagRequest, annotate
 from pipeline.text import treebank
 
 
@@ -38,9 +38,9 @@ def predict_texts(
     is_tagger = "tags" in trained.data
     if is_tagger and request.explain:
         raise InputError("--explain is for classifiers; leave it out for a tagger")
-    with writing(output) as file:
+    with open_output(output) as file:
         if is_tagger:
-            annotate(trained, Request(*request[:4]), file)
+            annotate(trained, TagRequest(*request[:4]), file)
         else:
             classify(trained, request, file)
     return 0

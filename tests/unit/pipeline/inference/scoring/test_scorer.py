@@ -6,10 +6,16 @@ import random
 import pytest
 import torch
 
-import pipeline.inference.scorer
-from pipeline.inference.score_files import Line
-from pipeline.inference.scorer import Scorer, Totals, perplexity
-from tests.unit.pipeline.inference.conftest import WORDS
+import pipeline.inference.scoring.scorer as scorer_module
+from pipeline.inference.scoring import InputLine, Scorer, Totals
+from pipeline.inference.scoring.scorer import perplexity
+from tests.examples import SIX_WORDS as WORDS
+from tests.examples import language_model
+
+
+@pytest.fixture
+def trained():
+    return language_model()
 
 
 def sentences(count, longest=30):
@@ -19,7 +25,7 @@ def sentences(count, longest=30):
 
 
 def lines(texts):
-    return iter([Line(number, text) for number, text in enumerate(texts, 1)])
+    return iter([InputLine(number, text) for number, text in enumerate(texts, 1)])
 
 
 def read_as(text):
@@ -51,7 +57,7 @@ def test_each_sentence_starts_afresh(trained):
 
 
 def test_a_stream_goes_on_from_line_to_line(trained, monkeypatch):
-    monkeypatch.setattr(pipeline.inference.scorer, "_SENTENCES", 2)  # chunks within the stream
+    monkeypatch.setattr(scorer_module, "_MAX_SENTENCES", 2)  # chunks within the stream
     texts, past = ["a b zebra", "", "c", "c", "d <unk> d a"], [0]
     for scored, text in zip(Scorer(trained, True).score(lines(texts)), texts, strict=True):
         ids = read_as(text)
@@ -64,8 +70,8 @@ def test_no_batch_chunk_or_window_shows(trained, monkeypatch, is_stream):
     """Batch = single, and the order is the input's."""
     texts = sentences(300)
     whole = list(Scorer(trained, is_stream).score(lines(texts)))
-    for name, value in (("_SENTENCES", 1), ("_TOKENS", 50), ("_WINDOW", 3)):
-        monkeypatch.setattr(pipeline.inference.scorer, name, value)
+    for name, value in (("_MAX_SENTENCES", 1), ("_MAX_TOKENS", 50), ("_MAX_STEPS", 3)):
+        monkeypatch.setattr(scorer_module, name, value)
         parts = list(Scorer(trained, is_stream).score(lines(texts)))
         assert [one.line.text for one in parts] == texts
         found, expected = ([p for one in x for p in one.log_probs] for x in (parts, whole))
@@ -80,7 +86,7 @@ def test_a_typed_line_is_answered_before_the_next_is_read(trained):
             asked.append(line.number)
             yield line
 
-    answers = Scorer(trained, is_typed=True).score(typed())
+    answers = Scorer(trained, is_interactive=True).score(typed())
     next(answers)
     assert asked == [1]
 
@@ -94,14 +100,14 @@ def test_the_two_perplexities(trained):
     with_unknown = math.exp(-sum(every) / 7)
     without = math.exp(-sum(known) / 5)
     assert totals.summary("word", 6) == (
-        "3 sentences, 7 tokens (one <eos> a sentence included), of which 2 are unknown: scored as"
-        " <unk>, as they are written so or are none of the model's 6 words\n"
+        "3 sentences, 7 tokens including one <eos> per sentence; 2 tokens are unknown: not among"
+        " the model's 6 words, or written <unk>\n"
         f"log-probability {sum(every):.4f} (natural logarithm), {sum(every) / math.log(10):.4f}"
         " (base 10)\n"
-        f"perplexity including unknown words {with_unknown:.4f}: over all 7 tokens, an unknown one"
-        " costs what the model gives <unk>\n"
-        f"perplexity excluding unknown words {without:.4f}: over the 5 other tokens; unknown ones"
-        " are in neither sum nor count, and are still read"
+        f"perplexity including unknown words {with_unknown:.4f}: over all 7 tokens; unknown"
+        " words are scored as <unk>\n"
+        f"perplexity excluding unknown words {without:.4f}: over the other 5 tokens; unknown"
+        " words are read as context but not counted"
     )
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.inference.score_files import Hypothesis, Line, read_lines, read_nbest
+from pipeline.inference.scoring import Hypothesis, InputLine, read_lines, read_nbest
 
 
 def refuses(message):
@@ -21,7 +21,12 @@ def write(tmp_path, content, name="text"):
 
 
 TEXT = "\ufeffa b\r\n\n\u2028c\x0cd\n\ufeff e"
-READ = [Line(1, "a b"), Line(2, ""), Line(3, "\u2028c\x0cd"), Line(4, "\ufeff e")]
+READ = [
+    InputLine(1, "a b"),
+    InputLine(2, ""),
+    InputLine(3, "\u2028c\x0cd"),
+    InputLine(4, "\ufeff e"),
+]
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path):
@@ -45,18 +50,18 @@ def test_standard_input(monkeypatch, squeeze):
 def test_text_that_cannot_be_read(tmp_path):
     path = write(tmp_path, "a\nä b ".encode() + b"c\xe4 d\n")
     with refuses(
-        f"{path} is not UTF-8: line 2 holds the byte 0xe4; convert it, for example with"
-        " `iconv -f WINDOWS-1252 -t UTF-8`"
+        f"{path} is not UTF-8: byte 0xe4 in line 2 cannot be decoded; convert the file, for example"
+        " with `iconv -f WINDOWS-1252 -t UTF-8`"
     ):
         list(read_lines(path))
     path = write(tmp_path, "a\n".encode("utf-16"))
-    with pytest.raises(InputError, match=r"byte 0xff; .*iconv -f UTF-16 "):
+    with pytest.raises(InputError, match=r"byte 0xff .*iconv -f UTF-16 "):
         list(read_lines(path))
     path = write(tmp_path, "")
-    with refuses(f"{path} is empty; a sentence a line is expected"):
+    with refuses(f"{path} is empty; expected one sentence per line"):
         list(read_lines(path))
     path = write(tmp_path, gzip.compress(b"a b c\n" * 9999)[:-20])
-    with pytest.raises(InputError, match=r"is torn: its gzipped text breaks off after line \d+"):
+    with pytest.raises(InputError, match=r"is incomplete: its gzipped data ends after line \d+"):
         list(read_lines(path))
     path = str(tmp_path / "none")
     with pytest.raises(InputError, match=r"^cannot read .*none \(No such file or directory\)"):
@@ -67,7 +72,7 @@ def test_a_line_of_a_megabyte(tmp_path):
     path = write(tmp_path, b"a\n" + b"x" * 999_999 + b"\n" + b"x" * 1_000_000 + b"\n")
     found = read_lines(path)
     assert len(next(found).text + next(found).text) == 1_000_000
-    with refuses(f"line 3 of {path} is 1,000,000 bytes or longer; a sentence a line is expected"):
+    with refuses(f"line 3 of {path} has 1,000,000 bytes or more; expected one sentence per line"):
         next(found)
 
 
@@ -77,27 +82,27 @@ def test_nbest_lists(tmp_path):
         "0 ||| a b ||| LM= -1 d= 0 2 ||| -3.5 ||| 0-0 1-1\n0 |||  ||| ||| 1e1\none ||| c d\n",
     )
     assert list(read_nbest(path)) == [
-        Hypothesis("0", Line(1, "a b"), "LM= -1 d= 0 2", -3.5, ("0-0 1-1",)),
-        Hypothesis("0", Line(2, ""), "", 10.0),
-        Hypothesis("one", Line(3, "c d"), "", 0.0),
+        Hypothesis("0", InputLine(1, "a b"), "LM= -1 d= 0 2", -3.5, ("0-0 1-1",)),
+        Hypothesis("0", InputLine(2, ""), "", 10.0),
+        Hypothesis("one", InputLine(3, "c d"), "", 0.0),
     ]
 
 
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("a b c", "has 1 fields with ||| between them"),
-        ("0 ||| a ||| LM= 1", "has 3 fields with ||| between them"),
-        ("||| a ||| LM= 1 ||| 2", "begins without the ID of its list"),
-        ("0 ||| a ||| LM= 1 ||| two", "has the score 'two', which is no number"),
-        ("0 ||| a ||| LM= 1 ||| nan", "has the score 'nan', which is no number"),
+        ("a b c", "has 1 fields separated by |||"),
+        ("0 ||| a ||| LM= 1", "has 3 fields separated by |||"),
+        ("||| a ||| LM= 1 ||| 2", "has no list ID"),
+        ("0 ||| a ||| LM= 1 ||| two", "has the score 'two', which is not a number"),
+        ("0 ||| a ||| LM= 1 ||| nan", "has the score 'nan', which is not a number"),
     ],
 )
 def test_a_malformed_line_of_an_nbest_list(tmp_path, line, what):
     path = write(tmp_path, f"0 ||| fine\n{line}\n")
     with refuses(
-        f"line 2 of {path} {what}; ID ||| hypothesis, and perhaps ||| features ||| score, is"
-        " expected"
+        f"line 2 of {path} {what}; expected ID ||| hypothesis, optionally followed by"
+        " ||| features ||| score"
     ):
         list(read_nbest(path))
 
@@ -105,7 +110,7 @@ def test_a_malformed_line_of_an_nbest_list(tmp_path, line, what):
 def test_a_list_that_is_scattered(tmp_path):
     path = write(tmp_path, "0 ||| a\n1 ||| b\n0 ||| c\n")
     with refuses(
-        f"line 3 of {path} goes on with the list 0, which had ended; the lines of a list are"
-        " expected to stand together, so sort them"
+        f"line 3 of {path} belongs to the list 0, which ended before; expected adjacent"
+        " lines for each list, so sort the file"
     ):
         list(read_nbest(path))

@@ -1,0 +1,153 @@
+"""Classifies text files with a trained classifier, in constant RAM."""
+
+import gc
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TextIO
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.batches import IGNORE_INDEX, Texts, length_batches
+from pipeline.checkpoints.read import Trained
+from pipeline.console import print_note
+from pipeline.errors import InputError
+from pipeline.inference.annotation.chunks import Chunk, ChunkReader, WordIds, word_ids
+from pipeline.inference.annotation.output_formats import Classified, classified_json
+from pipeline.inference.annotation.passages import Passage, read_texts
+from pipeline.inference.annotation.terminal import classified_text, default_format, has_colors
+from pipeline.options import STANDARD_INPUT
+from pipeline.text.ends import ends
+from pipeline.text.treebank import Token
+
+
+class ClassifyRequest(NamedTuple):
+    """Which files to classify, and how to write the classified texts.
+
+    Attributes:
+        sources: File names; "-" is standard input.
+        input_format: "sentences" (one text per line), "documents" (one text per file) or "tokens"
+            (one text per line, tokens separated by single spaces).
+        output_format: "text" or "jsonl"; if None, "text" in a terminal, else "jsonl".
+        encoding: Encoding of the files.
+        explain: "leave-one-out" computes for each token the log-probability of the most probable
+            label minus its log-probability without the token; "attention" returns the weights of
+            attention pooling; None computes nothing.
+    """
+
+    sources: Sequence[str]
+    input_format: str = "sentences"
+    output_format: str | None = None
+    encoding: str = "utf-8"
+    explain: str | None = None
+
+
+def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
+    """Classifies text with a trained classifier.
+
+    Args:
+        trained: Trained classifier.
+        request: Input files and formats.
+        file: Open file to write to.
+
+    Raises:
+        InputError: If a file cannot be read, or the request does not fit the model.
+    """
+    if request.output_format == "conll":
+        raise InputError("--as conll is for taggers only; a classifier writes text or jsonl")
+    model: Any = trained.model
+    if request.explain == "attention" and not hasattr(model.pooling, "weights"):
+        raise InputError(
+            f"--explain attention: the model's pooling {type(model.pooling).__name__} has no "
+            "weights; use --explain leave-one-out, or train with pipeline.pooling.Attention"
+        )
+    gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
+    texts = itertools.chain.from_iterable(
+        read_texts(source, request.encoding, request.input_format) for source in request.sources
+    )
+    output_format = request.output_format or default_format(file)
+    formatted = _formatter(output_format, model.labels.names, has_colors(file))
+    classifier = _Classifier(trained, request.explain, STANDARD_INPUT in request.sources)
+    classified = classifier.classify(texts)
+    for text in tqdm(classified, unit=" texts", unit_scale=True, disable=None, leave=False):
+        file.write(formatted(text) + "\n")
+    print_note(classifier.reader.summary("texts"))
+
+
+def _formatter(
+    output_format: str, labels: Sequence[str], has_colors: bool
+) -> Callable[[Classified], str]:
+    if output_format == "jsonl":
+        return lambda classified: classified_json(classified, labels)
+    return lambda classified: classified_text(classified, labels, has_colors)
+
+
+class _Classifier:
+    """Classifies chunks of texts; batches are sorted by length, the output is in input order."""
+
+    def __init__(self, trained: Trained, explain: str | None, reads_standard_input: bool) -> None:
+        self._model: Any = trained.model
+        self._explain = explain
+        max_tokens = trained.data["max_tokens"]
+
+        def shorten(tokens: list[Token]) -> list[Token]:
+            return list(ends(tokens, max_tokens))
+
+        self.reader = ChunkReader(trained.data["lexicon"], reads_standard_input, shorten)
+
+    def classify(self, texts: Iterator[Passage]) -> Iterator[Classified]:
+        for chunk in self.reader.chunks(texts):
+            yield from self._classify_chunk(chunk, word_ids(chunk.words))
+
+    @torch.inference_mode()
+    def _classify_chunk(self, chunk: Chunk, words: WordIds) -> Iterator[Classified]:
+        tables = self._model.inputs.index(words.distinct, {})
+        probabilities = self._probabilities(words.ids, tables)
+        influences: list[list[float]] = [[] for _ in chunk.passages]
+        if self._explain == "attention":
+            influences = self._attention(words.ids, tables)
+        elif self._explain is not None:
+            influences = self._leave_one_out(words.ids, tables, probabilities)
+        yield from map(Classified, chunk.passages, probabilities.tolist(), influences)
+
+    def _probabilities(self, ids: Sequence[Tensor], tables: list[Tensor]) -> Tensor:
+        result = torch.zeros(len(ids), len(self._model.labels.names))
+        for rows in length_batches([len(row) for row in ids]):
+            result[rows] = self._model.predict(_batch([ids[row] for row in rows], rows), tables)
+        return result
+
+    def _attention(self, ids: Sequence[Tensor], tables: list[Tensor]) -> list[list[float]]:
+        result: list[list[float]] = [[] for _ in ids]
+        for rows in length_batches([len(row) for row in ids]):
+            weights = self._model.attention(_batch([ids[row] for row in rows], rows), tables)
+            for row, row_weights in zip(rows, weights.tolist(), strict=True):
+                result[row] = row_weights[: len(ids[row])]
+        return result
+
+    def _leave_one_out(
+        self, ids: Sequence[Tensor], tables: list[Tensor], probabilities: Tensor
+    ) -> list[list[float]]:
+        result = []
+        for row, row_probabilities in zip(ids, probabilities, strict=True):
+            best = int(row_probabilities.argmax())
+            if len(row) < 2:  # nothing is left to read without the only token
+                result.append([0.0] * len(row))
+                continue
+            shortened = [torch.cat((row[:index], row[index + 1 :])) for index in range(len(row))]
+            without = self._probabilities(shortened, tables)[:, best]
+            result.append((row_probabilities[best].log() - without.log()).tolist())
+        return result
+
+
+def _batch(ids: Sequence[Tensor], rows: Sequence[int]) -> Texts:
+    words = torch.nn.utils.rnn.pad_sequence(list(ids), batch_first=True)
+    return Texts(
+        words=words,
+        columns=words.new_zeros(*words.shape, 0),
+        labels=torch.full((len(ids),), IGNORE_INDEX),
+        lengths=torch.tensor([len(row) for row in ids]),
+        rows=torch.tensor(rows),
+        targets_per_rank=1.0,
+        tokens_per_rank=1.0,
+    )

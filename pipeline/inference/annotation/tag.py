@@ -1,0 +1,131 @@
+"""Tags text files with a trained tagger, in constant RAM."""
+
+import gc
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TextIO, cast
+
+import torch
+from tqdm import tqdm
+
+from pipeline.batches import IGNORE_INDEX, Sentences, length_batches
+from pipeline.checkpoints.read import Trained
+from pipeline.console import print_note
+from pipeline.errors import InputError
+from pipeline.inference.annotation.chunks import ChunkReader, WordIds, word_ids
+from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
+from pipeline.inference.annotation.passages import Passage, read_passages
+from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
+from pipeline.options import STANDARD_INPUT
+from pipeline.reports import apply_platt
+
+
+class TagRequest(NamedTuple):
+    """Which files to tag, and how to write the tagged sentences.
+
+    Attributes:
+        sources: File names; "-" is standard input.
+        input_format: "sentences" (one per line), "documents" (paragraphs), "tokens" (tokens
+            separated by single spaces) or "columns" (one token per line).
+        output_format: "text", "jsonl" or "conll"; if None, "text" in a terminal, else "jsonl".
+        encoding: Encoding of the files.
+    """
+
+    sources: Sequence[str]
+    input_format: str = "sentences"
+    output_format: str | None = None
+    encoding: str = "utf-8"
+
+
+def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
+    """Tags text with a trained tagger.
+
+    Args:
+        trained: Trained tagger.
+        request: Input files and formats.
+        file: Open file to write to.
+
+    Raises:
+        InputError: If a file cannot be read, or the model reads columns that the text lacks.
+    """
+    columns = list(trained.data["lexicon"]["columns"])
+    used = {part.column for part in cast(Any, trained.model).inputs} - {None}
+    if used and request.input_format != "columns":
+        raise InputError(
+            f"the model reads the column {', '.join(sorted(used))}, which plain text does not "
+            "have; give column files with --format columns, or train a model without this column"
+        )
+    num_columns = len(columns) if used else 0
+    gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
+    passages = itertools.chain.from_iterable(
+        read_passages(source, request.encoding, request.input_format, num_columns)
+        for source in request.sources
+    )
+    formatted = _formatter(request.output_format or default_format(file), has_colors(file))
+    tagger = _Tagger(trained, bool(used), STANDARD_INPUT in request.sources)
+    sentences = tagger.tag(passages)
+    for tagged in tqdm(sentences, unit=" sentences", unit_scale=True, disable=None, leave=False):
+        file.write(formatted(tagged) + "\n")
+    print_note(tagger.reader.summary("sentences"))
+
+
+def _formatter(output_format: str, has_colors: bool) -> Callable[[Tagged], str]:
+    if output_format == "text":
+        colors: dict[str, int] | None = {} if has_colors else None
+        return lambda tagged: tagged_text(tagged, colors)
+    return {"jsonl": tagged_json, "conll": tagged_conll}[output_format]
+
+
+class _Tagger:
+    """Tags chunks of passages; batches are sorted by length, the output keeps the input's order."""
+
+    def __init__(self, trained: Trained, has_columns: bool, reads_standard_input: bool) -> None:
+        self._model: Any = trained.model
+        lexicon = trained.data["lexicon"]
+        self.reader = ChunkReader(lexicon, reads_standard_input)
+        self._columns = list(lexicon["columns"]) if has_columns else []
+
+    def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
+        for chunk in self.reader.chunks(passages):
+            yield from self._tag_chunk(chunk.passages, word_ids(chunk.words))
+
+    @torch.inference_mode()
+    def _tag_chunk(self, chunk: list[Passage], words: WordIds) -> list[Tagged]:
+        values = [
+            {value: None for passage in chunk for value in passage.columns[index]}
+            for index in range(len(self._columns))
+        ]
+        columns = {name: list(found) for name, found in zip(self._columns, values, strict=True)}
+        tables = self._model.inputs.index(words.distinct, columns)
+        value_ids = [{value: i for i, value in enumerate(found, 1)} for found in values]
+        result: list[Tagged | None] = [None] * len(chunk)
+        for rows in length_batches([len(row) for row in words.ids]):
+            batch = _batch([words.ids[row] for row in rows], rows)
+            batch = batch._replace(columns=_column_ids([chunk[row] for row in rows], value_ids))
+            for row, predicted in zip(rows, self._model.predict(batch, tables), strict=True):
+                confidences = apply_platt(predicted.log_probs, self._model.calibration.tolist())
+                spans = self._model.units(predicted.tags)
+                result[row] = Tagged(chunk[row], predicted.tags, spans, confidences)
+        return cast(list[Tagged], result)
+
+
+def _batch(ids: Sequence[torch.Tensor], rows: Sequence[int]) -> Sentences:
+    words = torch.nn.utils.rnn.pad_sequence(list(ids), batch_first=True)
+    return Sentences(
+        words=words,
+        columns=words.new_zeros(*words.shape, 0),
+        tags=torch.full_like(words, IGNORE_INDEX),
+        lengths=torch.tensor([len(row) for row in ids]),
+        rows=torch.tensor(rows),
+        targets_per_rank=1.0,
+    )
+
+
+def _column_ids(chunk: Sequence[Passage], value_ids: Sequence[dict[str, int]]) -> torch.Tensor:
+    width = max(len(passage.tokens) for passage in chunk)
+    ids = torch.zeros(len(chunk), width, len(value_ids), dtype=torch.int64)
+    for row, passage in enumerate(chunk):
+        for column, known in enumerate(value_ids):
+            found = [known[value] for value in passage.columns[column]]
+            ids[row, : len(found), column] = torch.tensor(found)
+    return ids

@@ -1,0 +1,89 @@
+"""Reads the lines of a user's text files in any encoding, with their character offsets."""
+
+import codecs
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TextIO
+
+from pipeline.errors import InputError
+from pipeline.options import STANDARD_INPUT
+
+_BYTE_ORDER_MARK = "\ufeff"
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class TextLine(NamedTuple):
+    """A line of a text file.
+
+    Attributes:
+        number: Line number, from 1.
+        start: Character offset of the line in the file.
+        text: The line without its line end.
+    """
+
+    number: int
+    start: int
+    text: str
+
+
+def read_lines(source: str, encoding: str) -> Iterator[TextLine]:
+    r"""Yields the lines of a file or of standard input; a byte order mark is skipped.
+
+    Args:
+        source: File name, or "-" for standard input.
+        encoding: Encoding of the file, for example "utf-8".
+
+    Raises:
+        InputError: If the file cannot be read, or the encoding is unknown or does not match.
+    """
+    with _opened(source, encoding) as file:
+        start, number = 0, 0
+        try:
+            for number, line in enumerate(file, start=1):
+                text = line.rstrip("\r\n")
+                if number == 1 and text.startswith(_BYTE_ORDER_MARK):
+                    yield TextLine(1, 1, text[1:])
+                else:
+                    yield TextLine(number, start, text)
+                start += len(line)
+        except UnicodeError as error:
+            raise _decoding_error(source, encoding, number, error) from error
+
+
+@contextmanager
+def _opened(source: str, encoding: str) -> Iterator[TextIO]:
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise InputError(
+            f"--encoding {encoding} is unknown; expected, for example, utf-8, latin-1, cp1252 or "
+            "utf-16"
+        ) from error
+    is_standard = source == STANDARD_INPUT
+    try:
+        # newline="" keeps line ends as they are; translating them would shift the offsets.
+        with open(
+            sys.stdin.fileno() if is_standard else source,
+            encoding=encoding,
+            newline="",
+            closefd=not is_standard,
+        ) as file:
+            yield file
+    except OSError as error:
+        raise InputError(
+            f"cannot read {source} ({error.strerror}); expected a text file, or - for standard "
+            "input"
+        ) from error
+
+
+def _decoding_error(source: str, encoding: str, lines_read: int, error: UnicodeError) -> InputError:
+    reason, suggestion = str(error), "latin-1"
+    if isinstance(error, UnicodeDecodeError):
+        reason = f"byte 0x{error.object[error.start]:02x} cannot be decoded"
+        if lines_read == 0 and error.object[:2] in _UTF_16_MARKS:
+            suggestion = "utf-16"
+    return InputError(
+        f"{source} is not {encoding}: {reason} in line {lines_read + 1} or later; give its "
+        f"encoding, for example --encoding {suggestion}, or convert the file"
+    )

@@ -1,0 +1,110 @@
+"""Reads n-best lists in the format of Moses, and re-ranks them with a language model's scores."""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from pipeline.errors import InputError
+from pipeline.inference.scoring.sentence_files import InputLine, file_name, read_lines
+
+FEATURE = "Unroll0="
+"""Name of the language model's log-probability among the features of a hypothesis."""
+_FIELDS = "expected ID ||| hypothesis, optionally followed by ||| features ||| score"
+
+
+class Hypothesis(NamedTuple):
+    """A line of an n-best list.
+
+    Attributes:
+        list_id: ID of the list that the hypothesis belongs to.
+        line: Line number, and the text of the hypothesis.
+        features: Features as written in the file; "" if there are none.
+        score: Score of the hypothesis; 0 if there is none.
+        rest: Fields after the score, for example alignments.
+    """
+
+    list_id: str
+    line: InputLine
+    features: str = ""
+    score: float = 0.0
+    rest: tuple[str, ...] = ()
+
+
+def read_nbest(source: str) -> Iterator[Hypothesis]:
+    """Yields the hypotheses of n-best lists: `ID ||| hypothesis ||| features ||| score`.
+
+    Args:
+        source: File name, or "-" for standard input.
+
+    Raises:
+        InputError: If the file cannot be read, a line is malformed, or the lines of a list are not
+            adjacent.
+    """
+    seen: set[str] = set()
+    current: str | None = None
+    for line in read_lines(source):
+        hypothesis = _parse(line, source)
+        if hypothesis.list_id != current:
+            current = hypothesis.list_id
+            if current in seen:
+                raise InputError(
+                    f"line {line.number} of {file_name(source)} belongs to the list {current}, "
+                    "which ended before; expected adjacent lines for each list, so sort the file"
+                )
+            seen.add(current)
+        yield hypothesis
+
+
+def rerank(
+    scored: Iterable[tuple[Hypothesis, float]], weight: float, only_best: bool = False
+) -> Iterator[str]:
+    """Sorts each n-best list by score + weight * log-probability, in descending order.
+
+    Args:
+        scored: Hypotheses with their log-probabilities; the lines of a list are adjacent.
+        weight: Weight of the log-probability; 0 keeps the scores as they are.
+        only_best: Whether to yield only the first hypothesis of each list.
+
+    Yields:
+        Lines `ID ||| hypothesis ||| features ||| score` with the log-probability as the last
+        feature and the sum as the score. Hypotheses with equal sums keep their order.
+
+    Example:
+        >>> first = Hypothesis("0", InputLine(1, "he go"), "LM= -1", 2.0)
+        >>> second = Hypothesis("0", InputLine(2, "he goes"), "LM= -2", 1.5)
+        >>> next(rerank([(first, -9.0), (second, -6.0)], weight=0.5))
+        '0 ||| he goes ||| LM= -2 Unroll0= -6.000000 ||| -1.500000'
+    """
+    for _, group in groupby(scored, key=lambda pair: pair[0].list_id):
+        rows = [
+            (hypothesis.score + (weight * log_prob if weight else 0.0), hypothesis, log_prob)
+            for hypothesis, log_prob in group
+        ]
+        rows.sort(key=itemgetter(0), reverse=True)  # stable in spite of `reverse`
+        for total, hypothesis, log_prob in rows[:1] if only_best else rows:
+            features = f"{hypothesis.features} {FEATURE} {log_prob:.6f}".lstrip()
+            text = hypothesis.line.text
+            yield " ||| ".join(
+                (hypothesis.list_id, text, features, f"{total:.6f}", *hypothesis.rest)
+            )
+
+
+def _parse(line: InputLine, source: str) -> Hypothesis:
+    where = f"line {line.number} of {file_name(source)}"
+    list_id, *fields = (field.strip() for field in line.text.split("|||"))
+    if len(fields) in (0, 2):
+        raise InputError(f"{where} has {1 + len(fields)} fields separated by |||; {_FIELDS}")
+    if not list_id:
+        raise InputError(f"{where} has no list ID; {_FIELDS}")
+    sentence = InputLine(line.number, fields[0])
+    if len(fields) == 1:
+        return Hypothesis(list_id, sentence)
+    try:
+        score = float(fields[2])
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise InputError(f"{where} has the score {fields[2]!r}, which is not a number; {_FIELDS}")
+    return Hypothesis(list_id, sentence, fields[1], score, tuple(fields[3:]))

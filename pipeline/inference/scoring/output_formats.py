@@ -1,0 +1,83 @@
+"""Writes scored sentences as TAB-separated values or as JSON lines."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pipeline.inference.scoring.scorer import Scored
+
+
+class ScoreFormat(NamedTuple):
+    """The format of scored sentences.
+
+    Attributes:
+        name: "tsv" or "jsonl".
+        tokens: Whether to write the log-probability of each token.
+        log10: Whether logarithms have the base 10 instead of e.
+    """
+
+    name: str
+    tokens: bool = False
+    log10: bool = False
+
+    def lines(self, scored: Scored) -> Iterator[str]:
+        """Yields the lines of a sentence.
+
+        "tsv" has one line per sentence: log-probability, number of tokens, number of unknown
+        tokens, perplexity. With `tokens` it has one line per token: line number of the sentence,
+        token, log-probability, "known" or "unknown". "jsonl" has one object per sentence; since
+        JSON has no infinity, the logarithm and the perplexity of a probability of 0 are null.
+        """
+        if self.name == "jsonl":
+            yield json.dumps(self._object(scored), ensure_ascii=False)
+        elif self.tokens:
+            yield from self._token_lines(scored)
+        else:
+            yield "\t".join(
+                (
+                    f"{self.logarithm(scored.log_prob):.6f}",
+                    str(len(scored.tokens)),
+                    str(scored.num_unknown),
+                    f"{scored.perplexity:.4f}",
+                )
+            )
+
+    def logarithm(self, natural: float) -> float:
+        """Converts a natural logarithm to the base of this format."""
+        return natural / math.log(10) if self.log10 else natural
+
+    def _token_lines(self, scored: Scored) -> Iterator[str]:
+        for token, is_unknown, log_prob in _tokens(scored):
+            word = token.replace("\t", "\\t")  # a character model has TAB as a token
+            known = "unknown" if is_unknown else "known"
+            yield f"{scored.line.number}\t{word}\t{self.logarithm(log_prob):.6f}\t{known}"
+
+    def _object(self, scored: Scored) -> dict[str, Any]:
+        name = "log10_prob" if self.log10 else "log_prob"
+        row: dict[str, Any] = {
+            "line": scored.line.number,
+            "text": scored.line.text,
+            name: _finite(self.logarithm(scored.log_prob)),
+            "num_tokens": len(scored.tokens),
+            "num_unknown": scored.num_unknown,
+            "perplexity": _finite(scored.perplexity),
+        }
+        if self.tokens:
+            row["tokens"] = [
+                {
+                    "token": token,
+                    name: _finite(self.logarithm(log_prob)),
+                    "is_unknown": is_unknown,
+                }
+                for token, is_unknown, log_prob in _tokens(scored)
+            ]
+        return row
+
+
+def _tokens(scored: Scored) -> Iterator[tuple[str, bool, float]]:
+    return zip(scored.tokens, scored.is_unknown, scored.log_probs, strict=True)
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None

@@ -1,0 +1,91 @@
+"""`unroll score`: scores a text file with a trained language model, in constant RAM."""
+
+import gc
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.read import LANGUAGE_MODELS, Trained, load_trained
+from pipeline.console import open_output, print_note
+from pipeline.inference.scoring.nbest import Hypothesis, read_nbest, rerank
+from pipeline.inference.scoring.output_formats import ScoreFormat
+from pipeline.inference.scoring.scorer import Scored, Scorer, Totals
+from pipeline.inference.scoring.sentence_files import read_lines
+from pipeline.options import STANDARD_INPUT, ScoreRequest
+from pipeline.process import configure_process
+
+
+def score(
+    run: str | None, checkpoint: Path | None, output: Path | None, request: ScoreRequest
+) -> int:
+    """Writes the scores of each sentence or the re-ranked n-best lists, and prints the totals.
+
+    Args:
+        run: Run that trained the model, or None.
+        checkpoint: Checkpoint file, if `run` is None.
+        output: File to write; standard output if None.
+        request: Input file and options.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: If there is no such model, or the text cannot be read.
+    """
+    configure_process()
+    trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
+    with open_output(output) as file:
+        print_note(score_text(trained, request, file))
+    return 0
+
+
+def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
+    """Scores a text file.
+
+    Args:
+        trained: Trained language model.
+        request: Input file and options.
+        file: Open file to write to.
+
+    Returns:
+        A note with the totals over the whole text.
+
+    Raises:
+        InputError: If the text cannot be read.
+    """
+    gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
+    is_interactive = request.source == STANDARD_INPUT and sys.stdin.isatty()
+    scorer, totals = Scorer(trained, request.stream, is_interactive), Totals()
+    output_lines = _reranked_lines if request.nbest else _sentence_lines
+    for line in output_lines(scorer, totals, request):
+        file.write(line + "\n")
+        if is_interactive:
+            file.flush()
+    return totals.summary(scorer.unit, len(scorer.vocabulary))
+
+
+def _sentence_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:
+    output_format = ScoreFormat(request.style, request.tokens, request.log10)
+    for scored in _with_progress(totals.add(scorer.score(read_lines(request.source)))):
+        yield from output_format.lines(scored)
+
+
+def _reranked_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:
+    # The two iterators are at most one chunk of the scorer apart.
+    hypotheses, texts = itertools.tee(read_nbest(request.source))
+    scores = _with_progress(totals.add(scorer.score(hypothesis.line for hypothesis in texts)))
+    output_format = ScoreFormat(request.style, log10=request.log10)
+    pairs: Iterator[tuple[Hypothesis, float]] = (
+        (hypothesis, output_format.logarithm(scored.log_prob))
+        for hypothesis, scored in zip(hypotheses, scores, strict=True)
+    )
+    yield from rerank(pairs, request.weight, request.best)
+
+
+def _with_progress(scored: Iterator[Scored]) -> Iterator[Scored]:
+    return iter(tqdm(scored, unit=" sentences", unit_scale=True, disable=None, leave=False))
