@@ -10,7 +10,8 @@ import torch
 
 from datamodules.language_model.builtin import generate_sentences
 from datamodules.tagging.builtin import generate_opinions
-from pipeline.tracking import store
+from pipeline.tracking import store as tracking_store
+from pipeline.tracking.logger import RunTracker
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -26,7 +27,7 @@ def empty_database(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        store.open_store()
+        tracking_store.open_store()
     return folder / "mlflow.db"
 
 
@@ -38,13 +39,34 @@ def project(tmp_path, monkeypatch, empty_database):
     processes with a launcher of their own make theirs.
     """
     copy = partial(shutil.copyfile, empty_database)
-    monkeypatch.setattr(store, "_create_sqlite", copy)
+    monkeypatch.setattr(tracking_store, "_create_sqlite", copy)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "UNROLL_OUTPUTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("UNROLL_TEST_STORE", str(empty_database))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def store(project):
+    """A client of an empty store in the current folder."""
+    return tracking_store.open_store()
+
+
+@pytest.fixture
+def start(store):
+    """Starts trackers and finishes them after the test."""
+    started = []
+
+    def start(**changes):
+        given = {"experiment": "lm/small", "run_name": "lstm-2x8-abcdef-s1", **changes}
+        started.append(RunTracker.start(**given))
+        return started[-1]
+
+    yield start
+    for tracker in started:
+        tracker.finish("FINISHED")
 
 
 @pytest.fixture
