@@ -1,6 +1,5 @@
-"""One MLflow run per training, and the only place that knows MLflow.
+"""MLflow tracking: one run per training. No other package imports mlflow.
 
-Nothing is imported here: `pipeline.tracking.naming` and `pipeline.tracking.provenance` are cheap,
-`pipeline.tracking.table` and `pipeline.tracking.store` import MLflow when they are called, and
-`pipeline.tracking.logger` needs Lightning.
+This file imports nothing, since imports are slow: `naming` and `provenance` need no library,
+`store`, `lookup` and `table` import MLflow when they are called, and `logger` needs Lightning.
 """

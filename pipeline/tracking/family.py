@@ -1,4 +1,4 @@
-"""Runs that belong together: a parent, and a child for each part of its work."""
+"""Parent and child runs, e.g. a cross-validation and its folds."""
 
 import os
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pipeline.tracking.store import open_store, refusing
 
 PARENT, FOLD = "UNROLL_PARENT_RUN", "UNROLL_FOLD"
-"""Environment variables that make a training a child."""
+"""Environment variables that make a training a child run."""
 _PARENT_TAG, _FOLD_TAG = "mlflow.parentRunId", "fold"
 
 
@@ -14,10 +14,10 @@ class Child(NamedTuple):
     """A child run.
 
     Attributes:
-        fold: its fold.
-        run_id: its id.
-        status: as MLflow says it.
-        scores: its test metrics.
+        fold: Fold number, or number of the variant.
+        run_id: Run id.
+        status: MLflow's run status.
+        scores: Metrics `test/*`.
     """
 
     fold: int
@@ -27,13 +27,13 @@ class Child(NamedTuple):
 
 
 def family_tags() -> dict[str, str]:
-    """Returns the tags that make this training a child, if it is one."""
+    """Returns the tags that mark this training as a child run, if it is one."""
     parent, fold = os.environ.get(PARENT), os.environ.get(FOLD)
     return {_PARENT_TAG: parent, _FOLD_TAG: fold} if parent and fold else {}
 
 
 def children(parent: str) -> list[Child]:
-    """Returns the last child run of each fold, in the order of folds."""
+    """Returns the latest child run of each fold, ordered by fold."""
     client = open_store()
     with refusing(client.tracking_uri):
         experiment = client.get_run(parent).info.experiment_id

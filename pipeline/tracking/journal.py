@@ -1,4 +1,4 @@
-"""A file that keeps what could not be sent, line by line, through any kind of death."""
+"""A journal: a file of records that could not be sent to the tracking store yet."""
 
 import os
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ from pipeline.tracking.records import Record, from_line, to_line
 
 
 class Journal:
-    """Records on disk, in order; the file is there only while it holds some.
+    """An append-only file of records, one JSON line each; it exists only while it has records.
 
     Args:
-        path: The file.
+        path: Path of the file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> list[Record]:
-        """Reads all records; a torn last line, which no `append` had returned for, is cut off.
+        """Reads all records, and cuts off an incomplete last line, left by a killed process.
 
         Raises:
-            InputError: A line is damaged.
+            InputError: If a line is damaged.
         """
         if not self.path.exists():
             return []
@@ -36,13 +36,13 @@ class Journal:
                 records.append(from_line(line.decode()))
             except ValueError as error:
                 raise InputError(
-                    f"{self.path} line {number} is damaged, where a record of what could not be "
-                    "sent to the tracking store was expected; remove that line and try again"
+                    f"{self.path}, line {number}: damaged record, expected one JSON object written "
+                    "by this program; delete the line and try again"
                 ) from error
         return records
 
     def append(self, records: Iterable[Record]) -> None:
-        """Adds records, all or none, and returns when they are on the disk."""
+        """Appends records, all or none, and returns when they are on disk."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             size = file.tell()
@@ -55,5 +55,5 @@ class Journal:
                 raise
 
     def remove(self) -> None:
-        """Forgets everything."""
+        """Deletes the file."""
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The Lightning logger that owns the one MLflow run of a training."""
+"""A Lightning logger that writes a training to one MLflow run."""
 
 import json
 import os
@@ -21,20 +21,21 @@ FinalStatus = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
 
 
 class RunTracker(Logger):
-    """Logs a training to one MLflow run, from rank 0; on other ranks every method does nothing.
+    """A Lightning logger for one MLflow run. On ranks other than 0 every method does nothing.
 
-    Nothing here waits for the store: what is logged is sent by threads. While the store does not
-    answer, training goes on, and what is logged waits in `<outputs>/<run id>/tracking.jsonl`,
-    artifacts in `artifacts.jsonl`, which may fail alone and hold up nothing else. Those files are
-    sent when the store answers again, or else when the run is resumed.
+    Logging never waits for the tracking store: threads send the values. While the store does not
+    respond, training continues, and values are kept in `<outputs>/<run id>/tracking.jsonl`
+    (artifacts in `artifacts.jsonl`, since their store may fail separately). They are sent when the
+    store responds again, or when the run is resumed.
 
-    The run stays RUNNING until `finish`, however often a Trainer fits or tests with this logger.
+    The run stays RUNNING until `finish`, through any number of `Trainer.fit` and `Trainer.test`.
+    Use `start` to create or resume a run.
 
     Args:
-        experiment: The name of the experiment.
-        run_id: The run, None if this rank does not know it.
-        outputs: The folder that holds a folder for each run.
-        run: The open run; None on ranks other than 0.
+        experiment: Name of the experiment.
+        run_id: Run id. None if this rank does not know it.
+        outputs: Folder that contains one folder per run.
+        run: Open run. None on ranks other than 0.
     """
 
     def __init__(
@@ -58,18 +59,19 @@ class RunTracker(Logger):
         params: Mapping[str, str] | None = None,
         outputs: Path = Path("outputs"),
     ) -> Self:
-        """Creates a run, or goes on with one: `run_id`, else MLFLOW_RUN_ID if that is set.
+        """Creates a run, or resumes `run_id` or else the run MLFLOW_RUN_ID.
 
         Args:
-            experiment: The experiment of a new run, created if need be.
-            run_name: The name of a run that is new, or that `mlflow run` made.
-            run_id: The run to go on with, whose experiment and name stay as they are.
-            tags: See `set_tags`.
-            params: See `log_params`.
-            outputs: The folder that holds a folder for each run.
+            experiment: Experiment of a new run, created if missing.
+            run_name: Name of a run that is new or was created by `mlflow run`.
+            run_id: Run to resume. Its experiment and name do not change.
+            tags: Tags to set.
+            params: Parameters to log.
+            outputs: Folder that contains one folder per run.
 
         Raises:
-            InputError: The store cannot be used, the run does not exist, or its journal is damaged.
+            InputError: If the store cannot be used, the run does not exist, or its journal is
+                damaged.
         """
         if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
             return cls(experiment, run_id or os.environ.get("MLFLOW_RUN_ID"), outputs, None)
@@ -81,42 +83,42 @@ class RunTracker(Logger):
 
     @property
     def name(self) -> str:
-        """The name of the experiment."""
+        """Name of the experiment."""
         return self._experiment
 
     @property
     def version(self) -> str | None:
-        """The run's id; None where it is not known, on ranks other than 0."""
+        """Run id; None on other ranks than 0 if not known there."""
         return self._run_id
 
     @property
     def save_dir(self) -> str | None:
-        """The run's folder below `outputs`; None where the run's id is not known."""
+        """Folder of the run in `outputs`; None if the run id is not known."""
         return None if self._run_id is None else str(self._outputs / self._run_id)
 
     @property
     def is_active(self) -> bool:
-        """Whether anything is logged: on rank 0, until the run is finished."""
+        """Whether values are logged: on rank 0, until `finish`."""
         return self._run is not None and not self._finished
 
     @property
     def age(self) -> float:
-        """Seconds since the run was created, pauses included; 0 on ranks other than 0."""
+        """Seconds since the run was created, including interruptions; 0 on other ranks than 0."""
         return 0.0 if self._run is None else time.time() - self._run.start_time / 1000
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs values at a step, each name once per step, in the life of the run.
+        """Logs values at a step, each (name, step) once per run.
 
-        What is there already stays: a resumed training computes some steps again, and Lightning
-        gives `epoch` with each call.
+        Later values for the same name and step are ignored: a resumed training repeats some steps,
+        and Lightning adds `epoch` to each call.
 
         Raises:
-            ValueError: There is no step, or MLflow allows no such name.
+            ValueError: If `step` is None, or MLflow does not allow a name.
         """
         if self._run is None:
             return
         if step is None:
-            raise ValueError(f"metrics are logged at a step, but {sorted(metrics)} came without")
+            raise ValueError(f"metrics {sorted(metrics)} have no step; pass step=...")
         logged, now = self._run.logged, _now()
         new = {_checked(key): value for key, value in metrics.items() if step not in logged[key]}
         for key in new:
@@ -126,43 +128,43 @@ class RunTracker(Logger):
     def log_params(self, params: Mapping[str, str]) -> None:
         """Logs parameters, cut at MLflow's limit.
 
-        One that the run has already keeps its value; if the new value is another one, the tag
-        `parameter_drift` tells both.
+        Existing parameters keep their value; different new values are written to the tag
+        `parameter_drift`.
 
         Raises:
-            ValueError: MLflow allows no such name.
+            ValueError: If MLflow does not allow a name.
         """
         limit = records.MAX_PARAM_LENGTH
         if params:
             self._put(records.Params({_checked(key): params[key][:limit] for key in params}))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Sets tags, cut at MLflow's limit; the last value of a tag counts.
+        """Sets tags, cut at MLflow's limit. A new value replaces the old one.
 
         Raises:
-            ValueError: MLflow allows no such name.
+            ValueError: If MLflow does not allow a name.
         """
         limit = records.MAX_TAG_LENGTH
         if tags:
             self._put(records.Tags({_checked(key): tags[key][:limit] for key in tags}))
 
     def log_text(self, text: str, artifact_path: str) -> None:
-        """Logs a text as the artifact of that path.
+        """Logs a text as an artifact.
 
         Raises:
-            ValueError: MLflow allows no such path.
+            ValueError: If MLflow does not allow the path.
         """
         self._put(records.TextArtifact(text, _checked(artifact_path)))
 
     def log_artifact(self, path: Path, artifact_folder: str | None = None) -> None:
-        """Logs a file as it is now; it may change or vanish as soon as this returns.
+        """Logs a copy of a file, which may be changed or deleted afterwards.
 
         Args:
-            path: The file, whose name the artifact gets.
-            artifact_folder: The folder among the run's artifacts, by default their root.
+            path: File to log. The artifact has the same name.
+            artifact_folder: Folder of the artifact. The root folder if omitted.
 
         Raises:
-            ValueError: MLflow allows no such folder.
+            ValueError: If MLflow does not allow the folder.
         """
         folder = artifact_folder and _checked(artifact_folder)
         if self._outbox is not None:
@@ -176,14 +178,14 @@ class RunTracker(Logger):
         context: str,
         profile: Mapping[str, float] | None = None,
     ) -> None:
-        """Logs what the run reads as a data set of MLflow.
+        """Logs an MLflow dataset as input of the run.
 
         Args:
-            name: The name of the data.
-            digest: A hash of the content; MLflow keeps its first 36 characters.
-            source: A path or an address.
-            context: What it is used for: train, valid or test.
-            profile: Numbers that describe it.
+            name: Name of the dataset.
+            digest: Hash of the content. MLflow keeps the first 36 characters.
+            source: Path or URL.
+            context: Use of the dataset: "train", "valid" or "test".
+            profile: Numbers that describe the dataset.
         """
         digest = digest[: records.MAX_DIGEST_LENGTH]
         text = json.dumps(dict(profile or {}))
@@ -192,27 +194,27 @@ class RunTracker(Logger):
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: object, **kwargs: object
     ) -> None:
-        """Nothing: a run's parameters are its flags (`log_params`), not what modules save."""
+        """Does nothing: parameters are the command's flags (`log_params`), not saved modules."""
 
     def flush(self) -> None:
-        """Returns when all that was logged is in the store, or in a journal on disk.
+        """Waits until every logged value is in the store or in a journal on disk.
 
-        Called before a checkpoint is written, it makes sure that a training that is killed and
-        resumes from that checkpoint has every metric of the steps before.
+        Called before a checkpoint is written, so that a killed training that resumes from it has
+        all metrics of earlier steps.
         """
         if self._outbox is not None:
             self._outbox.flush()
 
     def finalize(self, status: str) -> None:
-        """Flushes; the run goes on, since a test may follow a fit."""
+        """Flushes; the run stays open, since a test may follow."""
         if not self._finished:
             self.flush()
 
     def finish(self, status: FinalStatus) -> None:
-        """Ends the run, once: later calls do nothing.
+        """Ends the run; later calls do nothing.
 
-        Artifacts are sent first, for a bounded time, then the status. What cannot be sent stays in
-        its journal, and is told.
+        Artifacts are sent first, for a limited time, then the status. Values that cannot be sent
+        stay in the journal, with a warning.
         """
         if self._outbox is not None and not self._finished:
             self._finished = True
@@ -224,12 +226,12 @@ class RunTracker(Logger):
 
 
 def _checked(name: str) -> str:
-    """Returns the name; raises if the store would refuse it, then and at each attempt again."""
+    """Returns a valid name; raises for one that the store would refuse at each attempt."""
     is_path = not any(part in ("", ".", "..") for part in name.split("/"))
     if not is_path or len(name) > 250 or not re.fullmatch(r"[/\w.\- :]*", name):
         raise ValueError(
-            f"MLflow allows no name {name!r}: expected at most 250 letters, digits, and any of "
-            "_ . - / : and space, in the form of a relative path"
+            f"invalid MLflow name {name!r}: expected a relative path of at most 250 letters, "
+            "digits, spaces and the characters _ . - / :"
         )
     return name
 

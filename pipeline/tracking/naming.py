@@ -1,4 +1,4 @@
-"""Names of runs and of parameters, read off a resolved configuration; no MLflow here."""
+"""Names of runs and parameters, made from a resolved configuration."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# The hash says "the same experiment": not repetitions of it (seeds), not where it was computed
-# (hardware), not where its output went, nor what it printed.
+# The hash identifies an experiment, so seed, hardware, output folders and progress output are
+# excluded.
 TOP_LEVEL_NOT_HASHED = frozenset(
     {"checkpoint_every", "ckpt_path", "config", "experiment", "run_name", "seed_everything"}
 )
@@ -31,19 +31,24 @@ TRAINER_NOT_HASHED = frozenset(
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, str]:
-    """Writes a resolved configuration as the flags that would make it.
+    """Converts a resolved configuration to flags.
 
-    Groups become dots. A class is a flag of its own (`model.encoder`), and its `init_args` stand
-    right below it (`model.encoder.hidden_size`). A mapping that is an argument's value, and a list
-    (of callbacks, say), are JSON. Each pair is valid as `--key value`, with one exception:
-    jsonargparse 4.53 takes no null for an argument two classes deep.
+    Nested keys are joined by dots. A class is a flag (`model.encoder`), and its `init_args` are the
+    level below (`model.encoder.hidden_size`). Mappings as values, and lists, are JSON. Each pair is
+    valid as `--key value`, except null for an argument two classes deep, which jsonargparse 4.53
+    does not accept.
 
     Args:
-        config: The configuration as LightningCLI resolves it; its key `config` (the names of the
-            files it came from) is left out, since all they say is in the other keys.
+        config: Configuration as LightningCLI resolves it. The key `config` (names of the files) is
+            left out.
 
     Returns:
-        Dotted names to values, in the configuration's order.
+        Dotted names and values, in the order of the configuration.
+
+    Example:
+        >>> encoder = {"class_path": "pipeline.encoders.LSTM", "init_args": {"hidden_size": 8}}
+        >>> flatten({"model": {"encoder": encoder}})
+        {'model.encoder': 'pipeline.encoders.LSTM', 'model.encoder.hidden_size': '8'}
     """
     return {
         key: _text(value)
@@ -71,15 +76,14 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float) and not math.isfinite(value):
-        return f"{value}".replace("inf", ".inf").replace("nan", ".nan")  # as YAML spells them
+        return f"{value}".replace("inf", ".inf").replace("nan", ".nan")  # YAML spelling
     return json.dumps(value, default=str)
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Six hexadecimal digits that are the same for configurations of the same experiment.
+    """Returns six hexadecimal digits, equal for configurations of the same experiment.
 
-    Left out are `TOP_LEVEL_NOT_HASHED` and, of the Trainer, `TRAINER_NOT_HASHED`: the seed, the
-    hardware and the output.
+    `TOP_LEVEL_NOT_HASHED` and `TRAINER_NOT_HASHED` (seed, hardware, output) are excluded.
     """
     kept = {
         key: value
@@ -95,11 +99,10 @@ def _is_hardware(key: str) -> bool:
 
 
 def run_name(config: Mapping[str, Any]) -> str:
-    """The name of a run: `lstm-2x200-1a2b3c-s1`, `kneserney-5-1a2b3c-s1`.
+    """Returns a run name such as `lstm-2x200-1a2b3c-s1` or `kneserney-5-1a2b3c-s1`.
 
-    The parts are the class of the encoder or smoothing (the task's, if it has neither), the
-    encoder's number of layers and their size or the smoothing's order where it has them,
-    `config_hash`, and the seed if one is set.
+    The parts are: the class of the encoder or smoothing (else of the task), number and size of
+    layers or the n-gram order if any, `config_hash`, and the seed if set.
     """
     flags = {name: value for name, value in flatten(config).items() if value != "null"}
     parts = ("model.encoder", "model.smoothing")

@@ -1,4 +1,4 @@
-"""All that a run has to send, on two ways, so that neither store holds up what the other takes."""
+"""The outbox: records waiting to be sent, artifacts separately from all others."""
 
 import contextlib
 import logging
@@ -13,26 +13,25 @@ from pipeline.tracking.run import OpenRun
 from pipeline.tracking.store import reason, shown
 from pipeline.tracking.writer import Writer
 
-# Seconds that artifacts have once the run is over, before and after its status is sent: an upload
-# that takes long must neither hide how the run ended from a scheduler's kill, nor be cut off.
+# Seconds for uploading artifacts at the end of a run, before and after the status is sent: a long
+# upload must not be cut off, nor keep the status from being sent before a scheduler's kill.
 FIRST_WAIT, LAST_WAIT = 20.0, 600.0
 
 _logger = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Sends records of a run, and warns when that fails and when it has failed until the end.
+    """Sends the records of a run in background threads, and warns if sending fails.
 
-    Artifacts go to another place than all else, and may fail alone (a server that answers, with an
-    artifact root that nobody may write to). So they have a thread and a journal of their own,
-    `artifacts.jsonl` beside `tracking.jsonl`.
+    Artifacts have their own thread and journal (`artifacts.jsonl`; all other records:
+    `tracking.jsonl`), since the artifact store may fail separately, e.g. for lack of permission.
 
     Args:
-        run: The run; the steps that the journal has of each metric are added to its `logged`.
-        folder: The folder for the journals, and for copies of files.
+        run: Open run. Steps of metrics found in the journal are added to its `logged`.
+        folder: Folder for the journals and for copies of artifact files.
 
     Raises:
-        InputError: A journal is damaged.
+        InputError: If a journal is damaged.
     """
 
     def __init__(self, run: OpenRun, folder: Path) -> None:
@@ -43,35 +42,35 @@ class Outbox:
         artifacts, rest = self._artifact_journal.read(), self._journal.read()
         waiting = {Path(r.path).parent for r in artifacts if isinstance(r, records.FileArtifact)}
         for copied in set(self._unsent.glob("*")) - waiting:
-            shutil.rmtree(copied)  # for a process that was killed before it could note it
+            shutil.rmtree(copied)  # left by a killed process
         self._artifacts = self._writer(
             self._artifact_journal,
             artifacts,
-            f"artifacts of run {run.run_id} cannot be stored (%s); training goes on, and they wait "
-            f"in {self._artifact_journal.path}",
+            f"artifacts of run {run.run_id} cannot be stored (%s); training continues, and they "
+            f"are kept in {self._artifact_journal.path}",
         )
         self._rest = self._writer(
             self._journal,
-            [record for record in rest if _is_news(record, run.logged)],
-            f"the tracking store {shown(run.client.tracking_uri)} does not answer (%s); training "
-            f"goes on, and what is logged waits in {self._journal.path}",
+            [record for record in rest if _is_new(record, run.logged)],
+            f"tracking store {shown(run.client.tracking_uri)} does not respond (%s); training "
+            f"continues, and its metrics are kept in {self._journal.path}",
         )
 
     def put(self, *new: Record) -> None:
-        """Takes records over, at once.
+        """Queues records; returns immediately.
 
         Raises:
-            RuntimeError: The outbox is closed.
+            RuntimeError: If the outbox is closed.
         """
         for record in new:
             is_artifact = isinstance(record, records.TextArtifact | records.FileArtifact)
             (self._artifacts if is_artifact else self._rest).put([record])
 
     def put_file(self, path: Path, folder: str | None) -> None:
-        """Takes over a copy of a file, for that folder among the artifacts.
+        """Copies a file and queues it as an artifact in `folder`.
 
         Raises:
-            RuntimeError: The outbox is closed.
+            RuntimeError: If the outbox is closed.
         """
         self._unsent.mkdir(parents=True, exist_ok=True)
         copy = Path(tempfile.mkdtemp(dir=self._unsent)) / path.name
@@ -79,18 +78,18 @@ class Outbox:
         self.put(records.FileArtifact(str(copy), folder))
 
     def flush(self) -> None:
-        """Returns when all that was given is in its store, or else in its journal on disk."""
+        """Waits until every record is in its store or in its journal on disk."""
         self._rest.flush()
         self._artifacts.flush()
 
     def close(self, status: records.Status) -> None:
-        """Sends what is left, artifacts first and the status last, for a bounded time.
+        """Sends the remaining records, artifacts first and the status last, for a limited time.
 
         Raises:
-            OSError: Something is neither sent, nor can its journal be written.
+            OSError: If a record can neither be sent nor be written to the journal.
         """
-        with contextlib.suppress(OSError):  # which comes again below, unless the store answers
-            self._rest.flush()  # a kill may come while artifacts are waited for
+        with contextlib.suppress(OSError):  # raised again below if it persists
+            self._rest.flush()  # the process may be killed while it uploads artifacts
         try:
             is_stored = self._artifacts.close(FIRST_WAIT)
         finally:
@@ -98,8 +97,8 @@ class Outbox:
             self._close_rest(status)
         if not is_stored and not self._artifacts.close(LAST_WAIT):
             _logger.warning(
-                "artifacts of run %s could not be stored until the end; they are in %s, and are "
-                "sent when the run is resumed",
+                "artifacts of run %s could not be stored; they are in %s and will be sent when the "
+                "run is resumed",
                 self._run.run_id,
                 self._artifact_journal.path,
             )
@@ -109,8 +108,8 @@ class Outbox:
     def _close_rest(self, status: records.Status) -> None:
         if not self._rest.close():
             _logger.warning(
-                "the tracking store has not answered until the end; the rest of run %s, and that "
-                "it is %s, is in %s, and is sent when the run is resumed",
+                "tracking store does not respond; the last records of run %s, with its status %s, "
+                "are in %s and will be sent when the run is resumed",
                 self._run.run_id,
                 status.status,
                 self._journal.path,
@@ -126,12 +125,12 @@ class Outbox:
         )
 
 
-def _is_news(record: Record, logged: dict[str, set[int]]) -> bool:
-    """Says whether a recovered record is to be sent; takes note of the step of a metric."""
+def _is_new(record: Record, logged: dict[str, set[int]]) -> bool:
+    """Returns whether a recovered record must be sent; registers the steps of metrics."""
     if isinstance(record, records.Status):
-        return False  # how the run ended before it was resumed
+        return False  # of the run before it was resumed
     if not isinstance(record, records.Metric):
         return True
-    is_new = record.step not in logged[record.key]
+    is_missing = record.step not in logged[record.key]
     logged[record.key].add(record.step)
-    return is_new
+    return is_missing

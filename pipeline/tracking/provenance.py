@@ -1,4 +1,4 @@
-"""Where a run comes from: code, machine, person, job and packages."""
+"""Provenance of a run: code version, host, user, cluster job and packages."""
 
 import getpass
 import importlib.metadata
@@ -21,11 +21,11 @@ JOB_VARIABLES = {
 
 
 def provenance_tags(world_size: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns tags that say who ran what, where, and as which job.
+    """Returns run tags for command, user, host, commit and cluster job.
 
     Args:
-        world_size: The number of processes that train together.
-        environment: The variables among which those of a scheduler are looked for.
+        world_size: Number of processes of the training.
+        environment: Environment variables, which contain the scheduler's job id.
     """
     tags = {
         "mlflow.source.name": command_line(),
@@ -40,7 +40,7 @@ def provenance_tags(world_size: int, environment: Mapping[str, str] = os.environ
 
 
 def command_line() -> str:
-    """Returns the command that runs, to be pasted into a shell."""
+    """Returns the command of this process, quoted for a shell."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     if module is None:
         return shlex.join(sys.argv)
@@ -48,9 +48,9 @@ def command_line() -> str:
 
 
 def git_commit() -> str | None:
-    """Returns the commit that this code is at; None where git does not track it, or without git.
+    """Returns the git commit of this code; None if git does not track it or is not installed.
 
-    Code that is installed belongs to no repository, even if its environment lies inside of one.
+    An installed package has none, even if its environment is inside a repository.
     """
     code = Path(__file__)
     if "site-packages" in code.parts or _git(code.parent, "ls-files", code.name) != code.name:
@@ -60,8 +60,8 @@ def git_commit() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        found = subprocess.run(  # noqa: S603  the arguments are ours
-            ["git", *arguments],  # noqa: S607  whichever git the person uses
+        found = subprocess.run(  # noqa: S603  fixed arguments
+            ["git", *arguments],  # noqa: S607  the user's git
             cwd=folder,
             capture_output=True,
             text=True,
@@ -74,11 +74,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def package_versions() -> str:
-    """Returns the installed packages as `name==version` lines, sorted, as `pip freeze` does."""
+    """Returns the installed packages as sorted lines `name==version`, like `pip freeze`."""
     found = {
         (package.metadata["Name"], package.version)
         for package in importlib.metadata.distributions()
-        if package.metadata["Name"]  # a half-removed package has none
+        if package.metadata["Name"]  # a broken installation has none
     }
     lines = (f"{name}=={version}\n" for name, version in found)
     return "".join(sorted(lines, key=str.lower))
@@ -87,5 +87,5 @@ def package_versions() -> str:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a user without an entry, as in many containers
+    except (OSError, KeyError):  # no entry in passwd, as in many containers
         return str(os.getuid())

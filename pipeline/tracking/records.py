@@ -1,4 +1,4 @@
-"""What is logged, as values: each can be written to a journal, read back and sent, also twice."""
+"""Records: logged values that can be written to a journal, read back and sent more than once."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A value at a step; `timestamp` in milliseconds."""
+    """A value at a step; `timestamp` in milliseconds since 1970."""
 
     key: str
     value: float
@@ -34,21 +34,21 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class Params:
-    """Parameters; those that the run has already are never changed."""
+    """Parameters; existing ones are never changed."""
 
     values: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Tags:
-    """Tags; the last value counts."""
+    """Tags; a new value replaces the old one."""
 
     values: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class TextArtifact:
-    """A text that becomes the artifact `artifact_path`."""
+    """A text to be stored as artifact `artifact_path`."""
 
     text: str
     artifact_path: str
@@ -56,7 +56,7 @@ class TextArtifact:
 
 @dataclasses.dataclass(frozen=True)
 class FileArtifact:
-    """A copy of a file, alone in a folder of its own; both are removed once it is sent."""
+    """A copy of a file in a folder of its own; both are deleted after sending."""
 
     path: str
     folder: str | None
@@ -64,7 +64,7 @@ class FileArtifact:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set that the run reads, `context` being the use made of it (train, test)."""
+    """An input dataset of the run; `context` is its use (train, valid, test)."""
 
     name: str
     digest: str
@@ -75,7 +75,7 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """The state of the run; `time` in milliseconds."""
+    """Status of the run; `time` in milliseconds since 1970."""
 
     status: str
     time: int
@@ -86,16 +86,16 @@ _KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Reco
 
 
 def to_line(record: Record) -> str:
-    """Writes a record as one line of JSON (with Python's NaN and Infinity)."""
+    """Formats a record as one line of JSON (with Python's NaN and Infinity)."""
     fields = dataclasses.asdict(record)
     return json.dumps({"kind": type(record).__name__, **fields}) + "\n"
 
 
 def from_line(line: str) -> Record:
-    """Reads what `to_line` wrote.
+    """Parses a line written by `to_line`.
 
     Raises:
-        ValueError: It is not such a line.
+        ValueError: If the line has another format.
     """
     try:
         fields = json.loads(line)
@@ -105,7 +105,7 @@ def from_line(line: str) -> Record:
 
 
 def send(client: "MlflowClient", run_id: str, records: Sequence[Record]) -> None:
-    """Sends one record, or up to `MAX_METRICS` metrics at once; sending again changes nothing."""
+    """Sends one record or up to `MAX_METRICS` metrics; sending twice changes nothing."""
     first = records[0]
     match first:
         case Metric():
@@ -152,7 +152,7 @@ def _send_params(client: "MlflowClient", run_id: str, values: Mapping[str, str])
 
 
 def _same(old: str, new: str) -> bool:
-    """Says whether two spellings mean one value: `mlflow run -P` logs what was typed, quoted."""
+    """Compares values; `mlflow run -P` logs the typed text in quotes."""
     if old == new or old == shlex.quote(new):
         return True
     try:
@@ -172,7 +172,7 @@ def _send_tags(client: "MlflowClient", run_id: str, values: Mapping[str, str]) -
 def _send_artifact(client: "MlflowClient", run_id: str, artifact: FileArtifact) -> None:
     path = Path(artifact.path)
     if not path.exists():
-        _logger.warning("the artifact %s is gone: it was sent before, or removed by hand", path)
+        _logger.warning("artifact %s is missing: already sent, or deleted by hand", path)
         return
     client.log_artifact(run_id, str(path), artifact.folder)
     shutil.rmtree(path.parent)
@@ -194,7 +194,7 @@ def _send_dataset(client: "MlflowClient", run_id: str, dataset: Dataset) -> None
 
 
 def _send_status(client: "MlflowClient", run_id: str, status: Status) -> None:
-    if status.status == "SCHEDULED":  # it will go on: no end time
+    if status.status == "SCHEDULED":  # will continue, so no end time
         client.update_run(run_id, status=status.status)
     else:
         client.set_terminated(run_id, status.status, end_time=status.time)

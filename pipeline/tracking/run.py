@@ -1,4 +1,4 @@
-"""Opens the one MLflow run of a training: a new one, `mlflow run`'s, or the one to go on with."""
+"""Opens the MLflow run of a training: a new run, the run of `mlflow run`, or a run to resume."""
 
 import dataclasses
 import os
@@ -17,9 +17,14 @@ SYSTEM_PREFIX = "system/"
 
 @dataclasses.dataclass(frozen=True)
 class OpenRun:
-    """A run that is RUNNING.
+    """A run with status RUNNING.
 
-    `logged` has the steps that each metric has in the store; `start_time` is in milliseconds.
+    Attributes:
+        client: Client of the tracking store.
+        run_id: Run id.
+        experiment: Name of the experiment.
+        start_time: Time of creation, in milliseconds since 1970.
+        logged: Steps in the store, for each metric.
     """
 
     client: "MlflowClient"
@@ -33,14 +38,14 @@ def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
     """Opens a run.
 
     Args:
-        experiment: The experiment of a new run, created if need be.
-        run_name: The name of a run that is new, or that `mlflow run` made.
-        run_id: The run to go on with; its experiment and name stay. If omitted, MLFLOW_RUN_ID,
-            which `mlflow run` sets; if that is not set either, a run is created.
+        experiment: Experiment of a new run, created if missing.
+        run_name: Name of a run that is new or was created by `mlflow run`.
+        run_id: Run to resume. Its experiment and name do not change. If omitted, MLFLOW_RUN_ID,
+            which `mlflow run` sets, is used; without it a run is created.
 
     Raises:
-        InputError: The store cannot be used, or the run does not exist, or MLFLOW_RUN_ID names one
-            that was trained before: it was inherited by mistake.
+        InputError: If the store cannot be used, the run does not exist, or MLFLOW_RUN_ID is a run
+            that was trained before (inherited by mistake).
     """
     client = open_store()
     made_outside = os.environ.get("MLFLOW_RUN_ID")
@@ -66,7 +71,7 @@ def _attach(client: "MlflowClient", run: "Run") -> OpenRun:
 
 
 def _scores(run: "Run") -> list[str]:
-    """Returns the metrics but those of the system, which are many and whose steps never repeat."""
+    """Returns all metrics except `system/*`, which are many and whose steps never repeat."""
     return [key for key in run.data.metrics if not key.startswith(SYSTEM_PREFIX)]
 
 
@@ -74,9 +79,9 @@ def _untrained(client: "MlflowClient", run_id: str) -> "Run":
     run = _existing(client, run_id)
     if _scores(run):
         raise InputError(
-            f"MLFLOW_RUN_ID names the run {run_id}, which has been trained already, where one that "
-            "`mlflow run` has just made was expected; unset MLFLOW_RUN_ID to train in a new run, "
-            f"or go on with that one with `unroll train --resume {run_id}`"
+            f"MLFLOW_RUN_ID is {run_id}, a run that was trained before; expected a run that "
+            "`mlflow run` has just created; unset MLFLOW_RUN_ID to create a new run, or continue "
+            f"this one with `unroll train --resume {run_id}`"
         )
     return run
 
@@ -90,12 +95,10 @@ def _existing(client: "MlflowClient", run_id: str) -> "Run":
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        raise InputError(
-            f"there is no run {run_id} {where}; `unroll runs` lists those that there are"
-        ) from error
+        raise InputError(f"no run {run_id} {where}; `unroll runs` lists all runs") from error
     if run.info.lifecycle_stage == "deleted":
         raise InputError(
-            f"the run {run_id} {where} was deleted; bring it back with "
+            f"run {run_id} {where} was deleted; restore it with "
             f"`mlflow runs restore --run-id {run_id}`"
         )
     return run

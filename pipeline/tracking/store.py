@@ -1,4 +1,4 @@
-"""Where runs are kept: the tracking store, opened once and safely by any number of processes."""
+"""Opens the tracking store, safely for any number of processes at once."""
 
 import contextlib
 import logging
@@ -16,24 +16,23 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 SQLITE = "sqlite:///"
-# What the pages of MLflow guess otherwise, and ask about.
+# Without this tag MLflow's web pages guess the kind of experiment and ask.
 _TAGS = {"mlflow.experimentKind": "custom_model_development"}
-# What a person has set is left alone. MLflow's own retries may last minutes per request; ours
-# (`writer.py`) keep what is logged safe meanwhile, so that one quick retry inside is enough.
+# Used unless set by the user. MLflow's own retries may take minutes per request; `writer.py`
+# retries and keeps the records meanwhile, so one quick retry inside MLflow is enough.
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # cluster nodes are often offline, and nobody was asked
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # cluster nodes are often offline, and users did not agree
 }
 
 
 def tracking_uri() -> str:
-    """Returns MLFLOW_TRACKING_URI, or else `mlflow.db` in the current folder.
+    """Returns MLFLOW_TRACKING_URI, by default `mlflow.db` in the current folder.
 
-    The path of an SQLite file is made absolute, so that it stays the same file for processes that
-    run in another folder.
+    SQLite paths are made absolute, so that processes in other folders use the same file.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
     path = sqlite_path(uri)
@@ -41,25 +40,25 @@ def tracking_uri() -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Returns the absolute path of an SQLite store's file, None for any other store."""
+    """Returns the absolute path of an SQLite store; None for other stores."""
     return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
 
 
 def shown(uri: str) -> str:
-    """Returns the address without user name and password, for messages."""
+    """Returns an address without user name and password, for messages."""
     return re.sub(r"://[^/@]*@", "://", uri)
 
 
 def reason(error: Exception) -> str:
-    """Returns what an error says, on one line, short and without passwords."""
+    """Returns an error message on one line, shortened and without passwords."""
     return shown(" ".join(str(error).split()))[:300].rstrip(".")
 
 
 def open_store() -> "MlflowClient":
-    """Opens the tracking store, making a new SQLite file if it is one and does not exist yet.
+    """Opens the tracking store; a missing SQLite file is created.
 
     Raises:
-        InputError: The store cannot be opened.
+        InputError: If the store cannot be opened.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -76,52 +75,52 @@ def open_store() -> "MlflowClient":
 
 @contextlib.contextmanager
 def refusing(uri: str) -> Iterator[None]:
-    """Turns an error of the store into one sentence for the person who named it."""
+    """Converts errors of the store to `InputError`."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except (MlflowException, OSError) as error:
         raise InputError(
-            f"the tracking store {shown(uri)} cannot be used: {reason(error)}; check it, or "
-            "name another with MLFLOW_TRACKING_URI"
+            f"cannot use tracking store {shown(uri)}: {reason(error)}; check it, or set "
+            "MLFLOW_TRACKING_URI to another store"
         ) from error
 
 
 def _silence() -> None:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It prints a traceback for an error that is also raised, and so told by us.
+    # This logger prints a traceback for errors that are raised too.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    # What they warn of is the use that they make of each other: nothing that a person could mend.
+    # These libraries warn about how they use each other, which users cannot change.
     warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)(\.|$)")
 
 
 def _prepare_sqlite(path: Path) -> None:
-    """Makes the file complete or not at all: under another name, by one process, then renamed.
+    """Creates the database in one process, under a temporary name that is renamed when complete.
 
-    Processes that open a new file at once would migrate it at once and leave it unusable; so
-    would one that is killed while it does.
+    Several processes that migrate a new file at once, or one that is killed meanwhile, would leave
+    an unusable file.
     """
-    if _is_there(path):
+    if _exists(path):
         return
     import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_there(path):
+        if not _exists(path):
             _create_sqlite(path)
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     if not path.exists() or path.stat().st_size == 0:
         return False
     with path.open("rb") as file:
         if file.read(16) != b"SQLite format 3\0":
             raise InputError(
-                f"{path} is not an SQLite database, which the tracking store {SQLITE}{path} must "
-                "be; move it away or set MLFLOW_TRACKING_URI"
+                f"{path} is not an SQLite database, as expected for the tracking store; move the "
+                "file away, or set MLFLOW_TRACKING_URI to another store"
             )
     return True
 
@@ -131,7 +130,7 @@ def _create_sqlite(path: Path) -> None:
 
     unfinished = path.with_name(f"{path.name}.unfinished")
     unfinished.unlink(missing_ok=True)
-    # Alembic's configuration sets levels of its own while it migrates.
+    # Alembic sets log levels during the migration.
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -145,18 +144,18 @@ def _create_sqlite(path: Path) -> None:
 
 
 def experiment_id(client: "MlflowClient", name: str) -> str:
-    """Returns the id of the experiment of that name, which is created if there is none.
+    """Returns the id of an experiment, which is created if missing.
 
-    For an SQLite store the artifacts go to `mlruns/<experiment>` beside the file, whatever the
-    current folder; a server decides itself.
+    Artifacts of an SQLite store are in `mlruns/<experiment>` next to the file; a server decides
+    itself.
 
     Raises:
-        InputError: The experiment was deleted.
+        InputError: If the experiment was deleted.
     """
     found = client.get_experiment_by_name(name) or _create_experiment(client, name)
     if found.lifecycle_stage == "deleted":
         raise InputError(
-            f"the experiment {name} was deleted; bring it back with "
+            f"experiment {name} was deleted; restore it with "
             f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
         )
     return str(found.experiment_id)
@@ -173,4 +172,4 @@ def _create_experiment(client: "MlflowClient", name: str) -> "Experiment":
         found = client.get_experiment_by_name(name)
         if found is None:
             raise
-        return found  # another process was first
+        return found  # created by another process

@@ -1,4 +1,4 @@
-"""What the machine does while it trains: processor, memory, disk, network and GPUs."""
+"""System metrics during training: CPU, memory, disk, network and GPUs."""
 
 import threading
 from types import TracebackType
@@ -10,14 +10,14 @@ from pipeline.tracking.store import tracking_uri
 
 
 class SystemMetrics:
-    """Logs `system/*` of this machine every few seconds, from `start` to `stop`.
+    """Logs `system/*` of this machine at regular intervals, from `start` to `stop`.
 
-    MLflow's `SystemMetricsMonitor` measures; the tracker logs, so that a store that does not
-    answer neither ends it nor loses anything. Steps are the seconds since the run was created, so
-    that none comes twice after a resume. On ranks other than 0 it does nothing.
+    MLflow's `SystemMetricsMonitor` measures, and the tracker logs, so that an unavailable store
+    loses nothing. Steps are seconds since the run was created, so that a resumed run repeats none.
+    On ranks other than 0 nothing is logged.
 
     Args:
-        tracker: The run; stop before it is finished.
+        tracker: Tracker of the run. Call `stop` before the run is finished.
         interval: Seconds between two measurements.
     """
 
@@ -28,21 +28,21 @@ class SystemMetrics:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begins to measure."""
+        """Starts measuring."""
         if self._tracker.is_active and self._thread is None:
             self._stopping.clear()
             self._thread = threading.Thread(target=self._work, name="system-metrics", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Ends measuring; it can be started again."""
+        """Stops measuring."""
         if self._thread is not None:
             self._stopping.set()
             self._thread.join()
             self._thread = None
 
     def __enter__(self) -> Self:
-        """Starts."""
+        """Starts measuring."""
         self.start()
         return self
 
@@ -52,7 +52,7 @@ class SystemMetrics:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops."""
+        """Stops measuring."""
         self.stop()
 
     def _work(self) -> None:

@@ -1,4 +1,4 @@
-"""The thread between a training and the store: training never waits, and nothing gets lost."""
+"""A thread that sends records to the tracking store, so that training never waits for it."""
 
 import contextlib
 import itertools
@@ -9,25 +9,25 @@ from collections.abc import Callable, Sequence
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import MAX_METRICS, Metric, Record
 
-INTERVAL = 2.0  # seconds that a metric may wait for company
-BATCH = 500  # records that are sent without waiting
-PATIENCE = 1.0  # seconds that `flush` gives a slow store before it uses the journal
-FIRST_DELAY, LAST_DELAY = 1.0, 30.0  # seconds between attempts while the store is away
-LAST_CHANCES = 3  # attempts once the run is over
+INTERVAL = 2.0  # seconds that metrics are collected before they are sent
+BATCH = 500  # number of records that are sent without waiting
+PATIENCE = 1.0  # seconds that `flush` waits for the store before it uses the journal
+FIRST_DELAY, LAST_DELAY = 1.0, 30.0  # seconds between attempts while sending fails
+LAST_CHANCES = 3  # attempts after the end of the run
 
 
 class Writer:
-    """Sends records in order from a thread of its own, and keeps them in a journal if it cannot.
+    """Sends records in order in a thread, and keeps them in a journal while sending fails.
 
-    A record is in memory until it is sent. `flush` and any failure also put it into the journal,
-    which is removed as soon as all it holds is sent. Sending a record twice must do no harm: that
-    happens when an answer is lost, or after a death between sending and removing the journal.
+    `flush` and any failure write the unsent records to the journal, which is deleted when all its
+    records are sent. Sending a record twice must be harmless: this happens if a response is lost,
+    or if the process is killed between sending and deleting the journal.
 
     Args:
-        send: Sends one record or several metrics; raises if that fails in any way.
-        journal: Where records wait.
-        recovered: What is in the journal already, and is sent first.
-        warn: Called once, with the first failure, in the writer's thread.
+        send: Function that sends one record or several metrics, and raises if it fails.
+        journal: Journal of the unsent records.
+        recovered: Records found in the journal, which are sent first.
+        warn: Function called in the thread with the first error only.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Writer:
         self._pending = deque(recovered)
         if not recovered:
             journal.remove()
-        # How many records were ever given, sent, and given or found on disk.
+        # Numbers of records that were ever queued, written to the journal, and sent.
         self._given = self._secured = len(self._pending)
         self._sent = 0
         self._urgent = self._closing = self._failing = False
@@ -52,20 +52,20 @@ class Writer:
         self._thread.start()
 
     def put(self, records: Sequence[Record]) -> None:
-        """Takes records over, at once.
+        """Queues records; returns immediately.
 
         Raises:
-            RuntimeError: The writer is closed.
+            RuntimeError: If the writer is closed.
         """
         with self._changed:
             if self._closing:
-                raise RuntimeError("nothing can be logged to a run that is finished")
+                raise RuntimeError("cannot log to a finished run")
             self._pending.extend(records)
             self._given += len(records)
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Returns when all that was given is in the store, or else in the journal on disk."""
+        """Waits until every record is in the store or in the journal on disk."""
         with self._changed:
             target = self._given
             self._urgent = True
@@ -75,19 +75,19 @@ class Writer:
                 self._secure()
 
     def close(self, patience: float | None = None) -> bool:
-        """Sends what is left, trying a few times, and ends the thread; may be called again.
+        """Sends the remaining records in a few attempts and ends the thread; may be called again.
 
         Args:
-            patience: Seconds after which an attempt that goes on is no longer waited for.
+            patience: Maximum number of seconds to wait. No limit if omitted.
 
         Returns:
-            Whether everything is sent; if not, the rest is in the journal.
+            Whether all records are sent. If not, the rest is in the journal.
 
         Raises:
-            OSError: It is neither sent, nor can the journal be written.
+            OSError: If a record can neither be sent nor be written to the journal.
         """
-        with contextlib.suppress(OSError):  # which comes again below, unless the store answers
-            self.flush()  # a scheduler's patience may be shorter than that of the attempts
+        with contextlib.suppress(OSError):  # raised again below if it persists
+            self.flush()  # a scheduler may kill the process before the attempts end
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -101,7 +101,7 @@ class Writer:
         while batch := self._next_batch(delay):
             try:
                 self._send(batch)
-            except Exception as error:  # whatever it is, training goes on and nothing is lost
+            except Exception as error:  # training continues whatever the error is
                 self._failed(error)
                 delay = min(max(2 * delay, FIRST_DELAY), LAST_DELAY)
                 if self._closing:
@@ -113,7 +113,7 @@ class Writer:
                 self._succeeded(len(batch))
 
     def _next_batch(self, delay: float) -> list[Record]:
-        """Waits for something to send; nothing comes only when the writer is closed and empty."""
+        """Waits for records to send; returns none only if the writer is closed and empty."""
         with self._changed:
             if delay and self._closing:
                 self._changed.wait(delay)
@@ -146,7 +146,7 @@ class Writer:
         with self._changed:
             try:
                 self._secure()
-            except OSError as worse:  # told here, and raised by `flush` where training stops
+            except OSError as worse:  # reported here, and raised by `flush` in the training thread
                 error = worse
             first, self._warn = self._warn, _ignore
             self._failing = True
@@ -154,7 +154,7 @@ class Writer:
         first(error)
 
     def _secure(self) -> None:
-        """Writes to the journal what is neither sent nor there; the lock is held."""
+        """Writes unsent records to the journal; the caller holds the lock."""
         new = list(itertools.islice(self._pending, max(0, self._secured - self._sent), None))
         if new:
             self._journal.append(new)
@@ -162,4 +162,4 @@ class Writer:
 
 
 def _ignore(error: Exception) -> None:
-    """Takes the place of a warning that was given."""
+    """Replaces `warn` after the first error."""

@@ -1,4 +1,4 @@
-"""Artifacts that cannot be stored, while the tracking store takes all else."""
+"""Artifacts cannot be stored while the tracking store works."""
 
 import threading
 from pathlib import Path
@@ -45,10 +45,10 @@ def test_artifacts_that_cannot_be_stored_hold_up_nothing_else(
     assert not journal_of(first).exists()
     beginning, end = warnings_of()
     assert beginning.startswith(f"artifacts of run {first.version} cannot be stored (")
-    assert beginning.endswith(f"); training goes on, and they wait in {artifact_journal_of(first)}")
+    assert beginning.endswith(f"they are kept in {artifact_journal_of(first)}")
     assert end == (
-        f"artifacts of run {first.version} could not be stored until the end; they are in "
-        f"{artifact_journal_of(first)}, and are sent when the run is resumed"
+        f"artifacts of run {first.version} could not be stored; they are in "
+        f"{artifact_journal_of(first)} and will be sent when the run is resumed"
     )
     config.unlink()
     blocked.unlink()
@@ -138,6 +138,6 @@ def test_artifact_that_hangs_is_left_in_the_journal(
         TextArtifact("unroll train", "command.txt")
     ]
     [warning] = warnings_of()
-    assert warning.startswith(f"artifacts of run {tracker.version} could not be stored until the ")
+    assert warning.startswith(f"artifacts of run {tracker.version} could not be stored; ")
     given_up.set()
     wait_until(lambda: not artifact_journal_of(tracker).exists())  # the thread has come to its end

@@ -37,9 +37,9 @@ def test_run_id_that_a_second_training_inherits(store, start, monkeypatch):
     with pytest.raises(InputError) as caught:
         start(run_name="second", params={"model.size": "30"})
     assert str(caught.value) == (
-        f"MLFLOW_RUN_ID names the run {made}, which has been trained already, where one that "
-        "`mlflow run` has just made was expected; unset MLFLOW_RUN_ID to train in a new run, or go "
-        f"on with that one with `unroll train --resume {made}`"
+        f"MLFLOW_RUN_ID is {made}, a run that was trained before; expected a run that `mlflow run` "
+        "has just created; unset MLFLOW_RUN_ID to create a new run, or continue this one with "
+        f"`unroll train --resume {made}`"
     )
     run = store.get_run(made)
     assert (run.info.run_name, run.info.status, run.data.params) == ("first", "FINISHED", {})

@@ -70,10 +70,10 @@ def test_training_goes_on_without_the_store_and_all_is_sent_later(
     assert (artifacts / "pictures" / "picture.png").read_text() == "pixels"
     assert (artifacts / "notes" / "5.txt").read_text() == "of step 5"
     assert set(warnings_of()) == {
-        f"the tracking store sqlite:///{project}/mlflow.db does not answer (no route to host); "
-        f"training goes on, and what is logged waits in {journal_of(tracker)}",
-        f"artifacts of run {tracker.version} cannot be stored (no route to host); training goes "
-        f"on, and they wait in {artifact_journal_of(tracker)}",
+        f"tracking store sqlite:///{project}/mlflow.db does not respond (no route to host); "
+        f"training continues, and its metrics are kept in {journal_of(tracker)}",
+        f"artifacts of run {tracker.version} cannot be stored (no route to host); training "
+        f"continues, and they are kept in {artifact_journal_of(tracker)}",
     }
 
 
@@ -90,10 +90,10 @@ def test_run_that_ends_during_an_outage_is_completed_by_a_resume(
     first.log_artifact(project / "best.ckpt")
     first.finish("KILLED")
     assert warnings_of()[2:] == [
-        f"the tracking store has not answered until the end; the rest of run {first.version}, and "
-        f"that it is KILLED, is in {journal_of(first)}, and is sent when the run is resumed",
-        f"artifacts of run {first.version} could not be stored until the end; they are in "
-        f"{artifact_journal_of(first)}, and are sent when the run is resumed",
+        f"tracking store does not respond; the last records of run {first.version}, with its "
+        f"status KILLED, are in {journal_of(first)} and will be sent when the run is resumed",
+        f"artifacts of run {first.version} could not be stored; they are in "
+        f"{artifact_journal_of(first)} and will be sent when the run is resumed",
     ]
     last = from_line(journal_of(first).read_text().splitlines()[-1])
     assert isinstance(last, Status)
@@ -250,13 +250,13 @@ def test_damaged_journal(store, start):
     tracker = start()
     tracker.finish("FINISHED")
     journal_of(tracker).parent.mkdir(parents=True, exist_ok=True)
-    for damage in ("not json", "[]", '{"kind": "nothing"}', '{"kind": "metric", "value": 1}'):
+    for damage in ("not json", "[]", '{"kind": "nothing"}', '{"kind": "Metric", "value": 1}'):
         journal_of(tracker).write_text(to_line(Params({"a": "1"})) + damage + "\n")
         with pytest.raises(InputError) as caught:
             start(run_id=tracker.version)
         assert str(caught.value) == (
-            f"{journal_of(tracker)} line 2 is damaged, where a record of what could not be sent to "
-            "the tracking store was expected; remove that line and try again"
+            f"{journal_of(tracker)}, line 2: damaged record, expected one JSON object written by "
+            "this program; delete the line and try again"
         )
 
 
@@ -280,5 +280,5 @@ def test_store_that_is_away_from_the_start(project, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(InputError) as caught:
         RunTracker.start("lm/small", "name")
-    assert str(caught.value).startswith("the tracking store http://127.0.0.1:9 cannot be used: ")
+    assert str(caught.value).startswith("cannot use tracking store http://127.0.0.1:9: ")
     assert "secret" not in str(caught.value)

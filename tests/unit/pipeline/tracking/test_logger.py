@@ -13,7 +13,7 @@ from pipeline.tracking.system import SystemMetrics
 
 
 def steps(client, run_id, key):
-    """The (step, value) pairs that the store holds, in the order of steps."""
+    """Returns the stored pairs (step, value), ordered by step."""
     return sorted((m.step, m.value) for m in client.get_metric_history(run_id, key))
 
 
@@ -60,14 +60,12 @@ def test_name_that_the_store_would_refuse_for_ever(start, name):
         lambda: tracker.log_params({name: "1"}),
         lambda: tracker.log_text("text", name),
     ):
-        with pytest.raises(ValueError, match=r"^MLflow allows no name .*: expected at most 250"):
+        with pytest.raises(ValueError, match=r"^invalid MLflow name .*: expected a relative path"):
             log()
 
 
 def test_metrics_need_a_step(start):
-    with pytest.raises(
-        ValueError, match=r"^metrics are logged at a step, but \['a'\] came without"
-    ):
+    with pytest.raises(ValueError, match=r"^metrics \['a'\] have no step; pass step="):
         start().log_metrics({"a": 1.0})
 
 
@@ -161,7 +159,7 @@ def test_status_is_set_once(store, start, status, has_ended):
     tracker.finalize("failed")
     info = store.get_run(tracker.version).info
     assert (info.status, bool(info.end_time)) == (status, bool(has_ended))
-    with pytest.raises(RuntimeError, match=r"^nothing can be logged to a run that is finished$"):
+    with pytest.raises(RuntimeError, match=r"^cannot log to a finished run$"):
         tracker.log_metrics({"a": 1.0}, 0)
 
 
@@ -232,13 +230,13 @@ def test_run_that_does_not_exist_or_was_deleted(store, start, project):
         with pytest.raises(InputError) as caught:
             RunTracker.start("lm/small", "name", run_id=run_id)
         assert str(caught.value) == (
-            f"there is no run {run_id} in the tracking store sqlite:///{project}/mlflow.db; "
-            "`unroll runs` lists those that there are"
+            f"no run {run_id} in the tracking store sqlite:///{project}/mlflow.db; "
+            "`unroll runs` lists all runs"
         )
     tracker = start()
     tracker.finish("FINISHED")
     store.delete_run(tracker.version)
-    with pytest.raises(InputError, match=r" was deleted; bring it back with `mlflow runs restore "):
+    with pytest.raises(InputError, match=r" was deleted; restore it with `mlflow runs restore "):
         start(run_id=tracker.version)
 
 

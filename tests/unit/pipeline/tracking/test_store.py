@@ -91,17 +91,15 @@ def test_what_is_no_database(project):
     with pytest.raises(InputError) as caught:
         open_store()
     assert str(caught.value) == (
-        f"{project}/mlflow.db is not an SQLite database, which the tracking store "
-        f"sqlite:///{project}/mlflow.db must be; move it away or set MLFLOW_TRACKING_URI"
+        f"{project}/mlflow.db is not an SQLite database, as expected for the tracking store; move "
+        "the file away, or set MLFLOW_TRACKING_URI to another store"
     )
 
 
 def test_folder_that_cannot_be_made(project, monkeypatch):
     (project / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///file/mlflow.db")
-    with pytest.raises(
-        InputError, match=r"^the tracking store .* cannot be used: .*; check it, or"
-    ):
+    with pytest.raises(InputError, match=r"^cannot use tracking store .*: .*; check it, or"):
         open_store()
 
 
@@ -111,7 +109,7 @@ def test_deleted_experiment(store):
     with pytest.raises(InputError) as caught:
         experiment_id(store, "lm/small")
     assert str(caught.value) == (
-        "the experiment lm/small was deleted; bring it back with "
+        "experiment lm/small was deleted; restore it with "
         f"`mlflow experiments restore --experiment-id {deleted}`"
     )
 
