@@ -1,4 +1,4 @@
-"""What watches training: logs, checkpoints, guards, progress."""
+"""Lightning callbacks that observe or change training: logging, checkpoints, progress."""
 
 from pipeline.callbacks.averaging import TriggeredAveraging
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint

@@ -1,4 +1,4 @@
-"""Averages the weights of the last part of training, and finds out by itself where that begins."""
+"""Weight averaging that starts when validation stops improving."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,23 +17,29 @@ from pipeline.errors import InputError
 class TriggeredAveraging(Callback):
     """Non-monotonically triggered averaged SGD (Merity et al. 2018, arXiv 1708.02182, algorithm 1).
 
-    Once a validation is worse than the best of all before it but the last `interval`, the weights
-    of that moment and those after each later update are averaged. (So the authors' code has it; the
-    printed algorithm differs by a slip, as they said.) From then on training goes on from the last
-    weights as before, and the averaged ones are validated, tested and what a checkpoint's
-    `state_dict` holds, so that `best.ckpt` holds the weights that had its score. The last ones
-    stand beside them, for training to be resumed from.
+    Averaging starts when a validation score is worse than the best score before the last `interval`
+    validations, and includes the weights of that moment and after each later update. (This follows
+    the authors' code; they confirmed an error in the printed algorithm.) Training continues with
+    the current weights, while validation, test and the `state_dict` of checkpoints use the
+    averages, so that `best.ckpt` contains the weights of its score. Checkpoints also contain the
+    current weights, for resuming.
 
-    With `torch.optim.SGD` this is the paper; it averages the weights of any other optimiser too.
-    List it first of a Trainer's callbacks: what others write after an update has to be up to date.
+    The paper uses `torch.optim.SGD`; any other optimizer works too. List this callback first, so
+    that other callbacks see the average of the latest update.
 
     Args:
-        interval: n, the last validations that the score may be worse than.
-        monitor: the validation score, the lower the better, the same on all ranks.
+        interval: Number of last validations that are not compared with (n in the paper).
+        monitor: Validation score to watch. Lower is better; equal on all ranks.
 
     Raises:
-        ValueError: `interval` is below 1.
-        InputError: there is no such score, at the first validation.
+        ValueError: If `interval` is below 1.
+        InputError: If the first validation has no score `monitor`.
+
+    Example:
+        >>> averaging = TriggeredAveraging(interval=3)
+        >>> trainer = Trainer(callbacks=[averaging], logger=False, enable_checkpointing=False)
+        >>> averaging.state_dict()  # `count`: number of averaged weights, 0 before the trigger
+        {'scores': [], 'count': 0}
     """
 
     def __init__(self, interval: int = 5, monitor: str = "val/perplexity") -> None:
@@ -41,9 +47,9 @@ class TriggeredAveraging(Callback):
             raise ValueError(f"interval must be at least 1 validation, got {interval}")
         self.interval, self.monitor = interval, monitor
         self._scores: list[float] = []
-        self._count = 0  # of the averaged weights; 0 before the trigger
+        self._count = 0  # number of averaged weights; 0 before the trigger
         self._averages: list[Tensor] = []  # in the order of the module's parameters
-        self._last: list[Tensor] = []  # the weights in training, while the averages are in place
+        self._last: list[Tensor] = []  # current weights, while the module has the averages
 
     def state_dict(self) -> dict[str, Any]:
         """See `Callback`."""
@@ -54,7 +60,7 @@ class TriggeredAveraging(Callback):
         self._scores, self._count = list(state_dict["scores"]), state_dict["count"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Moves restored averages to where training happens."""
+        """Moves restored averages to the device of the module."""
         self._averages = [average.to(pl_module.device) for average in self._averages]
 
     def on_train_batch_end(
@@ -65,20 +71,20 @@ class TriggeredAveraging(Callback):
         batch: StreamWindow,
         batch_idx: int,
     ) -> None:
-        """Takes the weights after an update into the average."""
+        """Adds the weights after an update to the average."""
         if self._count and is_update(trainer, batch_idx):
             self._count += 1
             for average, weight in zip(self._averages, _detached(_weights(pl_module)), strict=True):
                 average += (weight - average) / self._count
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the averages in place."""
+        """Replaces the weights by the averages."""
         if self._count and trainer.state.fn == "fit":
             self._last = _copies(_weights(pl_module))
             _write(pl_module, self._averages)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the last weights back in place, or begins to average."""
+        """Restores the current weights, or starts averaging."""
         if self._last:
             _write(pl_module, self._last)
             self._last = []
@@ -88,32 +94,32 @@ class TriggeredAveraging(Callback):
         if not self._count and self._is_triggered(score):
             self._count, self._averages = 1, _copies(_weights(pl_module))
             print_note(
-                f"averaging the weights from step {trainer.global_step} on: {self.monitor} "
-                f"{score:.5g} is above the best of all but the last {self.interval} validations"
+                f"weights are averaged from step {trainer.global_step}: {self.monitor} {score:.5g} "
+                f"is worse than the best before the last {self.interval} validations"
             )
         self._scores.append(score)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the averages in place."""
+        """Replaces the weights by the averages."""
         if self._count:
             _write(pl_module, self._averages)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Stores the averages as the weights, and the last weights beside them."""
+        """Stores the averages as `state_dict`, and the current weights separately."""
         if not self._count:
             return
         weights = _weights(pl_module)
         averages = {id(w): a for w, a in zip(weights, self._averages, strict=True)}
-        for name, weight in pl_module.named_parameters(remove_duplicate=False):  # tied ones
+        for name, weight in pl_module.named_parameters(remove_duplicate=False):  # tied weights
             checkpoint["state_dict"][name] = averages[id(weight)]
         checkpoint["last_weights"] = self._last or _detached(weights)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Goes on from the last weights: those in the module are the averages now."""
+        """Takes the averages from the module and restores the current weights."""
         if "last_weights" in checkpoint:
             self._averages = _copies(_weights(pl_module))
             _write(pl_module, checkpoint["last_weights"])
@@ -122,8 +128,8 @@ class TriggeredAveraging(Callback):
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics)) or "none"
             raise InputError(
-                f"TriggeredAveraging watches {self.monitor}, which no validation gives; give it a "
-                f"monitor that there is: {known}"
+                f"TriggeredAveraging: validation has no metric {self.monitor}; set monitor to one "
+                f"of: {known}"
             )
         return float(trainer.callback_metrics[self.monitor])
 

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the best, and the one that a killed run goes on from."""
+"""Callbacks that write `best.ckpt` and `last.ckpt`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,17 @@ from pipeline.batches import StreamWindow
 
 
 class BestCheckpoint(Callback):
-    """Writes `best.ckpt` at each validation whose score is better than all before.
+    """Writes `best.ckpt` whenever the validation score is better than all before.
 
-    Lightning's `ModelCheckpoint` forgets the best score when the folder has moved.
+    Unlike Lightning's `ModelCheckpoint`, it keeps the best score when the folder was moved.
 
     Args:
-        path: the file, in the first process's eyes.
-        monitor: the validation score, the same on all ranks.
+        path: Path of the file, on rank 0.
+        monitor: Validation score, equal on all ranks.
         mode: "min" or "max".
 
     Attributes:
-        best: the best score so far.
+        best: Best score so far; None before the first validation.
     """
 
     def __init__(self, path: Path, monitor: str, mode: str) -> None:
@@ -40,7 +40,7 @@ class BestCheckpoint(Callback):
         self.best, self._latest = state_dict["best"], state_dict["latest"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Gives a schedule that watches the score the one from before training was resumed."""
+        """Restores the latest score, which learning-rate schedules may monitor."""
         if self._latest is not None:
             score = torch.tensor(self._latest, dtype=torch.float64)
             trainer.callback_metrics[self.monitor] = score
@@ -57,18 +57,18 @@ class BestCheckpoint(Callback):
 
 
 class PeriodicCheckpoint(Callback):
-    """Writes `last.ckpt` every n updates and after the first update of an epoch.
+    """Writes `last.ckpt` every n updates and after the first update of each epoch.
 
-    It never writes right before a validation: Lightning 2.6 resumes there with the validation, or
-    the learning-rate schedule after it, skipped. What was due then is written at the next update,
-    which has no such trap (docs/decisions/0003).
+    A checkpoint that is due right before a validation is written one update later: from such a
+    checkpoint Lightning 2.6 would resume without that validation or without the learning-rate step
+    after it (docs/decisions/0003).
 
     Args:
-        path: the file, in the first process's eyes.
-        every_n_steps: updates between two checkpoints.
+        path: Path of the file, on rank 0.
+        every_n_steps: Number of updates between two checkpoints.
 
     Raises:
-        ValueError: `every_n_steps` is below 1.
+        ValueError: If `every_n_steps` is below 1.
     """
 
     def __init__(self, path: Path, every_n_steps: int) -> None:
@@ -88,7 +88,7 @@ class PeriodicCheckpoint(Callback):
     ) -> None:
         """See `Callback`."""
         if not is_update(trainer, batch_idx):
-            return  # gradients that are being accumulated are in no checkpoint
+            return  # checkpoints do not contain accumulated gradients
         is_first_of_epoch = batch_idx < trainer.accumulate_grad_batches
         self._is_due |= trainer.global_step % self.every_n_steps == 0
         self._is_due |= is_first_of_epoch
@@ -97,16 +97,15 @@ class PeriodicCheckpoint(Callback):
             trainer.save_checkpoint(self.path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lets the epoch end as any other, if training was resumed within it.
+        """Ends Lightning's "restarting" state at the end of a resumed epoch.
 
-        Lightning 2.6 goes on "restarting" until after the end of that epoch, and takes no plateau
-        step of the learning rate while it does.
+        Lightning 2.6 ends it later, and would skip the plateau step of the learning rate.
         """
         trainer.fit_loop._restarting = False
 
 
 def is_update(trainer: Trainer, batch_idx: int) -> bool:
-    """Tells whether the optimiser stepped after this batch, or gradients are being accumulated."""
+    """Returns whether the optimizer made an update after this batch (else it accumulates)."""
     done = batch_idx + 1
     return done % trainer.accumulate_grad_batches == 0 or done >= trainer.num_training_batches
 

@@ -1,4 +1,4 @@
-"""Gradient norms before and after clipping, and how often it clips."""
+"""Statistics of gradient clipping."""
 
 from collections.abc import Sequence
 
@@ -7,32 +7,32 @@ from torch import Tensor, nn
 
 
 class Clipping:
-    """Watches a Trainer's own clipping, which it does not touch.
+    """Measures the effect of a Trainer's gradient clipping.
 
     Args:
-        limit: `gradient_clip_val`; None or 0 for none.
-        by_value: the limit is of each number, not of the norm of all.
+        limit: The Trainer's `gradient_clip_val`. None or 0 if gradients are not clipped.
+        by_value: Whether the limit applies to each value instead of the norm of all gradients.
     """
 
     def __init__(self, limit: float | None, by_value: bool) -> None:
         self.limit, self.by_value = limit, by_value
-        self._clipped: list[Tensor] = []  # of the updates since the last log
+        self._clipped: list[Tensor] = []  # for each update since the last log
 
     def before(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Notes whether the gradient of an update is above the limit."""
+        """Records whether the gradient of an update exceeds the limit."""
         gradients = _gradients(parameters)
         if self.limit and gradients:
             order = torch.inf if self.by_value else 2.0
-            # A tensor: on a GPU the host would wait for a number.
+            # Kept as a tensor: converting it to a number would synchronize the GPU.
             size = torch.nn.utils.get_total_norm(gradients, norm_type=order)
             self._clipped.append(size > self.limit)
 
     def after(self, parameters: Sequence[nn.Parameter]) -> dict[str, float]:
-        """Measures the gradient that the last update was made with.
+        """Measures the clipped gradient of the last update.
 
         Returns:
-            `train/grad_norm_clipped`, and `train/clipped_share` of the updates since the last call,
-            where a limit is set.
+            `train/grad_norm_clipped`, and with a limit `train/clipped_share`: the share of the
+            updates since the last call whose gradient was clipped.
         """
         gradients, clipped = _gradients(parameters), self._clipped
         self._clipped = []

@@ -1,4 +1,4 @@
-"""Stops training that has blown up, before it can spoil a checkpoint."""
+"""Stops training when the loss or the weights are not finite."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _ADVICE = (
 
 
 class FiniteGuard(Callback):
-    """Raises `TrainingError` at the first loss that is not finite, before its update is made."""
+    """Raises `TrainingError` for a loss that is not finite, before the update."""
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
@@ -23,19 +23,18 @@ class FiniteGuard(Callback):
         """See `Callback`."""
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss became {loss.item()} at step {trainer.global_step + 1} (epoch "
-                f"{trainer.current_epoch + 1}), so training stopped; {_ADVICE}; the checkpoints "
-                "written before are kept"
+                f"training stopped: the loss is {loss.item()} at step {trainer.global_step + 1} "
+                f"(epoch {trainer.current_epoch + 1}); {_ADVICE}; earlier checkpoints are kept"
             )
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Refuses to write weights that an infinite gradient destroyed (the loss was finite)."""
+        """Raises for weights that are not finite, e.g. after an infinite gradient."""
         for name, parameter in pl_module.named_parameters():
             if not torch.isfinite(parameter).all():
                 raise TrainingError(
-                    f"the weights {name} became NaN or infinite by step {trainer.global_step} "
-                    f"(epoch {trainer.current_epoch + 1}), so training stopped; {_ADVICE}; the "
-                    "checkpoints written before are kept"
+                    f"training stopped: weights {name} are NaN or infinite at step "
+                    f"{trainer.global_step} (epoch {trainer.current_epoch + 1}); {_ADVICE}; "
+                    "earlier checkpoints are kept"
                 )

@@ -1,29 +1,28 @@
-"""Progress: a bar where there is a terminal, a line after each validation everywhere."""
+"""Training progress: a bar in terminals, and a line after each validation."""
 
 import sys
 import time
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities.types import STEP_OUTPUT
-from tqdm import tqdm
 
 from pipeline.batches import StreamWindow
 from pipeline.callbacks.run_log import loss_of
-from pipeline.console import is_first_process
+from pipeline.console import print_note
 
 _SECONDS_BETWEEN_LINES = 60.0
 
 
-class Bar(TQDMProgressBar):
-    """Lightning's bar, with the score that matters in place of the version of the logger.
+class Bar(RichProgressBar):
+    """Lightning's progress bar on stderr, with the monitored score.
 
     Args:
-        monitor: the validation metric to show.
+        monitor: Validation metric to show.
     """
 
     def __init__(self, monitor: str) -> None:
-        super().__init__(refresh_rate=10)
+        super().__init__(refresh_rate=10, console_kwargs={"stderr": True})
         self.monitor = monitor
 
     def get_metrics(
@@ -35,10 +34,10 @@ class Bar(TQDMProgressBar):
 
 
 class EpochLines(Callback):
-    """Prints a line after each validation, and without a terminal a sign of life every minute.
+    """Prints a line after each validation, and outside terminals at least once a minute.
 
     Args:
-        monitor: the validation metric to show.
+        monitor: Validation metric to show.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -47,7 +46,7 @@ class EpochLines(Callback):
         self._last_line = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `Callback`; an epoch that is resumed has no start of its own."""
+        """Starts the clock, since a resumed epoch has no `on_train_epoch_start`."""
         self._epoch_started = self._last_line = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -81,6 +80,4 @@ class EpochLines(Callback):
     def _line(self, trainer: Trainer, text: str) -> None:
         self._last_line = time.monotonic()
         total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
-        if is_first_process():
-            tqdm.write(f"epoch {trainer.current_epoch + 1}/{total}  {text}", file=sys.stderr)
-            sys.stderr.flush()
+        print_note(f"epoch {trainer.current_epoch + 1}/{total}  {text}")

@@ -1,4 +1,4 @@
-"""The random states of every rank, kept in checkpoints."""
+"""Random number generator states of all ranks, in checkpoints."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ from torch import Tensor
 
 
 class RandomState(Callback):
-    """Gives each rank its own random numbers, and gives them back when training is resumed."""
+    """Gives each rank different random numbers, and restores their states when resuming."""
 
     def __init__(self) -> None:
         self._restored: list[list[Tensor]] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restores the states, or draws apart the ranks, which all start from one seed."""
+        """Restores the states, or else seeds each rank differently."""
         if self._restored is None:
             if trainer.world_size > 1:
                 torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         elif len(self._restored) != trainer.world_size:
             rank_zero_warn(
-                f"resumed on {trainer.world_size} processes after {len(self._restored)}: dropout "
-                "masks will differ from those of the uninterrupted run"
+                f"resumed with {trainer.world_size} processes instead of {len(self._restored)}: "
+                "dropout masks differ from those of the uninterrupted run"
             )
         else:
             _set(self._restored[trainer.global_rank])

@@ -1,4 +1,4 @@
-"""Writes what a run shows in MLflow, each (key, step) once; a step is a number of updates."""
+"""Logs metrics and test reports of a run, each (key, step) once; steps are numbers of updates."""
 
 import time
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from pipeline.tracking.logger import RunTracker
 
 
 class RunLog(Callback):
-    """Logs training every n updates, and each validation and test.
+    """Logs training metrics every n updates, and the scores of each validation and test.
 
-    Lightning's own `self.log` is not used for this: its steps shift by one between training and
-    validation, and again after a resume within an epoch.
+    Lightning's `self.log` is not used for this, since its steps differ by one between training and
+    validation, and again after resuming within an epoch.
 
     Args:
-        monitor: the validation metric whose best value is logged as `best/...`.
-        best: knows that value; it comes before this callback.
-        every_n_steps: updates between two logs of training.
+        monitor: Validation metric whose best value is logged as `best/...`.
+        best: Callback with the best value. It must precede this callback.
+        every_n_steps: Number of updates between two logs of training metrics.
     """
 
     def __init__(self, monitor: str, best: BestCheckpoint, every_n_steps: int) -> None:
@@ -34,7 +34,7 @@ class RunLog(Callback):
         self.best = best
         self.best_name = "best/" + monitor.replace("/", "_")
         self.tokens_seen = 0
-        self._losses: list[Tensor] = []  # of the batches since the last update
+        self._losses: list[Tensor] = []  # for each batch since the last update
         self._grad_norm: float | None = None
         self._mark: tuple[float, int] | None = None  # (seconds, tokens seen) at the last log
 
@@ -49,7 +49,7 @@ class RunLog(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Flushes, so that a kill after the checkpoint loses no metric of the steps before it."""
+        """Flushes, so that a process killed after this checkpoint loses no earlier metric."""
         if isinstance(trainer.logger, RunTracker):
             trainer.logger.flush()
 
@@ -60,7 +60,7 @@ class RunLog(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """Measures the norm of the gradient before it is clipped."""
+        """Measures the gradient norm before clipping."""
         if (trainer.global_step + 1) % self.every_n_steps == 0:
             gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
             self._grad_norm = float(torch.nn.utils.get_total_norm(gradients))
@@ -75,7 +75,7 @@ class RunLog(Callback):
     ) -> None:
         """See `Callback`."""
         self.tokens_seen += round(batch.tokens_per_rank * trainer.world_size)
-        if self._mark is None:  # the first step of a process is slower: not counted
+        if self._mark is None:  # without the first step of a process, which is slower
             self._mark = (time.perf_counter(), self.tokens_seen)
         if (loss := loss_of(outputs)) is not None:
             self._losses.append(loss)
@@ -86,8 +86,8 @@ class RunLog(Callback):
             return
         epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
         metrics = {"epoch": epoch, "tokens_seen": self.tokens_seen}
-        if losses:  # a task without a gradient has none
-            metrics |= self._optimisation(trainer, losses)
+        if losses:  # tasks without gradients have none
+            metrics |= self._optimization(trainer, losses)
         now = time.perf_counter()
         if self.tokens_seen > self._mark[1]:
             rate = (self.tokens_seen - self._mark[1]) / (now - self._mark[0])
@@ -95,8 +95,8 @@ class RunLog(Callback):
         self._mark = (now, self.tokens_seen)
         self._write(trainer, metrics)
 
-    def _optimisation(self, trainer: Trainer, losses: list[Tensor]) -> dict[str, float]:
-        # Lightning has divided each by the number of batches that an update accumulates.
+    def _optimization(self, trainer: Trainer, losses: list[Tensor]) -> dict[str, float]:
+        # Lightning divides each loss by the number of accumulated batches.
         mean = torch.stack(losses).mean() * trainer.accumulate_grad_batches
         metrics = {
             "train/loss": float(trainer.strategy.reduce(mean, reduce_op="mean")),
@@ -130,10 +130,10 @@ class RunLog(Callback):
 
 
 class TestReport(Callback):
-    """Has a task write its report of a test, and keeps it with the run, if there is one.
+    """Writes the task's test report, and logs it to the run, if there is one.
 
     Args:
-        folder: where the files go, made if need be.
+        folder: Folder for the files, created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -150,7 +150,7 @@ class TestReport(Callback):
 
 
 def loss_of(outputs: STEP_OUTPUT) -> Tensor | None:
-    """Returns the loss of a training step, detached []; None for a task that has no gradient."""
+    """Returns the detached loss of a training step []; None for a task without gradients."""
     assert isinstance(outputs, Mapping), "Lightning gives a mapping"
     loss: Tensor | None = outputs.get("loss")
     return None if loss is None else loss.detach()

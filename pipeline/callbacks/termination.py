@@ -1,4 +1,4 @@
-"""How training ends before its time: SIGTERM, and the death of another process of the job."""
+"""Early ends of training: SIGTERM, and failure of another process of the job."""
 
 import os
 import signal
@@ -10,55 +10,55 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-_GRACE = 10.0  # seconds that a process has to find out by itself that another one died
+_GRACE = 10.0  # seconds for a process to notice by itself that another one failed
 _INTERVAL = 0.2
 
 
 class Terminated(SystemExit):
-    """SIGTERM came; the exit code is 143."""
+    """Raised on SIGTERM; the exit code is 143."""
 
     def __init__(self) -> None:
         super().__init__(128 + signal.SIGTERM)
 
 
 class Termination(Callback):
-    """Turns SIGTERM into an exception that the command line can tell from success.
+    """Replaces Lightning's SIGTERM handler by one that raises `Terminated`.
 
-    Lightning 2.6 waits for the end of the batch, broadcasts from within the signal handler (a
-    deadlock when ranks are at different places) and exits with code 0. Under SLURM, where its
-    handler also requeues the job, it is left in place.
+    Lightning 2.6 waits for the end of the batch, broadcasts within the signal handler (a deadlock
+    if ranks are at different places) and exits with code 0. Under SLURM its handler also requeues
+    the job, and is kept.
 
     Args:
-        processes: the processes that Lightning starts.
+        processes: Watcher of the processes that Lightning starts.
     """
 
     def __init__(self, processes: "ProcessWatcher") -> None:
         self.processes = processes
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Replaces the handler that Lightning has just installed."""
+        """Replaces the handler, which Lightning has just installed."""
         install()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `on_train_start`."""
+        """Replaces the handler, which Lightning has just installed."""
         install()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Ends the other processes, which wait for this one."""
+        """Terminates the other processes, which wait for this one."""
         self.processes.end()
 
 
 class ProcessWatcher:
-    """Watches the processes that Lightning's launcher starts beside the first one.
+    """Watches the processes that Lightning's launcher starts besides the first one.
 
-    Lightning's own watcher kills the first process with SIGKILL as soon as another has failed, so
-    that the run would stay RUNNING for ever. This one takes the processes over from it.
+    Lightning's own watcher kills the first process with SIGKILL when another has failed, so that
+    the run would stay RUNNING forever. This one replaces it (docs/decisions/0008).
 
     Args:
-        on_death: called, in a thread, if a process failed and the first one has not noticed for
-            some seconds (it waits in a collective, say); it is expected to end this process.
+        on_death: Function that ends this process. It is called in a thread if another process has
+            failed and this one has not noticed for ten seconds, e.g. in a collective operation.
     """
 
     def __init__(self, on_death: Callable[[], None]) -> None:
@@ -67,19 +67,19 @@ class ProcessWatcher:
         self._is_over = threading.Event()
 
     def watch(self, trainer: Trainer) -> None:
-        """Begins to watch; nothing where Lightning starts no processes."""
+        """Starts watching, if Lightning starts processes."""
         launcher = trainer.strategy.launcher
         if hasattr(launcher, "procs"):
             threading.Thread(target=self._work, args=(launcher,), daemon=True).start()
 
     def end(self) -> None:
-        """Ends the processes, and watching."""
+        """Stops watching and terminates the processes."""
         self._is_over.set()
         for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
-    def _work(self, launcher: Any) -> None:  # noqa: ANN401 (of a private class)
+    def _work(self, launcher: Any) -> None:  # noqa: ANN401 (a private class)
         while not self._is_over.wait(_INTERVAL):
             while launcher.procs:
                 self._processes.append(launcher.procs.pop())
@@ -96,13 +96,13 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Lets SIGTERM end the process without a word, as it did before `install`."""
+    """Restores the default action of SIGTERM."""
     if signal.getsignal(signal.SIGTERM) is _raise:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:
-    if _is_in_destructor(frame):  # Python would print the exception there, and go on
+    if _is_in_destructor(frame):  # Python would print the exception and continue
         threading.Timer(_INTERVAL, os.kill, (os.getpid(), signum)).start()
         return
     raise Terminated

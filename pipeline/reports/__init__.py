@@ -1,4 +1,4 @@
-"""What a test shows beside its scores, for a person and for programs."""
+"""Reports written after a test: tables, figures and JSON files."""
 
 from pipeline.reports.calibration import apply_platt, expected_calibration_error, fit_platt
 from pipeline.reports.gradients import GradientReport

@@ -1,31 +1,37 @@
-"""Confidence that can be taken at its word: of spans said with 0.8, eight in ten are right."""
+"""Platt calibration of confidences, and the expected calibration error."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-_LEAST = 10  # right and wrong predictions, below which nothing is fitted
+_LEAST = 10  # minimum number of right and of wrong predictions for fitting
 _STEPS = 200
-_MARGIN = 1e-6  # probabilities are kept so far from 0 and 1
+_MARGIN = 1e-6  # minimum distance of probabilities from 0 and 1
 
 Floats = npt.NDArray[np.float64]
 
 
 def fit_platt(log_probs: Sequence[float], is_right: Sequence[bool]) -> tuple[float, float]:
-    """Fits sigmoid(slope * logit(p) + shift) to what came true.
+    """Fits sigmoid(slope * logit(p) + shift) to the correctness of predictions.
 
     Platt (1999, "Probabilistic Outputs for Support Vector Machines"), with his smoothed targets,
     which keep the slope finite; by Newton's method with backtracking (Lin, Lin and Weng 2007, "A
     Note on Platt's Probabilistic Outputs").
 
     Args:
-        log_probs: natural logarithms of the model's probabilities.
-        is_right: whether each prediction was right.
+        log_probs: Natural logarithms of the model's probabilities.
+        is_right: Whether each prediction was right.
 
     Returns:
-        Slope and shift; (1, 0), which changes nothing, where fewer than ten predictions are right
-        or fewer than ten are wrong.
+        Slope and shift. (1, 0), which changes nothing, if fewer than ten predictions are right or
+        fewer than ten are wrong.
+
+    Example:
+        >>> log_probs = [np.log(0.99)] * 40  # too confident: three quarters are right
+        >>> fitted = fit_platt(log_probs, [True] * 30 + [False] * 10)
+        >>> round(apply_platt(log_probs, fitted)[0], 2)
+        0.75
     """
     right = np.asarray(is_right, dtype=bool)
     num_right, num_wrong = int(right.sum()), int((~right).sum())
@@ -41,12 +47,12 @@ def fit_platt(log_probs: Sequence[float], is_right: Sequence[bool]) -> tuple[flo
             break
         curve = (features * (found * (1 - found))) @ features.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curve, slope)
-        # Newton's whole step overshoots where the model is far too sure: halve it until it helps.
+        # A full Newton step overshoots if the model is far too confident: halve it.
         reached = _nll(weights, features, targets)
         while _nll(weights + step, features, targets) > reached and np.abs(step).max() > 1e-12:
             step = step / 2
         weights = weights + step
-    if not weights[0] > 0:  # the model's own order of predictions is kept
+    if not weights[0] > 0:  # would reverse the model's order of predictions
         return 1.0, 0.0
     return float(weights[0]), float(weights[1])
 
@@ -57,11 +63,11 @@ def _nll(weights: Floats, features: Floats, targets: Floats) -> float:
 
 
 def apply_platt(log_probs: Sequence[float], fitted: Sequence[float]) -> list[float]:
-    """Gives calibrated probabilities.
+    """Returns calibrated probabilities.
 
     Args:
-        log_probs: natural logarithms of the model's probabilities.
-        fitted: slope and shift, from `fit_platt`.
+        log_probs: Natural logarithms of the model's probabilities.
+        fitted: Slope and shift from `fit_platt`.
     """
     if not len(log_probs):
         return []
@@ -73,17 +79,21 @@ def apply_platt(log_probs: Sequence[float], fitted: Sequence[float]) -> list[flo
 def expected_calibration_error(
     probabilities: Sequence[float], is_right: Sequence[bool], bins: int = 10
 ) -> float:
-    """Mean distance of confidence and share of right ones, over bins of equal width.
+    """Computes the mean distance between confidence and accuracy over bins of equal width.
 
     Guo et al. (2017, arXiv 1706.04599, equation 3).
 
     Args:
-        probabilities: confidences, in [0, 1].
-        is_right: whether each prediction was right.
-        bins: how many.
+        probabilities: Confidences, in [0, 1].
+        is_right: Whether each prediction was right.
+        bins: Number of bins.
 
     Returns:
-        In [0, 1]; 0 where there is nothing.
+        The error in [0, 1]; 0 without predictions.
+
+    Example:
+        >>> round(expected_calibration_error([0.9, 0.9, 0.6, 0.6], [True, True, True, False]), 6)
+        0.1
     """
     if not len(probabilities):
         return 0.0
@@ -96,7 +106,7 @@ def expected_calibration_error(
 def reliability(
     probabilities: Sequence[float], is_right: Sequence[bool], bins: int = 10
 ) -> list[tuple[float, float, float]]:
-    """Gives mean confidence, share of right ones, and share of all, for each bin that has some."""
+    """Returns (mean confidence, accuracy, share of predictions) of each bin that is not empty."""
     values, right = np.asarray(probabilities), np.asarray(is_right, dtype=np.float64)
     places = np.minimum((values * bins).astype(int), bins - 1)
     return [

@@ -1,4 +1,4 @@
-"""What a text classifier gets wrong: which labels for which, how surely, text by text."""
+"""The test report of a text classifier."""
 
 import json
 from collections import Counter
@@ -10,17 +10,23 @@ from pipeline.reports.calibration import expected_calibration_error
 from pipeline.reports.pictures import draw_calibration, draw_confusion
 
 _WORST = 50
-_WIDTH = 400  # characters of a text that are shown
+_WIDTH = 400  # maximum number of characters of a text to print
 
 
 class LabelReport:
-    """Tells of the test of a text classifier.
+    """The test report of a text classifier: scores per label, confusions and calibration.
 
     Args:
-        texts: tokens of each text.
-        gold: label of each text.
-        probabilities: of all labels, for each text.
-        labels: those that can be predicted, in their order.
+        texts: Tokens of each text.
+        gold: Gold label of each text.
+        probabilities: Probabilities of all labels, for each text.
+        labels: Labels that can be predicted, in the order of `probabilities`.
+
+    Example:
+        >>> texts, rows = [["great"], ["dull"]], [[0.2, 0.8], [0.4, 0.6]]
+        >>> report = LabelReport(texts, ["positive", "negative"], rows, ["negative", "positive"])
+        >>> report.numbers()["accuracy"]
+        0.5
     """
 
     def __init__(
@@ -40,11 +46,11 @@ class LabelReport:
         """Writes the report.
 
         Args:
-            folder: made if need be.
+            folder: Folder for the files, created if missing.
 
         Returns:
-            The files: `errors.txt` for a person, `report.json` for programs, and the pictures
-            `confusion.png` and `calibration.png`.
+            The files: `errors.txt` (text), `report.json` (`numbers`), `confusion.png` and
+            `calibration.png`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         texts = {
@@ -63,7 +69,7 @@ class LabelReport:
         return files
 
     def numbers(self) -> dict[str, Any]:
-        """Gives all counts as plain data."""
+        """Returns all scores and counts as plain data."""
         gold, found = Counter(self._gold), Counter(self._predicted)
         right = Counter(
             label for label, good in zip(self._gold, self._is_right, strict=True) if good
@@ -86,7 +92,7 @@ class LabelReport:
         }
 
     def errors(self) -> str:
-        """Writes the report for a person."""
+        """Formats the report as text."""
         numbers = self.numbers()
         width = max(5, *(len(name) for name in numbers["labels"]))
         lines = [
@@ -106,12 +112,12 @@ class LabelReport:
 
     def _worst(self) -> str:
         wrong = [row for row, good in enumerate(self._is_right) if not good]
-        lines = [f"Most surely wrong ({min(len(wrong), _WORST)} of {len(wrong):,} errors)\n"]
+        lines = [f"Most confident errors ({min(len(wrong), _WORST)} of {len(wrong):,})\n"]
         for row in sorted(wrong, key=lambda row: (-self._confidences[row], row))[:_WORST]:
             text = " ".join(self._texts[row])
             shown = text if len(text) <= _WIDTH else f"{text[:_WIDTH]} ..."
             lines.append(
-                f"  {self._confidences[row]:.3f}  {self._gold[row]} taken for "
-                f"{self._predicted[row]}  (text {row + 1})\n         {shown}\n"
+                f"  {self._confidences[row]:.3f}  {self._gold[row]} -> {self._predicted[row]}"
+                f"  (text {row + 1})\n         {shown}\n"
             )
         return "".join(lines)

@@ -1,4 +1,4 @@
-"""Pictures of a test."""
+"""Figures of test reports."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,14 +20,14 @@ def draw_confusion(
     kind: str = "tag",
     unit: str = "tokens",
 ) -> None:
-    """Draws what is taken for what, as shares of the gold tag or label, with the counts.
+    """Draws a confusion matrix: counts, colored by their share of the gold tag or label.
 
     Args:
-        counts: (gold, predicted) -> tokens; of many tags the most frequent are drawn.
-        path: of the PNG file.
-        order: of the rows; by type and "O" last if omitted.
-        kind: what is predicted.
-        unit: what is counted.
+        counts: Number of units for each (gold, predicted). Only the most frequent tags are drawn.
+        path: Path of the PNG file.
+        order: Order of the rows. By type, with "O" last, if omitted.
+        kind: Name of the predictions, "tag" or "label".
+        unit: Name of the counted units, e.g. "tokens".
     """
     totals: dict[str, int] = {}
     for (gold, found), count in counts.items():
@@ -50,21 +50,21 @@ def draw_confusion(
     axes.set_ylabel(f"gold {kind}")
     axes.set_title(f"{unit.capitalize()} by gold and predicted {kind}")
     for row, column in zip(*np.nonzero(table), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        color = "white" if shares[row, column] > 0.5 else "black"
         axes.text(
-            column, row, f"{table[row, column]}", ha="center", va="center", color=colour, fontsize=7
+            column, row, f"{table[row, column]}", ha="center", va="center", color=color, fontsize=7
         )
     figure.colorbar(image, ax=axes, label=f"share of the gold {kind}", shrink=0.8)
     figure.savefig(path, dpi=110)
 
 
 def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], path: Path) -> None:
-    """Draws how often predictions are right against how sure the model was of them.
+    """Draws a reliability diagram: accuracy against confidence.
 
     Args:
-        probabilities: confidences, in [0, 1].
-        is_right: whether each prediction was right.
-        path: of the PNG file.
+        probabilities: Confidences, in [0, 1].
+        is_right: Whether each prediction was right.
+        path: Path of the PNG file.
     """
     bins = reliability(probabilities, is_right)
     error = expected_calibration_error(probabilities, is_right)
@@ -76,7 +76,7 @@ def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], p
     axes.plot(
         confidence, right, color=_BLUE, marker="o", clip_on=False, zorder=3, label="this model"
     )
-    middles = [min(int(10 * value), 9) / 10 + 0.05 for value in confidence]  # of the ten bins
+    middles = [min(int(10 * value), 9) / 10 + 0.05 for value in confidence]  # of ten bins
     axes.bar(middles, share, width=0.09, color=_BLUE, alpha=0.25, label="share of predictions")
     for middle, part in zip(middles, share, strict=True):
         count = f"{round(part * len(probabilities)):,}"
@@ -84,7 +84,7 @@ def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], p
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("confidence")
-    axes.set_ylabel("share that is right")
+    axes.set_ylabel("accuracy")
     axes.set_title(
         f"Confidence of {len(probabilities):,} predictions\n"
         f"(expected calibration error {error:.3f})"

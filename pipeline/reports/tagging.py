@@ -1,4 +1,4 @@
-"""What a tagger gets wrong: by type, by length, by kind, and sentence by sentence."""
+"""The test report of a tagger."""
 
 import contextlib
 import io
@@ -21,14 +21,20 @@ _LENGTHS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 10**9))
 
 
 class TaggingReport:
-    """Tells of the test of a tagger.
+    """The test report of a tagger: scores by type and length, kinds of errors and calibration.
 
     Args:
-        tokens: of each sentence.
-        gold: tags of each sentence.
-        predicted: tags of each sentence.
-        confidences: for each sentence, of each predicted span (of each token where tags are plain
-            labels) a probability in [0, 1].
+        tokens: Tokens of each sentence.
+        gold: Gold tags of each sentence.
+        predicted: Predicted tags of each sentence.
+        confidences: Confidence in [0, 1] of each predicted span (or token, if tags are plain
+            labels), for each sentence.
+
+    Example:
+        >>> gold, predicted = [["B-PER", "I-PER", "O"]], [["B-PER", "O", "O"]]
+        >>> report = TaggingReport([["Ann", "Lee", "ran"]], gold, predicted, [[0.9]])
+        >>> report.numbers()["kinds"]["wrong boundary"]
+        1
     """
 
     def __init__(
@@ -54,11 +60,11 @@ class TaggingReport:
         """Writes the report.
 
         Args:
-            folder: made if need be.
+            folder: Folder for the files, created if missing.
 
         Returns:
-            The files: `errors.txt` for a person, `report.json` for programs, `seqeval.txt`, and
-            the pictures `confusion.png` and `calibration.png`.
+            The files: `errors.txt` (text), `report.json` (`numbers`), `seqeval.txt`,
+            `confusion.png` and `calibration.png`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         texts = {
@@ -79,7 +85,7 @@ class TaggingReport:
         return files
 
     def numbers(self) -> dict[str, Any]:
-        """Gives all counts as plain data."""
+        """Returns all scores and counts as plain data."""
         return {
             "types": self._by(lambda span: span.label),
             "lengths": {name.strip(): row for name, row in self._by(_length_class).items()},
@@ -89,7 +95,7 @@ class TaggingReport:
         }
 
     def errors(self) -> str:
-        """Writes the report for a person."""
+        """Formats the report as text."""
         numbers = self.numbers()
         parts = [
             _table("By type", numbers["types"]),
@@ -129,19 +135,21 @@ class TaggingReport:
 
     def _seqeval(self) -> str:
         gold, predicted = ([list(row) for row in rows] for rows in (self._gold, self._predicted))
-        if not any(true or found for true, found in self._pairs):  # seqeval cannot report nothing
-            return "no span in the gold tags and none in the predicted ones\n"
+        if not any(true or found for true, found in self._pairs):  # seqeval fails without spans
+            return "neither the gold nor the predicted tags contain a span\n"
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")  # of types that are never predicted
+            warnings.simplefilter("ignore")  # about types that are never predicted
             lenient = classification_report(  # type: ignore[no-untyped-call]
                 gold, predicted, digits=4, zero_division=0
             )
-            text = f"lenient (conlleval: an I that continues nothing begins a span)\n{lenient}"
+            text = (
+                f"lenient (conlleval: an I tag that does not continue a span starts one)\n{lenient}"
+            )
             if any(tag.startswith("B-") for row in gold for tag in row):
                 strict = classification_report(  # type: ignore[no-untyped-call]
                     gold, predicted, digits=4, mode="strict", scheme=IOB2, zero_division=0
                 )
-                text += f"\nstrict (IOB2: only a B begins a span)\n{strict}"
+                text += f"\nstrict (IOB2: only a B tag starts a span)\n{strict}"
         return text
 
     def _worst(self) -> str:
@@ -205,7 +213,7 @@ def _table(title: str, rows: dict[str, dict[str, float]]) -> str:
 
 def _confusion_table(counts: Counter[tuple[str, str]]) -> str:
     wrong = [(count, pair) for pair, count in counts.items() if pair[0] != pair[1]]
-    lines = ["Tags that are taken for others (gold -> predicted)\n"]
+    lines = ["Confused tags (gold -> predicted)\n"]
     for count, (gold, found) in sorted(wrong, reverse=True)[:20]:
         lines.append(f"  {count:>7,}  {gold} -> {found}\n")
     return "".join(lines)

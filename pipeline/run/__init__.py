@@ -1,1 +1,1 @@
-"""The life of a training: from a configuration to a finished run."""
+"""Runs: building experiments from configurations, training, evaluating, cross-validation."""

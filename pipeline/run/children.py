@@ -1,4 +1,4 @@
-"""The trainings below a parent run, each a process and a run of its own."""
+"""Runs the trainings of a parent run in parallel, each in its own process and child run."""
 
 import json
 import os
@@ -17,20 +17,20 @@ from pipeline.tracking.family import FOLD, PARENT, Child, children
 from pipeline.tracking.logger import RunTracker
 
 _GIB = 1024**3
-_MISTAKE = 2  # exit code of a command that a person got wrong
+_MISTAKE = 2  # exit code for `InputError`
 
 
 class ChildTraining(NamedTuple):
-    """One of the trainings.
+    """One training of a parent run.
 
     Attributes:
-        number: tells it from the others, from 0.
-        shown: what a person calls it, as "fold 3".
-        arguments: of `unroll train`.
+        number: Number of the training, from 0.
+        label: Name in messages, e.g. "fold 3".
+        arguments: Arguments of `unroll train`.
     """
 
     number: int
-    shown: str
+    label: str
     arguments: list[str]
 
 
@@ -41,60 +41,60 @@ def run_trainings(
     kind: str,
     shown: Callable[[Mapping[str, float]], str],
 ) -> list[Outcome]:
-    """Runs what is not finished; what was killed goes on.
+    """Runs all trainings that are not finished; interrupted ones are resumed.
 
     Args:
-        parent: the run above; logs are in a folder `<kind>s` of it.
-        trainings: all of them.
-        jobs: how many at the same time.
-        kind: what one of them is, as "fold".
-        shown: says of the test scores what a person should see.
+        parent: Parent run. Logs are written to its folder `<kind>s`.
+        trainings: All trainings of the parent run.
+        jobs: Maximum number of trainings at the same time.
+        kind: Kind of the trainings, e.g. "fold".
+        shown: Function that formats test scores for the user.
 
     Returns:
-        Those that failed.
+        The failed trainings.
 
     Raises:
-        InputError: one of them met a mistake of a person; the others would too.
+        InputError: If a training ends with an `InputError`, which the others would raise too.
     """
     todo = _unfinished(parent, trainings, kind)
     jobs = min(jobs, len(todo)) or 1
     if done := len(trainings) - len(todo):
-        print_note(f"{done} of {len(trainings)} {kind}s are finished already")
-    print_note(f"{len(todo)} {kind}s to run, {jobs} at a time; logs in {parent.path / f'{kind}s'}")
+        print_note(f"{done} of {len(trainings)} {kind}s are already finished")
+    print_note(f"running {len(todo)} {kind}s, {jobs} at a time; logs: {parent.path / f'{kind}s'}")
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    names = {one.number: one.shown for one in trainings}
+    names = {one.number: one.label for one in trainings}
     failed = []
     for outcome in run_jobs(todo, jobs, threads):
         scores = {child.fold: child.scores for child in children(parent.run_id)}
-        said, name = shown(scores.get(outcome.job.number, {})), names[outcome.job.number]
+        result, name = shown(scores.get(outcome.job.number, {})), names[outcome.job.number]
         if outcome.code:
             failed.append(outcome)
-            said = f"failed: {last_line(outcome.job.log)}"
-        print_note(f"{name}: {said}  ({outcome.seconds / 60:.1f} min)")
-        if outcome.code == _MISTAKE:  # the others would make the same one
+            result = f"failed: {last_line(outcome.job.log)}"
+        print_note(f"{name}: {result}  ({outcome.seconds / 60:.1f} min)")
+        if outcome.code == _MISTAKE:
             raise InputError(f"{name}: {last_line(outcome.job.log)}")
     return failed
 
 
 def reopen_parent(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any]]:
-    """Goes on with a parent run.
+    """Reopens a parent run.
 
     Args:
-        resume: its id, the beginning of one, or its name.
-        plan: the file of its folder that holds what is to be done, with its "name".
-        what: it is, as "crossvalidation".
+        resume: Id, beginning of the id, or name of the run.
+        plan: Name of the JSON file in the run's folder with its "name" and trainings.
+        what: Kind of the parent run, e.g. "crossvalidation".
 
     Returns:
-        The tracker of the run, and the plan.
+        The tracker of the run, and the content of the JSON file.
 
     Raises:
-        InputError: this folder has no such run.
+        InputError: If the outputs folder has no such run.
     """
     folder = find_local(resume)
     if folder is None or not (folder.path / plan).is_file():
         raise InputError(
-            f"no {what} '{resume}' is in this folder's outputs/; resume where it was "
-            "started, or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
+            f"no {what} '{resume}' in {outputs_root()}; resume in the folder where it was started, "
+            "or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
         )
     kept = json.loads((folder.path / plan).read_text(encoding="utf-8"))
     tracker = RunTracker.start(
@@ -112,20 +112,20 @@ def run_parent(
     verb: str,
     work: Callable[[RunFolder], tuple[list[Outcome], str]],
 ) -> int:
-    """Runs what stands below a parent run, and ends that run as it came out.
+    """Runs the trainings of a parent run, and sets the status of the parent run.
 
     Args:
-        tracker: of the parent.
-        name: of the parent.
-        verb: that goes on with it, as "crossvalidate".
-        work: gets the parent's folder; gives the trainings that failed, and what all of them were,
-            as "10 folds".
+        tracker: Tracker of the parent run.
+        name: Name of the parent run.
+        verb: Command that resumes the parent run, e.g. "crossvalidate".
+        work: Function that takes the folder of the parent run, and returns the failed trainings and
+            a description of all trainings, e.g. "10 folds".
 
     Returns:
         The exit code, 0.
 
     Raises:
-        TrainingError: a training failed; the others were run.
+        TrainingError: If a training failed. The others were run.
     """
     parent = RunFolder.of(str(tracker.version))
     resume = f"unroll {verb} --resume {tracker.version}"
@@ -134,20 +134,20 @@ def run_parent(
     except BaseException as error:
         is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
         tracker.finish("KILLED" if is_interrupt else "FAILED")
-        print_note(f"go on with: {resume}")
+        print_note(f"continue with: {resume}")
         raise
     tracker.finish("FAILED" if failed else "FINISHED")
     print_result(f"run {tracker.version} ({name})")
     if failed:
         logs = ", ".join(str(outcome.job.log) for outcome in failed)
         raise TrainingError(
-            f"{len(failed)} of {what} failed; what they said is in {logs}; go on with `{resume}`"
+            f"{len(failed)} of {what} failed; logs: {logs}; continue with `{resume}`"
         )
     return 0
 
 
 def default_jobs(config: Mapping[str, Any]) -> int:
-    """Tells how many small trainings fit: a GPU each, or a core and 2 GiB of memory each."""
+    """Returns how many trainings fit the machine: one per GPU, or per core and 2 GiB of RAM."""
     trainer = config.get("trainer") or {}
     if trainer.get("accelerator") != "cpu" and torch.cuda.is_available():
         is_one = trainer.get("devices") in (1, "1", "auto", None)
@@ -158,7 +158,7 @@ def default_jobs(config: Mapping[str, Any]) -> int:
 
 
 def last_line(log: Path) -> str:
-    """Gives the last line of a log that says anything."""
+    """Returns the last line of a log that is not empty."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     return next((line for line in reversed(lines) if line.strip()), f"see {log}")
 

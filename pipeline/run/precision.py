@@ -1,4 +1,4 @@
-"""Which precision a machine trains well in."""
+"""The numeric precision of training."""
 
 import torch
 
@@ -9,36 +9,43 @@ _GPUS = ("cuda", "gpu")
 
 
 def resolve_precision(requested: str, accelerator: str = "auto") -> str:
-    """Chooses the precision of Lightning's `Trainer`.
+    """Returns the precision for Lightning's `Trainer`.
 
-    bfloat16 on a CPU without units for it is refused: torch's LSTM stops with "could not create a
+    bfloat16 on a CPU without hardware support is refused: torch's LSTM raises "could not create a
     primitive descriptor" there, and without oneDNN a step takes seconds instead of milliseconds.
 
     Args:
-        requested: "auto", or any precision that the Trainer takes, which is then returned as it is.
-        accelerator: the Trainer's: "auto", "cpu", "gpu", "cuda", or another.
+        requested: "auto", or any precision of the Trainer, which is returned unchanged.
+        accelerator: Accelerator of the Trainer: "auto", "cpu", "gpu", "cuda" or another.
 
     Returns:
         For "auto": "bf16-mixed" on a GPU or CPU that multiplies bfloat16 in hardware, "16-mixed" on
         any other CUDA GPU, "32-true" elsewhere.
 
     Raises:
-        InputError: bfloat16 was asked for on a CPU that has no units for it.
+        InputError: If bfloat16 is requested on a CPU without hardware support.
+
+    Example:
+        >>> resolve_precision("32-true")
+        '32-true'
     """
     device = _device(accelerator)
     if requested == "auto":
         return _best(device)
     if requested.startswith("bf16") and device == "cpu" and not cpu_multiplies_bfloat16():
         raise InputError(
-            f"precision {requested} needs a CPU with AVX512-BF16 or AMX and a torch with oneDNN, "
-            "which this machine lacks: use --precision=32-true or --precision=auto"
+            f"precision {requested} needs a CPU with AVX512-BF16 or AMX and torch with oneDNN, "
+            "which this machine does not have; use --precision=32-true or --precision=auto"
         )
     return requested
 
 
 def cpu_multiplies_bfloat16() -> bool:
-    """Tells whether this CPU has units for bfloat16 that torch uses."""
-    detectors = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private: may move
+    """Returns whether this CPU multiplies bfloat16 in hardware and torch uses it."""
+    detectors = (
+        "_is_avx512_bf16_supported",
+        "_is_amx_tile_supported",
+    )  # private functions of torch
     has_units = any(
         getattr(torch.cpu, detector)() for detector in detectors if hasattr(torch.cpu, detector)
     )
@@ -54,7 +61,7 @@ def _device(accelerator: str) -> str:
         return "cuda" if torch.cuda.is_available() else "other"
     if accelerator != "auto":
         return "other"
-    # Lightning's "auto" takes Apple's GPU where there is one.
+    # Lightning's "auto" uses Apple's GPU if there is one.
     if torch.cuda.is_available():
         return "cuda"
     return "other" if torch.backends.mps.is_available() else "cpu"
@@ -64,7 +71,7 @@ def _best(device: str) -> str:
     if device == "cpu" and cpu_multiplies_bfloat16():
         return "bf16-mixed"
     if device == "cuda":
-        # Emulated bfloat16 is supported too, and slow.
+        # Emulated bfloat16 is slow.
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16-mixed" if native else "16-mixed"
     return "32-true"

@@ -1,4 +1,4 @@
-"""`train` and `fit`: one training is one MLflow run, however it is started and resumed."""
+"""Trains a model in one MLflow run, however it is started and resumed."""
 
 import os
 import sys
@@ -27,8 +27,8 @@ from pipeline.tracking.provenance import command_line, package_versions, provena
 from pipeline.tracking.system import SystemMetrics
 
 
-class _Job(NamedTuple):
-    """A training that has its run."""
+class _OpenTraining(NamedTuple):
+    """A training with its open run."""
 
     experiment: Experiment
     name: str
@@ -43,21 +43,21 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     """Trains a model, and tests its best checkpoint.
 
     Args:
-        arguments: of the configuration parser.
-        resume: the run to go on with; a new run if omitted.
-        and_test: score the test split with the best checkpoint.
+        arguments: Arguments of the configuration parser.
+        resume: Run to resume. A new run is created if omitted.
+        and_test: Whether to test the best checkpoint on the test split.
 
     Returns:
         The exit code, 0.
 
     Raises:
-        InputError: something in the configuration or the data is wrong.
-        TrainingError: the loss is not finite.
-        SystemExit: Ctrl-C (130) or SIGTERM (143).
+        InputError: If the configuration or the data is invalid.
+        TrainingError: If the loss is not finite.
+        SystemExit: On Ctrl-C (130) or SIGTERM (143).
     """
     resumed = resumable(resume) if resume is not None else None
     if resumed is not None:
-        read_checkpoint(resumed.last)  # a torn file is told before a run is opened
+        read_checkpoint(resumed.last)  # reports a damaged file before the run is opened
     experiment = build(arguments)
     precision = choose_precision(experiment)
     refuse_bad_settings(experiment, precision)
@@ -71,8 +71,10 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         print_note(
             f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}"
         )
-        _say_corpus(experiment)
-        job = _Job(experiment, name, precision, tracker, folder, resumed is not None, and_test)
+        print_note(f"corpus {experiment.corpus.name}: {experiment.corpus.summary}")
+        job = _OpenTraining(
+            experiment, name, precision, tracker, folder, resumed is not None, and_test
+        )
         try:
             termination.install()
             with SystemMetrics(tracker):
@@ -84,7 +86,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
             termination.uninstall()
     tracker.finish("FINISHED")
     print_result(f"run {tracker.version} ({name})")
-    print_note(f"try: unroll {_next_verb(experiment.task)} --run {tracker.version}")
+    print_note(f"next: unroll {_next_verb(experiment.task)} --run {tracker.version}")
     return 0
 
 
@@ -95,11 +97,11 @@ def _next_verb(task: Task) -> str:
 
 
 def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:
-    """Locks a run's folder, in the first process; there may be none yet."""
+    """Locks the folder of a run, if there is one, in the first process."""
     return folder.locked() if folder is not None and is_first_process() else nullcontext()
 
 
-def _run(job: _Job) -> None:
+def _run(job: _OpenTraining) -> None:
     tracker, task = job.tracker, job.experiment.task
     if tracker.is_active:
         job.folder.create(job.name, yaml.safe_dump(job.experiment.config, sort_keys=False))
@@ -118,14 +120,14 @@ def _run(job: _Job) -> None:
             tracker.log_artifact(job.folder.best, "checkpoints")
 
 
-def _fit_and_test(job: _Job, trainer: Trainer, best: BestCheckpoint) -> None:
+def _fit_and_test(job: _OpenTraining, trainer: Trainer, best: BestCheckpoint) -> None:
     model, data = job.experiment.model, job.experiment.data
     start = job.folder.last if job.is_resumed else None
     trainer.fit(model, datamodule=data, ckpt_path=start)
     keeps_checkpoints = job.experiment.trainer["enable_checkpointing"] is not False
     if keeps_checkpoints and best.best is None:
         print_note(
-            f"no validation was run, so the last weights are kept, not the best {best.monitor}"
+            f"no validation was run: best.ckpt has the last weights, not the best {best.monitor}"
         )
         trainer.save_checkpoint(best.path)
     if job.and_test:
@@ -147,11 +149,7 @@ def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTrac
     )
 
 
-def _say_corpus(experiment: Experiment) -> None:
-    print_note(f"corpus {experiment.corpus.name}: {experiment.corpus.summary}")
-
-
-def _log_inputs(job: _Job) -> None:
+def _log_inputs(job: _OpenTraining) -> None:
     tracker, config = job.tracker, job.experiment.config
     task, corpus = job.experiment.task, job.experiment.corpus
     tracker.log_params(flatten(config))
@@ -176,16 +174,16 @@ def _log_inputs(job: _Job) -> None:
 
 
 def _end(tracker: RunTracker, error: BaseException) -> None:
-    """Ends the run as what it is, and raises what the command line makes an exit code of."""
+    """Sets the status of the run after an error, and raises what determines the exit code."""
     is_interrupt = isinstance(error, KeyboardInterrupt) or isinstance(
         error.__context__, KeyboardInterrupt
-    )  # Lightning turns Ctrl-C into exit(1)
+    )  # Lightning converts Ctrl-C to exit(1)
     is_terminated = isinstance(error, Terminated | SIGTERMException)
     status: FinalStatus = "KILLED" if is_interrupt or is_terminated else "FAILED"
     tracker.finish(status)
-    print_note(f"run {tracker.version} ended as {status}")
+    print_note(f"run {tracker.version} ended with status {status}")
     if status == "KILLED" and RunFolder.of(str(tracker.version)).last.is_file():
-        print_note(f"go on with: unroll train --resume {tracker.version}")
+        print_note(f"continue with: unroll train --resume {tracker.version}")
     if is_interrupt:
         sys.exit(130)
     if is_terminated:
@@ -195,7 +193,7 @@ def _end(tracker: RunTracker, error: BaseException) -> None:
 
 
 def _abandon(tracker: RunTracker) -> None:
-    """Ends this process, which waits for another that has died, from a thread."""
+    """Ends this process from a thread, since it waits for a process that has failed."""
     tracker.finish("FAILED")
-    print_note(f"run {tracker.version} ended as FAILED: another process of the job has died")
+    print_note(f"run {tracker.version} ended with status FAILED: another process failed")
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Lightning's Trainer with what every training of ours has."""
+"""Builds the Lightning Trainer of a run, with its callbacks."""
 
 import copy
 import sys
@@ -39,10 +39,10 @@ _PRECISIONS = {
 
 
 def choose_precision(experiment: Experiment) -> str:
-    """Returns Lightning's name of the precision to train in.
+    """Returns the Trainer's `precision`.
 
     Raises:
-        InputError: the machine or our evaluation, which is float32, cannot do with it.
+        InputError: If the machine does not support it, or weights would not be float32.
     """
     trainer = experiment.trainer
     if trainer["precision"] is None:
@@ -51,14 +51,14 @@ def choose_precision(experiment: Experiment) -> str:
         requested = _PRECISIONS[str(trainer["precision"])]
     else:
         raise InputError(
-            f"trainer.precision {trainer['precision']} takes weights and scores out of float32; "
-            "use --precision with auto, 32-true, bf16-mixed or 16-mixed"
+            f"--trainer.precision {trainer['precision']}: weights and scores must be float32; use "
+            "--precision with auto, 32-true, bf16-mixed or 16-mixed"
         )
     return resolve_precision(requested, accelerator=str(trainer["accelerator"]))
 
 
 def refuse_bad_settings(experiment: Experiment, precision: str) -> None:
-    """Raises `InputError` for settings of the Trainer that cannot be, before a run is opened."""
+    """Raises `InputError` for invalid settings of the Trainer, before a run is opened."""
     settings = copy.deepcopy({k: v for k, v in experiment.trainer.items() if k != "logger"})
     make_trainer({**settings, "logger": False, "precision": precision})
     for callback in _as_list(experiment.trainer["callbacks"]):
@@ -74,7 +74,7 @@ def training_trainer(
     best: BestCheckpoint,
     processes: ProcessWatcher,
 ) -> Trainer:
-    """Builds the Trainer of a run."""
+    """Builds the Trainer of a run, with the user's and our callbacks."""
     arguments = dict(experiment.trainer)
     theirs = _as_list(arguments["callbacks"])
     ours: list[Callback] = [
@@ -98,7 +98,7 @@ def training_trainer(
         plugins.append(AtomicCheckpointIO())
     arguments.update(
         logger=tracker,
-        # The best checkpoint is written by a callback that comes before the log of its score.
+        # BestCheckpoint precedes RunLog, which logs its score.
         callbacks=[*theirs, *sorted(ours, key=lambda callback: callback is not best)],
         plugins=plugins,
         precision=precision,
@@ -111,7 +111,7 @@ def training_trainer(
 
 
 def _progress(monitor: str, theirs: list[Callback], has_terminal: bool) -> list[Callback]:
-    """A line after each validation, and in a terminal a bar, unless there is one."""
+    """Returns a line per validation, and in a terminal a bar unless the user has one."""
     has_bar = any(isinstance(callback, ProgressBar) for callback in theirs)
     bars: list[Callback] = [Bar(monitor)] if has_terminal and not has_bar else []
     return [EpochLines(monitor), *bars]
@@ -121,16 +121,16 @@ def make_trainer(arguments: dict[str, Any]) -> Trainer:
     """Builds a Trainer.
 
     Raises:
-        InputError: its settings contradict each other or the machine.
+        InputError: If settings contradict each other or the machine does not support them.
     """
     try:
-        # Trainer adds to the very list it is given.
+        # Trainer appends to the list it is given.
         return Trainer(**{**arguments, "callbacks": _as_list(arguments["callbacks"])})
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise InputError(" ".join(str(error).split())) from error
 
 
-def _as_list(value: Any) -> list[Any]:  # noqa: ANN401 (one, several or none of them)
+def _as_list(value: Any) -> list[Any]:  # noqa: ANN401 (one, several or none)
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]

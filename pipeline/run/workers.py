@@ -1,4 +1,4 @@
-"""Several commands at a time, each with a log of its own, none left behind."""
+"""Runs commands in parallel, each with its own log file."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_PATIENCE = 20.0  # seconds that a command gets to end after SIGTERM
+_PATIENCE = 20.0  # seconds between SIGTERM and SIGKILL
 _POLL = 0.2
 
 
@@ -17,10 +17,10 @@ class Job(NamedTuple):
     """A command to run.
 
     Attributes:
-        number: tells it from the others.
-        command: program and arguments.
-        environment: added to this process' own.
-        log: takes what it writes; what is there already stays in front.
+        number: Number of the job.
+        command: Program and arguments.
+        environment: Environment variables in addition to those of this process.
+        log: Log file for stdout and stderr, which are appended.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a job ended: its exit code (negative: the signal), and after how many seconds."""
+    """Result of a job: exit code (negative for a signal) and duration in seconds."""
 
     job: Job
     code: int
@@ -45,20 +45,20 @@ class _Running(NamedTuple):
 
 
 def run_jobs(jobs: Sequence[Job], at_once: int, threads: int) -> Iterator[Outcome]:
-    """Runs jobs, and gives each as it ends.
+    """Runs jobs, and yields the result of each when it ends.
 
-    A job has a process group of its own, so that a Ctrl-C reaches it through us, once. Whatever
-    ends the iteration, what still runs is ended first: SIGTERM, so that trainings close their
+    Each job has its own process group, so that Ctrl-C reaches it only through this process. When
+    the iteration ends for any reason, running jobs get SIGTERM, so that trainings can close their
     runs, and SIGKILL after 20 seconds.
 
     Args:
-        jobs: in the order of their start.
-        at_once: how many run at the same time.
-        threads: cores for each: more threads than cores make every training crawl.
+        jobs: Jobs in the order of their start.
+        at_once: Maximum number of jobs at the same time.
+        threads: Number of threads per job. More threads than cores slow down every training.
     """
     waiting, running = list(jobs), list[_Running]()
     slots = list(range(at_once))
-    ends = (signal.SIGTERM, signal.SIGHUP)  # a closed terminal leaves nothing behind either
+    ends = (signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
     before = [signal.signal(number, _raise_exit) for number in ends]
     try:
         while waiting or running:
@@ -82,11 +82,11 @@ def _raise_exit(number: int, frame: object) -> None:
 
 def _start(job: Job, slot: int, at_once: int, threads: int) -> _Running:
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **job.environment}
-    if at_once > 1 and (devices := _gpus(environment)):  # one for each, in turn
+    if at_once > 1 and (devices := _gpus(environment)):  # one per job, in turn
         environment["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
-    environment.pop("MLFLOW_RUN_ID", None)  # names the parent's run
+    environment.pop("MLFLOW_RUN_ID", None)  # the run of this process
     with job.log.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command line
+        process = subprocess.Popen(  # noqa: S603 (our own command line)
             job.command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     return _Running(job, process, time.monotonic(), slot)
@@ -96,7 +96,7 @@ def _gpus(environment: Mapping[str, str]) -> list[str]:
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [device for device in visible.split(",") if device.strip()]
-    import torch  # counts without starting a driver that children could not share
+    import torch  # counts GPUs without initializing CUDA, which subprocesses could not share
 
     return [str(index) for index in range(torch.cuda.device_count())]
 
@@ -111,9 +111,9 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             _signal(process, signal.SIGKILL)
             process.wait()
-        _signal(process, signal.SIGKILL)  # what it has left behind
+        _signal(process, signal.SIGKILL)  # its remaining subprocesses
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # nothing of its group is left
+    with contextlib.suppress(ProcessLookupError):  # its process group has ended
         os.killpg(process.pid, number)

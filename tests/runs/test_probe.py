@@ -151,7 +151,7 @@ def test_wrong_configurations(project, capsys, variants, words):
             ["--run", "x", "--trainer.max_epochs=1"],
             "--trainer.max_epochs=1 needs --config",
         ),
-        (["--resume", "nothing"], "no comparison 'nothing' is in this folder's outputs/"),
+        (["--resume", "nothing"], "no comparison 'nothing' in "),
     ],
 )
 def test_mistakes(project, capsys, arguments, words):

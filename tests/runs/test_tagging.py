@@ -136,7 +136,7 @@ def test_crossvalidation_is_a_parent_and_a_child_a_fold_and_goes_on(project, opi
     parent = runs["cv-cv3"].info.run_id
     done = unroll("crossvalidate", "--resume", parent)
     assert done.returncode == 0, done.stderr
-    assert "of 3 folds are finished already" in done.stderr
+    assert "of 3 folds are already finished" in done.stderr
     runs = {run.info.run_name: run for run in all_runs(project)}
     children = [runs[f"cv-cv3-fold{fold}"] for fold in range(3)]
     assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent}

@@ -69,7 +69,7 @@ def test_resumed_is_uninterrupted(project, corpus, monkeypatch, capsys):
     whole = fit(project / "whole", monkeypatch, "--config", config)
     expected = {key: history(project / "whole", whole, key) for key in KEYS}
     told = capsys.readouterr().err
-    trigger = int(told.partition("averaging the weights from step ")[2].partition(" ")[0])
+    trigger = int(told.partition("weights are averaged from step ")[2].partition(":")[0])
     assert 6 < trigger < len(expected["train/loss"]) - 6
     best = torch.load(best_checkpoint(project / "whole", whole), weights_only=True)
     folder = project / "broken"

@@ -54,7 +54,7 @@ def test_training_goes_on_without_the_store_and_all_is_sent_later(
     tracker.flush()
     wait_until(lambda: outage.attempts > 3)
     lines = [json.loads(line) for line in journal_of(tracker).read_text().splitlines()]
-    kept = [(line["key"], line["step"]) for line in lines if line["kind"] == "metric"]
+    kept = [(line["key"], line["step"]) for line in lines if line["kind"] == "Metric"]
     assert kept == [(key, step) for step in range(1, 6) for key in ("train/loss", "epoch")]
     outage.is_on = False
     tracker.log_metrics({"train/loss": 6.0}, 6)

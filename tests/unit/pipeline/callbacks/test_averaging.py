@@ -116,7 +116,7 @@ def test_the_algorithm(tmp_path, interval, capsys):
     assert model.validated == pytest.approx(validated, abs=1e-12)
     # Left in the module is what would be validated.
     assert model.one.weight.item() == pytest.approx(validated[-1] if start else weight, abs=1e-12)
-    said = f"averaging the weights from step {(WORSE_AT + 1) * LENGTH} on: val/perplexity 64."
+    said = f"weights are averaged from step {(WORSE_AT + 1) * LENGTH}: val/perplexity 64."
     assert (said in capsys.readouterr().err) == (start is not None)
 
 
@@ -159,8 +159,7 @@ def test_impossible_settings(tmp_path):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             TriggeredAveraging(interval)
     message = (
-        "TriggeredAveraging watches val/f1, which no validation gives; give it a monitor that "
-        "there is: val/perplexity"
+        "TriggeredAveraging: validation has no metric val/f1; set monitor to one of: val/perplexity"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         fit(tmp_path, 36, monitor="val/f1")

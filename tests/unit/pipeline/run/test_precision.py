@@ -58,8 +58,8 @@ def test_bfloat16_on_a_cpu_without_units_is_refused(machine, requested):
     with pytest.raises(InputError) as error:
         resolve_precision(requested, "cpu")
     assert str(error.value) == (
-        f"precision {requested} needs a CPU with AVX512-BF16 or AMX and a torch with oneDNN, which "
-        "this machine lacks: use --precision=32-true or --precision=auto"
+        f"precision {requested} needs a CPU with AVX512-BF16 or AMX and torch with oneDNN, which "
+        "this machine does not have; use --precision=32-true or --precision=auto"
     )
 
 
