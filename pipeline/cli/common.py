@@ -2,7 +2,9 @@
 
 import argparse
 import difflib
+import functools
 import importlib
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
     from pipeline.analysis.probes.agreement import Verb
 
 _SECTIONS = ("trainer", "data", "model", "seed_everything", "print_config", *TOP_LEVEL)
-"""First keys of the flags that are fields of a configuration."""
+"""Fields of a configuration: flags begin with one of these names."""
+
+
+CONFIG_HELP = "Configuration file. Can be repeated: later files override earlier ones."
 
 
 class EntryPoint(NamedTuple):
@@ -45,7 +50,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises `InputError` and accepts no abbreviated flags."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (argparse makes the subparsers)
-        super().__init__(allow_abbrev=False, **settings)
+        formatter = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=26)
+        super().__init__(allow_abbrev=False, formatter_class=formatter, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Raises the message as an `InputError`."""
@@ -60,17 +66,21 @@ Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 Run: TypeAlias = Callable[[argparse.Namespace, list[str], EntryPoint], int]
 
 
-def add_verb(verbs: Verbs, run: Run, name: str, summary: str, details: str = "") -> Parser:
+def add_verb(
+    verbs: Verbs, run: Run, name: str, summary: str, details: str = "", epilog: str = ""
+) -> Parser:
     """Adds a verb.
 
     Args:
         verbs: The verbs so far.
         run: Function that checks the options and calls what does the work.
         name: Name of the verb.
-        summary: Line in the list of verbs.
-        details: Further sentences for the verb's own help.
+        summary: One line, also shown in the list of verbs.
+        details: Further sentences, wrapped.
+        epilog: Text below the options, printed as it is.
     """
-    verb = verbs.add_parser(name, help=summary, description=f"{summary} {details}".strip())
+    description = f"{summary}\n\n{textwrap.fill(details, 95)}".strip()
+    verb = verbs.add_parser(name, description=description, epilog=epilog)
     verb.set_defaults(handler=run, parser=verb)
     return verb
 
@@ -82,13 +92,15 @@ def add_model_source(group: "argparse._ActionsContainer") -> None:
         metavar="RUN",
         help="Run that trained the model: its id, the beginning of the id, or its name.",
     )
-    group.add_argument("--checkpoint", metavar="FILE", type=Path, help="Checkpoint file.")
+    group.add_argument(
+        "--checkpoint", metavar="FILE", type=Path, help="Checkpoint file of the model."
+    )
 
 
 def add_config(group: "argparse._ActionsContainer", text: str) -> None:
     """Adds `--config`, which can be given several times."""
     group.add_argument(
-        "--config", "-c", metavar="FILE", action="append", default=[], type=Path, help=text
+        "-c", "--config", metavar="FILE", action="append", default=[], type=Path, help=text
     )
 
 
@@ -114,10 +126,8 @@ def require_at_least(minimum: int, values: Iterable[tuple[str, int | None]]) -> 
 
 
 def require_no_fields(options: argparse.Namespace, fields: Sequence[str]) -> None:
-    """Raises `InputError` for a flag that a verb without a configuration does not have."""
-    _refuse_misspelt(options.parser, fields)
-    if fields:
-        raise InputError(f"unknown argument {fields[0]} of `unroll {options.verb}`")
+    """Raises `InputError` for an argument that a verb without a configuration does not have."""
+    _refuse_unknown(options, fields, ())
 
 
 def configuration_arguments(options: argparse.Namespace, fields: Sequence[str]) -> list[str]:
@@ -126,7 +136,7 @@ def configuration_arguments(options: argparse.Namespace, fields: Sequence[str]) 
     Raises:
         InputError: If no file is given, or a file or flag is wrong.
     """
-    _refuse_misspelt(options.parser, fields)
+    _refuse_unknown(options, fields, _SECTIONS)
     if not options.config and not any(field.startswith("--print_config") for field in fields):
         raise InputError("--config FILE is missing; configs/lm/builtin-lstm.yaml needs no corpus")
     arguments = [*(f"--config={path}" for path in options.config), *fields]
@@ -143,14 +153,23 @@ def check_overrides(options: argparse.Namespace, fields: Sequence[str]) -> None:
     for field in fields:
         if field.startswith("--model"):
             raise InputError(f"{field} cannot change a model that is trained; leave it out")
-    _refuse_misspelt(options.parser, fields)
+    _refuse_unknown(options, fields, _SECTIONS)
     check(list(fields), TOP_LEVEL)
 
 
-def _refuse_misspelt(parser: Parser, fields: Iterable[str]) -> None:
+def _refuse_unknown(
+    options: argparse.Namespace, fields: Iterable[str], sections: Sequence[str]
+) -> None:
     for field in fields:
         flag = field.partition("=")[0]
-        if not flag.startswith("--") or flag[2:].partition(".")[0] in _SECTIONS:
-            continue
-        if near := difflib.get_close_matches(flag, parser.flags(), n=1, cutoff=0.7):
-            raise InputError(f"unknown flag {flag}; did you mean {near[0]}?")
+        is_flag = flag.startswith("--") or (len(flag) == 2 and flag[0] == "-" and flag[1].isalpha())
+        if sections and (not is_flag or flag[2:].partition(".")[0] in sections):
+            continue  # a field, or the value of a field
+        known = [*options.parser.flags(), *(f"--{section}" for section in sections)]
+        first, dot, rest = flag.partition(".")
+        near = difflib.get_close_matches(first, known, n=1, cutoff=0.7)
+        near = near or [each for each in known if flag[2:] and each.startswith(first)]
+        if near:
+            raise InputError(f"unknown flag {flag}; did you mean {near[0]}{dot}{rest}?")
+        verb = f"unroll {options.verb}"
+        raise InputError(f"unknown argument {field} of `{verb}` (see `{verb} --help`)")

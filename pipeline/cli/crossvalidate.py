@@ -3,6 +3,7 @@
 import argparse
 
 from pipeline.cli.common import (
+    CONFIG_HELP,
     EntryPoint,
     Verbs,
     add_config,
@@ -20,18 +21,23 @@ def add_options(verbs: Verbs) -> None:
         run,
         "crossvalidate",
         "Train and test on each fold of a corpus.",
-        "Each fold is a run; a parent run holds the summary. Takes the flags of `train`. With "
-        "--resume, finished folds are kept and interrupted ones continue.",
+        "Each fold is a run; a parent run holds the summary. Fields of the configuration are "
+        "flags, as in `unroll train`. With --resume, finished folds are kept and interrupted ones "
+        "continue.",
     )
-    add_config(verb, "Configuration file. If given several times, later files override.")
+    add_config(verb, CONFIG_HELP)
     verb.add_argument("--resume", metavar="RUN", help="Interrupted parent run to continue.")
     verb.add_argument(
         "--folds",
+        metavar="N",
         type=int,
         help="Number of folds, at least 3 (default 10), for a corpus without folds of its own.",
     )
     verb.add_argument(
-        "--jobs", type=int, help="Trainings at the same time (default: one per GPU, else per core)."
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="Trainings at the same time (default: one per GPU, else per core).",
     )
 
 

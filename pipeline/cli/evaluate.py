@@ -27,8 +27,8 @@ def add_options(verbs: Verbs) -> None:
         add_model_source(verb.add_mutually_exclusive_group())
         group = verb.add_argument_group(
             "dynamic evaluation",
-            "Scores a language model once more while it learns from the text that it has just "
-            "scored (Krause et al. 2018). The result is .../perplexity_dynamic.",
+            "Score a language model again, while it learns from the text already scored (Krause\n"
+            "  et al. 2018, arXiv 1709.07432). The result is .../perplexity_dynamic.",
         )
         group.add_argument(
             "--dynamic",

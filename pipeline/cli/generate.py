@@ -20,7 +20,9 @@ def add_options(verbs: Verbs) -> None:
     """Adds the verb and its options."""
     verb = add_verb(verbs, run, "generate", "Sample text from a trained language model.")
     add_model_source(verb.add_mutually_exclusive_group())
-    verb.add_argument("--prompt", default="", help="Beginning of each text (default: empty).")
+    verb.add_argument(
+        "--prompt", metavar="TEXT", default="", help="Beginning of each text (default: empty)."
+    )
     verb.add_argument(
         "--num", metavar="N", type=int, default=5, help="Number of texts (default 5)."
     )
@@ -29,10 +31,10 @@ def add_options(verbs: Verbs) -> None:
         metavar="N",
         type=int,
         default=100,
-        help="Largest number of new tokens per text (default 100).",
+        help="Maximum number of new tokens per text (default 100).",
     )
     verb.add_argument(
-        "--lines", metavar="N", type=int, default=1, help="Lines per text (default 1)."
+        "--lines", metavar="N", type=int, default=1, help="Number of lines per text (default 1)."
     )
     verb.add_argument(
         "--temperature",
@@ -50,7 +52,9 @@ def add_options(verbs: Verbs) -> None:
         type=float,
         help="Sample from the smallest set of tokens with total probability P or more.",
     )
-    verb.add_argument("--seed", type=int, default=1, help="Seed of the random numbers (default 1).")
+    verb.add_argument(
+        "--seed", metavar="N", type=int, default=1, help="Seed of the random numbers (default 1)."
+    )
     verb.add_argument(
         "--novel",
         metavar="FILE",

@@ -32,20 +32,24 @@ def add_options(verbs: Verbs) -> None:
     add_model_source(verb.add_mutually_exclusive_group())
     add_config(
         verb,
-        "Configuration of an untrained model; its fields are flags, as in `train`. If given "
-        "several times, later files override.",
+        "Configuration file of an untrained model; its fields are flags, as in `unroll train`. "
+        "Can be repeated: later files override earlier ones.",
     )
     verb.add_argument(
         "--split",
         choices=("train", "valid", "test"),
         default="valid",
-        help="Split that the rows are taken from (default valid).",
+        help="Split to analyze (default valid).",
     )
     verb.add_argument(
-        "--rows", metavar="N", type=int, default=4, help="Rows to average over (default 4)."
+        "--rows",
+        metavar="N",
+        type=int,
+        default=4,
+        help="Number of rows to average over (default 4).",
     )
     verb.add_argument(
-        "--lags", metavar="N", type=int, default=50, help="Steps to go back (default 50)."
+        "--lags", metavar="N", type=int, default=50, help="Number of steps to go back (default 50)."
     )
     verb.add_argument(
         "--output",

@@ -31,23 +31,14 @@ from pipeline.cli.common import EntryPoint, Parser
 from pipeline.console import print_error
 from pipeline.errors import InputError, TrainingError
 
-_MODULES = (
-    prepare,
-    train,
-    crossvalidate,
-    evaluate,
-    predict,
-    generate,
-    score,
-    runs,
-    parameters,
-    gradients,
-    probe,
-    export,
-)
-"""The verbs in the order in which `--help` lists them."""
+_VERBS = {
+    "prepare a corpus and train": (prepare, train, crossvalidate),
+    "use a trained model": (evaluate, predict, generate, score, export),
+    "compare and inspect models": (runs, parameters, gradients, probe),
+}
+"""Modules of verbs, grouped as in `unroll --help`."""
 
-_EPILOG = """\
+_EPILOG = """
 examples:
   unroll prepare ptb                                   download and verify the Penn Treebank
   unroll train --config configs/lm/ptb-lstm-small.yaml train, then test the best checkpoint
@@ -59,8 +50,8 @@ examples:
   unroll score --run RUN --input sentences.txt         log-probabilities and perplexity
   unroll predict --run RUN --input reviews.txt         tag or classify text
 
-RUN is the id of a run, the beginning of the id, or the name of the run. `unroll VERB --help`
-describes a verb. --debug shows the traceback of an error.
+RUN is the id of a run, the beginning of the id, or the name of the run.
+`unroll VERB --help` describes a verb. `--debug` shows the traceback of an error.
 """
 
 
@@ -72,14 +63,27 @@ def make_parser() -> Parser:
 def _parser_and_verbs() -> tuple[Parser, list[str]]:
     parser = Parser(
         prog="unroll",
+        usage="unroll VERB [OPTIONS]",
         description="Recurrent networks on text: trained with Lightning, tracked with MLflow.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
-    for module in _MODULES:
-        module.add_options(verbs)
+    for flag in ("-h", "--help"):
+        parser.add_argument(flag, action="help", help=argparse.SUPPRESS)
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    verbs = parser.add_subparsers(
+        prog="unroll", dest="verb", help=argparse.SUPPRESS, parser_class=Parser
+    )
+    lines = []
+    for title, modules in _VERBS.items():
+        known = set(verbs.choices)
+        for module in modules:
+            module.add_options(verbs)
+        lines += ["", f"{title}:"]
+        for name in verbs.choices:
+            if name not in known:
+                summary = str(verbs.choices[name].description).splitlines()[0]
+                lines.append(f"  {name:<14} {summary}")
+    parser.epilog = "\n".join(lines[1:]) + f"\n{_EPILOG}"
     return parser, list(verbs.choices)
 
 
@@ -93,7 +97,8 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         raise InputError(f"unknown verb {word}{hint}")
     options, fields = parser.parse_known_args(_debug_first(arguments))
     if options.verb is None:
-        parser.error("a verb is missing: " + ", ".join(verbs))
+        text = f"unknown flag {fields[0]}" if fields else f"a verb is missing: {', '.join(verbs)}"
+        parser.error(text)
     return options, fields
 
 

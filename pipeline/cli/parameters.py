@@ -3,6 +3,7 @@
 import argparse
 
 from pipeline.cli.common import (
+    CONFIG_HELP,
     EntryPoint,
     Verbs,
     add_config,
@@ -25,9 +26,9 @@ def add_options(verbs: Verbs) -> None:
         "counts, and fields of the configuration are flags.",
     )
     group = verb.add_mutually_exclusive_group(required=True)
-    add_config(group, "Configuration file. If given several times, later files override.")
+    add_config(group, CONFIG_HELP)
     add_model_source(group)
-    verb.add_argument("--json", action="store_true", help="Print JSON.")
+    verb.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
 def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:

@@ -35,7 +35,7 @@ def add_options(verbs: Verbs) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="Text file, or - for standard input (default: the test split). Can be repeated.",
+        help="Text file, or - for standard input; can be repeated (default: the test split).",
     )
     group.add_argument(
         "--format",
@@ -52,11 +52,13 @@ def add_options(verbs: Verbs) -> None:
         choices=("text", "jsonl", "conll"),
         help="Format of the output (default: text on a terminal, else jsonl).",
     )
-    group.add_argument("--encoding", default="utf-8", help="Encoding of the text (default utf-8).")
+    group.add_argument(
+        "--encoding", metavar="NAME", default="utf-8", help="Encoding of the text (default utf-8)."
+    )
     group.add_argument(
         "--explain",
         choices=("leave-one-out", "attention"),
-        help="Method that gives the influence of each token on the label of a classifier.",
+        help="Add the influence of each token on the predicted label; for classifiers.",
     )
 
 

@@ -19,9 +19,9 @@ def add_options(verbs: Verbs) -> None:
         "--experiment", metavar="NAME", help="Experiment to list, such as lm/ptb (default: all)."
     )
     verb.add_argument(
-        "--limit", metavar="N", type=int, default=20, help="Largest number of runs (default 20)."
+        "--limit", metavar="N", type=int, default=20, help="Maximum number of runs (default 20)."
     )
-    verb.add_argument("--json", action="store_true", help="Print JSON.")
+    verb.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
 def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:

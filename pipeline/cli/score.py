@@ -62,8 +62,12 @@ def add_options(verbs: Verbs) -> None:
         help="Read lines `ID ||| hypothesis [||| features ||| score]`. Write each list with the "
         "log-probability as last feature, sorted by score + weight * log-probability.",
     )
-    group.add_argument("--weight", type=float, help="Weight of the log-probability (default 1).")
-    group.add_argument("--best", action="store_true", help="Write the first of each list only.")
+    group.add_argument(
+        "--weight", metavar="W", type=float, help="Weight of the log-probability (default 1)."
+    )
+    group.add_argument(
+        "--best", action="store_true", help="Write only the first hypothesis of each list."
+    )
 
 
 def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:

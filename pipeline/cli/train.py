@@ -3,6 +3,7 @@
 import argparse
 
 from pipeline.cli.common import (
+    CONFIG_HELP,
     EntryPoint,
     Verbs,
     add_config,
@@ -13,13 +14,19 @@ from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL, resumable
 from pipeline.preflight import check
 
-_DETAILS = (
-    "Any field of a configuration is a flag: --trainer.max_epochs=3, --model.encoder=GRU, "
-    "--model.encoder.hidden_size=650, --data.batch_size=10. Later files and flags override earlier "
-    "ones; --print_config shows the result. Besides trainer, data and model there are "
-    "--seed_everything (default 1), --precision (default auto), --run_name, --experiment (default "
-    "<task>/<corpus>) and --checkpoint_every (default 200 updates)."
-)
+_FIELDS = """\
+fields of the configuration (flags override files):
+  --model.KEY=VALUE       Argument of the task: --model.encoder=GRU,
+                          --model.encoder.hidden_size=650.
+  --data.KEY=VALUE        Argument of the datamodule: --data.batch_size=10.
+  --trainer.KEY=VALUE     Argument of Lightning's Trainer: --trainer.max_epochs=3.
+  --seed_everything=N     Seed of all random numbers (default 1).
+  --precision=NAME        auto, 32-true, bf16-mixed or 16-mixed (default auto).
+  --experiment=NAME       MLflow experiment (default <task>/<corpus>, such as lm/ptb).
+  --run_name=NAME         Name of the run (default: from encoder, settings and seed).
+  --checkpoint_every=N    Updates between two checkpoints (default 200).
+  --print_config          Print the resulting configuration and exit.
+"""
 _RESUMABLE = ("--trainer.", "--checkpoint_every")
 
 
@@ -29,8 +36,8 @@ def add_options(verbs: Verbs) -> None:
         ("train", "Train a model, then test its best checkpoint, in one run."),
         ("fit", "Train a model without testing it."),
     ):
-        verb = add_verb(verbs, run, name, summary, _DETAILS)
-        add_config(verb, "Configuration file. If given several times, later files override.")
+        verb = add_verb(verbs, run, name, summary, epilog=_FIELDS)
+        add_config(verb, CONFIG_HELP)
         verb.add_argument("--resume", metavar="RUN", help="Interrupted run to continue.")
 
 

@@ -134,7 +134,7 @@ def test_of_a_configuration_a_run_and_a_checkpoint(project, corpus, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "one of the arguments --config/-c --run --checkpoint is required"),
+        ([], "one of the arguments -c/--config --run --checkpoint is required"),
         (["--run", "x", "--model.encoder=GRU"], "--model.encoder=GRU cannot change a model"),
         (["--config", "no.yaml"], "no.yaml"),
         (["--checkpoint", "no.ckpt"], "there is no checkpoint file no.ckpt"),

@@ -143,7 +143,7 @@ def test_wrong_configurations(project, capsys, variants, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "one of the arguments --config/-c --run --checkpoint --resume is required"),
+        ([], "one of the arguments -c/--config --run --checkpoint --resume is required"),
         (["--run", "x", "--verbs", "0"], "--verbs must be at least 1, got 0"),
         (["--run", "x", "--jobs", "2"], "--jobs needs --config or --resume"),
         (["--resume", "x", "--verbs", "9"], "--verbs cannot change when a comparison is resumed"),
