@@ -1,1 +1,1 @@
-"""Corpora whose texts carry a label: trees, tables, folders, the built-in reviews."""
+"""Corpora with a label for each text: trees, tables, folders and the built-in reviews."""

@@ -1,7 +1,7 @@
-"""The built-in reviews: one sentence each, whose label depends on negation, contrast, distance.
+"""Built-in reviews: one sentence each, whose label depends on negation and contrast.
 
-"You should not see this movie" is the lectures' example of what counts of words cannot tell. How
-well anything can do that knows the words of a review and not their order is `bag_of_words_bound`.
+"You should not see this movie" is the lectures' example of a sentence that word counts cannot
+classify. `bag_of_words_bound` is the best accuracy of a classifier that ignores word order.
 """
 
 from bisect import bisect
@@ -21,14 +21,20 @@ _LABELS = ("negative", "positive")
 
 
 class BuiltinReviews(LabelledSource):
-    """Writes reviews of a small grammar, positive or negative.
+    """Generates positive and negative reviews from a small grammar.
+
+    The validation and test splits have 1,000 reviews each, none of which occurs in training.
 
     Args:
-        num_train: reviews to train with; fewer are the first ones of more. 1,000 validate and
-            1,000 test; none of them is trained on.
+        num_train: Number of training reviews. A smaller number gives the first ones of a larger.
 
     Raises:
-        InputError: `num_train` is below 1.
+        InputError: If `num_train` is below 1.
+
+    Example:
+        >>> review = BuiltinReviews(num_train=100).read().splits["train"][2]
+        >>> " ".join(review.tokens), review.label
+        ('The editing was very tender .', 'positive')
     """
 
     name = "builtin"
@@ -53,20 +59,19 @@ class BuiltinReviews(LabelledSource):
             files=dict.fromkeys(splits, Path(__file__)),
             labels=_LABELS,
             notes=(
-                f"whoever knows the words of a review and not their order is right in {bound:.1%} "
-                "of all at best",
+                f"a classifier that ignores word order reaches an accuracy of at most {bound:.1%}",
             ),
         )
 
 
 def generate_reviews(seed: int, count: int | None = None) -> Iterator[LabelledText]:
-    """Writes reviews, the same on every machine and version of Python.
+    """Generates reviews, the same on every machine and version of Python.
 
     Args:
-        seed: of the choices.
-        count: reviews to write; endlessly many if omitted.
+        seed: Random seed.
+        count: Number of reviews; unlimited if omitted.
     """
-    random = Random(seed)  # noqa: S311 - not for secrets; random() alone is used, which never changes
+    random = Random(seed)  # noqa: S311 - only random() is used: its sequence is the same in all versions
     written = reviews()
     bounds = list(accumulate(review.chance for review in written))
     for _ in repeat(None) if count is None else range(count):
@@ -80,10 +85,10 @@ def generate_reviews(seed: int, count: int | None = None) -> Iterator[LabelledTe
 
 
 def bag_of_words_bound() -> float:
-    """Gives the accuracy that nothing can exceed on a long text if it does not see order.
+    """Computes the best expected accuracy of a classifier that ignores word order.
 
-    The words of a class are equally likely whatever the label, so how often each class occurs says
-    all that counts of words can say.
+    All words of a class are equally likely for both labels, so word counts contain no more
+    information than the counts of word classes.
     """
     chances: dict[tuple[str, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for review in reviews():

@@ -1,13 +1,13 @@
-"""The grammar and the words of the built-in reviews, and all sentences that it can write.
+"""Grammar and words of the built-in reviews, and all sentences that it generates.
 
-A pattern is a weight, what its label follows, and symbols. Upper case is a class of words; A and B
-are adjectives, either of which praises or blames; FILL is one of the fillers, which put distance
-between a cue and what it is about. The label is that of A or B, turned round after a minus, or plus
-or minus alone. Each word is in one class, so that the classes of a sentence say all that can be
-known of its label.
+A pattern is a weight, a label rule and symbols. Upper-case symbols are word classes; A and B are
+adjectives of praise or blame; FILL is a filler that separates a cue from the word it refers to. The
+label rule is "A" or "B" (the polarity of that adjective), "-A" or "-B" (the opposite polarity), "+"
+or "-". Each word belongs to one class; the classes of a sentence therefore contain all information
+about its label.
 
 Most patterns come in pairs that use the same words for opposite labels ("was not long, was
-brilliant", "was long, was not brilliant"), so nothing that only counts words can tell them apart.
+brilliant", "was long, was not brilliant"), so that word counts cannot distinguish them.
 """
 
 from collections.abc import Iterator
@@ -58,12 +58,12 @@ _KINDS = {"PRAISE": 1, "BLAME": -1}
 
 
 class Review(NamedTuple):
-    """A sentence of the grammar, in classes of words.
+    """A sentence with word classes in place of words.
 
     Attributes:
-        classes: one for each word.
+        classes: Word class of each token.
         label: "positive" or "negative".
-        chance: of the sentence among all.
+        chance: Probability of the sentence.
     """
 
     classes: tuple[str, ...]
@@ -82,22 +82,22 @@ def _words() -> dict[str, tuple[str, ...]]:
 
 
 WORDS = _words()
-"""Class -> its words; a symbol that is no class is the word itself."""
+"""Word class -> words; all other symbols stand for themselves."""
 
 
 @cache
 def reviews() -> tuple[Review, ...]:
-    """Gives all sentences that the grammar writes, with their chances, which sum to 1."""
+    """Returns all sentences of the grammar; their probabilities sum to 1."""
     patterns = [line.split(maxsplit=2) for line in _PATTERNS.strip().splitlines()]
     total = sum(int(weight) for weight, _, _ in patterns)
     return tuple(
         review._replace(chance=review.chance * int(weight) / total)
-        for weight, follows, symbols in patterns
-        for review in _expand(symbols.split(), follows)
+        for weight, rule, symbols in patterns
+        for review in _expand(symbols.split(), rule)
     )
 
 
-def _expand(symbols: list[str], follows: str) -> Iterator[Review]:
+def _expand(symbols: list[str], rule: str) -> Iterator[Review]:
     fillers = [
         (int(line.split()[0]), line.split()[1:]) for line in _FILLERS.strip("\n").splitlines()
     ]
@@ -106,11 +106,11 @@ def _expand(symbols: list[str], follows: str) -> Iterator[Review]:
     adjectives: list[str] = [name for name in ("A", "B") if name in symbols]
     pairs = product(choices, product(_KINDS, repeat=len(adjectives)))
     for (weight, filler), kinds in pairs:
-        meant: dict[str, str] = dict(zip(adjectives, kinds, strict=True))
+        polarity: dict[str, str] = dict(zip(adjectives, kinds, strict=True))
         classes: list[str] = []
         for symbol in symbols:
-            classes += filler if symbol == "FILL" else [meant.get(symbol, symbol)]
-        sign = -1 if follows.startswith("-") else 1
-        sign *= _KINDS[meant[follows[-1]]] if follows[-1] in meant else 1
+            classes += filler if symbol == "FILL" else [polarity.get(symbol, symbol)]
+        sign = -1 if rule.startswith("-") else 1
+        sign *= _KINDS[polarity[rule[-1]]] if rule[-1] in polarity else 1
         label = "positive" if sign > 0 else "negative"
         yield Review(tuple(classes), label, weight / total / len(_KINDS) ** len(adjectives))

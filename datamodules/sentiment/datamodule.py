@@ -1,4 +1,4 @@
-"""Labelled texts: any corpus with a label a text, in batches of texts of like lengths."""
+"""Datamodule of labelled texts, in batches of texts of similar length."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +13,9 @@ from datamodules.batching.folds import TextFolds, folds_config
 from datamodules.batching.splits import SplitDigest
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
-from datamodules.sentiment.cleaning import (
-    describe_labelled,
-    digest,
-    first_of_each,
-    oddities,
-    shortened,
-    statistics,
-)
+from datamodules.sentiment.preprocessing import subsample_training, truncate_texts
 from datamodules.sentiment.sampling import BalancedSampler, PhraseSampler
+from datamodules.sentiment.statistics import check_splits, describe_labelled, digest, statistics
 from pipeline.batches import Texts
 from pipeline.errors import InputError
 from pipeline.text import treebank
@@ -30,32 +24,40 @@ from pipeline.text.lexicon import Lexicon, differing
 
 
 class SentimentData(BucketedData[Texts]):
-    """A corpus of labelled texts in batches.
+    """A LightningDataModule of labelled texts.
 
-    Texts of like lengths stand together, padded to the longest of them. All ranks get the same
-    number of batches and no text twice in evaluation. Texts are scored whole or, above
-    `max_tokens`, by their beginning and end: an opinion is mostly stated in either, and a whole
-    document of thousands of words would need the states of each.
-
-    A checkpoint keeps the words and labels, and the position in the epoch.
+    A batch contains texts of similar length, padded to the longest one. All ranks get the same
+    number of batches, and no text occurs twice in evaluation. Texts longer than `max_tokens` are
+    reduced to their beginning and end, where most opinions are stated: documents of thousands of
+    tokens would need the states of each token. A checkpoint contains the words and labels and the
+    position in the epoch.
 
     Args:
-        source: reads the corpus.
-        batch_size: texts of a training batch, over all ranks.
-        phrases: what else is trained on where the corpus labels phrases: "none", "all" of them, or
-            so many of each text, drawn anew in every epoch.
-        sampling: "balanced" draws as many training texts of each label, with replacement.
-        max_tokens: of a longer text the first and last halves of so many tokens are read.
-        eval_batch_tokens: most tokens of a batch in evaluation, padding included; it changes speed
-            and memory, no score.
-        num_train: the first so many of the shuffled training texts alone are trained on, each label
-            as often as in the whole; all if omitted.
-        vectors: file of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors`, else
-            in `data/vectors`.
-        seed: of the order of texts, which `seed_everything` does not set.
+        source: Reader of the corpus.
+        batch_size: Number of texts of a training batch, over all ranks.
+        phrases: Labelled phrases to train on besides whole texts: "none", "all", or a number of
+            random phrases per text and epoch.
+        sampling: Training texts of an epoch: "all", or "balanced" to sample the same number for
+            each label, with replacement.
+        max_tokens: Maximum number of tokens of a text; longer texts keep their first and last
+            `max_tokens` / 2 tokens.
+        eval_batch_tokens: Maximum number of tokens of an evaluation batch, padding included. It
+            affects speed and memory, not scores.
+        num_train: Number of training texts, a stratified random sample; all if omitted.
+        vectors: File of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors` (by
+            default `data/vectors`).
+        seed: Random seed for the order of texts; independent of `seed_everything`.
 
     Raises:
-        InputError: a number is out of its range.
+        InputError: If a number is out of range, or if `sampling` is combined with `phrases`.
+
+    Example:
+        >>> from datamodules.sentiment.builtin import BuiltinReviews
+        >>> data = SentimentData(BuiltinReviews(num_train=100), batch_size=50)
+        >>> data.labels.names
+        ('negative', 'positive')
+        >>> [len(batch.labels) for batch in data.train_dataloader()]
+        [50, 50]
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class SentimentData(BucketedData[Texts]):
             if size < 1:
                 raise InputError(f"{name} is {size}; 1 or more is expected")
         if sampling == "balanced" and phrases != "none":
-            raise InputError("sampling is balanced, which phrases do not go with; leave out either")
+            raise InputError("sampling=balanced cannot be combined with phrases; omit one of them")
         cut = {"batch_size": batch_size, "phrases": phrases, "sampling": sampling, "seed": seed}
         super().__init__(Batching(batch_size, eval_batch_tokens, seed), cut)
         self.source, self._vectors = source, vectors
@@ -90,7 +92,7 @@ class SentimentData(BucketedData[Texts]):
 
     @property
     def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
-        """The corpus' name."""
+        """Name of the corpus."""
         return self.source.name
 
     @property
@@ -104,37 +106,37 @@ class SentimentData(BucketedData[Texts]):
 
     @cached_property
     def corpus(self) -> LabelledCorpus:
-        """The texts, as they are read. Raises `InputError` where they cannot be read."""
+        """The preprocessed texts. Raises `InputError` if they cannot be read."""
         corpus = self.source.read()
         if self._num_train is not None:
-            corpus = first_of_each(corpus, self._num_train, self._batching.seed)
-        corpus, num_cut = shortened(corpus, self._max_tokens)
-        held = {text.label for text in corpus.splits["train"]}
-        if len(held) < 2:
+            corpus = subsample_training(corpus, self._num_train, self._batching.seed)
+        corpus, num_cut = truncate_texts(corpus, self._max_tokens)
+        labels = {text.label for text in corpus.splits["train"]}
+        if len(labels) < 2:
             raise InputError(
-                f"all training texts of {self.name} have the label {', '.join(held)}; two labels "
-                "or more are expected (is the right column read as the label?)"
+                f"all training texts of {self.name} have the label {', '.join(labels)}; two or "
+                "more labels are expected (check the label column)"
             )
         if self._phrases != "none":
             self._refuse_no_phrases(corpus)
-        notes = [*corpus.notes, *oddities(corpus)]
+        notes = [*corpus.notes, *check_splits(corpus)]
         if num_cut:
             notes.append(
-                f"{num_cut:,} texts are longer than {self._max_tokens} tokens: their first and "
-                "last halves of so many are read (--data.max_tokens)"
+                f"{num_cut:,} texts are longer than {self._max_tokens} tokens and were reduced to "
+                "their beginning and end (--data.max_tokens)"
             )
         return corpus._replace(notes=tuple(notes))
 
     def _refuse_no_phrases(self, corpus: LabelledCorpus) -> None:
         if not any(corpus.phrases):
             raise InputError(
-                f"{self.name} labels no phrases (or was told not to read them), but phrases is "
-                f"{self._phrases}; leave --data.phrases out"
+                f"phrases is {self._phrases}, but {self.name} has no labelled phrases (or its "
+                "reader skips them); omit --data.phrases"
             )
 
     @cached_property
     def labels(self) -> Labels:
-        """The labels that are trained on, those of phrases among them. Raises as `corpus`."""
+        """Labels of the training texts and phrases, with their counts."""
         counts = Counter(text.label for text in self._trained)
         names = [label for label in self.corpus.labels if counts[label]]
         return Labels(names, [counts[label] for label in names], self.corpus.is_ordinal)
@@ -143,7 +145,7 @@ class SentimentData(BucketedData[Texts]):
     def _covered(self) -> CoveredLexicon:
         splits = self.corpus.splits
         words = Counter(token for text in splits["train"] for token in text.tokens)
-        # A word of a sentence stands in many phrases of it: those of phrases alone count once.
+        # A word occurs in many phrases of its text; words that occur in phrases only count once.
         words.update({token for text in self._trained for token in text.tokens} - words.keys())
         return build_lexicon(
             words.elements(),
@@ -159,15 +161,15 @@ class SentimentData(BucketedData[Texts]):
 
     @property
     def lexicon(self) -> Lexicon:
-        """The words. Raises as `corpus`, and where vectors cannot be read."""
+        """Words and vectors. Raises `InputError` if files cannot be read."""
         return self._covered.lexicon
 
     def split(self, name: str) -> Sequence[LabelledText]:
-        """Gives the texts of a split: "train", "valid" or "test"."""
+        """Returns the texts of a split: "train", "valid" or "test"."""
         return self.corpus.splits[name]
 
     def describe(self) -> list[SplitDigest]:
-        """Tells what each split holds. Raises as `corpus`."""
+        """Returns path, digest and counts of each split."""
         train = self._train_words
         return [
             SplitDigest(split, self.corpus.files[split], digest(texts), statistics(texts, train))
@@ -180,9 +182,9 @@ class SentimentData(BucketedData[Texts]):
 
     @property
     def summary(self) -> str:
-        """What a person should see before training, in a few lines."""
+        """Description of the corpus in a few lines, shown before training."""
         lines = describe_labelled(self.corpus, self._train_words)
-        lines.append(f"trained on: {self._trained_on}")
+        lines.append(f"training: {self._trained_on}")
         lines += [f"note: {note}" for note in self.corpus.notes]
         return "\n".join([*lines, self._covered.coverage]).rstrip()
 
@@ -194,11 +196,11 @@ class SentimentData(BucketedData[Texts]):
         elif self._phrases == "all":
             kind = "whole texts and all phrases"
         else:
-            kind = f"whole texts and {self._phrases} phrases of each, drawn anew"
-        return f"{kind}, {size:,} in an epoch"
+            kind = f"whole texts and {self._phrases} random phrases of each"
+        return f"{kind}, {size:,} per epoch"
 
     def texts(self) -> dict[str, str]:
-        """Gives what the run keeps of the corpus: file name -> contents."""
+        """Returns the files that a run records of the corpus: file name -> contents."""
         return {
             "vocabulary.txt": "".join(f"{word}\n" for word in self.lexicon.counts),
             "labels.txt": "".join(f"{label}\n" for label in self.labels.names),
@@ -206,11 +208,11 @@ class SentimentData(BucketedData[Texts]):
         }
 
     def lines(self, batch: Texts, outputs: dict[int, list[float]]) -> Iterator[str]:
-        """Gives gold label, predicted label, its probability and the text, TAB between them.
+        """Yields lines of gold label, predicted label, its probability and text, TAB-separated.
 
         Args:
-            batch: the batch.
-            outputs: row -> probabilities of the labels.
+            batch: Batch of the test split.
+            outputs: Row -> probabilities of the labels.
         """
         for row, probabilities in outputs.items():
             text = self.corpus.splits["test"][row]
@@ -248,7 +250,7 @@ class SentimentData(BucketedData[Texts]):
         return digest(self.corpus.splits["train"])[:12]
 
     def state_dict(self) -> dict[str, Any]:
-        """Gives the next training batch, and what a model needs to be built again: plain data."""
+        """Returns the position in the epoch and the vocabularies of a model, as plain data."""
         return {
             **self._place.state(),
             "lexicon": self.lexicon.to_state(),
@@ -258,22 +260,22 @@ class SentimentData(BucketedData[Texts]):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave.
+        """Restores the position in the epoch.
 
         Args:
-            state_dict: the state.
+            state_dict: Return value of `state_dict`.
 
         Raises:
-            InputError: the state is of another corpus, or in the middle of an epoch that was cut
-                otherwise.
+            InputError: If the state belongs to another corpus, or to the middle of an epoch with
+                other batches.
         """
         lexicon, labels = (state_dict[name] for name in ("lexicon", "labels"))
         is_same = not differing(lexicon, self.lexicon.to_state())
         if not is_same or tuple(labels["names"]) != self.labels.names:
             raise InputError(
-                f"the checkpoint is of another corpus than {self.name}: it knows "
-                f"{len(lexicon['words']):,} words and the labels {', '.join(labels['names'])}, and "
-                f"{self.name} has {len(self.lexicon.counts):,} and {', '.join(self.labels.names)} "
-                "that are not the same; give the data that it was trained with"
+                f"the checkpoint belongs to another corpus than {self.name}: their words or labels "
+                f"differ ({len(lexicon['words']):,} words and the labels "
+                f"{', '.join(labels['names'])}; here {len(self.lexicon.counts):,} words and the "
+                f"labels {', '.join(self.labels.names)}); use the corpus of the training"
             )
         self._place.load(state_dict)

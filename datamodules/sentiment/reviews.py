@@ -1,4 +1,4 @@
-"""Corpora of reviews in files that hold one label each: Movie Review, and folders of documents."""
+"""Readers of corpora with one file or folder per label: Movie Review and folders of documents."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from datamodules.batching.splits import fill_splits, hold_out, stratified
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lines import read_lines
 from datamodules.files.paths import SENTIMENT, locate
-from datamodules.sentiment.cleaning import refuse_damaged, treebank_words
+from datamodules.sentiment.preprocessing import refuse_damaged, treebank_words
 from pipeline.errors import InputError
 
 _POLARITIES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
@@ -18,19 +18,28 @@ _MAX_DOCUMENT_BYTES = 1 << 24
 
 
 class MovieReviews(LabelledSource):
-    """Reads the sentence polarity corpus of Pang and Lee (2005), in ten folds.
+    r"""Reads the sentence polarity corpus of Pang and Lee (2005), in ten folds.
 
-    The folds are stratified and made by a seed, since the corpus has none of its own; a tenth of
-    the sentences outside a fold, stratified too, validates (Kim 2014, arXiv 1408.5882).
+    The corpus defines no folds; stratified ones are made with a seed. A stratified tenth of the
+    sentences outside the test fold is used for validation (Kim 2014, arXiv 1408.5882).
 
     Args:
-        corpus: "mr", or the path of a folder with `rt-polarity.neg` and `rt-polarity.pos`.
-        fold: which of the ten is tested.
-        seed: of the folds.
-        encoding: of the files; "cp1252" reads them as Pang and Lee distribute them.
+        corpus: Name "mr", or path of a folder with `rt-polarity.neg` and `rt-polarity.pos`.
+        fold: Index of the fold to test on, 0 to 9.
+        seed: Random seed of the folds.
+        encoding: Encoding of the files; the distribution of Pang and Lee uses "cp1252".
 
     Raises:
-        InputError: there is no such fold.
+        InputError: If `fold` is out of range.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("rt-polarity.neg", "rt-polarity.pos"):
+        ...         _ = pathlib.Path(folder, name).write_text("a film .\n" * 20)
+        ...     splits = MovieReviews(folder, fold=3).read().splits
+        >>> {split: len(texts) for split, texts in splits.items()}
+        {'train': 32, 'valid': 4, 'test': 4}
     """
 
     name = "mr"
@@ -40,7 +49,7 @@ class MovieReviews(LabelledSource):
         self, corpus: str = "mr", fold: int = 0, seed: int = 1, encoding: str = "utf-8"
     ) -> None:
         if not 0 <= fold < _NUM_FOLDS:
-            raise InputError(f"fold is {fold}; the ten folds are 0 to {_NUM_FOLDS - 1}")
+            raise InputError(f"fold is {fold}; Movie Review has the folds 0 to {_NUM_FOLDS - 1}")
         self._corpus, self._fold, self._seed, self._encoding = corpus, fold, seed, encoding
 
     def read(self) -> LabelledCorpus:
@@ -52,7 +61,7 @@ class MovieReviews(LabelledSource):
             if not path.is_file():
                 raise InputError(
                     f"no file {path}; a folder with {' and '.join(_POLARITIES.values())} is "
-                    "expected (`unroll prepare mr` gets it)"
+                    "expected (`unroll prepare mr` downloads it)"
                 )
             lines = (
                 line.split(" ") for line in read_lines(path, encoding=self._encoding, flag=_FLAG)
@@ -69,25 +78,36 @@ class MovieReviews(LabelledSource):
             labels=tuple(_POLARITIES),
             notes=(
                 f"fold {self._fold} of {_NUM_FOLDS}, stratified, made with seed {self._seed}; a "
-                "tenth of the other sentences validates",
+                "tenth of the other sentences is used for validation",
             ),
         )
 
 
 class Folders(LabelledSource):
-    """Reads a folder of documents, one folder a label, as IMDB is distributed.
+    """Reads a folder of documents with one subfolder per label, in the layout of IMDB.
 
-    `train/pos/*.txt`, `train/neg/*.txt`, `test/pos/*.txt` and so on; `valid/` too, else a share of
-    the training documents validates, and without `test/` another share tests. Folders of labels at
-    the top (`pos/*.txt`, `neg/*.txt`) are one part, of which both shares are held out. Documents
-    without a label (`train/unsup`) are left out.
+    The layout is `train/pos/*.txt`, `train/neg/*.txt`, `test/pos/*.txt` and so on. If `valid` or
+    `test` is missing, a stratified fraction of the training documents is held out. Folders of
+    labels at the top (`pos/*.txt`, `neg/*.txt`) are read as `train`. Documents without a label
+    (`train/unsup`) are skipped.
 
     Args:
-        corpus: "imdb", or the path of a folder.
-        fraction: share of the texts that is held out where a split is missing, stratified.
-        seed: of what is held out.
-        encoding: of the files.
-        labels: names of the folders that are labels, in their order; found if omitted.
+        corpus: Name "imdb", or path of a folder.
+        fraction: Fraction of the training documents to hold out for each missing split.
+        seed: Random seed of the held-out documents.
+        encoding: Encoding of the files.
+        labels: Names of the label folders, in order; by default all folders, alphabetically.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for label in ("neg", "pos"):
+        ...         pathlib.Path(folder, label).mkdir()
+        ...         for i in range(10):
+        ...             _ = pathlib.Path(folder, label, f"{i}.txt").write_text(f"Film {i}.")
+        ...     corpus = Folders(folder, fraction=0.2).read()
+        >>> corpus.labels, [len(texts) for texts in corpus.splits.values()]
+        (('neg', 'pos'), [13, 3, 4])
     """
 
     def __init__(
@@ -113,7 +133,7 @@ class Folders(LabelledSource):
         labels = _labels_in(found["train"], self._labels)
         splits = {}
         for split, path in found.items():
-            # A label that training lacks is read where labels were not chosen: it counts as missed.
+            # Labels that never occur in training are evaluated too, unless labels are given.
             others = set() if self._labels else _folders_in(path) - {*labels}
             splits[split] = self._read(path, [*labels, *sorted(others)])
         splits, notes = fill_splits(splits, self._fraction, self._seed, self.name, "folder")
@@ -132,7 +152,7 @@ class Folders(LabelledSource):
                 refuse_damaged(text, str(path))
                 tokens = treebank_words(text)
                 if not tokens:
-                    raise InputError(f"{path} is empty; a document is expected")
+                    raise InputError(f"{path} is empty; a text is expected")
                 texts.append(LabelledText(tokens, label))
         return texts
 
@@ -146,16 +166,16 @@ def _folders_in(folder: Path) -> set[str]:
 
 
 def _labels_in(folder: Path, named: Sequence[str] | None) -> list[str]:
-    held = _folders_in(folder)
-    if named is not None and (missing := [label for label in named if label not in held]):
+    found = _folders_in(folder)
+    if named is not None and (missing := [label for label in named if label not in found]):
         raise InputError(
-            f"{folder} holds no folder {missing[0]!r} with .txt files, which --data.source.labels "
-            f"names; there is {', '.join(sorted(held)) or 'none'}"
+            f"{folder} has no folder {missing[0]!r} with .txt files, which --data.source.labels "
+            f"names; it has {', '.join(sorted(found)) or 'none'}"
         )
-    labels = list(named or sorted(held))
+    labels = list(named or sorted(found))
     if len(labels) < 2:
         raise InputError(
-            f"{folder} holds the folders {', '.join(labels) or 'of no label'}; two folders of .txt "
-            "files or more are expected, each called as its label (pos, neg)"
+            f"{folder} has {', '.join(labels) or 'no folder'} with .txt files; two or more folders "
+            "named after labels (pos, neg) are expected"
         )
     return labels

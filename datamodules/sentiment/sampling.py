@@ -1,4 +1,4 @@
-"""Which texts an epoch has, where not all of them come once."""
+"""Samplers that choose the texts of each epoch."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,20 @@ _Ints = npt.NDArray[np.int64]
 
 
 class PhraseSampler:
-    """All texts, and some phrases of each, drawn anew in every epoch (Tai et al. 2015, their code).
+    """Chooses all texts and random phrases of each text (Tai et al. 2015, their code).
 
     Args:
-        num_texts: the first rows are texts, in their order; then come their phrases.
-        num_phrases: of each text, in the order of rows.
-        count: phrases of a text that an epoch has; all, where a text has fewer.
+        num_texts: Number of texts; they are the first rows, followed by their phrases.
+        num_phrases: Number of phrases of each text, in the order of rows.
+        count: Number of phrases per text in an epoch; texts with fewer phrases use all.
 
     Attributes:
-        size: rows of an epoch.
+        size: Number of rows in an epoch.
+
+    Example:
+        >>> sampler = PhraseSampler(num_texts=2, num_phrases=[3, 1], count=1)
+        >>> sampler(np.random.default_rng(1))
+        array([0, 1, 2, 5])
     """
 
     def __init__(self, num_texts: int, num_phrases: Sequence[int], count: int) -> None:
@@ -36,13 +41,19 @@ class PhraseSampler:
 
 
 class BalancedSampler:
-    """As many texts of each label, drawn with replacement; an epoch is as long as without.
+    """Samples texts with replacement, the same number for each label.
 
     Args:
-        labels: id of each text's label.
+        labels: Label id of each text.
 
     Attributes:
-        size: texts of an epoch.
+        size: Number of texts in an epoch, which is the number of all texts.
+
+    Example:
+        >>> labels = [0, 0, 0, 1]
+        >>> rows = BalancedSampler(labels)(np.random.default_rng(1))
+        >>> [labels[row] for row in rows]
+        [0, 0, 1, 1]
     """
 
     def __init__(self, labels: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""The Stanford Sentiment Treebank (Socher et al. 2013)."""
+"""Reader of the Stanford Sentiment Treebank (Socher et al. 2013)."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,20 +16,25 @@ _BINARY = {0: "negative", 1: "negative", 3: "positive", 4: "positive"}
 class Treebank(LabelledSource):
     """Reads the Stanford Sentiment Treebank: a folder with `train.txt`, `dev.txt`, `test.txt`.
 
-    Whole sentences are scored, whatever is trained on. Two labels ("binary", SST-2) leave out
-    sentences and phrases that are neutral, as all who report SST-2 do; the phrases of a neutral
-    sentence that are not neutral themselves stay.
+    Validation and test use whole sentences only. Binary labels (SST-2) exclude neutral sentences
+    and phrases, as in published results; other phrases of a neutral sentence are kept.
 
     Args:
-        corpus: "sst", or the path of a folder.
-        labels: "binary" or "fine" (five of them, in an order).
-        phrases: whether the phrases of training sentences are read too.
+        corpus: Name "sst", or path of a folder.
+        labels: "binary" for 2 labels, or "fine" for 5 ordered labels.
+        phrases: Whether to read the labelled phrases of training sentences.
 
     Attributes:
         name: "sst2" or "sst5".
 
-    Raises:
-        InputError: a file is missing or a line is no tree.
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("train.txt", "dev.txt", "test.txt"):
+        ...         _ = pathlib.Path(folder, name).write_text("(4 (2 A) (4 (3 good) (2 film)))")
+        ...     corpus = Treebank(folder, labels="fine").read()
+        >>> [(" ".join(phrase.tokens), phrase.label) for phrase in corpus.phrases[0][:3]]
+        [('A', 'neutral'), ('good film', 'very positive'), ('good', 'positive')]
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class Treebank(LabelledSource):
             if not path.is_file():
                 raise InputError(
                     f"no file {path}; a folder with {', '.join(FILES.values())} is expected"
-                    " (`unroll prepare sst` gets it)"
+                    " (`unroll prepare sst` downloads it)"
                 )
         splits: dict[str, list[LabelledText]] = {}
         phrases: list[tuple[LabelledText, ...]] = []
@@ -68,10 +73,10 @@ class Treebank(LabelledSource):
                     splits[split].append(text)
         phrases += of_neutral
         self._refuse_empty(splits, files)
-        notes = [f"{neutral:,} neutral sentences are left out"] if neutral else []
+        notes = [f"{neutral:,} neutral sentences were excluded"] if neutral else []
         if self._phrases:
             count = sum(len(of_one) for of_one in phrases)
-            notes.append(f"the training trees have {count:,} phrases with a label of their own")
+            notes.append(f"the training trees contain {count:,} labelled phrases")
         is_fine = self._labels == "fine"
         names = _FINE if is_fine else ("negative", "positive")
         return LabelledCorpus(splits, files, names, is_fine, tuple(phrases), tuple(notes))
@@ -86,4 +91,4 @@ class Treebank(LabelledSource):
     def _refuse_empty(splits: dict[str, list[LabelledText]], files: dict[str, Path]) -> None:
         for split, texts in splits.items():
             if not texts:
-                raise InputError(f"{files[split]} holds no sentence that has a label")
+                raise InputError(f"{files[split]} contains no labelled sentence")

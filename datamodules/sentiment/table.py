@@ -1,4 +1,4 @@
-"""Labelled texts in tables: CSV, TSV, JSON lines, with the columns that a person names."""
+"""Reader of labelled texts in tables: CSV, TSV and JSON lines."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from datamodules.batching.splits import fill_splits
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lines import MAX_LINE_BYTES, read_lines
-from datamodules.sentiment.cleaning import refuse_damaged, treebank_words
+from datamodules.sentiment.preprocessing import refuse_damaged, treebank_words
 from pipeline.errors import InputError
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -22,25 +22,36 @@ class _Row(NamedTuple):
 
 
 class Table(LabelledSource):
-    """Reads texts and labels from columns of CSV, TSV or JSON lines files.
+    r"""Reads texts and labels from columns of CSV, TSV or JSON lines files.
 
-    The ending of a file's name says its format; the first row of a CSV or TSV file names the
-    columns. Where validation or test have no file, stratified shares of the training texts are held
-    out.
+    The suffix of a file name determines its format. The first row of a CSV or TSV file contains the
+    column names. If there is no validation or test file, a stratified fraction of the training
+    texts is held out.
 
     Args:
-        train: the training file.
-        text: name of the column with the text.
-        label: name of the column with the label, which may be anything.
-        valid: the validation file.
-        test: the test file.
-        labels: the labels in their order, which makes them ordinal; found, in alphabetical order,
-            if omitted.
-        is_tokenised: the text is words with one space between them; else it is cut into words.
-        fraction: share that is held out for each split without a file.
-        seed: of what is held out.
-        encoding: of the files.
-        delimiter: what stands between columns, as ";"; a comma in .csv, a TAB in .tsv, if omitted.
+        train: Training file: .csv, .tsv or .jsonl.
+        text: Name of the text column.
+        label: Name of the label column.
+        valid: Validation file.
+        test: Test file.
+        labels: All labels in order, for ordinal labels; by default those found, alphabetically.
+        is_tokenised: Whether texts are already tokenized, with spaces between tokens.
+        fraction: Fraction of the training texts to hold out for each missing file.
+        seed: Random seed of the held-out texts.
+        encoding: Encoding of the files.
+        delimiter: Column separator, such as ";"; by default a comma in .csv and a TAB in .tsv.
+
+    Raises:
+        InputError: If `delimiter` is not a single character.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/reviews.csv"
+        ...     _ = pathlib.Path(path).write_text("review,stars\nIt's good,5\nToo long,2\n")
+        ...     corpus = Table(path, "review", "stars", valid=path, test=path).read()
+        >>> corpus.splits["train"][0].tokens, corpus.labels
+        (('It', "'s", 'good'), ('2', '5'))
     """
 
     def __init__(
@@ -58,7 +69,7 @@ class Table(LabelledSource):
         delimiter: str | None = None,
     ) -> None:
         if delimiter is not None and len(delimiter) != 1:
-            raise InputError(f"delimiter is {delimiter!r}; one character is expected")
+            raise InputError(f"delimiter is {delimiter!r}; a single character is expected")
         self.name = Path(train).stem
         self._files = {"train": train, "valid": valid, "test": test}
         self._delimiter = delimiter
@@ -78,14 +89,14 @@ class Table(LabelledSource):
         for split, path in files.items():
             splits[split], num_empty = self._read(path)
             if num_empty:
-                notes.append(f"{num_empty:,} rows of {path.name} have no text and are left out")
+                notes.append(f"{num_empty:,} rows of {path.name} without text were skipped")
         splits, held = fill_splits(splits, self._fraction, self._seed, self.name, "file")
         found = {text.label for text in splits["train"]}
         labels = self._labels or sorted(found)
         if strange := sorted(found - {*labels}):
             raise InputError(
-                f"{files['train']} has the label {strange[0]!r}, which is none of --data.source."
-                f"labels ({', '.join(labels)})"
+                f"{files['train']} has the label {strange[0]!r}, which is not in "
+                f"--data.source.labels ({', '.join(labels)}); add it there"
             )
         return LabelledCorpus(
             splits=splits,
@@ -98,38 +109,38 @@ class Table(LabelledSource):
     def _read(self, path: Path) -> tuple[list[LabelledText], int]:
         if path.is_dir():
             raise InputError(
-                f"{path} is a folder; a file is expected (folders of texts, one a label, are read "
-                "with --data.source=Folders --data.source.corpus=PATH)"
+                f"{path} is a folder; a file is expected (for folders with one text per file, use "
+                "--data.source=Folders --data.source.corpus=PATH)"
             )
         if not path.is_file():
-            raise InputError(f"there is no file {path}; a {', '.join(_ENDINGS)} file is expected")
+            raise InputError(f"no file {path}; a {', '.join(_ENDINGS)} file is expected")
         texts, num_empty = [], 0
         for row in _rows(path, self._encoding, self._delimiter):
             text, label = (self._value(path, row, name) for name in (self._text, self._label))
             refuse_damaged(text + label, f"the row that ends at line {row.line} of {path}")
             tokens = treebank_words(text)
-            if self._is_tokenised:  # a token may hold U+00A0
+            if self._is_tokenised:  # not split(): tokens may contain U+00A0
                 tokens = tuple(token for token in text.split(" ") if token)
             if not tokens:
                 num_empty += 1
             elif not label:
                 raise InputError(
-                    f"the row that ends at line {row.line} of {path} has no {self._label}; a label "
-                    "for each text is expected"
+                    f"the row that ends at line {row.line} of {path} has no {self._label}; every "
+                    "text needs a label"
                 )
             else:
                 texts.append(LabelledText(tokens, label))
         if not texts:
-            raise InputError(f"{path} holds no text in the column {self._text!r}")
+            raise InputError(f"{path} contains no text in the column {self._text!r}")
         return texts, num_empty
 
     @staticmethod
     def _value(path: Path, row: _Row, name: str) -> str:
         if name not in row.values:
             raise InputError(
-                f"{path} has no column {name!r} (line {row.line}); there is "
-                f"{', '.join(map(repr, row.values))}: name them with --data.source.text and "
-                "--data.source.label"
+                f"{path} has no column {name!r} (line {row.line}), only "
+                f"{', '.join(map(repr, row.values))}; select the columns with --data.source.text "
+                "and --data.source.label"
             )
         value = row.values[name]
         if isinstance(value, list | dict):
@@ -146,7 +157,9 @@ def _rows(path: Path, encoding: str, delimiter: str | None) -> Iterator[_Row]:
         return _json_rows(path, lines)
     if ending in _DELIMITERS:
         return _csv_rows(path, lines, delimiter or _DELIMITERS[ending])
-    raise InputError(f"{path} ends in {ending or 'nothing'}; {', '.join(_ENDINGS)} are known")
+    raise InputError(
+        f"{path} has the suffix {ending or ''!r}; one of {', '.join(_ENDINGS)} is expected"
+    )
 
 
 def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
@@ -156,33 +169,35 @@ def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"line {number} of {path} is no JSON ({error})") from error
+            raise InputError(f"line {number} of {path} is not valid JSON ({error})") from error
         if not isinstance(values, dict):
-            raise InputError(f'line {number} of {path} is no JSON object, as {{"text": "..."}}')
+            raise InputError(
+                f'line {number} of {path} is not a JSON object, such as {{"text": "..."}}'
+            )
         yield _Row(number, values)
 
 
 def _refuse_other_delimiter(path: Path, names: list[str], delimiter: str) -> None:
-    """Refuses a table whose one column is several, with another character between them."""
+    """Raises an error if the only column name contains another common delimiter."""
     others = [other for other in (";", "\t", ",", "|") if other != delimiter and other in names[0]]
     if len(names) == 1 and others:
         raise InputError(
-            f"the columns of {path} are separated by {others[0]!r}, {delimiter!r} is expected; "
-            f"give --data.source.delimiter='{others[0]}'"
+            f"the columns of {path} are separated by {others[0]!r}, but {delimiter!r} is expected; "
+            f"add --data.source.delimiter='{others[0]}'"
         )
 
 
 def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row]:
     csv.field_size_limit(16 * MAX_LINE_BYTES)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    end = 0  # of the row before
+    end = 0  # last line of the previous row
     try:
         names = next(reader, None)
         if not names:
-            raise InputError(f"{path} is empty; a first line that names the columns is expected")
+            raise InputError(f"{path} is empty; a first line with the column names is expected")
         _refuse_other_delimiter(path, names, delimiter)
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"{path} has several columns called {twice[0]!r}; rename all but one")
+            raise InputError(f"{path} has several columns named {twice[0]!r}; rename all but one")
         end = reader.line_num
         for fields in reader:
             end = reader.line_num
@@ -191,8 +206,7 @@ def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row
             if len(fields) != len(names):
                 raise InputError(
                     f"the row that ends at line {reader.line_num} of {path} has {len(fields)} "
-                    f"columns, {len(names)} are expected, as in line 1; quote text that holds "
-                    f"{'a comma' if delimiter == ',' else 'a TAB'}"
+                    f"columns, but line 1 has {len(names)}; quote text that contains {delimiter!r}"
                 )
             yield _Row(reader.line_num, dict(zip(names, fields, strict=True)))
     except csv.Error as error:
@@ -202,6 +216,6 @@ def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row
                 "convert the line ends, for example with `tr '\\r' '\\n'`"
             ) from error
         raise InputError(
-            f"the row that begins at line {end + 1} of {path} cannot be read ({error}): text that "
-            "begins with a quotation mark must end with one, and those within are doubled"
+            f"cannot read the row that begins at line {end + 1} of {path} ({error}); quoted text "
+            "must end with a quotation mark, and quotation marks inside it must be doubled"
         ) from error

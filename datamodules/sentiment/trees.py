@@ -1,4 +1,4 @@
-"""Trees in brackets with a number at each node, as the Stanford Sentiment Treebank has them."""
+"""Parser of bracketed trees with a label at each node, as in the Stanford Sentiment Treebank."""
 
 import re
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ _WORD = re.compile("[^() ]+")
 
 
 class Phrase(NamedTuple):
-    """The words below a node, and its number.
+    """The words below a node and its label.
 
     Attributes:
-        tokens: as written; a word may hold U+00A0.
-        label: 0 (very negative) to 4 (very positive).
+        tokens: Words; a word may contain U+00A0.
+        label: Label from 0 (very negative) to 4 (very positive).
     """
 
     tokens: tuple[str, ...]
@@ -25,16 +25,16 @@ class Phrase(NamedTuple):
 
 
 def read_trees(path: Path) -> Iterator[list[Phrase]]:
-    """Reads a file of trees, one a line, as `(3 (2 Good) (2 film))`; empty lines are left out.
+    """Reads a file with one tree per line, such as `(3 (2 Good) (2 film))`; skips empty lines.
 
     Args:
-        path: of the file, in UTF-8.
+        path: Path of the file, in UTF-8.
 
     Yields:
-        The phrases of a tree; the whole sentence comes first, then from left to right.
+        The phrases of a tree: first the whole sentence, then all others from left to right.
 
     Raises:
-        InputError: a line is no tree, or a number is none of 0 to 4: file and line.
+        InputError: If a line is not a tree with labels from 0 to 4.
     """
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
@@ -43,24 +43,26 @@ def read_trees(path: Path) -> Iterator[list[Phrase]]:
             yield parse_tree(line.strip())
         except ValueError as error:
             raise InputError(
-                f"line {number} of {path} is no tree: {error}; a tree as (3 (2 Good) (2 film)) is "
-                "expected"
+                f"line {number} of {path} is not a tree: {error}; a tree such as "
+                "(3 (2 Good) (2 film)) is expected"
             ) from error
 
 
 def parse_tree(text: str) -> list[Phrase]:
-    """Reads one tree.
-
-    Words are what stands between the single space after a number and a closing bracket.
+    """Parses one tree.
 
     Args:
-        text: of the tree.
+        text: A tree such as `(3 (2 Good) (2 film))`.
 
     Returns:
-        See `read_trees`.
+        The phrases: first the whole sentence, then all others from left to right.
 
     Raises:
-        ValueError: it is none.
+        ValueError: If the text is not a tree.
+
+    Example:
+        >>> parse_tree("(3 (2 Good) (2 film))")[0]
+        Phrase(tokens=('Good', 'film'), label=3)
     """
     builder = _Builder(text)
     position = 0
@@ -76,10 +78,12 @@ class _Builder:
         self._text = text
         self._words: list[str] = []
         self._phrases: list[Phrase | None] = []
-        self._open: list[tuple[int, int, int]] = []  # place among the phrases, label, first word
+        self._open: list[
+            tuple[int, int, int]
+        ] = []  # index of the phrase, label, index of its first word
 
     def read(self, position: int) -> int:
-        """Reads what begins at a character; gives where the next thing begins."""
+        """Reads the element at a position; returns the position of the next element."""
         character = self._text[position]
         if character == "(":
             return self._begin(position)
@@ -94,7 +98,7 @@ class _Builder:
         return position + len(word)
 
     def finish(self) -> list[Phrase]:
-        """Gives the phrases, once everything is read."""
+        """Returns the phrases after the whole text was read."""
         if self._open:
             raise ValueError(f"{len(self._open)} brackets are not closed")
         return [phrase for phrase in self._phrases if phrase is not None]

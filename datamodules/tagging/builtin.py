@@ -51,7 +51,7 @@ class BuiltinOpinions(Source):
 
     def __init__(self, num_train: int = 3000) -> None:
         if num_train < 1:
-            raise InputError(f"num_train is {num_train}; at least 1 is expected")
+            raise InputError(f"num_train is {num_train}; 1 or more is expected")
         self._sizes = {"train": num_train, "valid": _NUM_HELD_OUT, "test": _NUM_HELD_OUT}
 
     def read(self) -> TaggedCorpus:

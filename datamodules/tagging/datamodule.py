@@ -58,7 +58,7 @@ class TaggingData(BucketedData[Sentences]):
     ) -> None:
         for name, size in (("batch_size", batch_size), ("eval_batch_tokens", eval_batch_tokens)):
             if size < 1:
-                raise InputError(f"{name} is {size}; at least 1 is expected")
+                raise InputError(f"{name} is {size}; 1 or more is expected")
         super().__init__(
             Batching(batch_size, eval_batch_tokens, seed, batch_unit),
             {"batch_size": batch_size, "batch_unit": batch_unit, "seed": seed},

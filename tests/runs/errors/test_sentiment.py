@@ -1,4 +1,4 @@
-"""What is wrong with a person's own reviews, as the command says it: a sentence and exit code 2."""
+"""Mistakes in a table of reviews: one sentence on stderr and exit code 2."""
 
 import pytest
 
@@ -26,15 +26,15 @@ def train(capsys, project, content, *flags):
 @pytest.mark.parametrize(
     ("content", "flags", "message"),
     [
-        (GOOD, (), "no column 'text' (line 2); there is 'review', 'stars'"),
-        (GOOD, FLAGS[:1], "no column 'label' (line 2); there is 'review', 'stars'"),
+        (GOOD, (), "no column 'text' (line 2), only 'review', 'stars'"),
+        (GOOD, FLAGS[:1], "no column 'label' (line 2), only 'review', 'stars'"),
         (GOOD.replace(",1\n", ",0\n"), FLAGS, "all training texts of mine have the label 0; two"),
         (GOOD.replace("number 7", "number\0 7"), FLAGS, "line 9 of"),
         (GOOD.replace("number 7", "7 " * 5_000_000), FLAGS, "line 9 of"),
-        (GOOD.replace("number 7,1", "number 7,"), FLAGS, "mine.csv has no stars; a label for each"),
-        ("review,stars\n ,1\n,0\n", FLAGS, "holds no text in the column 'review'"),
+        (GOOD.replace("number 7,1", "number 7,"), FLAGS, "mine.csv has no stars; every text"),
+        ("review,stars\n ,1\n,0\n", FLAGS, "contains no text in the column 'review'"),
         ("review,stars\na,0\nb,1\n", FLAGS, "too few"),
-        (GOOD, (*FLAGS, "--data.sampling=all", "--data.phrases=2"), "labels no phrases"),
+        (GOOD, (*FLAGS, "--data.sampling=all", "--data.phrases=2"), "has no labelled phrases"),
         (GOOD, (*FLAGS, "--data.num_train=5000"), "num_train is 5,000, but there are 81"),
         (GOOD, (*FLAGS, "--model.encoder.input_size=0"), "input_size must be at least 1, got 0"),
         (GOOD, (*FLAGS, "--model.pooling=Maxx"), "Max"),
@@ -53,6 +53,6 @@ def test_what_is_odd_is_reported(capsys, project):
     code, complaints, said = train(capsys, project, content, *FLAGS, "--trainer.max_epochs=1")
     assert code == 0, said
     assert not complaints
-    assert "1 rows of mine.csv have no text and are left out" in said
-    assert "texts of test stand in train too, word by word" in said
+    assert "1 rows of mine.csv without text were skipped" in said
+    assert "texts of test also occur in train" in said
     assert "there is no test file: 14 texts of train, stratified" in said

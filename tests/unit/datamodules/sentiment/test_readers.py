@@ -1,4 +1,4 @@
-"""Readers of labelled texts: by hand, what is held out, and a person's mistakes."""
+"""Readers of labelled texts: expected contents, held-out splits and malformed files."""
 
 import json
 from collections import Counter
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from datamodules.batching.folds import TextFolds
 from datamodules.batching.splits import hold_out, sample, stratified
 from datamodules.batching.texts import LabelledCorpus, LabelledText
-from datamodules.sentiment.cleaning import first_of_each, oddities, shortened
+from datamodules.sentiment.preprocessing import subsample_training, truncate_texts
 from datamodules.sentiment.reviews import Folders, MovieReviews
+from datamodules.sentiment.statistics import check_splits
 from datamodules.sentiment.table import Table
 from pipeline.errors import InputError
 from pipeline.text.ends import ends
@@ -60,25 +61,22 @@ def corpus(**splits):
     return LabelledCorpus(texts, dict.fromkeys(texts, "here"), ("a", "b"))
 
 
-def test_oddities():
+def test_check_splits():
     odd = corpus(
         train=[("one", "a"), ("two", "b")],
         valid=[("one", "a"), ("three", "a")],
         test=[("four", "c"), ("two", "b"), ("two", "b"), ("three", "b")],
     )
-    assert oddities(odd) == [
-        "1 texts of valid stand in train too, word by word: scores on them say what was learned by"
-        " heart",
+    assert check_splits(odd) == [
+        "1 texts of valid also occur in train: a model may have memorized them",
         "valid has no text with the label b",
-        "2 texts of test stand in train too, word by word: scores on them say what was learned by"
-        " heart",
-        "1 texts of test stand in valid too, word by word, which chooses the checkpoint that is"
-        " tested",
-        "test has labels that training lacks, which no model can predict: c",
+        "2 texts of test also occur in train: a model may have memorized them",
+        "1 texts of test also occur in valid, which selects the tested checkpoint",
+        "test has labels that never occur in training, so no model can predict them: c",
         "test has no text with the label a",
     ]
-    with pytest.raises(InputError, match="here holds no text for valid"):
-        oddities(corpus(train=[("one", "a")], valid=[], test=[("a", "a")]))
+    with pytest.raises(InputError, match="here contains no text for valid"):
+        check_splits(corpus(train=[("one", "a")], valid=[], test=[("a", "a")]))
 
 
 def test_long_texts_keep_their_ends():
@@ -86,7 +84,9 @@ def test_long_texts_keep_their_ends():
     assert "".join(ends("abc", 3)) == "abc"
     assert "".join(ends("abcd", 1)) == "a"
     long = corpus(train=[("1 2 3 4", "a"), ("1 2", "b")])
-    short, count = shortened(long._replace(phrases=((LabelledText(("2", "3", "4"), "b"),), ())), 2)
+    short, count = truncate_texts(
+        long._replace(phrases=((LabelledText(("2", "3", "4"), "b"),), ())), 2
+    )
     assert count == 1
     assert short.phrases == ((LabelledText(("2", "4"), "b"),), ())
     assert [text.tokens for text in short.splits["train"]] == [("1", "4"), ("1", "2")]
@@ -95,12 +95,12 @@ def test_long_texts_keep_their_ends():
 def test_the_first_of_each_label_with_their_phrases():
     phrases = tuple((text._replace(tokens=(*text.tokens, "p")),) for text in TEXTS)
     whole = LabelledCorpus({"train": TEXTS}, {}, ("rare", "often"), phrases=phrases)
-    few = first_of_each(whole, 50, seed=3)
+    few = subsample_training(whole, 50, seed=3)
     assert Counter(text.label for text in few.splits["train"]) == {"rare": 5, "often": 45}
     for text, (phrase,) in zip(few.splits["train"], few.phrases, strict=True):
         assert phrase.tokens == (*text.tokens, "p")
     with pytest.raises(InputError, match="num_train is 300, but there are 200 training texts"):
-        first_of_each(whole, 300, seed=3)
+        subsample_training(whole, 300, seed=3)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_the_published_reviews(real_data, monkeypatch):
     monkeypatch.setenv("UNROLL_DATA", str(real_data))
     read = MovieReviews().read()
     assert sum(len(texts) for texts in read.splits.values()) == 10_662
-    with pytest.raises(InputError, match="fold is 10; the ten folds are 0 to 9"):
+    with pytest.raises(InputError, match="fold is 10; Movie Review has the folds 0 to 9"):
         MovieReviews(fold=10)
 
 
@@ -178,21 +178,20 @@ def test_folders_that_training_lacks(tmp_path):
     documents(tmp_path / "test", ["pos", "neg", "neutral"], 2)
     read = Folders(str(tmp_path)).read()
     assert Counter(t.label for t in read.splits["test"]) == {"pos": 2, "neg": 2, "neutral": 2}
-    assert "test has labels that training lacks, which no model can predict: neutral" in "".join(
-        oddities(read)
-    )
+    notes = "".join(check_splits(read))
+    assert "test has labels that never occur in training, so no model can" in notes
     chosen = Folders(str(tmp_path), labels=["pos", "neg"]).read()
     assert len(chosen.splits["test"]) == 4
-    with pytest.raises(InputError, match=r"no folder 'negativ' with \.txt .* there is neg, pos"):
+    with pytest.raises(InputError, match=r"no folder 'negativ' with \.txt .* it has neg, pos"):
         Folders(str(tmp_path), labels=["pos", "negativ"]).read()
     (tmp_path / "test" / "pos" / "0.txt").write_text("a\0b")
-    with pytest.raises(InputError, match=r"pos/0\.txt holds a NUL character"):
+    with pytest.raises(InputError, match=r"pos/0\.txt contains a NUL character"):
         Folders(str(tmp_path)).read()
 
 
 def test_one_folder_of_labels(tmp_path):
     documents(tmp_path / "train", ["pos"])
-    with pytest.raises(InputError, match=r"holds the folders pos; two folders of \.txt files"):
+    with pytest.raises(InputError, match=r"has pos with \.txt files; two or more folders"):
         Folders(str(tmp_path)).read()
 
 
@@ -244,41 +243,45 @@ def test_tables_hold_out_what_has_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "text,stars\nx,1\n", r"no column 'label' \(line 2\); there is 'text', 'stars'"),
-        ("a.csv", "text,label\nx\n", "row that ends at line 2 .* has 1 columns, 2 are expected"),
+        ("a.csv", "text,stars\nx,1\n", r"no column 'label' \(line 2\), only 'text', 'stars'"),
+        ("a.csv", "text,label\nx\n", "row that ends at line 2 .* has 1 columns, but line 1 has 2"),
         ("a.csv", "text,label\nx,\n", "row that ends at line 2 of .* has no label"),
         ("a.csv", "", "a.csv is empty"),
         (
             "a.csv",
             "text;label\nx;1\n",
-            "are separated by ';', ',' is expected; give --data.source.d",
+            "are separated by ';', but ',' is expected; add --data.source.d",
         ),
-        ("a.csv", "text,label\n ,1\n", "holds no text in the column 'text'"),
+        ("a.csv", "text,label\n ,1\n", "contains no text in the column 'text'"),
         ("a.csv", "text,label\na\0b,1\n", "NUL"),
         ("a.csv", 'text,label\nx,1\n"open,1\ny,2\n', "row that begins at line 3 of .*end of data"),
-        ("a.tsv", 'text\tlabel\n"A" film\t1\n', "begins at line 2 of .* those within are doubled"),
+        ("a.tsv", 'text\tlabel\n"A" film\t1\n', "begins at line 2 of .* inside it must be doubled"),
         ("a.csv", "text,label\rx,1\r", "line 1 of .* has a carriage return without a line feed"),
         (
             "a.csv",
             "text,label,label\nx,1,2\n",
-            "several columns called 'label'; rename all but one",
+            "several columns named 'label'; rename all but one",
         ),
         ("a.csv", "text,label\nx,1\n".encode("utf-16"), "is UTF-16 .*`iconv -f UTF-16 -t UTF-8"),
-        ("a.csv", "text,label\nx,1\0\n", "row that ends at line 2 of .* holds a NUL character"),
+        ("a.csv", "text,label\nx,1\0\n", "row that ends at line 2 of .* contains a NUL character"),
         (
             "a.jsonl",
             '{"text": "a \\ud83d", "label": 1}\n',
             "row that ends at line 1 .* half a char",
         ),
         ("a.jsonl", '{"text": ["a"], "label": 1}\n', "line 1 of .*: 'text' is a list; text is"),
-        ("a.jsonl", '{"a": ' + "9" * 5000 + "}\n", "line 1 of .* is no JSON .Exceeds the limit"),
-        ("a.jsonl", "[" * 100_000 + "\n", "line 1 of .* is no JSON"),
+        (
+            "a.jsonl",
+            '{"a": ' + "9" * 5000 + "}\n",
+            "line 1 of .* is not valid JSON .Exceeds the limit",
+        ),
+        ("a.jsonl", "[" * 100_000 + "\n", "line 1 of .* is not valid JSON"),
         ("a.csv", "text,label\n" + "x" * 10_000_000 + ",1\n", "line 2 of .* is 1,000,000 bytes"),
         ("a.csv", b"text,label\ncaf\xe9,1\n", r"a.csv is not utf-8|is not UTF-8: byte 14"),
-        ("a.jsonl", '{"text": "x"\n', "line 1 of .*a.jsonl is no JSON"),
-        ("a.jsonl", "[1]\n", "line 1 of .* is no JSON object"),
+        ("a.jsonl", '{"text": "x"\n', "line 1 of .*a.jsonl is not valid JSON"),
+        ("a.jsonl", "[1]\n", "line 1 of .* is not a JSON object"),
         ("a.jsonl", '{"text": "x"}\n', "has no column 'label'"),
-        ("a.txt", "x\n", "ends in .txt; .csv, .tsv, .jsonl are known"),
+        ("a.txt", "x\n", "has the suffix '.txt'; one of .csv, .tsv, .jsonl is expected"),
     ],
 )
 def test_what_is_wrong_in_a_table(tmp_path, name, content, message):
@@ -295,9 +298,9 @@ def test_labels_of_a_table_may_have_an_order(tmp_path):
     assert read.labels == ("1", "0")
     assert read.is_ordinal
     assert Table(path, labels=[1, 0, 2], **settings).read().labels == ("1", "0")
-    with pytest.raises(InputError, match="has the label '0', which is none of"):
+    with pytest.raises(InputError, match="has the label '0', which is not in"):
         Table(path, labels=["1"], **settings).read()
-    with pytest.raises(InputError, match=r"there is no file none\.csv"):
+    with pytest.raises(InputError, match=r"^no file none\.csv"):
         Table("none.csv").read()
 
 
@@ -306,7 +309,7 @@ def test_a_delimiter_is_declared(tmp_path):
     path = str(tmp_path / "t.csv")
     read = Table(path, valid=path, test=path, delimiter=";").read()
     assert read.splits["test"] == [LabelledText(("a", ",", "b"), "1"), LabelledText(("c",), "0")]
-    with pytest.raises(InputError, match="delimiter is ';;'; one character"):
+    with pytest.raises(InputError, match="delimiter is ';;'; a single character"):
         Table(path, delimiter=";;")
     with pytest.raises(InputError, match=r"is a folder; a file .* --data\.source=Folders"):
         Table(str(tmp_path)).read()
@@ -315,7 +318,7 @@ def test_a_delimiter_is_declared(tmp_path):
 def test_rows_without_text_are_counted(tmp_path):
     path = str(write_table(tmp_path / "t.csv", [*ROWS, (" ", "1")]))
     read = Table(path, text="review", label="stars", valid=path, test=path).read()
-    assert read.notes[0] == "1 rows of t.csv have no text and are left out"
+    assert read.notes[0] == "1 rows of t.csv without text were skipped"
 
 
 def test_made_folds_test_each_text_once(mr):

@@ -41,7 +41,7 @@ def test_what_is_no_tree(tmp_path, text, message):
     path.write_text(f"{LINE}\n\n{text}\n")
     with pytest.raises(InputError) as refused:
         list(read_trees(path))
-    assert str(refused.value).startswith(f"line 3 of {path} is no tree: ")
+    assert str(refused.value).startswith(f"line 3 of {path} is not a tree: ")
     assert message in str(refused.value)
 
 
@@ -67,7 +67,7 @@ def test_two_labels_leave_out_what_is_neutral(treebank):
     found = [[(t.label, " ".join(t.tokens)) for t in bag] for bag in corpus.phrases]
     positive = [("positive", "is good ."), ("positive", "is good"), ("positive", "good")]
     assert found == [positive, [("negative", "bad")], [("negative", "dull")]]
-    assert corpus.notes[0] == "2 neutral sentences are left out"
+    assert corpus.notes[0] == "2 neutral sentences were excluded"
 
 
 def test_five_labels(treebank):

@@ -178,5 +178,5 @@ def test_the_test_sentences_are_new():
 
 
 def test_no_sentences_are_refused():
-    with pytest.raises(InputError, match=r"^num_train is 0; at least 1 is expected$"):
+    with pytest.raises(InputError, match=r"^num_train is 0; 1 or more is expected$"):
         BuiltinOpinions(num_train=0)

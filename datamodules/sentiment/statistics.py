@@ -1,0 +1,78 @@
+"""Digests, statistics and checks of labelled corpora."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from datamodules.batching.texts import LabelledCorpus, LabelledText
+from pipeline.errors import InputError
+
+
+def check_splits(corpus: LabelledCorpus) -> list[str]:
+    """Finds texts that occur in several splits and labels that are missing from a split.
+
+    Returns:
+        The problems, one sentence each.
+
+    Raises:
+        InputError: If the validation or test split is empty.
+    """
+    notes = []
+    train = {text.tokens for text in corpus.splits["train"]}
+    valid = {text.tokens for text in corpus.splits["valid"]} - train
+    known = {text.label for text in corpus.splits["train"]}
+    for split in ("valid", "test"):
+        texts = corpus.splits[split]
+        if not texts:
+            raise InputError(f"{corpus.files[split]} contains no text for {split}")
+        if leaked := sum(text.tokens in train for text in texts):
+            notes.append(
+                f"{leaked:,} texts of {split} also occur in train: a model may have memorized them"
+            )
+        if split == "test" and (shared := sum(text.tokens in valid for text in texts)):
+            notes.append(
+                f"{shared:,} texts of test also occur in valid, which selects the tested checkpoint"
+            )
+        found = {text.label for text in texts}
+        if unseen := sorted(found - known):
+            notes.append(
+                f"{split} has labels that never occur in training, so no model can predict them: "
+                f"{', '.join(unseen)}"
+            )
+        if missing := sorted(known - found):
+            notes.append(f"{split} has no text with the label {', '.join(missing)}")
+    return notes
+
+
+def digest(texts: Sequence[LabelledText]) -> str:
+    """Computes the sha256 of texts and their labels, in hexadecimal."""
+    summary = hashlib.sha256()
+    for text in texts:
+        summary.update("\t".join((*text.tokens, text.label, "\n")).encode())
+    return summary.hexdigest()
+
+
+def statistics(texts: Sequence[LabelledText], train_words: set[str]) -> dict[str, int]:
+    """Counts texts, tokens, tokens not in `train_words`, and tokens of the longest text."""
+    return {
+        "texts": len(texts),
+        "tokens": sum(len(text.tokens) for text in texts),
+        "unknown": sum(token not in train_words for text in texts for token in text.tokens),
+        "longest": max((len(text.tokens) for text in texts), default=0),
+    }
+
+
+def describe_labelled(corpus: LabelledCorpus, train_words: set[str]) -> list[str]:
+    """Describes sizes, unknown words and labels of a corpus in lines for printing."""
+    lines = []
+    for split, texts in corpus.splits.items():
+        counts = statistics(texts, train_words)
+        lines.append(
+            f"{split:<5} {counts['texts']:>7,} texts  {counts['tokens']:>9,} tokens  "
+            f"({counts['unknown'] / max(counts['tokens'], 1):.1%} of them not in train)  "
+            f"longest {counts['longest']}"
+        )
+        labels = Counter(text.label for text in texts)
+        names = [*corpus.labels, *sorted(labels.keys() - {*corpus.labels})]
+        lines.append("      labels " + ", ".join(f"{name} {labels[name]:,}" for name in names))
+    return lines
