@@ -1,4 +1,4 @@
-"""What reads a sequence: one interface, the recurrent encoders, and what they are composed of."""
+"""Encoders: maps from a sequence of vectors to a sequence of states; no embeddings and losses."""
 
 from pipeline.encoders.base import Encoded, Encoder
 from pipeline.encoders.carry import Carry, concatenate_rows, detach_carry, select_rows

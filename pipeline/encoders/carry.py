@@ -1,4 +1,4 @@
-"""The memory that goes from window to window: a value, in nested tuples of batch-first tensors."""
+"""The recurrent state passed between calls: nested tuples of batch-first tensors."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -7,32 +7,48 @@ import torch
 from torch import Tensor
 
 Carry: TypeAlias = tuple[Any, ...]
-"""Nested tuples of batch-first tensors; () when there is none."""
+"""Nested tuples of batch-first tensors; () if an encoder has no state."""
 
 
 def detach_carry(carry: Carry) -> Carry:
-    """Cuts the gradient: truncated backpropagation through time ends here."""
+    """Detaches all tensors from the graph, which truncates backpropagation through time.
+
+    Example:
+        >>> import torch
+        >>> detach_carry((torch.ones(1, requires_grad=True),))
+        (tensor([1.]),)
+    """
     return _map(Tensor.detach, carry)
 
 
 def select_rows(carry: Carry, rows: slice | Tensor) -> Carry:
-    """The carry of some rows of the batch, as `tensor[rows]` of each tensor.
+    """Selects rows of the batch in every tensor.
 
     Args:
-        carry: of [batch ...] tensors.
-        rows: a slice (which gives views), or a tensor of indices (which gives copies).
+        carry: Tensors [batch ...], nested in tuples.
+        rows: A slice (gives views) or a tensor of indices (gives copies).
+
+    Example:
+        >>> import torch
+        >>> select_rows((torch.tensor([5, 6, 7]),), slice(1, 3))
+        (tensor([6, 7]),)
     """
     return _map(lambda part: part[rows], carry)
 
 
 def concatenate_rows(carries: Sequence[Carry]) -> Carry:
-    """The carry of several batches, one below the other; the inverse of `select_rows` by slices.
+    """Concatenates the carries of several batches along the batch dimension.
 
     Args:
-        carries: at least one, all of the same structure.
+        carries: At least one carry; all have the same structure.
 
     Raises:
-        ValueError: there is none, or two have different structures.
+        ValueError: If there is none, or two have different structures.
+
+    Example:
+        >>> import torch
+        >>> concatenate_rows([(torch.tensor([5]),), (torch.tensor([6]),)])
+        (tensor([5, 6]),)
     """
     if not carries:
         raise ValueError("concatenate_rows needs at least one carry, got none")
@@ -51,28 +67,28 @@ def check_carry(name: str, carry: Carry, count: int, batch_size: int, size: int)
     if shapes != [[batch_size, size]] * count:
         raise ValueError(
             f"{name} expects a carry of {count} tensors [batch={batch_size} hidden={size}], "
-            f"got {shapes}; a fresh one comes from initial_carry({batch_size})"
+            f"got {shapes}; initial_carry({batch_size}) returns a new one"
         )
 
 
 def fit_dtype(name: str, carry: Carry, dtype: torch.dtype) -> Carry:
-    """The tensors of a flat carry in the dtype of an encoder, if they fit in it.
+    """Converts a flat carry to the dtype of an encoder if no precision is lost.
 
-    What a step under autocast left behind (bfloat16) must fit a step without it as well.
+    A carry of a step under autocast (bfloat16) can therefore be used without autocast.
 
     Args:
-        name: of the encoder, for the error.
-        carry: a flat tuple of tensors.
-        dtype: of the encoder's parameters.
+        name: Name of the encoder, for the error message.
+        carry: Flat tuple of tensors.
+        dtype: Dtype of the encoder's parameters.
 
     Raises:
-        ValueError: a tensor is not of floating numbers, or is of more bits than `dtype` keeps.
+        ValueError: If a tensor is not floating-point or is more precise than `dtype`.
     """
     for part in carry:
         if not part.is_floating_point() or torch.promote_types(part.dtype, dtype) != dtype:
             raise ValueError(
-                f"{name} expects a carry of {dtype} or of less precise floating numbers, "
-                f"got {part.dtype}; convert it knowingly, or the encoder"
+                f"{name} expects a floating-point carry of {dtype} or lower precision, "
+                f"got {part.dtype}; convert the carry or the encoder explicitly"
             )
     return tuple(part.to(dtype) for part in carry)
 

@@ -1,21 +1,24 @@
-"""Recurrent encoders beyond the lectures whose memory is linear, trained by a parallel scan."""
+"""Recurrent encoders with an elementwise linear recurrence, computed by a scan over all steps."""
 
 from pipeline.encoders.cells.linear import MinGRUCell, MinLSTMCell, Pooling, QRNNCell, SRUCell
 from pipeline.encoders.initializers import Initializer
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.scanned import Scanned
 from pipeline.encoders.settings import ElementwiseRecurrent, Recurrent
-from pipeline.encoders.stack import Joints, Shape, Skip
+from pipeline.encoders.stack import Connections, Skip, StackShape
 
 
 class MinGRU(ElementwiseRecurrent):
     """Minimal GRUs (Feng et al. 2024, arXiv 2410.01201), see `MinGRUCell`.
 
-    Its settings are those of `ElementwiseRecurrent`.
+    Example:
+        >>> import torch
+        >>> MinGRU(input_size=3, hidden_size=4, num_layers=2)(torch.zeros(1, 5, 3)).states.shape
+        torch.Size([1, 5, 4])
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
+    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
         """See `ElementwiseRecurrent`."""
         return Scanned(MinGRUCell(input_size, hidden_size))
 
@@ -23,11 +26,13 @@ class MinGRU(ElementwiseRecurrent):
 class MinLSTM(ElementwiseRecurrent):
     """Minimal LSTMs (Feng et al. 2024, arXiv 2410.01201), see `MinLSTMCell`.
 
-    Its settings are those of `ElementwiseRecurrent`; the initialiser sets the forget gates' bias.
+    Example:
+        >>> len(MinLSTM(input_size=3, hidden_size=4).initial_carry(2)[0])  # no separate cell
+        1
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
+    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
         """See `ElementwiseRecurrent`."""
         return Scanned(MinLSTMCell(input_size, hidden_size))
 
@@ -35,12 +40,15 @@ class MinLSTM(ElementwiseRecurrent):
 class SRU(ElementwiseRecurrent):
     """Simple recurrent units (Lei et al. 2018, arXiv 1709.02755), see `SRUCell`.
 
-    Its settings are those of `ElementwiseRecurrent`; the initialiser sets the forget gates' bias.
-    Each layer has a highway connection of its own, whatever `skip` is.
+    Each layer contains a highway connection, whatever `skip` is.
+
+    Example:
+        >>> SRU(input_size=3, hidden_size=4, bidirectional=True).output_size
+        8
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
+    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
         """See `ElementwiseRecurrent`."""
         return Scanned(SRUCell(input_size, hidden_size))
 
@@ -49,23 +57,14 @@ class QRNN(Recurrent):
     """Quasi-recurrent networks (Bradbury et al. 2016, arXiv 1611.01576), see `QRNNCell`.
 
     Args:
-        input_size: see `MatrixRecurrent`.
-        hidden_size: see `MatrixRecurrent`.
-        num_layers: see `MatrixRecurrent`.
-        bidirectional: see `MatrixRecurrent`.
-        skip: see `MatrixRecurrent`.
-        dropout: see `MatrixRecurrent`.
-        pooling: "f", "fo" or "ifo".
-        window: inputs that a step of each layer reads, 1 or 2.
-        initializer: see `MatrixRecurrent`; the forget gates' bias is set here too.
-        variational: see `MatrixRecurrent`.
-        last_size: see `MatrixRecurrent`.
-        normalize: see `MatrixRecurrent`.
-        zoneout: see `MatrixRecurrent`.
-        project: see `MatrixRecurrent`.
+        pooling: Gates of the recurrence: "f" (forget), "fo" (forget, output) or "ifo" (input,
+            forget, output).
+        window: Number of inputs that each gate reads, 1 or 2.
 
-    Raises:
-        ValueError: see `MatrixRecurrent` and `QRNNCell`.
+    Example:
+        >>> encoder = QRNN(input_size=3, hidden_size=4, window=2)
+        >>> [tuple(part.shape) for part in encoder.initial_carry(2)[0]]  # cell and last input
+        [(2, 4), (2, 3)]
     """
 
     def __init__(
@@ -85,12 +84,9 @@ class QRNN(Recurrent):
         zoneout: float = 0.0,
         project: bool = False,
     ) -> None:
-        shape = Shape(input_size, hidden_size, num_layers, bidirectional, last_size)
-        joints = Joints(skip, dropout, variational, normalize, project)
-        super().__init__(
-            lambda below, size: Scanned(QRNNCell(below, size, pooling, window)),
-            shape,
-            joints,
-            zoneout,
-            initializer,
-        )
+        def make_layer(below: int, size: int) -> RecurrentLayer:
+            return Scanned(QRNNCell(below, size, pooling, window))
+
+        shape = StackShape(input_size, hidden_size, num_layers, bidirectional, last_size)
+        connections = Connections(skip, dropout, variational, normalize, project)
+        super().__init__(make_layer, shape, connections, zoneout, initializer)

@@ -1,4 +1,4 @@
-"""No encoder at all: states are inputs."""
+"""An encoder that returns its inputs."""
 
 import torch
 from jaxtyping import Float, Int
@@ -9,16 +9,21 @@ from pipeline.encoders.carry import Carry
 
 
 class Identity(Encoder):
-    """Passes each input on as the state of its step.
+    """Returns each input as the state of its step.
 
-    Under a mean it is the deep averaging network's encoder (Iyyer et al. 2015), under a decoder the
-    classifier of words without context that others are compared with. The carry has no features.
+    With mean pooling it is the encoder of the deep averaging network (Iyyer et al. 2015); with a
+    decoder it is a baseline that classifies each word without context.
 
     Args:
-        input_size: features of each input step.
+        input_size: Number of features of each input.
 
     Raises:
-        ValueError: `input_size` is below 1.
+        ValueError: If `input_size` is below 1.
+
+    Example:
+        >>> import torch
+        >>> Identity(input_size=2)(torch.ones(1, 1, 2)).states
+        tensor([[[1., 1.]]])
     """
 
     is_causal = True
@@ -41,5 +46,5 @@ class Identity(Encoder):
         return Encoded(inputs, self.initial_carry(len(inputs)))
 
     def initial_carry(self, batch_size: int) -> Carry:
-        """See `Encoder`; one tensor [batch_size 0], which tells the number of rows."""
+        """See `Encoder`; one tensor [batch_size 0], which keeps the number of rows."""
         return (torch.zeros(batch_size, 0),)

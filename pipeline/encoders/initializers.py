@@ -1,4 +1,4 @@
-"""First values of recurrent weights, as parts to pass to an encoder."""
+"""Initializers of recurrent layers, to be passed to an encoder."""
 
 import abc
 
@@ -9,24 +9,29 @@ from pipeline.encoders.layers.weights import RecurrentWeights
 
 
 class Initializer(abc.ABC):
-    """Fills the parameters of one recurrent layer in place, from torch's global generator."""
+    """Base class of initializers: set the parameters of one recurrent layer in place."""
 
     @abc.abstractmethod
     def __call__(self, weights: RecurrentWeights) -> None:
-        """Writes every tensor of `weights`; each parameter must get a value."""
+        """Sets every tensor of `weights`, with torch's global random generator."""
 
 
 class Orthogonal(Initializer):
-    """The default: orthogonal recurrent, Xavier input, zero bias, open forget gates.
+    """Orthogonal recurrent matrices, Xavier-uniform input matrices, zero biases; the default.
 
-    Each gate's recurrent matrix is orthogonal by itself (Saxe et al. 2013, arXiv 1312.6120), each
-    gate's input matrix is Xavier uniform by itself (Glorot and Bengio 2010), and the biases are
-    0, save the forget gate's. A layer without recurrent matrix gets the rest of it.
+    Each gate's matrix is initialized separately (Saxe et al. 2013, arXiv 1312.6120; Glorot and
+    Bengio 2010). Only the forget gate's bias is not 0.
 
     Args:
-        forget_bias: the bias of each forget gate in all, that is for the LSTM the sum of torch's
-            two (Gers et al. 2000; Jozefowicz et al. 2015 recommend 1); no effect on cells without
-            a gate of that name.
+        forget_bias: Total bias of each forget gate (torch's LSTM has two biases, which are added);
+            Jozefowicz et al. (2015) recommend 1. It has no effect on cells without forget gate.
+
+    Example:
+        >>> from pipeline.encoders import LSTMCell
+        >>> cell = LSTMCell(input_size=2, hidden_size=1)
+        >>> Orthogonal(forget_bias=3.0)(cell.weights)
+        >>> cell.bias_ih.tolist()  # input, forget, candidate, output
+        [0.0, 3.0, 0.0, 0.0]
     """
 
     def __init__(self, forget_bias: float = 1.0) -> None:
@@ -50,18 +55,24 @@ class Orthogonal(Initializer):
 
 
 class Uniform(Initializer):
-    """Every parameter, biases included, uniform in [-scale, scale]: the published recipes.
+    """Every parameter, including biases, uniform in [-scale, scale].
 
-    Both of torch's biases are drawn, as in the code of Zaremba et al. (2014, arXiv 1409.2329),
-    whose layers add two linear maps with a bias each.
+    Both biases of torch's layers are drawn, as in the code of Zaremba et al. (2014, arXiv
+    1409.2329), whose layers add two linear maps with a bias each.
 
     Args:
-        scale: half the width; Zaremba's small model 0.1, medium 0.05, large 0.04. None is what
-            torch's own layers start with, 1 / sqrt(hidden size), as in AWD-LSTM (Merity et al.
-            2018, arXiv 1708.02182).
+        scale: Bound of the values: 0.1 in Zaremba's small model, 0.05 in the medium and 0.04 in
+            the large one. If None, torch's default of 1 / sqrt(hidden size), as in AWD-LSTM
+            (Merity et al. 2018, arXiv 1708.02182).
 
     Raises:
-        ValueError: `scale` is not above 0.
+        ValueError: If `scale` is not above 0.
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> encoder = LSTM(2, 3, initializer=Uniform(0.05))
+        >>> bool((encoder.state_dict()["layers.layers.0.kernel.bias_ih_l0"].abs() <= 0.05).all())
+        True
     """
 
     def __init__(self, scale: float | None = 0.1) -> None:
@@ -78,18 +89,24 @@ class Uniform(Initializer):
 
 
 class IdentityInitializer(Initializer):
-    """A multiple of the identity for each gate's recurrent matrix, biases 0, small Gaussian inputs.
+    """Scaled identity for recurrent matrices, Gaussian input matrices, zero biases.
 
-    With ReLU units it is the IRNN of Le et al. (2015, arXiv 1504.00941, section 3): a state is the
-    one before it, until learning or an input changes it, and so is the gradient. Where there is no
-    recurrent matrix, only the rest is done.
+    With ReLU units it is the IRNN of Le et al. (2015, arXiv 1504.00941, section 3): states and
+    gradients are copied from step to step at the start of training.
 
     Args:
-        scale: the diagonal; 1 in the paper, and 0.01 where its tasks need less memory.
-        input_std: standard deviation of the other weights; 0.001 in the paper.
+        scale: Diagonal value: 1 in the paper, and 0.01 for its tasks with shorter dependencies.
+        input_std: Standard deviation of the other weights; 0.001 in the paper.
 
     Raises:
-        ValueError: `input_std` is not above 0.
+        ValueError: If `input_std` is not above 0.
+
+    Example:
+        >>> from pipeline.encoders import LSTMCell
+        >>> cell = LSTMCell(input_size=2, hidden_size=1)
+        >>> IdentityInitializer(scale=0.5)(cell.weights)
+        >>> cell.weight_hh.flatten().tolist()
+        [0.5, 0.5, 0.5, 0.5]
     """
 
     def __init__(self, scale: float = 1.0, input_std: float = 0.001) -> None:

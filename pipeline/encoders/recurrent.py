@@ -1,4 +1,4 @@
-"""Recurrent encoders with a matrix from state to state."""
+"""Recurrent encoders with a recurrent matrix: Elman, GRU, LSTM and variants."""
 
 from functools import partial
 from typing import Literal, TypeAlias
@@ -14,32 +14,22 @@ from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.fused import Fused
 from pipeline.encoders.layers.unrolled import Unrolled
 from pipeline.encoders.settings import MatrixRecurrent, Recurrent
-from pipeline.encoders.stack import Joints, Shape, Skip
+from pipeline.encoders.stack import Connections, Skip, StackShape
 
 Nonlinearity: TypeAlias = Literal["tanh", "relu", "sigmoid"]
 
 
 class Elman(Recurrent):
-    """Simple recurrent networks (Elman 1990), of any depth and in one or both directions.
+    """Simple recurrent networks (Elman 1990); the other settings are those of `Recurrent`.
 
     Args:
-        input_size: see `MatrixRecurrent`.
-        hidden_size: see `MatrixRecurrent`.
-        num_layers: see `MatrixRecurrent`.
-        bidirectional: see `MatrixRecurrent`.
-        skip: see `MatrixRecurrent`.
-        dropout: see `MatrixRecurrent`.
-        nonlinearity: "tanh", "relu", or the paper's "sigmoid" (no kernel: a slower loop).
-        initializer: see `MatrixRecurrent`.
-        variational: see `MatrixRecurrent`.
-        weight_dropout: see `MatrixRecurrent`.
-        last_size: see `MatrixRecurrent`.
-        normalize: see `MatrixRecurrent`.
-        zoneout: see `MatrixRecurrent`.
-        project: see `MatrixRecurrent`.
+        nonlinearity: Activation function, "tanh", "relu" or the paper's "sigmoid" (a slower loop).
 
-    Raises:
-        ValueError: see `MatrixRecurrent`.
+    Example:
+        >>> import torch
+        >>> encoder = Elman(input_size=3, hidden_size=4, num_layers=2)
+        >>> encoder(torch.zeros(1, 5, 3)).states.shape
+        torch.Size([1, 5, 4])
     """
 
     def __init__(
@@ -50,7 +40,7 @@ class Elman(Recurrent):
         bidirectional: bool = False,
         skip: Skip = "none",
         dropout: float = 0.0,
-        nonlinearity: Literal["tanh", "relu", "sigmoid"] = "tanh",
+        nonlinearity: Nonlinearity = "tanh",
         initializer: Initializer | None = None,
         variational: bool = False,
         weight_dropout: float = 0.0,
@@ -59,34 +49,22 @@ class Elman(Recurrent):
         zoneout: float = 0.0,
         project: bool = False,
     ) -> None:
-        leaf = partial(elman_layer, nonlinearity=nonlinearity, weight_dropout=weight_dropout)
-        shape = Shape(input_size, hidden_size, num_layers, bidirectional, last_size)
-        joints = Joints(skip, dropout, variational, normalize, project)
-        super().__init__(leaf, shape, joints, zoneout, initializer)
+        make_layer = partial(elman_layer, nonlinearity=nonlinearity, weight_dropout=weight_dropout)
+        shape = StackShape(input_size, hidden_size, num_layers, bidirectional, last_size)
+        connections = Connections(skip, dropout, variational, normalize, project)
+        super().__init__(make_layer, shape, connections, zoneout, initializer)
 
 
 class GRU(Recurrent):
-    """Gated recurrent units (Cho et al. 2014, arXiv 1406.1078).
+    """Gated recurrent units (Cho et al. 2014, arXiv 1406.1078); see `Recurrent`.
 
     Args:
-        input_size: see `MatrixRecurrent`.
-        hidden_size: see `MatrixRecurrent`.
-        num_layers: see `MatrixRecurrent`.
-        bidirectional: see `MatrixRecurrent`.
-        skip: see `MatrixRecurrent`.
-        dropout: see `MatrixRecurrent`.
-        reset: "after" the recurrent product, as cuDNN and torch have it, or "before", as the
-            paper has it (no kernel: a slower loop).
-        initializer: see `MatrixRecurrent`.
-        variational: see `MatrixRecurrent`.
-        weight_dropout: see `MatrixRecurrent`.
-        last_size: see `MatrixRecurrent`.
-        normalize: see `MatrixRecurrent`.
-        zoneout: see `MatrixRecurrent`.
-        project: see `MatrixRecurrent`.
+        reset: Position of the reset gate: "after" the recurrent product, as in cuDNN and torch, or
+            "before" it, as in the paper (a slower loop).
 
-    Raises:
-        ValueError: see `MatrixRecurrent`.
+    Example:
+        >>> GRU(input_size=3, hidden_size=4, bidirectional=True).output_size
+        8
     """
 
     def __init__(
@@ -106,33 +84,44 @@ class GRU(Recurrent):
         zoneout: float = 0.0,
         project: bool = False,
     ) -> None:
-        leaf = partial(gru_layer, reset=reset, weight_dropout=weight_dropout)
-        shape = Shape(input_size, hidden_size, num_layers, bidirectional, last_size)
-        joints = Joints(skip, dropout, variational, normalize, project)
-        super().__init__(leaf, shape, joints, zoneout, initializer)
+        make_layer = partial(gru_layer, reset=reset, weight_dropout=weight_dropout)
+        shape = StackShape(input_size, hidden_size, num_layers, bidirectional, last_size)
+        connections = Connections(skip, dropout, variational, normalize, project)
+        super().__init__(make_layer, shape, connections, zoneout, initializer)
 
 
 class LSTM(MatrixRecurrent):
-    """Long short-term memory with forget gates (Hochreiter and Schmidhuber 1997, Gers et al. 2000).
+    """LSTMs with forget gates (Hochreiter and Schmidhuber 1997, Gers et al. 2000).
 
-    Its settings are those of `MatrixRecurrent`; the initialiser sets the forget gates' bias too.
+    Example:
+        >>> import torch
+        >>> encoder, inputs = LSTM(input_size=3, hidden_size=4), torch.ones(1, 6, 3)
+        >>> states, carry = encoder(inputs[:, :2])
+        >>> rest, _ = encoder(inputs[:, 2:], carry=carry)
+        >>> torch.allclose(torch.cat([states, rest], dim=1), encoder(inputs).states)
+        True
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
+    def make_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
         """See `MatrixRecurrent`."""
         return lstm_layer(input_size, hidden_size, weight_dropout)
 
 
 class IRNN(MatrixRecurrent):
-    """ReLU networks that begin as the identity (Le et al. 2015, arXiv 1504.00941).
+    """ReLU networks initialized with the identity (Le et al. 2015, arXiv 1504.00941).
 
-    Its settings are those of `MatrixRecurrent`, save that `initializer` is `IdentityInitializer()`
-    if omitted. It is `Elman` with ReLU and those first values.
+    The same as `Elman` with nonlinearity "relu" and `IdentityInitializer()`.
+
+    Example:
+        >>> import torch
+        >>> carry = ((torch.ones(1, 2),),)  # one layer, whose carry is one tensor
+        >>> IRNN(input_size=3, hidden_size=2)(torch.zeros(1, 9, 3), carry=carry).states[0, -1]
+        tensor([1., 1.], grad_fn=<SelectBackward0>)
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
+    def make_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
         """See `MatrixRecurrent`."""
         return elman_layer(input_size, hidden_size, "relu", weight_dropout)
 
@@ -143,52 +132,49 @@ class IRNN(MatrixRecurrent):
 
 
 class CoupledLSTM(MatrixRecurrent):
-    """LSTMs whose input gate is one less the forget gate, see `CoupledLSTMCell`; a loop.
+    """LSTMs with coupled input and forget gates (Greff et al. 2017, arXiv 1503.04069), by a loop.
 
-    Its settings are those of `MatrixRecurrent`; the initialiser sets the forget gates' bias too.
+    Example:
+        >>> lstm, coupled = LSTM(3, 4), CoupledLSTM(3, 4)
+        >>> [sum(p.numel() for p in encoder.parameters()) for encoder in (lstm, coupled)]
+        [144, 108]
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
+    def make_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
         """See `MatrixRecurrent`."""
         return Unrolled(CoupledLSTMCell(input_size, hidden_size), weight_dropout)
 
 
 class SLSTM(MatrixRecurrent):
-    """sLSTMs with exponential gates, see `SLSTMCell`; a loop.
+    """sLSTMs with exponential input gates (Beck et al. 2024, arXiv 2405.04517), by a loop.
 
-    Its settings are those of `MatrixRecurrent`; the initialiser sets the forget gates' bias too,
-    and zoneout keeps old hidden states, never a memory without its normalizer.
+    Zoneout acts on the hidden state only, because cell and normalizer change together.
+
+    Example:
+        >>> [tuple(part.shape) for part in SLSTM(3, 4).initial_carry(2)[0]]
+        [(2, 4), (2, 4), (2, 4), (2, 4)]
     """
 
     @staticmethod
-    def leaf(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
+    def make_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
         """See `MatrixRecurrent`."""
         return Unrolled(SLSTMCell(input_size, hidden_size), weight_dropout)
 
 
 class MogrifierLSTM(Recurrent):
-    """LSTMs whose input and state gate each other first, see `MogrifierLSTMCell`; a slow loop.
+    """LSTMs with mutual gating of input and state (Melis et al. 2020, arXiv 1909.01792), by a loop.
 
     Args:
-        input_size: see `MatrixRecurrent`.
-        hidden_size: see `MatrixRecurrent`.
-        num_layers: see `MatrixRecurrent`.
-        bidirectional: see `MatrixRecurrent`.
-        skip: see `MatrixRecurrent`.
-        dropout: see `MatrixRecurrent`.
-        rounds: of gating, in each step of each layer; with 0 it is the LSTM.
-        rank: of the matrices of the rounds; full if omitted.
-        initializer: see `MatrixRecurrent`.
-        variational: see `MatrixRecurrent`.
-        weight_dropout: see `MatrixRecurrent`; not of the matrices of the rounds.
-        last_size: see `MatrixRecurrent`.
-        normalize: see `MatrixRecurrent`.
-        zoneout: see `MatrixRecurrent`.
-        project: see `MatrixRecurrent`.
+        rounds: Number of gating rounds in each step of each layer; 0 makes it an LSTM.
+        rank: Rank of the matrices of the rounds; full matrices if omitted.
+        weight_dropout: Probability of setting a recurrent weight to 0 for one call in training. It
+            is not applied to the matrices of the rounds.
 
-    Raises:
-        ValueError: see `MatrixRecurrent` and `MogrifierLSTMCell`.
+    Example:
+        >>> encoder = MogrifierLSTM(input_size=3, hidden_size=4, rounds=2)
+        >>> [tuple(matrix.shape) for matrix in encoder.layers.layers[0].cell.others]
+        [(3, 4), (4, 3)]
     """
 
     def __init__(
@@ -209,22 +195,18 @@ class MogrifierLSTM(Recurrent):
         zoneout: float = 0.0,
         project: bool = False,
     ) -> None:
-        cell = partial(MogrifierLSTMCell, rounds=rounds, rank=rank)
-        shape = Shape(input_size, hidden_size, num_layers, bidirectional, last_size)
-        joints = Joints(skip, dropout, variational, normalize, project)
-        super().__init__(
-            lambda below, size: Unrolled(cell(below, size), weight_dropout),
-            shape,
-            joints,
-            zoneout,
-            initializer,
-        )
+        def make_layer(below: int, size: int) -> RecurrentLayer:
+            return Unrolled(MogrifierLSTMCell(below, size, rounds, rank), weight_dropout)
+
+        shape = StackShape(input_size, hidden_size, num_layers, bidirectional, last_size)
+        connections = Connections(skip, dropout, variational, normalize, project)
+        super().__init__(make_layer, shape, connections, zoneout, initializer)
 
 
 def elman_layer(
     input_size: int, hidden_size: int, nonlinearity: Nonlinearity, weight_dropout: float
 ) -> RecurrentLayer:
-    """An Elman layer: torch's kernel for tanh and relu, a loop for the paper's sigmoid."""
+    """Returns an Elman layer: a kernel for tanh and relu, a loop for sigmoid."""
     _check_sizes(input_size, hidden_size)
     check_choice("nonlinearity", nonlinearity, ("tanh", "relu", "sigmoid"))
     if nonlinearity == "sigmoid":
@@ -236,7 +218,7 @@ def elman_layer(
 def gru_layer(
     input_size: int, hidden_size: int, reset: Reset, weight_dropout: float
 ) -> RecurrentLayer:
-    """A GRU layer: a kernel for reset after the product, a loop for reset before it."""
+    """Returns a GRU layer: a kernel for reset "after", a loop for "before"."""
     _check_sizes(input_size, hidden_size)
     if reset == "after":
         return Fused(nn.GRU(input_size, hidden_size, batch_first=True), weight_dropout)
@@ -244,7 +226,7 @@ def gru_layer(
 
 
 def lstm_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
-    """An LSTM layer."""
+    """Returns an LSTM layer."""
     _check_sizes(input_size, hidden_size)
     return Fused(nn.LSTM(input_size, hidden_size, batch_first=True), weight_dropout)
 

@@ -1,4 +1,8 @@
-"""What the recurrent encoders that a configuration names inherit: flat settings."""
+"""Base classes of the recurrent encoders that users configure with flat settings.
+
+The subclasses repeat the constructor's parameters, because the command line reads flags and their
+defaults from signatures and checks them in the source text, where `**kwargs` would accept anything.
+"""
 
 import abc
 from collections.abc import Callable
@@ -12,41 +16,63 @@ from pipeline.encoders.carry import Carry
 from pipeline.encoders.initializers import Initializer, Orthogonal
 from pipeline.encoders.kernels.whole_stack import run_together
 from pipeline.encoders.layers.base import RecurrentLayer
-from pipeline.encoders.stack import Joints, Shape, Skip, stack
+from pipeline.encoders.stack import Connections, Skip, StackShape, build_stack
 
 
 class Recurrent(Encoder, abc.ABC):
-    """A stack of recurrent layers under a name and flat settings.
+    """Base class of stacks of recurrent layers.
 
-    Abstract: a class without settings of its own inherits those of `MatrixRecurrent` or
-    `ElementwiseRecurrent` and says what its leaf is; a class with some lists all.
+    These are the settings of its subclasses, which describe only their own.
 
     Args:
-        leaf: makes one direction of one layer from its input size and its hidden size.
-        shape: see `Shape`.
-        joints: see `Joints`.
-        zoneout: see `MatrixRecurrent`.
-        initializer: see `MatrixRecurrent`.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of each layer's state, in each direction.
+        num_layers: Number of layers. Each reads the states of the layer below.
+        bidirectional: Whether each layer has a second network that reads from right to left. The
+            states of both are concatenated.
+        skip: Connection around each layer. "residual" adds the inputs of the layer to its states
+            and "highway" mixes both by a learned gate, from the second layer on; "dense"
+            concatenates the inputs and states of all layers, which makes `output_size` the sum of
+            `input_size` and all layers' sizes.
+        dropout: Probability of setting a feature to 0 between layers. It is not applied to the
+            inputs, the last states and skip connections.
+        initializer: Initializer of the weights of each layer; `Orthogonal()` if omitted.
+        variational: Whether dropout uses one mask for all steps of a row.
+        weight_dropout: Probability of setting a recurrent weight to 0 for one call in training
+            (DropConnect: Merity et al. 2018, arXiv 1708.02182, section 2).
+        last_size: Number of features of the last layer's state, in each direction; `hidden_size`
+            if omitted. A last layer as wide as the embedding allows weight tying with wider layers
+            below (Merity et al. 2018, arXiv 1708.02182, section 4.5).
+        normalize: Whether layer normalization is applied between layers, before dropout. It is not
+            applied to skip connections.
+        zoneout: Probability of each unit to keep its old value at a step in training. It is slow
+            and excludes `weight_dropout`.
+        project: Whether a residual or highway connection between unequal sizes gets a learned
+            projection. If not, unequal sizes are an error.
+
+    Raises:
+        ValueError: If a size or `num_layers` is below 1, a probability is not in [0, 1), both
+            `zoneout` and `weight_dropout` are set, or a skip connection joins unequal sizes.
     """
 
     @abc.abstractmethod
     def __init__(
         self,
-        leaf: Callable[[int, int], RecurrentLayer],
-        shape: Shape,
-        joints: Joints,
+        make_layer: Callable[[int, int], RecurrentLayer],
+        shape: StackShape,
+        connections: Connections,
         zoneout: float,
         initializer: Initializer | None,
     ) -> None:
         super().__init__()
-        first_values = initializer or self.default_initializer()
-        self.layers = stack(leaf, shape, joints, zoneout, first_values)
+        initialize = initializer or self.default_initializer()
+        self.layers = build_stack(make_layer, shape, connections, zoneout, initialize)
         self.input_size, self.output_size = self.layers.input_size, self.layers.output_size
         self.is_causal = self.layers.is_causal
 
     @staticmethod
     def default_initializer() -> Initializer:
-        """What fills the layers where no initializer is given."""
+        """Returns the initializer that is used if none is given."""
         return Orthogonal()
 
     def forward(
@@ -67,39 +93,7 @@ class Recurrent(Encoder, abc.ABC):
 
 
 class MatrixRecurrent(Recurrent, abc.ABC):
-    """Layers with a matrix from state to state, of any depth and in one or both directions.
-
-    Args:
-        input_size: features of each input step.
-        hidden_size: features of each layer's state, in each direction.
-        num_layers: layers, each reading the states of the one below.
-        bidirectional: whether a second network per layer reads from the right; the states of
-            both, side by side, are what the next layer reads.
-        skip: "residual" adds what a layer reads to its states and "highway" mixes the two by a
-            gate, both from the second layer on; with "dense" a layer reads the inputs and the
-            states of all layers below, and the encoder's states are all of these side by side:
-            its `output_size` is `input_size` and every layer's together. See `Residual`,
-            `Highway` and `Dense`.
-        dropout: chance of dropping a number that a layer reads from the layers below (not with
-            a skip connection's share, and not before the first or after the last layer).
-        initializer: first values of each layer; `Orthogonal()` if omitted.
-        variational: one dropout mask per row, the same at each step.
-        weight_dropout: in training, chance of dropping a recurrent weight of any layer for one
-            call, see `pipeline.encoders.layers.base.RecurrentLayer`.
-        last_size: features of the last layer's state, in each direction; `hidden_size` if omitted.
-            (A layer as wide as the embedding lets wide layers below it share the output layer's
-            weights: Merity et al. 2018, arXiv 1708.02182, section 4.5.)
-        normalize: layer normalisation of what each layer reads from the layers below, before
-            dropout and not on a skip connection's share, see `Normalized`.
-        zoneout: in training, chance of each unit of each layer's memory to skip a step; slow, and
-            not together with `weight_dropout`, see `Zoneout`.
-        project: a residual or highway connection between unequal sizes gets a learned projection
-            instead of being refused.
-
-    Raises:
-        ValueError: a size or `num_layers` is below 1, a chance is not in [0, 1), zoneout meets
-            weight dropout, or a skip connection joins unequal sizes.
-    """
+    """Base class of encoders whose layers have a recurrent matrix, and no settings of their own."""
 
     def __init__(
         self,
@@ -117,39 +111,19 @@ class MatrixRecurrent(Recurrent, abc.ABC):
         zoneout: float = 0.0,
         project: bool = False,
     ) -> None:
-        leaf = partial(self.leaf, weight_dropout=weight_dropout)
-        shape = Shape(input_size, hidden_size, num_layers, bidirectional, last_size)
-        joints = Joints(skip, dropout, variational, normalize, project)
-        super().__init__(leaf, shape, joints, zoneout, initializer)
+        make_layer = partial(self.make_layer, weight_dropout=weight_dropout)
+        shape = StackShape(input_size, hidden_size, num_layers, bidirectional, last_size)
+        connections = Connections(skip, dropout, variational, normalize, project)
+        super().__init__(make_layer, shape, connections, zoneout, initializer)
 
     @staticmethod
     @abc.abstractmethod
-    def leaf(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
-        """One direction of one layer."""
+    def make_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
+        """Returns one direction of one layer."""
 
 
 class ElementwiseRecurrent(Recurrent, abc.ABC):
-    """Layers in which a unit of the memory sees no other unit's past, and so without such a matrix.
-
-    There is no `weight_dropout`, since there is no recurrent weight to drop.
-
-    Args:
-        input_size: see `MatrixRecurrent`.
-        hidden_size: see `MatrixRecurrent`.
-        num_layers: see `MatrixRecurrent`.
-        bidirectional: see `MatrixRecurrent`.
-        skip: see `MatrixRecurrent`.
-        dropout: see `MatrixRecurrent`.
-        initializer: see `MatrixRecurrent`.
-        variational: see `MatrixRecurrent`.
-        last_size: see `MatrixRecurrent`.
-        normalize: see `MatrixRecurrent`.
-        zoneout: see `MatrixRecurrent`.
-        project: see `MatrixRecurrent`.
-
-    Raises:
-        ValueError: see `MatrixRecurrent`.
-    """
+    """Base class of encoders whose recurrence is elementwise, and so has no matrix to drop."""
 
     def __init__(
         self,
@@ -166,11 +140,11 @@ class ElementwiseRecurrent(Recurrent, abc.ABC):
         zoneout: float = 0.0,
         project: bool = False,
     ) -> None:
-        shape = Shape(input_size, hidden_size, num_layers, bidirectional, last_size)
-        joints = Joints(skip, dropout, variational, normalize, project)
-        super().__init__(self.leaf, shape, joints, zoneout, initializer)
+        shape = StackShape(input_size, hidden_size, num_layers, bidirectional, last_size)
+        connections = Connections(skip, dropout, variational, normalize, project)
+        super().__init__(self.make_layer, shape, connections, zoneout, initializer)
 
     @staticmethod
     @abc.abstractmethod
-    def leaf(input_size: int, hidden_size: int) -> RecurrentLayer:
-        """One direction of one layer."""
+    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
+        """Returns one direction of one layer."""

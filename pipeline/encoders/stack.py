@@ -1,4 +1,4 @@
-"""Stacks of recurrent layers from flat settings."""
+"""Builds stacks of recurrent layers from flat settings."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
@@ -14,8 +14,8 @@ from pipeline.encoders.wrappers.zoneout import Zoneout
 Skip: TypeAlias = Literal["none", "residual", "dense", "highway"]
 
 
-class Shape(NamedTuple):
-    """The sizes of a stack; `pipeline.encoders.settings.MatrixRecurrent` describes each setting."""
+class StackShape(NamedTuple):
+    """The sizes of a stack, as described in `pipeline.encoders.settings.Recurrent`."""
 
     input_size: int
     hidden_size: int
@@ -24,8 +24,8 @@ class Shape(NamedTuple):
     last_size: int | None
 
 
-class Joints(NamedTuple):
-    """The settings between layers; `MatrixRecurrent` in `settings.py` describes each of them."""
+class Connections(NamedTuple):
+    """The settings between layers, as described in `pipeline.encoders.settings.Recurrent`."""
 
     skip: Skip
     dropout: float
@@ -34,33 +34,33 @@ class Joints(NamedTuple):
     project: bool
 
 
-def stack(
-    leaf: Callable[[int, int], RecurrentLayer],
-    shape: Shape,
-    joints: Joints,
+def build_stack(
+    make_layer: Callable[[int, int], RecurrentLayer],
+    shape: StackShape,
+    connections: Connections,
     zoneout: float,
     initialize: Initializer,
 ) -> Stacked:
-    """Builds and initialises recurrent layers, from the lowest up.
+    """Builds and initializes recurrent layers, from the lowest up.
 
     Args:
-        leaf: makes one direction of one layer from its input size and its hidden size.
-        shape: of the stack.
-        joints: how each layer is joined to those below.
-        zoneout: see `Zoneout`.
-        initialize: first values of each direction of each layer.
+        make_layer: Function from input size and hidden size to one direction of one layer.
+        shape: Sizes of the stack.
+        connections: Settings between layers.
+        zoneout: Probability of zoneout; 0 adds no wrapper.
+        initialize: Initializer of each direction of each layer.
 
     Raises:
-        ValueError: a setting is out of its range, or a skip connection joins unequal sizes.
+        ValueError: If a setting is out of range or a skip connection joins unequal sizes.
     """
-    check_choice("skip", joints.skip, ("none", "residual", "dense", "highway"))
-    check_dropout(joints.dropout)
+    check_choice("skip", connections.skip, ("none", "residual", "dense", "highway"))
+    check_dropout(connections.dropout)
     check_dropout(zoneout, "zoneout")
 
     def direction(input_size: int, hidden_size: int) -> Encoder:
-        built = leaf(input_size, hidden_size)
-        initialize(built.weights)
-        return Zoneout(built, zoneout) if zoneout else built
+        layer = make_layer(input_size, hidden_size)
+        initialize(layer.weights)
+        return Zoneout(layer, zoneout) if zoneout else layer
 
     layers: list[Encoder] = []
     for size in _sizes(shape):
@@ -69,12 +69,12 @@ def stack(
         if shape.bidirectional:
             layer = Bidirectional(layer, direction(below, size))
         if layers:
-            layer = _connect(layer, joints, number=len(layers) + 1)
-        layers.append(Dense(layer) if joints.skip == "dense" else layer)
+            layer = _connect(layer, connections, number=len(layers) + 1)
+        layers.append(Dense(layer) if connections.skip == "dense" else layer)
     return Stacked(layers)
 
 
-def _sizes(shape: Shape) -> list[int]:
+def _sizes(shape: StackShape) -> list[int]:
     check_at_least_one("num_layers", shape.num_layers)
     if shape.last_size is None:
         return [shape.hidden_size] * shape.num_layers
@@ -82,18 +82,18 @@ def _sizes(shape: Shape) -> list[int]:
     return [shape.hidden_size] * (shape.num_layers - 1) + [shape.last_size]
 
 
-def _connect(layer: Encoder, joints: Joints, number: int) -> Encoder:
-    """How a layer is joined to the one below; dropout is inside, so a skip carries all."""
-    # Wrapped at dropout 0 as well, so that the names in a checkpoint do not depend on the chance.
-    layer = DropInputs(layer, joints.dropout, joints.variational)
-    if joints.normalize:  # before dropout, whose zeros would move the mean and the deviation
+def _connect(layer: Encoder, connections: Connections, number: int) -> Encoder:
+    """Connects a layer to the one below; dropout is inside the skip connection."""
+    # Wrapped at dropout 0 too, so that names in a checkpoint do not depend on the probability.
+    layer = DropInputs(layer, connections.dropout, connections.variational)
+    if connections.normalize:  # before dropout, whose zeros would change mean and deviation
         layer = Normalized(layer)
-    if joints.skip in ("none", "dense"):
+    if connections.skip in ("none", "dense"):
         return layer
-    if layer.input_size != layer.output_size and not joints.project:
+    if layer.input_size != layer.output_size and not connections.project:
         raise ValueError(
-            f"skip={joints.skip} joins what layer {number} reads, {layer.input_size} features, to "
-            f"its states, {layer.output_size} features: make the two equal, or set project=True "
-            "for a learned projection"
+            f"skip={connections.skip} joins the inputs of layer {number}, {layer.input_size} "
+            f"features, to its states, {layer.output_size} features: make the two equal, or set "
+            "project=True for a learned projection"
         )
-    return (Residual if joints.skip == "residual" else Highway)(layer, joints.project)
+    return (Residual if connections.skip == "residual" else Highway)(layer, connections.project)

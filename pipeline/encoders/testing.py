@@ -1,6 +1,6 @@
-"""The laws of an encoder, in one call: `assert_laws(lambda: MyEncoder(input_size=3))`.
+"""Tests for encoders: `assert_laws` checks all properties that `Encoder` documents.
 
-Everything runs in float64 and in evaluation mode (no dropout), on seeded random numbers.
+All checks run in float64 and in evaluation mode (no dropout), on seeded random numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,56 +17,60 @@ _SEED = 20260101
 
 
 def assert_laws(make: Callable[[], Encoder]) -> None:
-    """Checks all that `Encoder` promises; the global random state is left as it was.
+    """Checks all properties of an encoder; the global random state stays unchanged.
 
     Args:
-        make: builds the encoder; called several times, with different seeds.
+        make: Function that builds the encoder; called several times, with different seeds.
 
     Raises:
-        AssertionError: a law does not hold; the message begins with the law.
+        AssertionError: If a property does not hold; the message begins with the property.
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> assert_laws(lambda: LSTM(input_size=3, hidden_size=4))
     """
     with torch.random.fork_rng():
         torch.manual_seed(_SEED)
         encoder = make().double().eval()
-        _says_what_it_is(encoder)
+        _attributes_are_set(encoder)
         inputs = _random(_BATCH, _TIME, encoder.input_size)
         with torch.no_grad():
-            _sizes_are_true(encoder, inputs)
-            _nothing_is_remembered(encoder, inputs)
+            _states_have_the_declared_size(encoder, inputs)
+            _no_state_is_kept(encoder, inputs)
             _omitted_carry_is_initial_carry(encoder, inputs)
             _carry_is_batch_first(encoder, inputs)
-            _causality_is_as_declared(encoder, inputs)
-            _windows_join_up(encoder, inputs)
-            _padding_cannot_be_seen(encoder, inputs)
-            _parameters_are_all_there_is(encoder, make().double().eval(), inputs)
+            _is_causal_is_correct(encoder, inputs)
+            _two_calls_equal_one(encoder, inputs)
+            _padding_has_no_effect(encoder, inputs)
+            _state_dict_is_complete(encoder, make().double().eval(), inputs)
         _every_parameter_gets_a_gradient(encoder, inputs)
         _empty_rows_are_harmless(encoder, inputs)
 
 
-def _says_what_it_is(encoder: Encoder) -> None:
+def _attributes_are_set(encoder: Encoder) -> None:
     for name in ("input_size", "output_size", "is_causal"):
-        _require(hasattr(encoder, name), f"it says its {name}: set self.{name} in __init__")
+        _require(hasattr(encoder, name), f"{name} is set: assign self.{name} in __init__")
 
 
-def _sizes_are_true(encoder: Encoder, inputs: Tensor) -> None:
+def _states_have_the_declared_size(encoder: Encoder, inputs: Tensor) -> None:
     encoded = encoder(inputs)
     _require(
         isinstance(encoded, Encoded),
-        f"a call returns Encoded(states, carry): it returned a {type(encoded).__name__}",
+        f"a call returns Encoded(states, carry): got {type(encoded).__name__}",
     )
     states = encoded.states
     expected = (_BATCH, _TIME, encoder.output_size)
     _require(
         states.shape == expected,
-        "sizes are true: states should be [batch time output_size] = "
+        "states have the declared size: expected [batch time output_size] = "
         f"{list(expected)}, got {list(states.shape)}",
     )
 
 
-def _nothing_is_remembered(encoder: Encoder, inputs: Tensor) -> None:
+def _no_state_is_kept(encoder: Encoder, inputs: Tensor) -> None:
     before = encoder(inputs)
     encoder(_random(_BATCH, _TIME, encoder.input_size))
-    _equal(encoder(inputs), before, "nothing is remembered between calls")
+    _equal(encoder(inputs), before, "no state is kept between calls")
 
 
 def _omitted_carry_is_initial_carry(encoder: Encoder, inputs: Tensor) -> None:
@@ -75,11 +79,11 @@ def _omitted_carry_is_initial_carry(encoder: Encoder, inputs: Tensor) -> None:
 
 
 def _carry_is_batch_first(encoder: Encoder, inputs: Tensor) -> None:
-    law = "the carry is batch-first, and keeps its structure and shapes"
+    law = "the carry is batch-first and keeps its structure and shapes"
     initial, carry = encoder.initial_carry(_BATCH), encoder(inputs).carry
     for name, part in (("initial_carry", initial), ("the carry returned", carry)):
         found = type(part).__name__
-        _require(isinstance(part, tuple), f"{law}: {name} should be a tuple, got {found}")
+        _require(isinstance(part, tuple), f"{law}: {name} must be a tuple, got {found}")
     _require(
         _shapes(carry) == _shapes(initial),
         f"{law}: initial_carry is {_shapes(initial)}, the carry returned is {_shapes(carry)}",
@@ -96,7 +100,7 @@ def _carry_is_batch_first(encoder: Encoder, inputs: Tensor) -> None:
     _equal(concatenate_rows(parts), whole.carry, law)
 
 
-def _causality_is_as_declared(encoder: Encoder, inputs: Tensor) -> None:
+def _is_causal_is_correct(encoder: Encoder, inputs: Tensor) -> None:
     states, sees_future = encoder(inputs).states, False
     for step in range(_TIME - 1):
         changed = inputs.clone()
@@ -105,12 +109,12 @@ def _causality_is_as_declared(encoder: Encoder, inputs: Tensor) -> None:
         sees_future |= not torch.allclose(past, states[:, : step + 1], rtol=1e-9, atol=1e-10)
     _require(
         sees_future != encoder.is_causal,
-        f"is_causal is as declared: it is declared {encoder.is_causal}, but inputs to the right "
+        f"is_causal is correct: it is {encoder.is_causal}, but later inputs "
         f"{'change' if sees_future else 'never change'} the states",
     )
 
 
-def _windows_join_up(encoder: Encoder, inputs: Tensor) -> None:
+def _two_calls_equal_one(encoder: Encoder, inputs: Tensor) -> None:
     if not encoder.is_causal:
         return
     whole = encoder(inputs)
@@ -118,22 +122,26 @@ def _windows_join_up(encoder: Encoder, inputs: Tensor) -> None:
         left = encoder(inputs[:, :cut])
         right = encoder(inputs[:, cut:], carry=left.carry)
         joined = torch.cat([left.states, right.states], dim=1)
-        _equal((joined, right.carry), tuple(whole), f"windows join up, cut at step {cut}")
+        _equal(
+            (joined, right.carry),
+            tuple(whole),
+            f"two calls with the carry equal one call, cut at step {cut}",
+        )
 
 
-def _padding_cannot_be_seen(encoder: Encoder, inputs: Tensor) -> None:
+def _padding_has_no_effect(encoder: Encoder, inputs: Tensor) -> None:
     lengths = torch.tensor([_TIME, 3, 1, 4])
     states = encoder(inputs, lengths).states
     for row, length in enumerate(lengths.tolist()):
         alone = encoder(inputs[row : row + 1, :length]).states
-        law = f"padding cannot be seen: a row of {length} steps in {_TIME} columns"
+        law = f"padding has no effect: a row of {length} steps in {_TIME} columns"
         _equal(states[row : row + 1, :length], alone, law)
     full = torch.full((_BATCH,), _TIME)
-    _equal(encoder(inputs), encoder(inputs, full), "omitted lengths mean that all steps are real")
+    _equal(encoder(inputs), encoder(inputs, full), "all steps are real if lengths are omitted")
 
 
-def _parameters_are_all_there_is(encoder: Encoder, other: Encoder, inputs: Tensor) -> None:
-    law = "the parameters are all there is: state_dict goes from one instance to another"
+def _state_dict_is_complete(encoder: Encoder, other: Encoder, inputs: Tensor) -> None:
+    law = "state_dict contains all parameters: loading it makes two instances equal"
     other.load_state_dict(encoder.state_dict())
     _equal(other(inputs), encoder(inputs), law)
 
@@ -143,7 +151,9 @@ def _every_parameter_gets_a_gradient(encoder: Encoder, inputs: Tensor) -> None:
     if not trained:
         return
     states = encoder(inputs).states
-    _require(states.requires_grad, "every parameter gets a gradient: the states depend on none")
+    _require(
+        states.requires_grad, "every parameter gets a gradient: the states depend on no parameter"
+    )
     names, parameters = zip(*trained, strict=True)
     total = (states * torch.randn_like(states)).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
@@ -163,9 +173,9 @@ def _empty_rows_are_harmless(encoder: Encoder, inputs: Tensor) -> None:
         _equal(states[row : row + 1, :length], alone, law)
     (gradient,) = torch.autograd.grad(states[0, :3].sum() + states[2].sum(), leaf)
     _require(bool(gradient.isfinite().all()), f"{law}: the gradient is not finite")
-    _require(not gradient[[1, 3]].any(), f"{law}: they change the states of other rows")
+    _require(not gradient[[1, 3]].any(), f"{law}: they affect the states of other rows")
     empty = encoder(inputs, torch.zeros(_BATCH, dtype=torch.long)).states
-    _require(empty.shape == states.shape, f"{law}: with no other row, states are misshapen")
+    _require(empty.shape == states.shape, f"{law}: states have a wrong shape if all rows are empty")
 
 
 def _random(*shape: int) -> Tensor:

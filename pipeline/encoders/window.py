@@ -1,4 +1,4 @@
-"""A window of fixed size around each step: what the lectures classify words by."""
+"""An encoder of fixed-size windows around each step."""
 
 from typing import Literal
 
@@ -20,22 +20,29 @@ _NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu}
 
 
 class Window(Encoder):
-    """The inputs of a window side by side, and one hidden layer over them or none.
+    """Concatenates the inputs around each step, optionally followed by one hidden layer.
 
     state_t = f(W [input_(t-before); ...; input_(t+after)] + b): window classification (Collobert et
     al. 2011, arXiv 1103.0398, section 3.3.1), and with `after=0` the fixed-window language model of
-    Bengio et al. (2003, JMLR 3). Before the first step and after the last one stand learned vectors
-    of their own. The carry is the last `before` inputs.
+    Bengio et al. (2003, JMLR 3). Learned vectors pad the start and the end of each row. The carry
+    is the last `before` inputs.
 
     Args:
-        input_size: features of each input step.
-        before: steps to the left of each step.
-        after: steps to the right; with 0 the encoder is causal.
-        hidden_size: features of the hidden layer; without one a state is the window itself.
-        nonlinearity: of the hidden layer, "tanh" or "relu".
+        input_size: Number of features of each input.
+        before: Number of steps to the left of each step.
+        after: Number of steps to the right of each step; 0 makes the encoder causal.
+        hidden_size: Number of features of the hidden layer; no hidden layer if omitted.
+        nonlinearity: Activation function of the hidden layer, "tanh" or "relu".
 
     Raises:
-        ValueError: a size is out of its range.
+        ValueError: If a size is out of range.
+
+    Example:
+        >>> import torch
+        >>> encoder = Window(input_size=1, before=1, after=0)
+        >>> encoder(torch.tensor([[[5.0], [6.0], [7.0]]])).states[0, 1:]
+        tensor([[5., 6.],
+                [6., 7.]], grad_fn=<SliceBackward0>)
     """
 
     def __init__(
@@ -82,25 +89,25 @@ class Window(Encoder):
         states = windows.transpose(2, 3).flatten(2)
         if self.hidden is not None:
             states = _NONLINEARITIES[self.nonlinearity](self.hidden(states))
-        if self.start is not None:  # ddp waits for a gradient of each parameter, used or not
+        if self.start is not None:  # DDP expects a gradient for every parameter
             states = states + 0 * self.start.sum().to(states)
         return Encoded(states, (seen[:, seen.shape[1] - self.before :],))
 
     def initial_carry(self, batch_size: int) -> Carry:
-        """See `Encoder`; the learned vectors of the start."""
+        """See `Encoder`; the learned vectors before the first step."""
         if self.start is None:
             return (torch.zeros(batch_size, 0, self.input_size),)
         return (self.start.expand(batch_size, -1, -1),)
 
     def _with_ends(self, seen: Tensor, lengths: Tensor | None) -> Tensor:
-        """Puts the vectors of the end after each row's last real step."""
+        """Inserts the end vectors after each row's last real step."""
         if self.end is None:
             return seen
         batch, time, _ = seen.shape
         whole = torch.cat([seen, self.end.to(seen.dtype).expand(batch, -1, -1)], dim=1)
         if lengths is None:
             return whole
-        # Steps after a row's end, counted from there; those beyond the window are never read.
+        # Distance of each step from its row's end; steps beyond the window are never read.
         steps = torch.arange(time + self.after, device=seen.device) - self.before
         beyond = steps - lengths.to(seen.device).unsqueeze(1)
         ends = self.end.to(seen.dtype)[beyond.clamp(0, self.after - 1)]

@@ -1,1 +1,1 @@
-"""One time step of each recurrent cell."""
+"""Cells: one step of each recurrence."""

@@ -1,4 +1,4 @@
-"""Recurrences that are linear in their memory: gates see inputs only, so steps need no loop."""
+"""Cells with an elementwise linear recurrence: gates read inputs only, so no loop is needed."""
 
 import abc
 from typing import Literal, TypeAlias
@@ -16,20 +16,20 @@ Pooling: TypeAlias = Literal["f", "fo", "ifo"]
 
 
 class LinearCell(nn.Module, abc.ABC):
-    r"""The maps of all steps of a memory :math:`c_t = a_t \circ c_{t-1} + b_t`.
+    r"""Base class of cells with the recurrence :math:`c_t = a_t \circ c_{t-1} + b_t`.
 
-    No unit sees the past of another, hence there is no recurrent matrix. The parameters start as
-    `Orthogonal()` leaves them.
+    The recurrence is elementwise, so there is no recurrent matrix. The parameters are initialized
+    by `Orthogonal()`.
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the memory and of the state.
-        gates: names of the gates, in the order of the rows of the weights.
-        window: inputs that a step reads, its own last.
-        reads_memory: the state of a step is the memory after it.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the cell state c and of the state.
+        gates: Names of the gates, in the order of the rows of the weights.
+        window: Number of inputs that each step reads, its own last.
+        state_is_cell: Whether the state of a step is the cell state after it.
 
     Raises:
-        ValueError: a size is below 1.
+        ValueError: If a size is below 1.
     """
 
     def __init__(
@@ -38,43 +38,43 @@ class LinearCell(nn.Module, abc.ABC):
         hidden_size: int,
         gates: tuple[str, ...],
         window: int = 1,
-        reads_memory: bool = True,
+        state_is_cell: bool = True,
     ) -> None:
         super().__init__()
         check_at_least_one("input_size", input_size)
         check_at_least_one("hidden_size", hidden_size)
         rows = len(gates) * hidden_size
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.gates, self.window, self.reads_memory = gates, window, reads_memory
+        self.gates, self.window, self.state_is_cell = gates, window, state_is_cell
         self.weight_ih = nn.Parameter(torch.empty(rows, window * input_size))
         self.bias_ih = nn.Parameter(torch.empty(rows))
         Orthogonal()(self.weights)
 
     @property
     def weights(self) -> RecurrentWeights:
-        """The parameters, for initialisers."""
+        """The parameters, for initializers."""
         return RecurrentWeights(self.weight_ih, None, self.bias_ih, None, self.gates)
 
     def project(
         self, inputs: Float[Tensor, "batch time window_input"]
     ) -> Float[Tensor, "batch time gates_hidden"]:
-        """All gates at all steps before their functions: `W x + b`."""
+        """Computes all gates at all steps before their activation: `W x + b`."""
         return F.linear(inputs, self.weight_ih, self.bias_ih)
 
     @abc.abstractmethod
     def maps(
         self, gates: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"]]:
-        """What each step does to the memory: a and b, from the projected gates in order."""
+        """Computes the coefficients a and b of all steps from the projected gates, in order."""
 
     def read(
         self,
-        memory: Float[Tensor, "batch time hidden"],
+        cells: Float[Tensor, "batch time hidden"],
         gates: tuple[Tensor, ...],
         inputs: Float[Tensor, "batch time input"],
     ) -> Float[Tensor, "batch time hidden"]:
-        """The states of all steps, from the memories after them."""
-        return memory
+        """Computes the states of all steps from the cell states after them."""
+        return cells
 
 
 class MinGRUCell(LinearCell):
@@ -85,12 +85,16 @@ class MinGRUCell(LinearCell):
 
         h_t = (1 - z_t) \circ h_{t-1} + z_t \circ \tilde h_t
 
-    Its update gate lets the new in, where that of `GRUCell` keeps the old. The paper's second form,
-    with a candidate that is positive by force, is for scans in logarithms, which this is not.
+    An open update gate writes the candidate, while that of `GRUCell` keeps the old state. The
+    paper's second form, with a positive candidate, is only needed for scans in log space.
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+
+    Example:
+        >>> tuple(MinGRUCell(input_size=3, hidden_size=4).weight_ih.shape)  # update, candidate
+        (8, 3)
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -111,8 +115,12 @@ class MinLSTMCell(LinearCell):
         h_t = \frac{f_t}{f_t + i_t} \circ h_{t-1} + \frac{i_t}{f_t + i_t} \circ \tilde h_t
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+
+    Example:
+        >>> MinLSTMCell(input_size=3, hidden_size=4).gates
+        ('forget', 'input', 'candidate')
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -121,7 +129,7 @@ class MinLSTMCell(LinearCell):
     def maps(self, gates: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """See `LinearCell`."""
         forget, write, candidate = gates
-        # f / (f + i) = sigmoid(log f - log i), which has no 0 / 0 where both gates are closed.
+        # f / (f + i) = sigmoid(log f - log i), which avoids 0 / 0 if both gates are closed.
         ratio = F.logsigmoid(forget) - F.logsigmoid(write)
         return ratio.sigmoid(), (-ratio).sigmoid() * candidate
 
@@ -129,7 +137,8 @@ class MinLSTMCell(LinearCell):
 class QRNNCell(LinearCell):
     r"""The quasi-recurrent network (Bradbury et al. 2016, arXiv 1611.01576, section 2).
 
-    Each gate is a convolution over the last inputs, zeros before the first one:
+    Each gate is a convolution over the last inputs, with zeros before the first one and a bias, as
+    in the authors' code:
 
     .. math::
         z_t = \tanh(W_z * x), \quad f_t, o_t, i_t = \sigma(W_{f,o,i} * x)
@@ -140,16 +149,18 @@ class QRNNCell(LinearCell):
 
         c_t = f_t \circ c_{t-1} + i_t \circ z_t, \quad h_t = o_t \circ c_t \quad \text{(ifo)}
 
-    with a bias for each gate, as in the authors' code.
-
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
-        pooling: "f", "fo" or "ifo".
-        window: inputs that a step reads, 1 or 2.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+        pooling: Gates of the recurrence, "f", "fo" or "ifo".
+        window: Number of inputs that each gate reads, 1 or 2.
 
     Raises:
-        ValueError: `pooling` or `window` is another.
+        ValueError: If `pooling` or `window` has another value.
+
+    Example:
+        >>> QRNNCell(input_size=3, hidden_size=4, pooling="ifo").gates
+        ('candidate', 'forget', 'input', 'output')
     """
 
     def __init__(
@@ -160,7 +171,7 @@ class QRNNCell(LinearCell):
             raise ValueError(f"window must be 1 or 2, got {window}")
         names = {"f": "forget", "o": "output", "i": "input"}
         gates = ("candidate", *(names[letter] for letter in sorted(pooling)))
-        super().__init__(input_size, hidden_size, gates, window, reads_memory=pooling == "f")
+        super().__init__(input_size, hidden_size, gates, window, state_is_cell=pooling == "f")
 
     def maps(self, gates: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """See `LinearCell`."""
@@ -168,11 +179,11 @@ class QRNNCell(LinearCell):
         write = named.get("input", -named["forget"])
         return named["forget"].sigmoid(), write.sigmoid() * named["candidate"].tanh()
 
-    def read(self, memory: Tensor, gates: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
+    def read(self, cells: Tensor, gates: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
         """See `LinearCell`."""
-        if self.reads_memory:
-            return memory
-        return gates[self.gates.index("output")].sigmoid() * memory
+        if self.state_is_cell:
+            return cells
+        return gates[self.gates.index("output")].sigmoid() * cells
 
 
 class SRUCell(LinearCell):
@@ -184,26 +195,31 @@ class SRUCell(LinearCell):
         c_t = f_t \circ c_{t-1} + (1 - f_t) \circ (W x_t + b), \quad
         h_t = r_t \circ c_t + (1 - r_t) \circ s_t
 
-    The paper's gates see the memory before them through v, without which the memory is linear; its
-    candidate has no b. s_t is the input itself or, between different sizes, W_s x_t + b_s.
+    The vector v of the paper, by which gates read the last cell state, is omitted to keep the
+    recurrence linear; the paper's candidate has no b. s_t is the input or, for different sizes,
+    W_s x_t + b_s.
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+
+    Example:
+        >>> SRUCell(input_size=4, hidden_size=4).gates, SRUCell(3, 4).gates[-1]
+        (('candidate', 'forget', 'output'), 'skip')
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         gates: tuple[str, ...] = ("candidate", "forget", "output")
         if input_size != hidden_size:
             gates = (*gates, "skip")
-        super().__init__(input_size, hidden_size, gates, reads_memory=False)
+        super().__init__(input_size, hidden_size, gates, state_is_cell=False)
 
     def maps(self, gates: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """See `LinearCell`."""
         candidate, forget = gates[:2]
         return forget.sigmoid(), (-forget).sigmoid() * candidate
 
-    def read(self, memory: Tensor, gates: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
+    def read(self, cells: Tensor, gates: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
         """See `LinearCell`."""
         read, skip = gates[2], gates[3] if len(gates) == 4 else inputs
-        return read.sigmoid() * memory + (-read).sigmoid() * skip
+        return read.sigmoid() * cells + (-read).sigmoid() * skip

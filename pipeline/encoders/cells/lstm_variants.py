@@ -1,4 +1,4 @@
-"""Relatives of the LSTM that no kernel computes."""
+"""Variants of the LSTM without a kernel."""
 
 import torch
 from jaxtyping import Float
@@ -10,16 +10,15 @@ from pipeline.encoders.carry import Carry
 from pipeline.encoders.cells.standard import Cell
 from pipeline.encoders.layers.weights import sigmoid_gates
 
-# Lower than any gate and yet a number: minus infinity less itself would be none.
+# Below every gate, but finite: inf - inf would be nan.
 _NOTHING = -1e30
 
 
 class CoupledLSTMCell(Cell):
-    r"""The LSTM that writes exactly where it forgets.
+    r"""The LSTM with coupled input and forget gates ("CIFG", Greff et al. 2017, arXiv 1503.04069).
 
-    Coupled input and forget gates ("CIFG", Greff et al. 2017, arXiv 1503.04069),
-    without peepholes. The paper writes f = 1 - i; the forget gate is the one
-    with weights here, so that its bias is what it is for the LSTM, and the functions are the same.
+    It has no peepholes. The paper computes i and sets f = 1 - i; here f is computed, so that its
+    bias has the same meaning as for the LSTM. Both define the same functions.
 
     .. math::
         f, o = \sigma(W_{f,o} x + U_{f,o} h + b_{f,o}), \quad g = \tanh(W_g x + U_g h + b_g)
@@ -27,29 +26,33 @@ class CoupledLSTMCell(Cell):
         c' = f \circ c + (1 - f) \circ g, \quad h' = o \circ \tanh(c')
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+
+    Example:
+        >>> CoupledLSTMCell(input_size=3, hidden_size=4).gates  # input = 1 - forget
+        ('forget', 'candidate', 'output')
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, ("forget", "candidate", "output"), num_parts=2)
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`; the input gate is one less the forget gate."""
+        """See `RecurrentLayer`; the input gate is 1 - forget gate."""
         return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
-        """See `Cell`; the carry is (hidden, memory)."""
-        hidden, memory = carry
+        """See `Cell`; the carry is (hidden, cell)."""
+        hidden, cell = carry
         gates = projected + F.linear(hidden, self.weight_hh, self.bias_hh)
         forget, candidate, read = gates.chunk(3, dim=1)
         keep = forget.sigmoid()
-        memory = keep * memory + (1 - keep) * candidate.tanh()
-        return (read.sigmoid() * memory.tanh(), memory)
+        cell = keep * cell + (1 - keep) * candidate.tanh()
+        return (read.sigmoid() * cell.tanh(), cell)
 
 
 class MogrifierLSTMCell(Cell):
-    r"""The LSTM whose input and state gate each other first (Melis et al. 2020, arXiv 1909.01792).
+    r"""The LSTM with mutual gating of input and state (Melis et al. 2020, arXiv 1909.01792).
 
     With x^{-1} = x and h^0 = h, for rounds i = 1, 2, ... r (section 2, equations 1 and 2):
 
@@ -58,17 +61,23 @@ class MogrifierLSTMCell(Cell):
 
         h^i = 2 \sigma(R^i x^{i-1}) \circ h^{i-2} \quad \text{for even } i
 
-    and the LSTM's step from the last x and h (`LSTMCell`). What the input is multiplied with
-    depends on the state before, so that no product is made for all steps at once.
+    followed by the step of `LSTMCell` from the last x and h. The gated input depends on the last
+    state, so the input products cannot be computed for all steps at once.
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
-        rounds: r; with 0 it is the LSTM.
-        rank: of each Q and R, as a product of two matrices; full matrices if omitted.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+        rounds: Number of rounds r; 0 makes it an LSTM.
+        rank: Rank of each Q and R, as a product of two matrices; full matrices if omitted.
 
     Raises:
-        ValueError: `rounds` is below 0, or `rank` is below 1.
+        ValueError: If `rounds` is below 0 or `rank` is below 1.
+
+    Example:
+        >>> import torch
+        >>> cell = MogrifierLSTMCell(input_size=3, hidden_size=4, rounds=0)  # an LSTM
+        >>> len(cell.others), sorted(cell.gate_values(torch.zeros(1, 3), (torch.zeros(1, 4),)))
+        (0, ['forget', 'input', 'output'])
     """
 
     def __init__(
@@ -94,21 +103,21 @@ class MogrifierLSTMCell(Cell):
     def project(
         self, inputs: Float[Tensor, "batch time input"]
     ) -> Float[Tensor, "batch time gates_hidden"]:
-        """The inputs as they are: each step gates them first."""
+        """Returns the inputs unchanged, because each step gates them first."""
         return inputs
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
-        """See `Cell`; from the input itself, and the carry is (hidden, memory)."""
-        hidden, memory = carry
+        """See `Cell`; `projected` is the input, and the carry is (hidden, cell)."""
+        hidden, cell = carry
         inputs, hidden = self._mogrify(projected, hidden)
         gates = F.linear(inputs, self.weight_ih, self.bias_ih)
         gates = gates + F.linear(hidden, self.weight_hh, self.bias_hh)
         write, forget, candidate, read = gates.chunk(4, dim=1)
-        memory = forget.sigmoid() * memory + write.sigmoid() * candidate.tanh()
-        return (read.sigmoid() * memory.tanh(), memory)
+        cell = forget.sigmoid() * cell + write.sigmoid() * candidate.tanh()
+        return (read.sigmoid() * cell.tanh(), cell)
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`; those of the LSTM, after the rounds."""
+        """See `RecurrentLayer`; the gates of the LSTM after the rounds."""
         return sigmoid_gates(self.weights, *self._mogrify(inputs, carry[0]))
 
     def _mogrify(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,10 +135,10 @@ class MogrifierLSTMCell(Cell):
 
 
 class SLSTMCell(Cell):
-    r"""The sLSTM: an exponential input gate, and a memory that is a weighted mean.
+    r"""The sLSTM: an exponential input gate and a normalized cell state.
 
     Beck et al. (2024, arXiv 2405.04517, section 2.2, equations 8 to 17), with the logistic
-    function as forget gate and a full recurrent matrix (one head); the blocks around it are theirs.
+    function as forget gate and a full recurrent matrix (one head), without the paper's blocks.
 
     .. math::
         z = \tanh(W_z x + U_z h + b_z), \quad o = \sigma(W_o x + U_o h + b_o)
@@ -141,13 +150,20 @@ class SLSTMCell(Cell):
 
         c' = f' \circ c + i' \circ z, \quad n' = f' \circ n + i', \quad h' = o \circ c' / n'
 
-    The stabiliser m changes no state: c and n are sums in units of exp(m), of which the larger
-    term of each step is 1 or more. So n' is at least 1 and h in (-1, 1), whatever the gates are.
-    An n of 0 is the start, before any sum, whatever m is, and so a carry of zeros is the start.
+    The stabilizer m does not change the states: c and n are sums in units of exp(m), so that the
+    largest term is at least 1, n' >= 1 and h is in (-1, 1). n = 0 marks the start, whatever m is;
+    the initial carry is therefore zeros.
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+
+    Example:
+        >>> import torch
+        >>> cell = SLSTMCell(input_size=3, hidden_size=4)
+        >>> states, _ = cell(1e6 * torch.ones(1, 9, 3), (torch.zeros(1, 4),) * 4)
+        >>> bool((states.abs() <= 1).all())
+        True
     """
 
     keeps_float32 = True
@@ -155,27 +171,27 @@ class SLSTMCell(Cell):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         gates = ("input", "forget", "candidate", "output")
         super().__init__(input_size, hidden_size, gates, num_parts=4)
-        # Parts of another step would be in another scale than the parts of this one.
-        self.num_memories = 1
+        # The other parts are in units of m, which changes with each step.
+        self.num_zoneout_parts = 1
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`; the exponential input gate, which has no upper end, is left out."""
+        """See `RecurrentLayer`; without the input gate, which is unbounded."""
         gates = sigmoid_gates(self.weights, inputs, carry[0])
         return {name: values for name, values in gates.items() if name != "input"}
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
-        """See `Cell`; the carry is (hidden h, memory c, normalizer n, stabilizer m)."""
-        hidden, memory, normalizer, stabilizer = carry
+        """See `Cell`; the carry is (hidden h, cell c, normalizer n, stabilizer m)."""
+        hidden, cell, normalizer, stabilizer = carry
         hidden = hidden.to(self.weight_hh.dtype)
         gates = projected + F.linear(hidden, self.weight_hh, self.bias_hh)
-        # The exponents of bfloat16 gates would be off by whole parts of a unit.
+        # Exponents in bfloat16 would be too inexact.
         gates = gates.to(torch.promote_types(gates.dtype, torch.float32))
         write, forget, candidate, read = gates.chunk(4, dim=1)
         kept = F.logsigmoid(forget) + stabilizer
         kept = torch.where(normalizer == 0, _NOTHING, kept)
         stabilizer = torch.maximum(kept, write)
         keep, add = (kept - stabilizer).exp(), (write - stabilizer).exp()
-        memory = keep * memory + add * candidate.tanh()
+        cell = keep * cell + add * candidate.tanh()
         normalizer = keep * normalizer + add
-        hidden = read.sigmoid() * memory / normalizer
-        return (hidden.to(projected.dtype), memory, normalizer, stabilizer)
+        hidden = read.sigmoid() * cell / normalizer
+        return (hidden.to(projected.dtype), cell, normalizer, stabilizer)

@@ -1,7 +1,7 @@
-"""One step of each recurrence, written out.
+"""Cells of the Elman network, the GRU and the LSTM: one step of each recurrence.
 
-The input's share of the gates does not depend on the step before, so a cell computes it for all
-steps in one product (`project`), outside the loop.
+The input part of the gates does not depend on earlier steps, so a cell computes it for all steps in
+one product (`project`), outside the loop.
 """
 
 import abc
@@ -22,21 +22,20 @@ Reset: TypeAlias = Literal["after", "before"]
 
 
 class Cell(nn.Module, abc.ABC):
-    """One step of a recurrence; the parameters have the names and layout of torch's cells.
+    """Base class of cells; the parameters have the names and layout of torch's cells.
 
-    They start as `Orthogonal()` leaves them.
+    They are initialized by `Orthogonal()`.
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
-        gates: names of the gates, in the order of the rows of the weights.
-        num_parts: tensors [batch hidden] in the carry; the first is the state that is read.
-        others: matrices [out in] beyond those of the gates, yet without values.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+        gates: Names of the gates, in the order of the rows of the weights.
+        num_parts: Number of tensors [batch hidden] in the carry; the first is the state.
+        others: Uninitialized matrices [out in] that belong to no gate.
 
     Attributes:
-        num_memories: parts of the carry, the first ones, of which each unit may keep an old value
-            by itself, as zoneout has it.
-        keeps_float32: the carry is of float32 at least, where the parameters are of less.
+        num_zoneout_parts: Number of tensors of the carry, from the first, that zoneout may mix.
+        keeps_float32: Whether the carry has float32 or higher, whatever the parameters have.
     """
 
     keeps_float32 = False
@@ -54,7 +53,7 @@ class Cell(nn.Module, abc.ABC):
         check_at_least_one("hidden_size", hidden_size)
         rows = len(gates) * hidden_size
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.gates, self.num_parts, self.num_memories = gates, num_parts, num_parts
+        self.gates, self.num_parts, self.num_zoneout_parts = gates, num_parts, num_parts
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
         self.bias_ih = nn.Parameter(torch.empty(rows))
@@ -64,7 +63,7 @@ class Cell(nn.Module, abc.ABC):
 
     @property
     def weights(self) -> RecurrentWeights:
-        """The parameters, for initialisers."""
+        """The parameters, for initializers."""
         return RecurrentWeights(
             self.weight_ih,
             self.weight_hh,
@@ -77,13 +76,13 @@ class Cell(nn.Module, abc.ABC):
     def project(
         self, inputs: Float[Tensor, "batch time input"]
     ) -> Float[Tensor, "batch time gates_hidden"]:
-        """The input's share of all gates at all steps: `W x + b`."""
+        """Computes the input part of all gates at all steps: `W x + b`."""
         return F.linear(inputs, self.weight_ih, self.bias_ih)
 
     def forward(
         self, inputs: Float[Tensor, "batch time input"], carry: Carry
     ) -> tuple[Float[Tensor, "batch time hidden"], Carry]:
-        """The states of all steps, from the first to the last, and the carry after them."""
+        """Returns the states of all steps and the carry after the last one."""
         states = []
         for projected in self.project(inputs).unbind(dim=1):
             carry = self.step(projected, carry)
@@ -101,7 +100,7 @@ class Cell(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
-        """The next carry, from one step of `project` and the carry before it."""
+        """Returns the next carry, from one step of `project` and the carry before it."""
 
 
 class ElmanCell(Cell):
@@ -110,9 +109,15 @@ class ElmanCell(Cell):
     .. math:: h_t = f(W x_t + U h_{t-1} + b)
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
-        activation: f; the logistic function in the paper.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+        activation: Function f; the logistic function in the paper.
+
+    Example:
+        >>> import torch
+        >>> cell = ElmanCell(input_size=3, hidden_size=2, activation=torch.sigmoid)
+        >>> cell(torch.zeros(1, 1, 3), (torch.zeros(1, 2),))[0].tolist()  # the biases are 0
+        [[[0.5, 0.5]]]
     """
 
     def __init__(
@@ -134,7 +139,7 @@ class ElmanCell(Cell):
 
 
 class GRUCell(Cell):
-    r"""The gated recurrent unit, reset before or after the recurrent product.
+    r"""The gated recurrent unit, with reset before or after the recurrent product.
 
     .. math::
         r = \sigma(W_r x + U_r h + b_r), \quad u = \sigma(W_u x + U_u h + b_u)
@@ -146,10 +151,14 @@ class GRUCell(Cell):
         h' = u \circ h + (1 - u) \circ \tilde h
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
-        reset: "before" is Cho et al. (2014, arXiv 1406.1078, eq. 5-8); "after" is version 1 of
-            that paper, cuDNN and torch.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+        reset: Position of the reset gate: "before" as in Cho et al. (2014, arXiv 1406.1078, eq.
+            5-8); "after" as in version 1 of that paper, cuDNN and torch.
+
+    Example:
+        >>> GRUCell(input_size=3, hidden_size=4, reset="before").gates
+        ('reset', 'update', 'candidate')
     """
 
     def __init__(self, input_size: int, hidden_size: int, reset: Reset) -> None:
@@ -193,8 +202,15 @@ class LSTMCell(Cell):
         c' = f \circ c + i \circ g, \quad h' = o \circ \tanh(c')
 
     Args:
-        input_size: features of an input.
-        hidden_size: features of the state.
+        input_size: Number of features of each input.
+        hidden_size: Number of features of the state.
+
+    Example:
+        >>> import torch
+        >>> cell = LSTMCell(input_size=3, hidden_size=4)
+        >>> states, carry = cell(torch.zeros(1, 5, 3), (torch.zeros(1, 4), torch.zeros(1, 4)))
+        >>> states.shape, torch.equal(states[:, -1], carry[0])
+        (torch.Size([1, 5, 4]), True)
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -206,9 +222,9 @@ class LSTMCell(Cell):
         return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
-        """See `Cell`; the carry is (hidden, memory)."""
-        hidden, memory = carry
+        """See `Cell`; the carry is (hidden, cell)."""
+        hidden, cell = carry
         gates = projected + F.linear(hidden, self.weight_hh, self.bias_hh)
         write, forget, candidate, read = gates.chunk(4, dim=1)
-        memory = forget.sigmoid() * memory + write.sigmoid() * candidate.tanh()
-        return (read.sigmoid() * memory.tanh(), memory)
+        cell = forget.sigmoid() * cell + write.sigmoid() * candidate.tanh()
+        return (read.sigmoid() * cell.tanh(), cell)

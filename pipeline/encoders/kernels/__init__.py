@@ -1,1 +1,1 @@
-"""Fast computations of whole layers or stacks."""
+"""Fast kernels for whole layers and stacks."""

@@ -1,7 +1,7 @@
-"""All steps of a GRU on a CPU, without a graph of its steps.
+"""All steps of a GRU on a CPU, as one node of the autograd graph.
 
-torch's own CPU kernel leaves 14 nodes a step to autograd and computes padding as well. Here a step
-forward is six calls and a step back four, over the rows that are still running.
+torch's own CPU kernel adds 14 autograd nodes per step and computes padding too. Here a forward step
+takes six calls and a backward step four, over the rows that have not ended.
 """
 
 from typing import Any, NamedTuple
@@ -14,17 +14,17 @@ from torch.nn import functional as F  # noqa: N812
 from pipeline.encoders.base import Encoded, all_full, check_lengths, refuse_second_derivatives
 from pipeline.encoders.layers.weights import RecurrentWeights
 
-# Training by `gru_steps` takes 1.4 times torch's time at one step, as long at five, and 0.9 of it
-# at 35 (20 x 200 and 20 x 650 numbers, float32, one thread, processor time). Without a gradient it
-# takes 1.03 to 1.09 times torch's time of full rows, and 0.83 to 0.99 where a quarter is padding.
+# Time of `gru_steps` divided by torch's time, in training: 1.4 at one step, 1 at five and 0.9 at 35
+# (20 x 200 and 20 x 650 numbers, float32, one thread, processor time). Without a gradient: 1.03 to
+# 1.09 for full rows, and 0.83 to 0.99 if a quarter is padding.
 _ENOUGH_STEPS = 6
 _MUCH_PADDING = 0.25
 
 
 def steps_pay(inputs: Tensor, lengths: Tensor | None) -> bool:
-    """Whether `encode_gru` is possible, and faster than torch's kernel.
+    """Whether `encode_gru` is possible and faster than torch's kernel.
 
-    Under autocast torch multiplies in bfloat16, which takes less time than is saved here.
+    Under autocast torch multiplies in bfloat16, which is faster still.
     """
     if (
         inputs.device.type != "cpu"
@@ -41,19 +41,19 @@ def steps_pay(inputs: Tensor, lengths: Tensor | None) -> bool:
 def encode_gru(
     inputs: Tensor, lengths: Tensor | None, start: Tensor, weights: RecurrentWeights
 ) -> Encoded:
-    """Encodes right-padded sequences, and computes no padding.
+    """Encodes right-padded sequences without computing the padding.
 
     Args:
-        inputs: [batch time input].
-        lengths: [batch]; every step is real if omitted.
-        start: the state before the first step, [batch hidden].
-        weights: of a GRU with the reset gate after the product.
+        inputs: Vectors [batch time input].
+        lengths: Number of real steps of each row, [batch]; all steps are real if omitted.
+        start: State before the first step, [batch hidden].
+        weights: Weights of a GRU with the reset gate after the product.
 
     Returns:
-        The states, 0 at padded steps, and as the carry the state after each row's last real step.
+        The states, 0 at padded steps, and the state after each row's last real step as carry.
 
     Raises:
-        ValueError: see `check_lengths`.
+        ValueError: If `lengths` does not fit `inputs`.
     """
     check_lengths(inputs, lengths)
     assert weights.recurrent is not None
@@ -63,7 +63,7 @@ def encode_gru(
     if lengths is None or all_full(inputs, lengths):
         projected = F.linear(inputs.transpose(0, 1), weights.input, weights.input_bias)
         states, final = gru_steps(projected.flatten(0, 1), [batch] * time, start, *recurrent)
-        # A copy, since who changes it in place would change what the gradient needs.
+        # A copy, so that changes in place cannot corrupt the tensors saved for the gradient.
         states = states.view(time, *start.shape).transpose(0, 1)
         return Encoded(states.clone(memory_format=torch.contiguous_format), (final,))
     order = _order(lengths, time)
@@ -78,12 +78,12 @@ def encode_gru(
 
 
 class _Order(NamedTuple):
-    """How rows of unequal lengths are laid out for `gru_steps`.
+    """The layout of rows of different lengths for `gru_steps`.
 
     Attributes:
-        rows: from the longest to the shortest, [batch].
-        counts: how many of them run at each step that any has.
-        steps: which real step of [batch*time] stands at each place.
+        rows: Row indices from the longest to the shortest, [batch].
+        counts: Number of rows that have not ended, at each step.
+        steps: Index into [batch*time] of each real step, in the order of the layout.
     """
 
     rows: Tensor
@@ -106,7 +106,7 @@ def gru_steps(
     matrix: Float[Tensor, "gates_hidden hidden"],
     bias: Float[Tensor, "gates_hidden"],
 ) -> tuple[Float[Tensor, "steps hidden"], Float[Tensor, "batch hidden"]]:
-    r"""Runs a GRU whose reset gate acts after the product, as `GRUCell` with "after" has it.
+    r"""Runs a GRU whose reset gate acts after the product, as `GRUCell` with reset "after".
 
     .. math::
         r, u = \sigma(p_{r,u} + U_{r,u} h + b_{r,u}), \quad m = U_c h + b_c
@@ -114,16 +114,16 @@ def gru_steps(
         c = \tanh(p_c + r \circ m), \quad h' = c + u \circ (h - c)
 
     Args:
-        projected: p = W x + b' of reset, update and candidate, the rows of the first step, then
-            those of the second, and so on. Longer rows come first, so that those still running at
-            a step are the first ones.
-        counts: how many rows run at each step, never more than before; they sum to `steps`.
-        start: h before the first step; of a row without steps as well.
-        matrix: U.
-        bias: b, and b_c.
+        projected: Input part p = W x + b' of reset, update and candidate: the rows of the first
+            step, then those of the second, and so on. Rows are sorted from long to short.
+        counts: Number of rows at each step, not increasing; they sum to `steps`.
+        start: State h before the first step, also for rows without steps.
+        matrix: Recurrent matrix U.
+        bias: Recurrent biases b and b_c.
 
     Returns:
-        h after each step, laid out as `projected`, and h after the last step of each row.
+        The states h after each step, in the order of `projected`, and h after the last step of each
+        row.
     """
     states: Tensor
     final: Tensor
@@ -152,11 +152,11 @@ class _Steps(torch.autograd.Function):
         of_states: Tensor,
         of_final: Tensor,
     ) -> tuple[Tensor, None, Tensor, Tensor, Tensor]:
-        refuse_second_derivatives("a GRU's own steps on a CPU")
+        refuse_second_derivatives("the GRU kernel for CPUs")
         gates, candidates, states, start, matrix = ctx.saved_tensors
         before = _before(states, start, ctx.counts)
         reset, update, product = gates.chunk(3, dim=1)
-        # How each sum inside a gate changes h', and so, times the gradient of h', its gradient.
+        # The derivative of h' by each pre-activation; times the gradient of h' it is the gradient.
         slopes = torch.empty_like(gates)
         of_reset, of_update, of_product = slopes.chunk(3, dim=1)
         of_candidate = (1 - update) * (1 - candidates * candidates)
@@ -172,7 +172,7 @@ class _Steps(torch.autograd.Function):
 def _run(
     projected: Tensor, counts: list[int], start: Tensor, matrix: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns r, u and m side by side, the candidates, the states and each row's last state."""
+    """Returns r, u and m concatenated, the candidates, the states and each row's last state."""
     steps, hidden = len(projected), start.shape[1]
     gates = projected.new_empty(steps, 3 * hidden)
     candidates, states = (projected.new_empty(steps, hidden) for _ in range(2))
@@ -200,7 +200,7 @@ def _run(
 
 
 def _before(states: Tensor, start: Tensor, counts: list[int]) -> Tensor:
-    """The state before each step, laid out as `states`."""
+    """Returns the state before each step, in the order of `states`."""
     pieces = zip((start, *torch.split(states, counts)), counts, strict=False)
     return torch.cat([start[:0], *(piece[:count] for piece, count in pieces)])
 
@@ -213,7 +213,7 @@ def _run_back(
     matrix: Tensor,
     counts: list[int],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the gradients of r's, u's and m's sums, of every h' in all, and of the start."""
+    """Returns the gradients of the pre-activations of r, u and m, of each h' and of `start`."""
     steps, hidden = of_states.shape
     sums = torch.empty_like(slopes)
     totals = of_states.new_empty(steps, hidden)

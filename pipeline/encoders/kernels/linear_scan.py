@@ -1,4 +1,4 @@
-"""Linear recurrences over a whole window, without a graph of its steps."""
+"""Elementwise linear recurrences over all steps, as one node of the autograd graph."""
 
 import math
 from typing import Any
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pipeline.encoders.base import refuse_second_derivatives
 
-# Measured with one thread of a shared CPU in float32, states and gradient, loop / chunks, in ms, at
-# 64, 1,000 and 4,000 numbers a step: 35 steps 0.18 / 0.18, 0.19 / 0.22, 0.26 / 1.3; 200 steps
-# 1.0 / 0.42, 1.2 / 0.77, 3.4 / 7.8; 1,000 steps 9.6 / 1.3, 7.2 / 4.2, 22 / 59. Where numbers are
-# few, calls are what costs; where they are many, chunks read everything twice. (A scan in
-# log2(1000) = 10 rounds over the whole window takes 14 times the loop's time at 4,000 numbers.)
+# Measured on one thread of a shared CPU in float32, states and gradient, loop / chunks, in ms, for
+# 64, 1,000 and 4,000 numbers per step: 35 steps 0.18 / 0.18, 0.19 / 0.22, 0.26 / 1.3; 200 steps
+# 1.0 / 0.42, 1.2 / 0.77, 3.4 / 7.8; 1,000 steps 9.6 / 1.3, 7.2 / 4.2, 22 / 59. With few numbers
+# the overhead of calls dominates; with many, chunks lose because they read everything twice. (A
+# scan in log2(1000) = 10 rounds takes 14 times the loop's time at 4,000 numbers.)
 _FEW_NUMBERS = 1000
 _MANY_STEPS = 64
 
@@ -23,27 +23,32 @@ def linear_scan(
     drive: Float[Tensor, "batch time hidden"],
     start: Float[Tensor, "batch hidden"],
 ) -> Float[Tensor, "batch time hidden"]:
-    r"""All states of a linear recurrence.
+    r"""Computes all states of an elementwise linear recurrence.
 
     .. math:: h_t = a_t \circ h_{t-1} + b_t
 
-    The gradient is the same recurrence from the last step to the first, so that it costs what the
-    states cost and keeps two tensors of their size. Steps are composed as affine maps (Blelloch
-    1990, "Prefix sums and their applications", section 1.4) and never divided by a product of
-    decays or taken to logarithms: of decays in [0, 1] a product can only underflow, to the 0 that
-    it nearly is.
+    The gradient is the same recurrence from the last step to the first: it takes the time of the
+    states and keeps two tensors of their size. Steps are composed as affine maps (Blelloch 1990,
+    "Prefix sums and their applications", section 1.4), without divisions by products of decays and
+    without logarithms: a product of decays in [0, 1] can only underflow to 0, which is harmless.
 
     Args:
-        decay: a.
-        drive: b.
-        start: h before the first step.
+        decay: Coefficients a.
+        drive: Coefficients b.
+        start: State h before the first step.
 
     Returns:
-        h, in the common dtype of the three and in float32 at least: where a decay near 1 sums many
-        steps, the 8 bits of bfloat16 would lose all but the largest.
+        The states h, in the common dtype of the three and in float32 or higher, because sums over
+        many steps would lose their small terms in bfloat16.
 
     Raises:
-        ValueError: there is no step, or the shapes do not fit each other.
+        ValueError: If there is no step, or the shapes do not fit each other.
+
+    Example:
+        >>> import torch
+        >>> half, ones = torch.full((1, 3, 1), 0.5), torch.ones(1, 3, 1)
+        >>> linear_scan(half, ones, torch.zeros(1, 1)).flatten()
+        tensor([1.0000, 1.5000, 1.7500])
     """
     batch, time, hidden = drive.shape
     if time == 0 or decay.shape != drive.shape or start.shape != (batch, hidden):
@@ -86,7 +91,7 @@ def _scan(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
 
 
 def _scan_back(decay: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of all that follows a step: g_t = gradient_t + a_(t+1) g_(t+1)."""
+    """Computes the total gradient of each state: g_t = gradient_t + a_(t+1) g_(t+1)."""
     total = torch.empty_like(gradient, memory_format=torch.contiguous_format)
     total[:, -1] = gradient[:, -1]
     if _in_chunks(gradient):
@@ -103,7 +108,7 @@ def _in_chunks(drive: Tensor) -> bool:
     batch, time, hidden = drive.shape
     if time < 2:
         return False
-    # On a GPU each call waits longer than it computes.
+    # On a GPU the overhead of calls dominates.
     return drive.is_cuda or (batch * hidden < _FEW_NUMBERS and time >= _MANY_STEPS)
 
 
@@ -113,19 +118,19 @@ def _run(
     state: Tensor,
     states: tuple[Tensor, ...],
 ) -> None:
-    """Writes the states of steps [batch hidden], one after the other."""
+    """Computes the states of steps [batch hidden] one by one, into `states`."""
     for decay, drive, target in zip(decays, drives, states, strict=True):
         state = torch.addcmul(drive, decay, state, out=target)
 
 
 def _run_chunks(decay: Tensor, drive: Tensor, start: Tensor, states: Tensor) -> None:
-    """Writes the states of all steps, in about 2 sqrt(3 time) calls.
+    """Computes the states of all steps into `states`, in about 2 sqrt(3 time) calls.
 
-    Each chunk but the last is first composed to one map, all chunks at once; these maps give the
-    states that the chunks begin with, one after the other; then all chunks run at once.
+    Each chunk but the last is composed to one affine map, all chunks at once. These maps give the
+    first state of each chunk, one by one. Then all chunks run at once.
     """
     batch, time, hidden = drive.shape
-    # 3 calls for each step of a chunk and one for each chunk are fewest so.
+    # The length that minimizes 3 calls per step of a chunk plus one call per chunk.
     length = max(1, round(math.sqrt(time / 3)))
     composed = (time - 1) // length
     starts = drive.new_empty(batch, composed + 1, hidden)
@@ -136,7 +141,7 @@ def _run_chunks(decay: Tensor, drive: Tensor, start: Tensor, states: Tensor) -> 
         _run(product.unbind(1), total.unbind(1), begins[0], begins[1:])
     before = starts
     for step in range(length):
-        # The last chunk may be shorter than the others, and ends earlier.
+        # The last chunk may be shorter.
         target = states[:, step::length]
         count = target.shape[1]
         torch.addcmul(drive[:, step::length], decay[:, step::length], before[:, :count], out=target)
@@ -144,7 +149,7 @@ def _run_chunks(decay: Tensor, drive: Tensor, start: Tensor, states: Tensor) -> 
 
 
 def _compose(decay: Tensor, drive: Tensor, length: int, count: int) -> tuple[Tensor, Tensor]:
-    """The maps h -> product * h + total of the first `count` chunks, [batch count hidden] each."""
+    """Returns product and total of h -> product * h + total, [batch count hidden], per chunk."""
     product = decay[:, ::length][:, :count].clone()
     total = drive[:, ::length][:, :count].clone()
     for step in range(1, length):

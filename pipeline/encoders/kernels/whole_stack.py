@@ -1,8 +1,8 @@
-"""A whole stack in one call of torch's kernel, where its layers are such that there is one.
+"""Runs a whole stack in one call of torch's kernel, if its layers allow it.
 
-The parameters stay with the leaves, so a checkpoint does not know which way was taken, and the
-values are the same but for rounding. Time of a call per leaf over time of one call, on one thread
-of a shared CPU (best of 9 each, in turns; the noise is about 5 %):
+The parameters stay in the layers, so checkpoints do not change, and values are equal up to
+rounding. Time of one call per layer divided by time of a single call, on one thread of a shared CPU
+(best of 9 each, alternating; noise about 5 %):
 
 | | LSTM | GRU | Elman |
 |---|---|---|---|
@@ -13,9 +13,9 @@ of a shared CPU (best of 9 each, in turns; the noise is about 5 %):
 | 35 steps of 20 rows, 2 x 100 both ways, training | 1.01 | | 1.07 |
 | 35 steps of 20 rows, 2 x 200, training | 0.95 | | 1.00 |
 
-It saves what a call costs: most where there is little to compute, nothing that is above the noise
-where there is much. It is taken wherever it is possible, on a GPU too, where it was not measured;
-but for a GRU that trains on a CPU, whose own steps (`gru_steps`), a leaf at a time, are faster.
+The gain is the overhead of calls, which matters for small computations. The single call is used
+whenever possible (also on a GPU, which was not measured), except for a GRU that trains on a CPU:
+there `gru_steps`, layer by layer, is faster.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from pipeline.encoders.base import Encoded, Encoder, all_full
 from pipeline.encoders.carry import Carry
-from pipeline.encoders.layers.fused import KERNEL_WEIGHTS, Fused, is_hooked, one_piece
+from pipeline.encoders.layers.fused import KERNEL_WEIGHTS, Fused, in_one_block, is_hooked
 from pipeline.encoders.wrappers.dropout import DropInputs
 from pipeline.encoders.wrappers.stacked import Bidirectional, Stacked
 
@@ -42,21 +42,21 @@ _KERNELS: dict[str, Callable[..., Any]] = {
 def run_together(
     stack: Stacked, inputs: Tensor, lengths: Tensor | None, carry: Carry | None
 ) -> Encoded | None:
-    """What `stack(inputs, lengths, carry)` gives, by one kernel.
+    """Computes `stack(inputs, lengths, carry)` by one kernel, if possible.
 
     Args:
-        stack: any.
-        inputs: [batch time input], checked.
-        lengths: [batch], checked, or None.
-        carry: of the stack; its initial one if None.
+        stack: Any stack.
+        inputs: Checked inputs [batch time input].
+        lengths: Checked number of real steps of each row [batch], or None.
+        carry: Carry of the stack; the initial carry if None.
 
     Returns:
-        None unless all layers are kernels of one kind, size and number of directions, with nothing
-        in between that has an effect now, no hook that waits for the call of a part and, in both
-        directions, every row full.
+        The states and carry. None unless all layers are kernels of one type, size and number of
+        directions, nothing is active between them, no module has a hook and, if bidirectional, no
+        row has padding.
 
     Raises:
-        ValueError: `carry` does not fit.
+        ValueError: If `carry` does not fit.
     """
     layers = _kernels(stack, inputs, lengths)
     if layers is None or (len(layers[0]) == 2 and not all_full(inputs, lengths)):
@@ -74,31 +74,31 @@ def run_together(
         len(layers[0]) == 2,
         True,  # batch_first
     )
-    # The backward direction's memory is not carried. A copy, since a carry goes into every
-    # checkpoint, and torch.save writes the whole storage behind a view.
+    # The carry of the backward direction is dropped. Copies, because the carry is saved in
+    # checkpoints, and torch.save writes the whole storage behind a view.
     kept = (final[:: len(layers[0])].unbind() for final in finals)
     after = tuple(tuple(part.clone() for part in layer) for layer in zip(*kept, strict=True))
     return Encoded(states, after)
 
 
 def _starts(layers: list[list[Fused]], parts: Carry, batch: int) -> Carry:
-    """The carries of all directions of all layers, as a kernel takes them."""
+    """Stacks the carries of all directions of all layers."""
     starts = []
     for directions, part in zip(layers, parts, strict=True):
         starts.append(directions[0].fit_carry(part, batch))
-        starts += [leaf.initial_carry(batch) for leaf in directions[1:]]
+        starts += [layer.initial_carry(batch) for layer in directions[1:]]
     return tuple(torch.stack(tensors) for tensors in zip(*starts, strict=True))
 
 
 def _kernels(stack: Stacked, inputs: Tensor, lengths: Tensor | None) -> list[list[Fused]] | None:
-    """The directions of each layer; None if one kernel cannot compute them all."""
+    """Returns the directions of each layer; None if one kernel cannot compute them all."""
     layers = [_directions(layer, inputs, lengths) for layer in cast("list[Encoder]", stack.layers)]
     if is_hooked(stack) or None in layers:
         return None
     found = cast("list[list[Fused]]", layers)
     if sum(map(len, found)) == 1 or len(set(map(len, found))) > 1:
         return None
-    kinds = {(leaf.kernel.mode, leaf.output_size, leaf.training) for leaf in chain(*found)}
+    kinds = {(part.kernel.mode, part.output_size, part.training) for part in chain(*found)}
     return found if len(kinds) == 1 else None
 
 
@@ -120,20 +120,19 @@ def _directions(layer: Encoder, inputs: Tensor, lengths: Tensor | None) -> list[
 
 
 def _weights(layers: list[list[Fused]]) -> list[Tensor]:
-    """The weights, layer by layer and direction by direction, as the kernels take them."""
-    leaves = list(chain(*layers))
-    given = [[getattr(leaf.kernel, name) for name in KERNEL_WEIGHTS] for leaf in leaves]
+    """Returns the weights in the order of the kernels: by layer, then by direction."""
+    given = [[getattr(part.kernel, name) for name in KERNEL_WEIGHTS] for part in chain(*layers)]
     if given[0][0].is_cuda:
-        given = _in_one_piece(given)
+        given = _in_one_block(given)
     return list(chain(*given))
 
 
-def _in_one_piece(given: list[list[Tensor]]) -> list[list[Tensor]]:
-    """Copies in the order of cuDNN's own: the matrices of all leaves, then the biases of all.
+def _in_one_block(given: list[list[Tensor]]) -> list[list[Tensor]]:
+    """Copies the weights into one block in cuDNN's order: all matrices, then all biases.
 
-    From other weights it makes such a piece at every call, with a warning.
+    Otherwise cuDNN does this at every call, with a warning.
     """
     matrices, biases = ([four[part] for four in given] for part in (slice(2), slice(2, 4)))
-    pieces = one_piece(list(chain(*matrices, *biases)))
+    pieces = in_one_block(list(chain(*matrices, *biases)))
     half = len(pieces) // 2
     return [pieces[i : i + 2] + pieces[half + i : half + i + 2] for i in range(0, half, 2)]

@@ -1,1 +1,1 @@
-"""One recurrent layer in one direction: weights, initial values, the loop over time."""
+"""Recurrent layers: one layer in one direction, by a kernel, a loop or a scan."""

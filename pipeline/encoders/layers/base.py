@@ -1,4 +1,4 @@
-"""The base class of recurrent layers: one layer, one direction."""
+"""The base class of recurrent layers: one layer in one direction."""
 
 import abc
 
@@ -12,21 +12,21 @@ from pipeline.encoders.layers.weights import RecurrentWeights
 
 
 class RecurrentLayer(Encoder, abc.ABC):
-    """One causal recurrent layer, whose carry is a flat tuple of tensors [batch hidden].
+    """Base class of causal recurrent layers whose carry is a flat tuple of [batch hidden] tensors.
 
     Args:
-        weight_dropout: in training, the chance of each recurrent weight (not of a bias) to become 0
-            for one call, at all its steps and rows alike; what is kept is scaled by
+        weight_dropout: Probability of setting a recurrent weight (not a bias) to 0 for one call in
+            training, at all its steps and rows alike; the others are scaled by
             1 / (1 - weight_dropout): DropConnect on the hidden-to-hidden weights (Merity et al.
-            2018, arXiv 1708.02182, section 2). The parameters and their names stay what they are,
+            2018, arXiv 1708.02182, section 2). Names and values of the parameters stay unchanged,
             and the gradient of a dropped weight is 0.
 
     Raises:
-        ValueError: `weight_dropout` is not in [0, 1).
+        ValueError: If `weight_dropout` is not in [0, 1).
 
     Attributes:
-        num_parts: tensors in the carry.
-        reads_carry: `states[:, t]` is the first part of the carry after step t.
+        num_parts: Number of tensors in the carry.
+        reads_carry: Whether `states[:, t]` is the first tensor of the carry after step t.
     """
 
     num_parts: int
@@ -40,41 +40,41 @@ class RecurrentLayer(Encoder, abc.ABC):
         self.weight_dropout = weight_dropout
 
     @property
-    def num_memories(self) -> int:
-        """How many parts of the carry, the first ones, may keep old values unit by unit.
+    def num_zoneout_parts(self) -> int:
+        """Number of tensors of the carry, from the first, that zoneout may mix unit by unit.
 
-        Those after them are inputs, or sums in a scale of their own.
+        The others are inputs or depend on each other.
         """
         return self.num_parts
 
     @property
     @abc.abstractmethod
     def weights(self) -> RecurrentWeights:
-        """The parameters, for initialisers."""
+        """The parameters, for initializers."""
 
     @property
     def _sample(self) -> Tensor:
-        """Some parameter, for the dtype and the device of all."""
+        """Any parameter: all have its dtype and device."""
         return self.weights.input
 
     @property
     def slope_bound(self) -> float | None:
-        """The greatest slope of f, for h' = f(W x + U h + b); None for other recurrences.
+        """Largest slope of f in h' = f(W x + U h + b); None for other recurrences.
 
-        No norm of a Jacobian dh'/dh is then above it times the spectral norm of U (Pascanu et al.
+        It bounds the norm of the Jacobian dh'/dh by slope times spectral norm of U (Pascanu et al.
         2013, arXiv 1211.5063, section 2.1).
         """
         return None
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """Tells how open the gates are at one step, for who looks on; never used to compute.
+        """Returns the gate activations at one step, for analysis only.
 
         Args:
-            inputs: of the step, [batch input].
-            carry: before the step.
+            inputs: Inputs of the step, [batch input].
+            carry: Carry before the step.
 
         Returns:
-            Name -> values in [0, 1], [batch hidden]; {} for a layer without gates.
+            Gate name -> values in [0, 1], [batch hidden]; {} for a layer without gates.
         """
         return {}
 
@@ -90,26 +90,24 @@ class RecurrentLayer(Encoder, abc.ABC):
         return self.fit_carry(carry, len(inputs))
 
     def fit_carry(self, carry: Carry, batch_size: int) -> Carry:
-        """The carry in the dtype that this leaf computes it in.
+        """Converts a carry to the dtype of this layer's computation.
 
         Raises:
-            ValueError: it is not that of this leaf and `batch_size` rows, see `fit_dtype` also.
+            ValueError: If its structure, shapes or dtype do not fit this layer.
         """
         check_carry(type(self).__name__, carry, self.num_parts, batch_size, self.output_size)
         return fit_dtype(type(self).__name__, carry, self._carry_dtype)
 
     @property
     def _carry_dtype(self) -> torch.dtype:
-        """Of what goes from step to step, where it is not that of the parameters."""
         return self._sample.dtype
 
     @property
     def drops_weights(self) -> bool:
-        """Whether recurrent weights are dropped now."""
+        """Whether weight dropout is active: set, and in training mode."""
         return self.training and self.weight_dropout > 0
 
     def _dropped(self) -> Tensor:
-        """The recurrent weights of one call, whose gradient reaches the parameter."""
         recurrent = self.weights.recurrent
-        assert recurrent is not None  # a leaf without that matrix offers no weight dropout
+        assert recurrent is not None  # a layer without that matrix has no weight dropout
         return F.dropout(recurrent, self.weight_dropout)

@@ -1,4 +1,4 @@
-"""A recurrent layer computed by a kernel of torch."""
+"""Recurrent layers computed by the kernels of torch."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -23,19 +23,25 @@ KERNEL_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 class Fused(RecurrentLayer):
-    """A kernel: cuDNN on a GPU; on a CPU oneDNN for the LSTM, and our own steps for the GRU.
+    """A recurrent layer by a torch kernel: cuDNN on a GPU, on a CPU oneDNN for the LSTM.
 
-    oneDNN needs float32, or bfloat16 (autocast) on a CPU that has units for it; float64 and the
-    other cells run torch's native kernels, the GRU where `gru_steps` would not be faster. What
-    `gru_steps` takes over of a row that ended before is its state after its last real step.
+    oneDNN needs float32, or bfloat16 (autocast) on a CPU that supports it; float64 and other cells
+    run torch's native kernels. A GRU on a CPU runs `gru_steps` where that is faster; the carry of a
+    row that ended before is then its state after its last real step.
 
     Args:
         kernel: `nn.RNN`, `nn.GRU` or `nn.LSTM` of one layer and direction, with biases and
             `batch_first`.
-        weight_dropout: see `RecurrentLayer`.
+        weight_dropout: Probability of setting a recurrent weight to 0 for one call in training.
 
     Raises:
-        ValueError: `kernel` has other settings, or `weight_dropout` is not in [0, 1).
+        ValueError: If `kernel` has other settings, or `weight_dropout` is not in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> kernel, inputs = torch.nn.LSTM(3, 4, batch_first=True), torch.ones(1, 5, 3)
+        >>> torch.equal(Fused(kernel)(inputs).states, kernel(inputs)[0])
+        True
     """
 
     def __init__(self, kernel: nn.RNNBase, weight_dropout: float = 0.0) -> None:
@@ -58,14 +64,14 @@ class Fused(RecurrentLayer):
         return RecurrentWeights(matrix, recurrent, bias, recurrent_bias, _GATES[type(self.kernel)])
 
     def calls_torch(self, inputs: Tensor, lengths: Tensor | None) -> bool:
-        """Whether torch's kernel runs on these, rather than steps of our own."""
+        """Whether torch's kernel is used for this call, not `gru_steps`."""
         is_ours = isinstance(self.kernel, nn.GRU) and not is_hooked(self.kernel)
-        fits = inputs.dtype == self._sample.dtype  # else torch says so
+        fits = inputs.dtype == self._sample.dtype  # if not, torch raises the error
         return not (is_ours and fits and steps_pay(inputs, lengths))
 
     @property
     def _sample(self) -> Tensor:
-        # `weights` gathers all of them, which a call of one step would feel.
+        # Faster than `weights`, which gathers all parameters at every call.
         return cast("Tensor", self.kernel.weight_ih_l0)
 
     def forward(
@@ -81,7 +87,7 @@ class Fused(RecurrentLayer):
             if self.drops_weights:
                 weights = weights._replace(recurrent=self._dropped())
             return encode_gru(inputs, lengths, start[0], weights)
-        # cuDNN refuses a carry that is a strided view; for any other this copies nothing.
+        # cuDNN refuses strided views; contiguous tensors are not copied.
         parts = tuple(part.unsqueeze(0).contiguous() for part in start)
         if self.num_parts == 1:
             states, final = self._run(inputs, parts[0])
@@ -103,21 +109,21 @@ class Fused(RecurrentLayer):
             return self.kernel(inputs, carry)
         ((matrix, _, bias, recurrent_bias),) = self.kernel.all_weights
         given = (matrix, self._dropped(), bias, recurrent_bias)
-        # cuDNN reads one piece of memory in this order, and else copies into one at every call,
-        # with a warning.
-        views = dict(zip(KERNEL_WEIGHTS, one_piece(given), strict=True))
+        # cuDNN needs the weights in one block in this order; otherwise it copies them into one at
+        # every call, with a warning.
+        views = dict(zip(KERNEL_WEIGHTS, in_one_block(given), strict=True))
         return functional_call(self.kernel, views, (inputs, carry), strict=True)
 
 
-def one_piece(weights: Sequence[Tensor]) -> list[Tensor]:
-    """Copies of `weights` side by side in one piece of memory; gradients reach the originals."""
+def in_one_block(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Copies `weights` into one contiguous block; gradients reach the originals."""
     flat = torch.cat([weight.flatten() for weight in weights])
     pieces = torch.split(flat, [weight.numel() for weight in weights])
     return [piece.view_as(weight) for piece, weight in zip(pieces, weights, strict=True)]
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether something waits for this module's own call."""
+    """Whether a hook or a replaced `forward` needs this module to be called itself."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks

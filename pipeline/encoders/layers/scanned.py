@@ -1,4 +1,4 @@
-"""One direction of one layer whose memory is linear: all steps at once."""
+"""Recurrent layers with a linear recurrence, computed by a scan over all steps."""
 
 import torch
 from jaxtyping import Float, Int
@@ -13,23 +13,29 @@ from pipeline.encoders.layers.weights import RecurrentWeights, sigmoid_gates
 
 
 class Scanned(RecurrentLayer):
-    """A linear cell over a whole window by `linear_scan`, in float32 at least.
+    """A recurrent layer of a linear cell by `linear_scan`, computed in float32 or higher.
 
-    There is no weight dropout, since there is no recurrent weight. The carry is the memory
-    [batch hidden], and after it the last input [batch input] where a step reads two.
+    The carry is the cell state [batch hidden], followed by the last input [batch input] if each
+    step reads two. There is no weight dropout, because there are no recurrent weights.
 
     Args:
-        cell: gives the map of each step.
+        cell: Cell that computes the coefficients of each step.
+
+    Example:
+        >>> import torch
+        >>> from pipeline.encoders import MinGRUCell
+        >>> Scanned(MinGRUCell(3, 4))(torch.zeros(1, 5, 3)).states.shape
+        torch.Size([1, 5, 4])
     """
 
     def __init__(self, cell: LinearCell) -> None:
         super().__init__(weight_dropout=0.0)
         self.cell = cell
         self.input_size, self.output_size = cell.input_size, cell.hidden_size
-        self.num_parts, self.reads_carry = cell.window, cell.reads_memory
+        self.num_parts, self.reads_carry = cell.window, cell.state_is_cell
 
     @property
-    def num_memories(self) -> int:
+    def num_zoneout_parts(self) -> int:
         """See `RecurrentLayer`."""
         return 1
 
@@ -56,20 +62,20 @@ class Scanned(RecurrentLayer):
             before = torch.cat([last[0].to(inputs).unsqueeze(1), inputs[:, :-1]], dim=1)
             read = torch.cat([before, inputs], dim=-1)
         projected = self.cell.project(read)
-        # In bfloat16 a decay of 0.999 would be 1.
+        # bfloat16 would round a decay of 0.999 to 1.
         exact = projected.to(torch.promote_types(projected.dtype, torch.float32))
         gates = exact.chunk(len(self.cell.gates), dim=-1)
         decay, drive = self.cell.maps(gates)
-        memory = linear_scan(decay, drive, start)
-        states = self.cell.read(memory, gates, inputs).to(projected.dtype)
-        # Copies: views would keep the whole window alive, and write it into checkpoints.
-        ends = (memory[:, -1].clone(), *(inputs[:, -1].clone() for _ in last))
+        cells = linear_scan(decay, drive, start)
+        states = self.cell.read(cells, gates, inputs).to(projected.dtype)
+        # Copies, since views would keep the tensors of all steps in RAM and in checkpoints.
+        ends = (cells[:, -1].clone(), *(inputs[:, -1].clone() for _ in last))
         return Encoded(states, ends)
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`; those of `MinLSTMCell` before they are divided by their sum."""
-        memory, *last = carry
-        return sigmoid_gates(self.weights, torch.cat([*last, inputs], dim=-1), memory)
+        """See `RecurrentLayer`; those of `MinLSTMCell` before normalization."""
+        cell, *last = carry
+        return sigmoid_gates(self.weights, torch.cat([*last, inputs], dim=-1), cell)
 
     @property
     def _sizes(self) -> list[int]:
@@ -83,8 +89,8 @@ class Scanned(RecurrentLayer):
         shapes = [list(part.shape) if isinstance(part, Tensor) else type(part) for part in carry]
         if shapes != expected:
             raise ValueError(
-                f"Scanned expects a carry of a memory and a last input, {expected}, got {shapes}; "
-                f"a fresh one comes from initial_carry({len(inputs)})"
+                f"Scanned expects a carry of cell state and last input, {expected}, got {shapes}; "
+                f"initial_carry({len(inputs)}) returns a new one"
             )
         return fit_dtype("Scanned", carry, self._carry_dtype)
 

@@ -1,4 +1,4 @@
-"""A recurrent layer computed by a loop over a cell."""
+"""Recurrent layers computed by a loop over a cell."""
 
 import torch
 from jaxtyping import Float, Int
@@ -13,14 +13,20 @@ from pipeline.encoders.layers.weights import RecurrentWeights
 
 
 class Unrolled(RecurrentLayer):
-    """A cell in a loop over the steps, for cells that no kernel computes, and as the oracle.
+    """A recurrent layer by a loop over the steps, for cells without a kernel and as test oracle.
 
     Args:
-        cell: applied from the first step to the last.
-        weight_dropout: see `RecurrentLayer`.
+        cell: Cell that computes each step.
+        weight_dropout: Probability of setting a recurrent weight to 0 for one call in training.
 
     Raises:
-        ValueError: `weight_dropout` is not in [0, 1).
+        ValueError: If `weight_dropout` is not in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> from pipeline.encoders import GRUCell
+        >>> Unrolled(GRUCell(3, 4, reset="before"))(torch.zeros(1, 5, 3)).states.shape
+        torch.Size([1, 5, 4])
     """
 
     def __init__(self, cell: Cell, weight_dropout: float = 0.0) -> None:
@@ -30,9 +36,9 @@ class Unrolled(RecurrentLayer):
         self.num_parts = cell.num_parts
 
     @property
-    def num_memories(self) -> int:
+    def num_zoneout_parts(self) -> int:
         """See `RecurrentLayer`."""
-        return self.cell.num_memories
+        return self.cell.num_zoneout_parts
 
     @property
     def _carry_dtype(self) -> torch.dtype:

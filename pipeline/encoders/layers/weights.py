@@ -1,4 +1,4 @@
-"""The parameters of one recurrent layer, as initialisers see them."""
+"""The parameters of one recurrent layer, as initializers see them."""
 
 from typing import NamedTuple
 
@@ -11,19 +11,19 @@ _NO_GATES = ("candidate", "skip")
 class RecurrentWeights(NamedTuple):
     """The parameters of one direction of one layer, gates stacked along dimension 0.
 
-    Two biases, as in the kernels of torch: their sum is what counts, except for the candidate of
-    a GRU with `reset="after"`, where the reset gate scales the recurrent one. A layer whose units
-    do not see each other's past (`LinearCell`) has neither a recurrent matrix nor its bias.
+    There are two biases, as in torch's kernels. Only their sum matters, except for the candidate of
+    a GRU with `reset="after"`, where the reset gate scales the recurrent bias. A layer with an
+    elementwise recurrence (`LinearCell`) has neither a recurrent matrix nor its bias.
 
     Attributes:
-        input: [gates*hidden input], or of a layer that reads some inputs at a step
-            [gates*hidden inputs*input].
-        recurrent: [gates*hidden hidden], or None.
-        input_bias: [gates*hidden].
-        recurrent_bias: [gates*hidden], or None.
-        gates: their names, in order, of "reset", "update", "input", "forget", "candidate",
-            "output" and "skip".
-        others: matrices [out in] that belong to no gate.
+        input: Input matrix [gates*hidden input]; [gates*hidden window*input] if a step reads
+            several inputs.
+        recurrent: Recurrent matrix [gates*hidden hidden], or None.
+        input_bias: Bias [gates*hidden].
+        recurrent_bias: Bias [gates*hidden], or None.
+        gates: Names in order, out of "reset", "update", "input", "forget", "candidate", "output"
+            and "skip".
+        others: Matrices [out in] that belong to no gate.
     """
 
     input: Tensor
@@ -35,13 +35,13 @@ class RecurrentWeights(NamedTuple):
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All parameters that there are, in the order of the fields."""
+        """All parameters, in the order of the fields."""
         named = (self.input, self.recurrent, self.input_bias, self.recurrent_bias)
         return [tensor for tensor in named if tensor is not None] + list(self.others)
 
     @property
     def hidden_size(self) -> int:
-        """Features of the state."""
+        """Number of features of the state."""
         return len(self.input_bias) // len(self.gates)
 
 
@@ -49,12 +49,12 @@ def sigmoid_gates(weights: RecurrentWeights, inputs: Tensor, hidden: Tensor) -> 
     """Computes the gates at one step, for cells whose gates are sigmoid(W x + b + U h + b').
 
     Args:
-        weights: of the layer; those without a recurrent matrix read inputs only.
-        inputs: what the input matrix reads, [batch input].
-        hidden: the state before the step, [batch hidden].
+        weights: Parameters of the layer; without a recurrent matrix gates read inputs only.
+        inputs: Inputs of the step, [batch input].
+        hidden: State before the step, [batch hidden].
 
     Returns:
-        Name -> values in [0, 1], [batch hidden]; what is no gate ("candidate", "skip") is left out.
+        Gate name -> values in [0, 1], [batch hidden]; "candidate" and "skip" are no gates.
     """
     total = F.linear(inputs, weights.input, weights.input_bias)
     if weights.recurrent is not None:

@@ -8,16 +8,22 @@ from pipeline.encoders.wrappers.stacked import EncoderWrapper
 
 
 class VariationalDropout(nn.Module):
-    """Drops the same features at every step of a row, and others in each row.
+    """Dropout with one mask for all steps of a row (Gal and Ghahramani 2016, arXiv 1512.05287).
 
-    Gal and Ghahramani (2016, arXiv 1512.05287), equation 7, for what a layer reads. What is kept
-    is scaled by 1 / (1 - dropout); in evaluation nothing happens.
+    Equation 7 of the paper, for the inputs of a layer. Kept features are scaled by
+    1 / (1 - dropout); in evaluation mode the inputs are returned unchanged.
 
     Args:
-        dropout: the chance of each feature of a row to become 0.
+        dropout: Probability of setting a feature of a row to 0.
 
     Raises:
-        ValueError: `dropout` is not in [0, 1).
+        ValueError: If `dropout` is not in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> dropped = VariationalDropout(0.5)(torch.ones(1, 3, 4))
+        >>> torch.equal(dropped[:, 0], dropped[:, 2])
+        True
     """
 
     def __init__(self, dropout: float) -> None:
@@ -26,7 +32,7 @@ class VariationalDropout(nn.Module):
         self.dropout = dropout
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Drops features of `inputs` [batch time feature]."""
+        """Applies dropout to `inputs` [batch time feature]."""
         if not self.training or not self.dropout:
             return inputs
         batch, _, size = inputs.shape
@@ -35,17 +41,21 @@ class VariationalDropout(nn.Module):
 
 
 class DropInputs(EncoderWrapper):
-    """Dropout on what an encoder reads, never on its recurrence.
-
-    Zaremba et al. (2014, arXiv 1409.2329, section 3.2).
+    """Dropout on the inputs of an encoder (Zaremba et al. 2014, arXiv 1409.2329, section 3.2).
 
     Args:
-        inner: reads what is left.
-        dropout: the chance of each number to become 0.
-        variational: one mask for all steps of a row, see `VariationalDropout`.
+        inner: Encoder of the remaining inputs.
+        dropout: Probability of setting a feature to 0.
+        variational: Whether one mask is used for all steps of a row.
 
     Raises:
-        ValueError: `dropout` is not in [0, 1).
+        ValueError: If `dropout` is not in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> from pipeline.encoders import Identity
+        >>> sorted(DropInputs(Identity(50), dropout=0.5)(torch.ones(1, 1, 50)).states.unique())
+        [tensor(0.), tensor(2.)]
     """
 
     def __init__(self, inner: Encoder, dropout: float, variational: bool = False) -> None:
@@ -56,7 +66,7 @@ class DropInputs(EncoderWrapper):
 
     @property
     def is_active(self) -> bool:
-        """Whether a number may be dropped now."""
+        """Whether dropout is active: set, and in training mode."""
         return self.dropout.training and self.chance > 0
 
     def _read(self, inputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Connections that go past an encoder: what it reads reaches the next one by a short way too."""
+"""Skip connections around an encoder."""
 
 import torch
 from torch import Tensor, nn
@@ -8,17 +8,23 @@ from pipeline.encoders.wrappers.stacked import EncoderWrapper
 
 
 class Residual(EncoderWrapper):
-    r"""Adds what an encoder reads to its states (He et al. 2015, arXiv 1512.03385, eq. 1 and 2).
+    r"""Adds the inputs of an encoder to its states (He et al. 2015, arXiv 1512.03385, eq. 1 and 2).
 
     .. math:: y_t = x_t + F(x)_t   \quad\text{or}\quad   y_t = W x_t + F(x)_t
 
     Args:
-        inner: F, of one size for inputs and states, unless projected.
-        project: whether inputs of another size than the states are brought to it by a learned W,
-            without a bias; nothing is projected where the sizes are equal.
+        inner: Encoder F.
+        project: Whether inputs of another size than the states are projected by a learned W,
+            without bias. Equal sizes are never projected.
 
     Raises:
-        ValueError: `inner` has different sizes, and `project` is false.
+        ValueError: If `inner` has different sizes and `project` is false.
+
+    Example:
+        >>> import torch
+        >>> from pipeline.encoders import Identity
+        >>> Residual(Identity(2))(torch.ones(1, 1, 2)).states
+        tensor([[[2., 2.]]])
     """
 
     def __init__(self, inner: Encoder, project: bool = False) -> None:
@@ -30,20 +36,28 @@ class Residual(EncoderWrapper):
 
 
 class Highway(EncoderWrapper):
-    r"""A gate mixes the states of an encoder and what it reads (Srivastava et al. 2015).
+    r"""Mixes the states and inputs of an encoder by a gate (Srivastava et al. 2015).
 
-    arXiv 1505.00387, equation 3, with the gate computed from what is read.
+    arXiv 1505.00387, equation 3; the gate reads the inputs.
 
     .. math:: g_t = \sigma(W_g x_t + b_g), \quad y_t = g_t \circ F(x)_t + (1 - g_t) \circ x_t
 
     Args:
-        inner: F, of one size for inputs and states, unless projected.
-        project: see `Residual`; the projected inputs are carried, the gate reads the inputs.
-        bias: first value of b_g: negative, so that the inputs are carried at first (section 2.2
-            there); with -2 an eighth of the states is let in.
+        inner: Encoder F.
+        project: Whether inputs of another size than the states are projected by a learned matrix
+            before they are mixed.
+        bias: Initial value of b_g; negative values pass the inputs on at first (section 2.2 of the
+            paper). With -2 the states have a weight of about an eighth.
 
     Raises:
-        ValueError: `inner` has different sizes, and `project` is false.
+        ValueError: If `inner` has different sizes and `project` is false.
+
+    Example:
+        >>> import torch
+        >>> from pipeline.encoders import LSTM
+        >>> encoder, inputs = Highway(LSTM(2, 2), bias=-100.0), torch.ones(1, 1, 2)
+        >>> torch.allclose(encoder(inputs).states, inputs)  # the gate is closed
+        True
     """
 
     def __init__(self, inner: Encoder, project: bool = False, bias: float = -2.0) -> None:
@@ -59,14 +73,18 @@ class Highway(EncoderWrapper):
 
 
 class Dense(EncoderWrapper):
-    """Puts the states of an encoder beside what it reads (Godin et al. 2017, arXiv 1707.06130).
+    """Concatenates the inputs of an encoder and its states (Godin et al. 2017, arXiv 1707.06130).
 
-    In a stack of these each layer reads the stack's inputs and the states of all layers below, and
-    the states of the stack are all of them side by side: `output_size` is `input_size` and the
-    sizes of all layers together, the inputs first.
+    In a stack of these, each layer reads the inputs of the stack and the states of all layers
+    below, and `output_size` is the sum of `input_size` and the sizes of all layers.
 
     Args:
-        inner: of any sizes.
+        inner: Encoder of any sizes.
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> Dense(LSTM(input_size=3, hidden_size=4)).output_size
+        7
     """
 
     def __init__(self, inner: Encoder) -> None:
@@ -81,9 +99,9 @@ def _projection(name: str, inner: Encoder, project: bool) -> nn.Linear | None:
         return None
     if not project:
         raise ValueError(
-            f"{name} needs an encoder whose states are as wide as its inputs, got input_size "
-            f"{inner.input_size} and output_size {inner.output_size}; project=True joins unequal "
-            "sizes by a learned projection"
+            f"{name} needs an encoder of equal input and output size, got input_size "
+            f"{inner.input_size} and output_size {inner.output_size}; project=True adds a learned "
+            "projection"
         )
     return nn.Linear(inner.input_size, inner.output_size, bias=False)
 

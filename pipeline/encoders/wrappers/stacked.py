@@ -1,4 +1,4 @@
-"""Encoders made of encoders."""
+"""Encoders that consist of other encoders."""
 
 import abc
 import itertools
@@ -14,15 +14,20 @@ from pipeline.encoders.carry import Carry
 
 
 class Stacked(Encoder):
-    """Each layer reads the states of the one below; causal if all layers are.
+    """A stack of encoders, each of which reads the states of the one below.
 
-    The carry is a tuple with the carry of each layer, from the lowest up.
+    It is causal if all layers are. The carry is a tuple of the layers' carries, the lowest first.
 
     Args:
-        layers: from the lowest up, at least one.
+        layers: Encoders from the lowest up, at least one.
 
     Raises:
-        ValueError: there is none, or a layer does not fit the one below.
+        ValueError: If there is none, or the size of a layer does not fit the one below.
+
+    Example:
+        >>> from pipeline.encoders import GRU, LSTM
+        >>> Stacked([LSTM(3, 8), GRU(8, 4)]).output_size
+        4
     """
 
     def __init__(self, layers: Sequence[Encoder]) -> None:
@@ -55,10 +60,10 @@ class Stacked(Encoder):
         return Encoded(states, tuple(carries))
 
     def parts(self, inputs: Tensor, carry: Carry | None) -> Carry:
-        """The carry of each layer.
+        """Returns the carry of each layer.
 
         Raises:
-            ValueError: they are not as many as the layers.
+            ValueError: If the number of carries is not that of the layers.
         """
         if carry is None:
             return self.initial_carry(len(inputs))
@@ -76,18 +81,24 @@ class Stacked(Encoder):
 
 
 class Bidirectional(Encoder):
-    """Two encoders, one from each end of a row (Schuster and Paliwal 1997); never causal.
+    """Two encoders that read a row in opposite directions (Schuster and Paliwal 1997).
 
-    The states are the forward one's beside the backward one's. The carry is the forward
-    encoder's alone: what is to the right of a window is unknown, so the backward encoder begins
-    each window, at the last real step of each row, from its own initial carry.
+    The states of both are concatenated, forward first. The carry is that of the forward encoder
+    only: later inputs are unknown, so the backward encoder starts each call from its initial carry,
+    at the last real step of each row.
 
     Args:
-        forward: reads left to right.
-        backward: reads right to left.
+        forward: Causal encoder that reads from left to right.
+        backward: Causal encoder that reads from right to left.
 
     Raises:
-        ValueError: one of the two is not causal, or their input sizes differ.
+        ValueError: If an encoder is not causal, or their input sizes differ.
+
+    Example:
+        >>> from pipeline.encoders import GRU, LSTM
+        >>> encoder = Bidirectional(LSTM(3, 4), GRU(3, 5))
+        >>> encoder.output_size, encoder.is_causal
+        (9, False)
     """
 
     is_causal = False
@@ -127,11 +138,11 @@ class Bidirectional(Encoder):
 
 
 class EncoderWrapper(Encoder, abc.ABC):
-    """An encoder with something before or behind it that no step remembers.
+    """Base class of encoders that change the inputs or states of another one at each step alone.
 
     Args:
-        inner: the encoder.
-        output_size: features of a state of both together; the encoder's own if omitted.
+        inner: The wrapped encoder.
+        output_size: Number of features of each state; that of `inner` if omitted.
     """
 
     @abc.abstractmethod
@@ -159,31 +170,37 @@ class EncoderWrapper(Encoder, abc.ABC):
         return self.inner.initial_carry(batch_size)
 
     def _read(self, inputs: Tensor) -> Tensor:
-        """What the encoder reads of what is given [batch time input]."""
+        """Returns the inputs of the wrapped encoder, from [batch time input]."""
         return inputs
 
     def _join(self, inputs: Tensor, states: Tensor) -> Tensor:
-        """What is given and the encoder's states -> [batch time output_size]."""
+        """Returns states [batch time output_size] from inputs and states of the wrapped encoder."""
         return states
 
 
 class Normalized(EncoderWrapper):
-    """Layer normalisation of what an encoder reads, with a learned gain and bias.
+    """Layer normalization of the inputs of an encoder, at each step, with learned gain and bias.
 
-    Ba et al. (2016, arXiv 1607.06450, section 3.1), on each step by itself.
+    Ba et al. (2016, arXiv 1607.06450, section 3.1).
 
     Args:
-        inner: reads what is normalised.
+        inner: Encoder of the normalized inputs.
 
     Raises:
-        ValueError: `inner` reads a single feature, which would be its mean, and so always 0.
+        ValueError: If `inner` reads a single feature, which would always become 0.
+
+    Example:
+        >>> import torch
+        >>> from pipeline.encoders import Identity
+        >>> Normalized(Identity(2))(torch.tensor([[[3.0, 5.0]]])).states.detach().round()
+        tensor([[[-1.,  1.]]])
     """
 
     def __init__(self, inner: Encoder) -> None:
         if inner.input_size < 2:
             raise ValueError(
-                "Normalized needs an encoder that reads at least 2 features, since one alone is "
-                f"its own mean, got input_size {inner.input_size}"
+                "Normalized needs an encoder with an input_size of at least 2, because one feature "
+                f"equals its mean and would become 0, got input_size {inner.input_size}"
             )
         super().__init__(inner)
         self.norm = nn.LayerNorm(inner.input_size)
@@ -194,23 +211,26 @@ class Normalized(EncoderWrapper):
 
 
 def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """Reverses the real steps of each row and leaves its padding in place; its own inverse.
-
-    A row `a b c . .` of length 3 becomes `c b a . .`; one of length 0 stays as it is.
+    """Reverses the real steps of each row and leaves the padding in place; its own inverse.
 
     Args:
-        inputs: [batch time feature].
-        lengths: [batch]; every step is real if omitted.
+        inputs: Vectors [batch time feature].
+        lengths: Number of real steps of each row, [batch]; all steps are real if omitted.
 
     Raises:
-        ValueError: see `check_lengths`.
+        ValueError: If `lengths` does not fit `inputs`.
+
+    Example:
+        >>> import torch
+        >>> flip(torch.tensor([[[1], [2], [3], [0]]]), torch.tensor([3])).flatten()
+        tensor([3, 2, 1, 0])
     """
     check_lengths(inputs, lengths)
     return _reorder(inputs, _mirror(inputs, lengths))
 
 
 def _mirror(inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
-    """Where each step [batch*time] of the reversed rows comes from; None if all are real."""
+    """Returns the source index of each step [batch*time] of the reversed rows; None if all full."""
     if lengths is None:
         return None
     batch, time, _ = inputs.shape
@@ -224,5 +244,5 @@ def _mirror(inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
 def _reorder(inputs: Tensor, sources: Tensor | None) -> Tensor:
     if sources is None:
         return inputs.flip(1)
-    # One index per step, where `gather` would need one per number.
+    # Indexes steps; `gather` would need an index for every element.
     return inputs.flatten(0, 1).index_select(0, sources).view_as(inputs)

@@ -1,4 +1,4 @@
-"""Zoneout: a step that some units of the memory do not take."""
+"""Zoneout: units keep their old value at random steps."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,27 +10,34 @@ from pipeline.encoders.layers.base import RecurrentLayer
 
 
 class Zoneout(Encoder):
-    r"""In training, each unit of the memory keeps its old value with a chance, at each step.
+    r"""Zoneout: in training, each unit of the carry keeps its old value with a given probability.
 
-    Krueger et al. (2016, arXiv 1606.01305, section 3), with one chance for all parts of the
-    memory, and another mask for each part, row, step and unit:
+    Krueger et al. (2016, arXiv 1606.01305, section 3), with one probability for all tensors of the
+    carry and an independent mask for each tensor, row, step and unit:
 
     .. math:: m_t = d_t \circ m_{t-1} + (1 - d_t) \circ \tilde m_t
 
-    where the tilde marks what the layer makes of m_{t-1} and the input; for the LSTM that is the
-    hidden state before it is mixed, computed with the memory before it is mixed, as in the paper.
-    In evaluation d is its expectation, the chance. A layer whose states are not part of its
-    memory (`reads_carry` is false) computes them from the new memory before it is mixed.
+    where the tilde marks the layer's output for m_{t-1} and the input. As in the paper, the new
+    hidden state of an LSTM is computed from the new cell state before mixing. In evaluation mode d
+    is replaced by its expectation, the probability. States that are not part of the carry
+    (`reads_carry` is false) are computed before mixing.
 
-    The layer is called once for each step, in evaluation as well: a kernel over the whole window
-    becomes a loop over kernels of one step, and a parallel scan a loop.
+    The layer is called once per step, in evaluation mode too, so kernels and scans become loops.
 
     Args:
-        inner: the layer; without weight dropout, whose mask would be another one at each step.
-        zoneout: the chance of each unit to keep its old value.
+        inner: Recurrent layer without weight dropout, whose mask would change at each step.
+        zoneout: Probability of each unit to keep its old value.
 
     Raises:
-        ValueError: `zoneout` is not in [0, 1), or `inner` drops recurrent weights.
+        ValueError: If `zoneout` is not in [0, 1), or `inner` has weight dropout.
+
+    Example:
+        >>> import torch
+        >>> from pipeline.encoders import GRUCell, Unrolled
+        >>> layer = Unrolled(GRUCell(3, 4, reset="after"))
+        >>> kept = Zoneout(layer, 0.99).eval()(torch.ones(1, 1, 3)).states
+        >>> torch.allclose(kept, 0.01 * layer(torch.ones(1, 1, 3)).states)
+        True
     """
 
     is_causal = True
@@ -40,8 +47,8 @@ class Zoneout(Encoder):
         check_dropout(zoneout, "zoneout")
         if inner.weight_dropout:
             raise ValueError(
-                "zoneout and weight_dropout exclude each other, since with zoneout a layer is "
-                f"called for each step; got {zoneout} and {inner.weight_dropout}: set one to 0"
+                "zoneout and weight_dropout exclude each other, because zoneout calls a layer once "
+                f"per step; got {zoneout} and {inner.weight_dropout}: set one to 0"
             )
         self.inner, self.zoneout = inner, zoneout
         self.input_size, self.output_size = inner.input_size, inner.output_size
@@ -55,7 +62,7 @@ class Zoneout(Encoder):
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         check_inputs(self, inputs)
         before = self.initial_carry(len(inputs)) if carry is None else carry
-        count, states = self.inner.num_memories, []
+        count, states = self.inner.num_zoneout_parts, []
         for step in torch.split(inputs, 1, dim=1):
             state, after = self.inner(step, None, before)
             mixed = tuple(map(self._mix, before[:count], after[:count]))

@@ -56,7 +56,7 @@ def test_a_carry_of_another_batch_or_depth(kind, skip):
     parts = 2 if kind is LSTM else 1
     with refused(
         f"Fused expects a carry of {parts} tensors [batch=3 hidden=6], got "
-        f"{[[2, 6]] * parts}; a fresh one comes from initial_carry(3)"
+        f"{[[2, 6]] * parts}; initial_carry(3) returns a new one"
     ):
         encoder(inputs, carry=encoder.initial_carry(2))
     for layers in (1, 3):
@@ -80,8 +80,8 @@ def of_dtype(dtype):
 )
 def test_a_carry_that_would_lose_digits(encoder, dtype):
     message = (
-        f"Fused expects a carry of {encoder} or of less precise floating numbers, got {dtype}; "
-        "convert it knowingly, or the encoder"
+        f"Fused expects a floating-point carry of {encoder} or lower precision, got {dtype}; "
+        "convert the carry or the encoder explicitly"
     )
     with refused(message):
         fit_dtype("Fused", of_dtype(dtype), encoder)
@@ -101,7 +101,9 @@ def test_a_carry_that_fits(encoder, dtype):
 
 
 def test_a_float64_carry_is_refused_by_the_encoder():
-    with pytest.raises(ValueError, match=r"^Fused expects a carry of torch\.float32 or of less"):
+    with pytest.raises(
+        ValueError, match=r"^Fused expects a floating-point carry of torch\.float32 or"
+    ):
         LSTM(4, 6)(torch.zeros(2, 5, 4), carry=(of_dtype(torch.float64),))
 
 
@@ -109,8 +111,8 @@ def test_a_float64_carry_is_refused_by_the_encoder():
 @pytest.mark.parametrize("skip", ["residual", "highway"])
 def test_a_skip_between_unequal_sizes(kind, skip):
     with refused(
-        f"skip={skip} joins what layer 3 reads, 10 features, to its states, 4 features: make the "
-        "two equal, or set project=True for a learned projection"
+        f"skip={skip} joins the inputs of layer 3, 10 features, to its states, 4 features: make "
+        "the two equal, or set project=True for a learned projection"
     ):
         kind(3, 5, num_layers=3, bidirectional=True, skip=skip, last_size=2)
     assert kind(3, 5, 3, True, skip, last_size=2, project=True).output_size == 4
@@ -128,8 +130,8 @@ def test_a_size_of_nothing(kind):
 
 def test_one_feature_cannot_be_normalised():
     with refused(
-        "Normalized needs an encoder that reads at least 2 features, since one alone is its own "
-        "mean, got input_size 1"
+        "Normalized needs an encoder with an input_size of at least 2, because one feature "
+        "equals its mean and would become 0, got input_size 1"
     ):
         LSTM(4, 1, num_layers=2, normalize=True)
 

@@ -1,4 +1,4 @@
-"""`assert_laws` passes an honest encoder of a user and catches each planted bug."""
+"""`assert_laws` accepts a correct encoder and reports each planted bug."""
 
 import pytest
 import torch
@@ -186,26 +186,26 @@ def test_who_reads_ahead_is_found_and_left_as_it_was():
 @pytest.mark.parametrize(
     ("bug", "law"),
     [
-        (PeeksAtTheFuture, "is_causal is as declared"),
-        (SaysItPeeks, "is_causal is as declared"),
-        (LeaksPadding, "padding cannot be seen"),
-        (DropsTheCarry, "windows join up"),
-        (ReturnsAnOldCarry, "windows join up"),
-        (Remembers, "nothing is remembered"),
+        (PeeksAtTheFuture, "is_causal is correct"),
+        (SaysItPeeks, "is_causal is correct"),
+        (LeaksPadding, "padding has no effect"),
+        (DropsTheCarry, "two calls with the carry equal one call"),
+        (ReturnsAnOldCarry, "two calls with the carry equal one call"),
+        (Remembers, "no state is kept"),
         (OtherStart, "an omitted carry is the initial carry"),
         (TimeFirstCarry, "the carry is batch-first"),
         (MixesRows, "the carry is batch-first"),
-        (GrowingCarry, "the carry is batch-first, and keeps its structure"),
+        (GrowingCarry, "the carry is batch-first and keeps its structure"),
         (IdleParameter, "every parameter gets a gradient: idle"),
-        (HiddenParameter, "the parameters are all there is"),
+        (HiddenParameter, "state_dict contains all parameters"),
         (DividesByLength, "empty rows are harmless"),
-        (WrongSize, "sizes are true"),
-        (SaysNotWhatItIs, "it says its is_causal"),
+        (WrongSize, "states have the declared size"),
+        (SaysNotWhatItIs, "is_causal is set"),
         (
             ReturnsNoCarry,
-            "the carry is batch-first.*the carry returned should be a tuple, got None",
+            "the carry is batch-first.*the carry returned must be a tuple, got None",
         ),
-        (ReturnsStatesAlone, r"a call returns Encoded\(states, carry\): it returned a Tensor"),
+        (ReturnsStatesAlone, r"a call returns Encoded\(states, carry\): got Tensor"),
     ],
 )
 def test_planted_bug_is_caught(bug, law):

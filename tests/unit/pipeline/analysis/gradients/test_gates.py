@@ -79,7 +79,7 @@ def test_the_forget_gate_is_how_much_of_the_memory_stays(kind):
     torch.manual_seed(2)
     (leaf,) = (part for part in kind(3, 4).double().modules() if isinstance(part, RecurrentLayer))
     step = torch.randn(1, 3, dtype=torch.float64)
-    place = leaf.num_memories - 1  # (hidden, memory), or the memory and a last input or none
+    place = leaf.num_zoneout_parts - 1  # (hidden, cell), or the cell with or without a last input
     carry = [torch.randn_like(part) for part in leaf.initial_carry(1)]
 
     def memory(old):

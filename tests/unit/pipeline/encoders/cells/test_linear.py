@@ -216,8 +216,8 @@ def test_impossible_settings():
 
 def test_wrong_carries():
     message = (
-        "Scanned expects a carry of a memory and a last input, [[2, 4], [2, 3]], got [[2, 4]]; "
-        "a fresh one comes from initial_carry(2)"
+        "Scanned expects a carry of cell state and last input, [[2, 4], [2, 3]], got [[2, 4]]; "
+        "initial_carry(2) returns a new one"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Scanned(QRNNCell(3, 4, window=2))(torch.zeros(2, 5, 3), carry=(torch.zeros(2, 4),))
@@ -252,5 +252,5 @@ def test_a_layer_held_in_bfloat16_takes_its_own_carry(kind):
 
 def test_a_carry_of_more_digits_is_refused():
     carry = tuple(part.double() for part in QRNN(3, 4, window=2).initial_carry(2)[0])
-    with pytest.raises(ValueError, match=r"expects a carry of torch\.float32"):
+    with pytest.raises(ValueError, match=r"expects a floating-point carry of torch\.float32"):
         QRNN(3, 4, window=2)(torch.zeros(2, 1, 3), carry=(carry,))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.encoders import GRU, LSTM, Elman
-from pipeline.encoders.kernels.whole_stack import _in_one_piece, _weights, run_together
+from pipeline.encoders.kernels.whole_stack import _in_one_block, _weights, run_together
 from pipeline.encoders.layers.fused import KERNEL_WEIGHTS
 
 KINDS = {
@@ -142,7 +142,7 @@ def test_one_call_trains_on_onednn(autocast):
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("error")
-def test_cudnn_finds_all_weights_in_one_piece():
+def test_cudnn_finds_all_weights_in_one_block():
     for bidirectional in (False, True):
         encoder = LSTM(4, 6, 3, bidirectional).cuda()
         inputs = torch.randn(3, 7, 4).cuda()
@@ -165,7 +165,7 @@ def test_one_piece_has_the_matrices_before_the_biases():
     given = [
         list(leaf.kernel.parameters()) for leaf in encoder.modules() if hasattr(leaf, "kernel")
     ]
-    copies = _in_one_piece(given)
+    copies = _in_one_block(given)
     torch.testing.assert_close(copies, given)
     (a, b, c, d), (e, f, g, h) = copies
     places = [weight.data_ptr() for weight in (a, b, e, f, c, d, g, h)]

@@ -133,12 +133,12 @@ def test_wrong_inputs(shape, message):
         (
             LSTM(4, 6).initial_carry(20),
             "Fused expects a carry of 2 tensors [batch=10 hidden=6], got [[20, 6], [20, 6]]; "
-            "a fresh one comes from initial_carry(10)",
+            "initial_carry(10) returns a new one",
         ),
         (
             GRU(4, 6).initial_carry(10),
             "Fused expects a carry of 2 tensors [batch=10 hidden=6], got [[10, 6]]; "
-            "a fresh one comes from initial_carry(10)",
+            "initial_carry(10) returns a new one",
         ),
         (
             LSTM(4, 6, 3).initial_carry(10),

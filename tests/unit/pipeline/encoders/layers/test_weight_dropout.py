@@ -159,5 +159,5 @@ def test_a_last_layer_of_its_own_size(kind, bidirectional):
 def test_last_sizes_that_cannot_be():
     with pytest.raises(ValueError, match=r"^last_size must be at least 1, got 0$"):
         LSTM(3, 5, last_size=0)
-    with pytest.raises(ValueError, match=r"^skip=residual joins what layer 2 reads, 5 features"):
+    with pytest.raises(ValueError, match=r"^skip=residual joins the inputs of layer 2, 5 features"):
         LSTM(5, 5, num_layers=2, skip="residual", last_size=4)

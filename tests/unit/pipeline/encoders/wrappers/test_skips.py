@@ -126,8 +126,8 @@ def test_a_projection_is_made_where_sizes_differ_only(skip):
 @pytest.mark.parametrize("wrapper", [Residual, Highway])
 def test_unequal_sizes_are_refused(wrapper):
     message = (
-        f"{wrapper.__name__} needs an encoder whose states are as wide as its inputs, got "
-        "input_size 3 and output_size 4; project=True joins unequal sizes by a learned projection"
+        f"{wrapper.__name__} needs an encoder of equal input and output size, got input_size 3 and "
+        "output_size 4; project=True adds a learned projection"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         wrapper(LSTM(3, 4))

@@ -182,8 +182,8 @@ def test_parameter_names_do_not_depend_on_dropout():
         ),
         (
             lambda: Normalized(LSTM(1, 4)),
-            "Normalized needs an encoder that reads at least 2 features, since one alone is its "
-            "own mean, got input_size 1",
+            "Normalized needs an encoder with an input_size of at least 2, because one feature "
+            "equals its mean and would become 0, got input_size 1",
         ),
         (
             lambda: DropInputs(LSTM(3, 4), 1.5),

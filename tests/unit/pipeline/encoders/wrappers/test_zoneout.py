@@ -73,7 +73,7 @@ def test_expectation_of_one_step_is_the_evaluation():
 class Remembering(RecurrentLayer):
     """A running sum, read through tanh, whose carry ends with the last input."""
 
-    num_parts, reads_carry, num_memories = 2, False, 1
+    num_parts, reads_carry, num_zoneout_parts = 2, False, 1
     input_size = output_size = 3
 
     def __init__(self):
@@ -121,8 +121,8 @@ def test_every_layer_and_direction_has_it():
 
 def test_not_with_weight_dropout():
     message = (
-        "zoneout and weight_dropout exclude each other, since with zoneout a layer is called for "
-        "each step; got 0.1 and 0.5: set one to 0"
+        "zoneout and weight_dropout exclude each other, because zoneout calls a layer once per "
+        "step; got 0.1 and 0.5: set one to 0"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         LSTM(3, 4, weight_dropout=0.5, zoneout=0.1)
