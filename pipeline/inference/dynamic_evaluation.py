@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a model that goes on learning from the text that it is scored on.
+"""Dynamic evaluation: the model is updated on each part of a text after scoring it.
 
 Krause et al. (2018, arXiv 1709.07432), "Dynamic evaluation of neural sequence models"; without
 statistics of the training gradients it is the plain gradient descent of Mikolov et al. (2010).
@@ -23,50 +23,51 @@ from pipeline.optimization import learned
 from pipeline.options import Dynamics
 
 _EPSILON = 2e-5
-_WINDOWS = 300  # of training, that gradients are measured on
+_NUM_TRAINING_WINDOWS = 300  # from which gradient statistics are computed
 
 
 def dynamic_perplexity(
     model: LightningModule, data: LightningDataModule, stage: str, how: Dynamics
 ) -> float:
-    """Scores a split with a model that learns from it.
+    """Computes the perplexity of a split with dynamic evaluation.
 
     Args:
-        model: a trained language model; its weights are changed.
-        data: whose evaluation windows are of `how.steps` tokens.
+        model: Trained language model; its weights are changed.
+        data: Datamodule whose evaluation windows have `how.steps` tokens.
         stage: "val" or "test".
-        how: the rule of learning.
+        how: Update rule.
 
     Returns:
         The perplexity over all tokens of the split.
     """
     model.eval()
-    rms = gradient_rms(model, data.train_dataloader(), _WINDOWS) if how.rms else None
+    rms = gradient_rms(model, data.train_dataloader(), _NUM_TRAINING_WINDOWS) if how.rms else None
     windows = data.val_dataloader() if stage == "val" else data.test_dataloader()
     return float(perplexity(dynamic_nll(model, windows, how, rms).compute()))
 
 
 def refuse_unlearnable(model: LightningModule) -> None:
-    """Raises an `InputError` for a model that has nothing to learn, as n-grams and mixtures."""
+    """Raises `InputError` for models that are not networks: n-gram models and mixtures."""
     if not isinstance(model.head, OutputLayer):
         raise InputError(
-            f"--dynamic needs a network that can go on learning, and this {type(model).__name__} "
-            "has no weights to learn; leave it out"
+            f"--dynamic updates the weights of a network, which {type(model).__name__} does not "
+            "have; leave it out"
         )
 
 
 def gradient_rms(
     model: LightningModule, windows: Iterable[StreamWindow], count: int
 ) -> list[Tensor]:
-    """Measures how large the gradients of training are, parameter by parameter.
+    """Computes the root mean square of the gradients on the training text.
 
     Args:
-        model: a trained language model.
-        windows: of the training text.
-        count: how many of them to use.
+        model: Trained language model.
+        windows: Windows of the training text.
+        count: Number of windows to use.
 
     Returns:
-        The root of the mean square of the gradients of the windows' mean nll, as `parameters`.
+        The root mean square, over the windows, of the gradient of the mean nll of a window; one
+        tensor for each trained parameter.
     """
     parameters = learned(model)
     squares = [torch.zeros_like(parameter) for parameter in parameters]
@@ -83,30 +84,30 @@ def gradient_rms(
 def dynamic_nll(
     model: LightningModule, windows: Iterable[StreamWindow], how: Dynamics, rms: list[Tensor] | None
 ) -> TokenNll:
-    """Scores a text, learning from each window once it has been scored.
+    """Scores a text, and updates the model on each window after scoring it.
 
     Args:
-        model: a trained language model; its weights are changed.
-        windows: of one stream, `how.steps` tokens each.
-        how: the rule of learning.
-        rms: of `gradient_rms`; None for plain gradient descent.
+        model: Trained language model; its weights are changed.
+        windows: Windows of one stream with `how.steps` tokens each.
+        how: Update rule.
+        rms: Result of `gradient_rms`; None for plain gradient descent.
 
     Returns:
-        The exact sums over all tokens, each scored before anything was learned from it.
+        The nll of all tokens; each is scored before the model is updated on it.
     """
     parameters = learned(model)
     trained = [parameter.detach().clone() for parameter in parameters]
-    steps, returns = _rates(parameters, how, rms)
+    steps, decays = _rates(parameters, how, rms)
     metric, carry = TokenNll(sync_on_compute=False), None
     for window in tqdm(windows, desc="dynamic evaluation", disable=None, leave=False):
         log_probs, gradients, carry = _score(model, window, carry, parameters)
         metric.update(log_probs, window.targets)
         with torch.no_grad():
-            for parameter, start, gradient, step, pull in zip(
-                parameters, trained, gradients, steps, returns, strict=True
+            for parameter, start, gradient, step, decay in zip(
+                parameters, trained, gradients, steps, decays, strict=True
             ):
-                # Both terms are of the weights before the update.
-                move = (start - parameter).mul_(pull).sub_(gradient.mul_(step))
+                # Both terms use the weights before the update.
+                move = (start - parameter).mul_(decay).sub_(gradient.mul_(step))
                 parameter.add_(move)
     return metric
 
@@ -114,14 +115,14 @@ def dynamic_nll(
 def _rates(
     parameters: list[nn.Parameter], how: Dynamics, rms: list[Tensor] | None
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Gives each number's step, and the share of the way back that it goes at an update."""
+    """Returns learning rates and decay rates (toward the trained weights) of all parameters."""
     if rms is None:
         one = parameters[0].new_ones(())
         return [one * how.rate] * len(parameters), [one * how.decay] * len(parameters)
     total = sum(float(part.sum()) for part in rms)
     mean = total / sum(part.numel() for part in rms)
-    returns = [(how.decay * part / mean).clamp_(max=1.0) for part in rms]
-    return [how.rate / (part + _EPSILON) for part in rms], returns
+    decays = [(how.decay * part / mean).clamp_(max=1.0) for part in rms]
+    return [how.rate / (part + _EPSILON) for part in rms], decays
 
 
 def _score(
@@ -130,15 +131,15 @@ def _score(
     carry: Carry | None,
     parameters: list[nn.Parameter],
 ) -> tuple[Tensor, tuple[Tensor, ...], Carry | None]:
-    """Gives log-probabilities, the gradients of their mean nll, and the memory after them."""
+    """Returns the log-probabilities of the targets, gradients of their mean nll, and the carry."""
     scored = cast(Generator, model)
-    # cuDNN differentiates recurrent layers in training mode only, where dropout would act.
+    # cuDNN computes gradients of recurrent layers only in training mode, which enables dropout.
     with torch.backends.cudnn.flags(enabled=False):
         states, after = scored(window.tokens.to(model.device), carry)
         log_probs = scored.head.log_probs(states, window.targets.to(model.device))
         mean = log_probs.sum() / (window.targets != IGNORE_INDEX).sum()
         found = torch.autograd.grad(-mean, parameters, allow_unused=True)
-    gradients = tuple(  # a window need not use all of the weights
+    gradients = tuple(  # a window may leave some weights unused
         torch.zeros_like(parameter) if gradient is None else gradient
         for parameter, gradient in zip(parameters, found, strict=True)
     )

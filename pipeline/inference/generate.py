@@ -1,4 +1,4 @@
-"""`generate`: text sampled from a trained language model."""
+"""`unroll generate`: samples text from a trained language model."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipeline.options import Sampling
 from pipeline.text.units import join, tokenise
 from pipeline.text.vocabulary import UNK, Vocabulary
 
-_ROUNDS = 20  # of samples, until enough of them are new
+_MAX_ROUNDS = 20  # of samples, to find enough new texts
 
 
 def generate(
@@ -28,20 +28,20 @@ def generate(
     sampling: Sampling,
     known: Path | None = None,
 ) -> int:
-    """Prints samples, one after another.
+    """Prints sampled texts.
 
     Args:
-        run: the run that trained the model, **or**
-        checkpoint: its file.
-        prompt: the text to go on from; words that the model does not know are named on stderr.
-        sampling: how many, how long, how bold.
-        known: a file whose lines are left out of the samples, as are repeated ones.
+        run: Run that trained the model, or None.
+        checkpoint: Checkpoint file, if `run` is None.
+        prompt: Beginning of each text.
+        sampling: Settings of sampling.
+        known: File of known lines; known and repeated texts are left out.
 
     Returns:
         The exit code, 0.
 
     Raises:
-        InputError: there is no such model or file.
+        InputError: If there is no such model or file.
     """
     lines = None if known is None else {line.text.strip() for line in read_lines(str(known))}
     trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
@@ -53,21 +53,22 @@ def generate(
 def generate_texts(
     trained: Trained, prompt: str, sampling: Sampling, known: Collection[str] | None = None
 ) -> list[str]:
-    """Samples texts, each with the prompt in front.
+    """Samples texts that begin with a prompt.
 
     Args:
-        trained: a language model.
-        prompt: the text to go on from.
-        sampling: how many, how long, how bold.
-        known: texts that are left out, as are repeated and blank ones; if omitted, none are.
+        trained: Trained language model.
+        prompt: Beginning of each text; a note names the words that are not in the vocabulary.
+        sampling: Settings of sampling.
+        known: Known texts. They are left out, as are repeated and blank texts; if omitted, all
+            texts are returned.
 
     Returns:
-        One text a sample; with `known` fewer where the model has hardly any other to give.
+        The texts with their prompts; with `known`, fewer if not enough new texts are found.
     """
     vocabulary, unit = Vocabulary(trained.data["vocabulary"]), trained.data["unit"]
     words = tokenise(prompt, unit)
     if unknown := vocabulary.unknown(words):
-        print_note(f"the model does not know {', '.join(map(repr, unknown))}: read as {UNK}")
+        print_note(f"not in the vocabulary, read as {UNK}: {', '.join(map(repr, unknown))}")
     ids = vocabulary.encode(words)
 
     def texts(seed: int) -> list[str]:
@@ -77,13 +78,14 @@ def generate_texts(
     if known is None:
         return texts(sampling.seed)
     new: dict[str, None] = {}
-    for seed in range(sampling.seed, sampling.seed + _ROUNDS):
+    for seed in range(sampling.seed, sampling.seed + _MAX_ROUNDS):
         stripped = (text.strip() for text in texts(seed))
         new.update((text, None) for text in stripped if text and text not in known)
         if len(new) >= sampling.num:
             return list(new)[: sampling.num]
     print_note(
-        f"only {len(new)} of {sampling.num} texts are new, of {_ROUNDS * sampling.num} sampled"
+        f"found only {len(new)} new texts, not {sampling.num}, among "
+        f"{_MAX_ROUNDS * sampling.num} sampled texts"
     )
     return list(new)
 
@@ -92,10 +94,10 @@ def generate_texts(
 def sample_ids(
     trained: Trained, vocabulary: Vocabulary, prompt: Sequence[int], sampling: Sampling
 ) -> list[list[int]]:
-    """Samples ids after `<eos>` and a prompt, all samples side by side.
+    """Samples token ids after `<eos>` and a prompt; all samples are one batch.
 
     Returns:
-        For each sample its new ids; the line end that completes the last line is left out.
+        The new ids of each sample, without the `<eos>` that completes its last line.
     """
     model = cast(Generator, trained.model)
     eos = vocabulary.eos_id
@@ -108,7 +110,7 @@ def sample_ids(
     while len(columns) < sampling.length and not bool((ends >= sampling.lines).all()):
         states, carry = model(tokens, carry)
         log_probs = model.head.log_distribution(states[:, -1])
-        drawn = sample(
+        sampled = sample(
             log_probs,
             temperature=sampling.temperature,
             top_k=sampling.top_k,
@@ -116,9 +118,9 @@ def sample_ids(
             forbid=forbidden,
             generator=generator,
         )
-        columns.append(drawn)
-        ends += drawn == eos
-        tokens = drawn.unsqueeze(1)
+        columns.append(sampled)
+        ends += sampled == eos
+        tokens = sampled.unsqueeze(1)
     return [_until(row, eos, sampling.lines) for row in torch.stack(columns, dim=1).tolist()]
 
 

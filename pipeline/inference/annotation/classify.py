@@ -2,8 +2,8 @@
 
 import gc
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TextIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TextIO, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from pipeline.console import print_note
 from pipeline.errors import InputError
 from pipeline.inference.annotation.chunks import Chunk, ChunkReader, WordIds, word_ids
 from pipeline.inference.annotation.output_formats import Classified, classified_json
-from pipeline.inference.annotation.passages import Passage, read_texts
+from pipeline.inference.annotation.passages import Passage, read_texts, text_passages
 from pipeline.inference.annotation.terminal import classified_text, default_format, has_colors
 from pipeline.options import STANDARD_INPUT
 from pipeline.text.ends import ends
@@ -43,8 +43,28 @@ class ClassifyRequest(NamedTuple):
     explain: str | None = None
 
 
+def classify_texts(
+    trained: Trained, texts: Iterable[str], explain: str | None = None
+) -> Iterator[Classified]:
+    """Classifies texts given as strings.
+
+    Args:
+        trained: Trained classifier.
+        texts: One string per text; strings without tokens are skipped.
+        explain: Influence of each token, as in `ClassifyRequest`.
+
+    Yields:
+        The classified texts; offsets are characters of the string.
+
+    Raises:
+        InputError: If `explain` does not fit the model.
+    """
+    _check_explain(trained, explain)
+    yield from _Classifier(trained, explain).classify(text_passages(texts))
+
+
 def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
-    """Classifies text with a trained classifier.
+    """Classifies text files with a trained classifier.
 
     Args:
         trained: Trained classifier.
@@ -56,23 +76,27 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
     """
     if request.output_format == "conll":
         raise InputError("--as conll is for taggers only; a classifier writes text or jsonl")
-    model: Any = trained.model
-    if request.explain == "attention" and not hasattr(model.pooling, "weights"):
-        raise InputError(
-            f"--explain attention: the model's pooling {type(model.pooling).__name__} has no "
-            "weights; use --explain leave-one-out, or train with pipeline.pooling.Attention"
-        )
+    _check_explain(trained, request.explain)
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
     texts = itertools.chain.from_iterable(
         read_texts(source, request.encoding, request.input_format) for source in request.sources
     )
     output_format = request.output_format or default_format(file)
-    formatted = _formatter(output_format, model.labels.names, has_colors(file))
+    formatted = _formatter(output_format, cast(Any, trained.model).labels.names, has_colors(file))
     classifier = _Classifier(trained, request.explain, STANDARD_INPUT in request.sources)
     classified = classifier.classify(texts)
     for text in tqdm(classified, unit=" texts", unit_scale=True, disable=None, leave=False):
         file.write(formatted(text) + "\n")
     print_note(classifier.reader.summary("texts"))
+
+
+def _check_explain(trained: Trained, explain: str | None) -> None:
+    pooling = cast(Any, trained.model).pooling
+    if explain == "attention" and not hasattr(pooling, "weights"):
+        raise InputError(
+            f"--explain attention: the model's pooling {type(pooling).__name__} has no weights; "
+            "use --explain leave-one-out, or train with pipeline.pooling.Attention"
+        )
 
 
 def _formatter(
@@ -86,7 +110,9 @@ def _formatter(
 class _Classifier:
     """Classifies chunks of texts; batches are sorted by length, the output is in input order."""
 
-    def __init__(self, trained: Trained, explain: str | None, reads_standard_input: bool) -> None:
+    def __init__(
+        self, trained: Trained, explain: str | None, reads_standard_input: bool = False
+    ) -> None:
         self._model: Any = trained.model
         self._explain = explain
         max_tokens = trained.data["max_tokens"]

@@ -1,7 +1,7 @@
 """Splits text files into passages: sentences to be tagged, or texts to be classified."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.errors import InputError
@@ -81,6 +81,20 @@ def read_texts(source: str, encoding: str, input_format: str) -> Iterator[Passag
             f"{', '.join(_TEXT_READERS)}"
         )
     yield from _TEXT_READERS[input_format](source, read_lines(source, encoding), 0)
+
+
+def sentence_passages(sentences: Iterable[str]) -> Iterator[Passage]:
+    """Yields sentences given as strings; `line` is the number of the string, from 1."""
+    return _sentence_lines("", _numbered(sentences), 0)
+
+
+def text_passages(texts: Iterable[str]) -> Iterator[Passage]:
+    """Yields texts given as strings; `line` is the number of the string, from 1."""
+    return _text_lines("", _numbered(texts), 0)
+
+
+def _numbered(texts: Iterable[str]) -> Iterator[TextLine]:
+    return (TextLine(number, 0, text) for number, text in enumerate(texts, 1))
 
 
 def _sentence_lines(source: str, lines: Iterator[TextLine], _num_columns: int) -> Iterator[Passage]:

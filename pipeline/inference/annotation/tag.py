@@ -2,7 +2,7 @@
 
 import gc
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO, cast
 
 import torch
@@ -14,7 +14,7 @@ from pipeline.console import print_note
 from pipeline.errors import InputError
 from pipeline.inference.annotation.chunks import ChunkReader, WordIds, word_ids
 from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
-from pipeline.inference.annotation.passages import Passage, read_passages
+from pipeline.inference.annotation.passages import Passage, read_passages, sentence_passages
 from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
 from pipeline.options import STANDARD_INPUT
 from pipeline.reports import apply_platt
@@ -29,6 +29,11 @@ class TagRequest(NamedTuple):
             separated by single spaces) or "columns" (one token per line).
         output_format: "text", "jsonl" or "conll"; if None, "text" in a terminal, else "jsonl".
         encoding: Encoding of the files.
+
+    Example:
+        >>> request = TagRequest(["news.txt"], input_format="documents", output_format="jsonl")
+        >>> request.encoding
+        'utf-8'
     """
 
     sources: Sequence[str]
@@ -37,8 +42,25 @@ class TagRequest(NamedTuple):
     encoding: str = "utf-8"
 
 
+def tag_sentences(trained: Trained, sentences: Iterable[str]) -> Iterator[Tagged]:
+    """Tags sentences given as strings.
+
+    Args:
+        trained: Trained tagger.
+        sentences: One string per sentence; strings without tokens are skipped.
+
+    Yields:
+        The tagged sentences; offsets are characters of the string.
+
+    Raises:
+        InputError: If the model reads columns, which plain text does not have.
+    """
+    _check_columns(trained, "tokens")
+    yield from _Tagger(trained).tag(sentence_passages(sentences))
+
+
 def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
-    """Tags text with a trained tagger.
+    """Tags text files with a trained tagger.
 
     Args:
         trained: Trained tagger.
@@ -48,25 +70,30 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     Raises:
         InputError: If a file cannot be read, or the model reads columns that the text lacks.
     """
-    columns = list(trained.data["lexicon"]["columns"])
-    used = {part.column for part in cast(Any, trained.model).inputs} - {None}
-    if used and request.input_format != "columns":
-        raise InputError(
-            f"the model reads the column {', '.join(sorted(used))}, which plain text does not "
-            "have; give column files with --format columns, or train a model without this column"
-        )
-    num_columns = len(columns) if used else 0
+    has_columns = _check_columns(trained, request.input_format)
+    num_columns = len(trained.data["lexicon"]["columns"]) if has_columns else 0
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
     passages = itertools.chain.from_iterable(
         read_passages(source, request.encoding, request.input_format, num_columns)
         for source in request.sources
     )
     formatted = _formatter(request.output_format or default_format(file), has_colors(file))
-    tagger = _Tagger(trained, bool(used), STANDARD_INPUT in request.sources)
+    tagger = _Tagger(trained, has_columns, STANDARD_INPUT in request.sources)
     sentences = tagger.tag(passages)
     for tagged in tqdm(sentences, unit=" sentences", unit_scale=True, disable=None, leave=False):
         file.write(formatted(tagged) + "\n")
     print_note(tagger.reader.summary("sentences"))
+
+
+def _check_columns(trained: Trained, input_format: str) -> bool:
+    """Returns whether the model reads columns; raises `InputError` if the format has none."""
+    columns = {part.column for part in cast(Any, trained.model).inputs} - {None}
+    if columns and input_format != "columns":
+        raise InputError(
+            f"the model reads the column {', '.join(sorted(columns))}, which plain text does not "
+            "have; give column files with --format columns, or train a model without this column"
+        )
+    return bool(columns)
 
 
 def _formatter(output_format: str, has_colors: bool) -> Callable[[Tagged], str]:
@@ -79,7 +106,9 @@ def _formatter(output_format: str, has_colors: bool) -> Callable[[Tagged], str]:
 class _Tagger:
     """Tags chunks of passages; batches are sorted by length, the output keeps the input's order."""
 
-    def __init__(self, trained: Trained, has_columns: bool, reads_standard_input: bool) -> None:
+    def __init__(
+        self, trained: Trained, has_columns: bool = False, reads_standard_input: bool = False
+    ) -> None:
         self._model: Any = trained.model
         lexicon = trained.data["lexicon"]
         self.reader = ChunkReader(lexicon, reads_standard_input)

@@ -1,4 +1,4 @@
-"""Drawing tokens, against the definitions retyped in plain Python."""
+"""Sampling against the definitions, written again in plain Python."""
 
 import math
 
@@ -9,7 +9,7 @@ from pipeline.inference.sampling import filter_log_probs, sample
 
 
 def brute_force(probs, temperature=1.0, top_k=None, top_p=None, forbid=()):
-    """The definition: a dictionary of ids is cut down and normalised step by step."""
+    """The definition: a dictionary of ids is filtered and normalized step by step."""
     left = {i: p for i, p in enumerate(probs) if i not in forbid}
     left = normalised({i: p ** (1 / temperature) for i, p in left.items()})
     order = sorted(left, key=lambda i: (-left[i], i))
@@ -23,7 +23,7 @@ def brute_force(probs, temperature=1.0, top_k=None, top_p=None, forbid=()):
 
 
 def nearly(ids, probs):
-    """The sum, where 1 is reached in spite of rounding."""
+    """The sum, raised so that rounding does not keep it below 1."""
     return sum(probs[i] for i in ids) + 1e-12
 
 
@@ -46,14 +46,14 @@ def test_filtered_distribution_is_the_definition(temperature, top_k, top_p, forb
 
 
 def test_order_of_the_filters():
-    """top_k leaves .4 and .3 of the five; .5 of what is left is the first alone (4/7)."""
+    """top_k keeps .4 and .3; the first has 4/7 of their sum, which exceeds .5."""
     log_probs = torch.tensor([0.4, 0.3, 0.1, 0.1, 0.1]).log()
     assert filter_log_probs(log_probs, top_k=2, top_p=0.5).exp().tolist() == [1, 0, 0, 0, 0]
     assert filter_log_probs(log_probs, top_p=0.5).exp().gt(0).tolist() == [1, 1, 0, 0, 0]
 
 
 def test_the_nucleus_ends_where_the_share_is_reached():
-    """Holtzman et al.: the smallest set whose sum is at least p; powers of 2 are exact."""
+    """Holtzman et al.: the smallest set whose sum is at least p; sums of powers of 2 are exact."""
     log_probs = torch.tensor([0.25, 0.5, 0.125, 0.125]).double().log()
     for top_p, size in ((0.5, 1), (0.5001, 2), (0.75, 2), (0.76, 3), (0.875, 3), (0.88, 4)):
         kept = filter_log_probs(log_probs, top_p=top_p).exp().gt(0)
@@ -124,11 +124,11 @@ def test_a_seed_repeats_and_rows_are_independent():
         ({"top_k": 0}, "top_k must be at least 1, got 0"),
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1, got 0.0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1, got 1.1"),
-        ({"forbid": [3]}, "cannot forbid id 3: the vocabulary has ids 0 to 2"),
-        ({"forbid": [-1]}, "cannot forbid id -1: the vocabulary has ids 0 to 2"),
+        ({"forbid": [3]}, "cannot forbid token id 3; the vocabulary has ids 0 to 2"),
+        ({"forbid": [-1]}, "cannot forbid token id -1; the vocabulary has ids 0 to 2"),
         (
             {"forbid": [0, 1, 2]},
-            "no token is left to draw: all that had a probability are forbidden",
+            "no token is left to sample: all tokens with a probability above 0 are forbidden",
         ),
     ],
 )

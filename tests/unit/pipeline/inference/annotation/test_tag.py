@@ -10,7 +10,8 @@ import torch
 from pipeline.checkpoints.read import Trained
 from pipeline.decoders import CRF
 from pipeline.encoders import LSTM
-from pipeline.inference.annotation import TagRequest, annotate
+from pipeline.errors import InputError
+from pipeline.inference.annotation import TagRequest, annotate, tag_sentences
 from pipeline.inputs import Column, Words
 from pipeline.text.lexicon import Lexicon
 from tasks.tagging import Tagger
@@ -112,6 +113,22 @@ def test_the_three_styles_say_the_same(tagger, tmp_path):
         assert [w for w in line.split() if "0." not in w] == [
             w for w in expected.split() if "0." not in w
         ]
+
+
+def test_strings_are_tagged_as_a_file_is(tagger, tmp_path):
+    if len(tagger.model.inputs) > 1:
+        with pytest.raises(InputError, match="reads the column pos"):
+            next(tag_sentences(tagger, ["the minister said"]))
+        return
+    rows = run(tagger, tmp_path, "\n".join(SENTENCES)).splitlines()
+    for row, tagged in zip(rows, tag_sentences(tagger, [*SENTENCES, " "]), strict=True):
+        assert tagged.passage.text == json.loads(row)["text"]
+        assert [span.label for span in tagged.spans] == [
+            span["label"] for span in json.loads(row)["spans"]
+        ]
+        assert tagged.confidences == pytest.approx(
+            [span["confidence"] for span in json.loads(row)["spans"]], abs=1e-4
+        )
 
 
 def test_raw_text_for_a_model_that_reads_a_column(tagger, tmp_path):
