@@ -1,1 +1,1 @@
-"""Vocabularies and tokens of text; nothing here imports torch."""
+"""Vocabularies, tags, tokenizers and word vectors. Nothing here imports torch."""

@@ -1,6 +1,6 @@
-"""What a tagger's input parts are built from: the words of a corpus and the values of columns."""
+"""The words, column values and labels of a corpus, which a datamodule gives to its task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 
 class Vectors(NamedTuple):
-    """Pretrained vectors of words.
+    """Pretrained word vectors.
 
     Attributes:
-        name: the file they come from.
-        words: those that have one, as the corpus writes them.
-        values: float32 [words size].
+        name: Name of their file.
+        words: Words that have a vector, as spelled in the corpus.
+        values: Vectors, float32 [words size].
     """
 
     name: str
@@ -24,13 +24,18 @@ class Vectors(NamedTuple):
 class Lexicon:
     """The words of a corpus, exactly as written, and the values of its other columns.
 
-    A plain class, since jsonargparse would look at each word of a NamedTuple or dataclass.
+    It is a plain class, because jsonargparse would validate each word of a NamedTuple or dataclass.
 
     Args:
-        counts: word -> occurrences in the training text, the most frequent first, followed by the
-            words of validation and test that training lacks, with 0.
-        columns: name of a column -> its values in the training text, the most frequent first.
-        vectors: pretrained vectors of some of the words, or None.
+        counts: Word -> number of occurrences in the training text, most frequent first, followed by
+            the words that occur in validation or test only, with 0.
+        columns: Column name -> values of the column in the training text, most frequent first.
+        vectors: Pretrained vectors of some of the words, or None.
+
+    Example:
+        >>> lexicon = Lexicon({"the": 2, "cat": 1}, {"pos": ("DT", "NN")})
+        >>> Lexicon.from_state(lexicon.to_state()).columns
+        {'pos': ('DT', 'NN')}
     """
 
     def __init__(
@@ -42,7 +47,7 @@ class Lexicon:
         self.counts, self.columns, self.vectors = counts, columns, vectors
 
     def to_state(self) -> dict[str, Any]:
-        """Gives plain data for a checkpoint, without the vectors' numbers, which are a model's."""
+        """Returns plain data for a checkpoint, without the vectors' values (the model has them)."""
         vectors = self.vectors
         return {
             "words": list(self.counts),
@@ -59,7 +64,7 @@ class Lexicon:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Lexicon":
-        """Takes what `to_state` gave; the vectors are zeros."""
+        """Creates a lexicon from the result of `to_state`; its vectors are zeros."""
         vectors = state["vectors"]
         return cls(
             counts=dict(zip(state["words"], state["counts"], strict=True)),
@@ -74,10 +79,42 @@ class Lexicon:
         )
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Names what two states of a lexicon do not have in common.
+class Labels:
+    """The labels in the training texts, in their order.
 
-    Vectors are those of the same words; their file may be called otherwise elsewhere.
+    It is a plain class like `Lexicon`, because the command line passes it from the data to the
+    task.
+
+    Args:
+        names: Labels as written in the corpus.
+        counts: Number of training texts of each label, including phrases if these are used.
+        is_ordinal: Whether the labels have an order, such as the stars of a review.
+
+    Example:
+        >>> labels = Labels(["negative", "positive"], counts=[3, 5])
+        >>> labels.to_state()
+        {'names': ['negative', 'positive'], 'counts': [3, 5], 'ordinal': False}
+    """
+
+    def __init__(
+        self, names: Sequence[str], counts: Sequence[int], is_ordinal: bool = False
+    ) -> None:
+        self.names, self.counts, self.is_ordinal = tuple(names), tuple(counts), is_ordinal
+
+    def to_state(self) -> dict[str, Any]:
+        """Returns plain data for a checkpoint."""
+        return {"names": list(self.names), "counts": list(self.counts), "ordinal": self.is_ordinal}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Labels":
+        """Creates labels from the result of `to_state`."""
+        return cls(state["names"], state["counts"], state["ordinal"])
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Returns the keys in which two states of a lexicon differ.
+
+    Vectors are equal if they have the same words; the name of their file may differ.
     """
     return [
         name

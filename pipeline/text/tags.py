@@ -1,8 +1,8 @@
-"""Tags, one for each token, and the spans that they stand for.
+"""Tags, one for each token, and the spans that they encode.
 
-Inside the program all tags are BIO (IOB2): "B-PER" begins a span, "I-PER" goes on with it, "O" is
-outside. Files spell the same spans in other schemes; `detect_scheme` and `to_bio` read those. Tags
-that say nothing of spans (parts of speech) are labels and stay as they are; see `are_labels`.
+Inside the program, tags that encode spans are BIO (IOB2): "B-PER" begins a span, "I-PER" continues
+it, "O" is outside. `detect_scheme` and `to_bio` read the other schemes of files. Tags that encode
+no spans, such as parts of speech, are labels and are not changed (`are_labels`).
 """
 
 import functools
@@ -14,6 +14,9 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 Scheme: TypeAlias = Literal["IOB1", "IOB2", "BIOES", "BIO without types"]
 
+DOCSTART = "-DOCSTART-"
+"""First word of a line that begins a document in files with one token per line; not a token."""
+
 _ALSO = {"L": "E", "U": "S"}  # BILOU's names
 _PREFIXES = {"IOB1": "BIO", "IOB2": "BIO", "BIOES": "BIOES", "BIO without types": "BIO"}
 
@@ -22,9 +25,9 @@ class Span(NamedTuple):
     """A span of tokens.
 
     Attributes:
-        label: its type, as "PER".
-        start: index of its first token.
-        end: index after its last token.
+        label: Type of the span, such as "PER".
+        start: Index of its first token.
+        end: Index after its last token.
     """
 
     label: str
@@ -33,62 +36,78 @@ class Span(NamedTuple):
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """Reads the spans as conlleval does: an I that continues nothing begins a span.
+    """Returns the spans like conlleval: an I that does not continue a span begins one.
 
     Args:
         tags: BIO tags of a sentence.
 
     Returns:
         The spans from left to right, as `seqeval` reads them in its default mode.
+
+    Example:
+        >>> spans(["B-PER", "I-PER", "O", "I-LOC"])
+        [Span(label='PER', start=0, end=2), Span(label='LOC', start=3, end=4)]
     """
     marked = [place for place, tag in enumerate(tags) if tag != "O"]
     if not marked:
         return []
-    first, end = marked[0], marked[-1] + 1  # most tags are O, and seqeval takes its time
+    first, end = marked[0], marked[-1] + 1  # most tags are O, and seqeval is slow
     entities = get_entities(list(tags[first:end]))  # type: ignore[no-untyped-call]
     return [Span(label, first + start, first + last + 1) for label, start, last in entities]
 
 
 def strict_spans(tags: Sequence[str]) -> list[Span]:
-    """Reads the spans as `seqeval` does in its strict mode for IOB2: only a B begins a span.
+    """Returns the spans like the strict mode of `seqeval` for IOB2: only a B begins a span.
 
     Args:
         tags: BIO tags of a sentence.
 
     Returns:
         The spans from left to right.
+
+    Example:
+        >>> strict_spans(["B-PER", "I-PER", "O", "I-LOC"])
+        [Span(label='PER', start=0, end=2)]
     """
     return [span for span in spans(tags) if tags[span.start].startswith("B")]
 
 
 def count_malformed(tags: Sequence[str]) -> int:
-    """Counts the I tags that continue no B or I of their type.
+    """Returns the number of I tags that do not follow a B or I of their type.
 
     Args:
         tags: BIO tags of a sentence.
+
+    Example:
+        >>> count_malformed(["B-PER", "I-PER", "I-LOC"])
+        1
     """
     pairs = zip(("O", *tags), tags, strict=False)
     return sum(tag[0] == "I" and (left == "O" or left[1:] != tag[1:]) for left, tag in pairs)
 
 
 def span_tags(spans: Iterable[Span], length: int) -> list[str]:
-    """Writes spans as BIO tags.
+    """Returns the BIO tags of spans.
 
     Args:
-        spans: spans that do not overlap.
-        length: tokens of the sentence.
+        spans: Spans that do not overlap.
+        length: Number of tokens in the sentence.
 
     Returns:
-        A tag for each token.
+        One tag for each token.
 
     Raises:
-        ValueError: a span is empty, outside the sentence, or overlaps another.
+        ValueError: If a span is empty, outside the sentence, or overlaps another.
+
+    Example:
+        >>> span_tags([Span("PER", 1, 3)], length=4)
+        ['O', 'B-PER', 'I-PER', 'O']
     """
     tags = ["O"] * length
     for span in spans:
         label, start, end = span
         if not 0 <= start < end <= length:
-            raise ValueError(f"{span} is not inside a sentence of {length} tokens")
+            raise ValueError(f"{span} is empty or not inside a sentence of {length} tokens")
         if tags[start:end].count("O") < end - start:
             raise ValueError(f"{span} overlaps another span")
         tags[start:end] = [f"B-{label}", *[f"I-{label}"] * (end - start - 1)]
@@ -96,61 +115,84 @@ def span_tags(spans: Iterable[Span], length: int) -> list[str]:
 
 
 def tag_set(types: Iterable[str]) -> tuple[str, ...]:
-    """Gives all BIO tags of some types: "O", then B and I of each type, in alphabetical order."""
+    """Returns all BIO tags of span types: "O", then B and I of each type in alphabetical order.
+
+    Example:
+        >>> tag_set(["PER", "LOC"])
+        ('O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER')
+    """
     return "O", *(f"{prefix}-{label}" for label in sorted(set(types)) for prefix in "BI")
 
 
 def types_of(tags: Iterable[str]) -> tuple[str, ...]:
-    """Gives the types of BIO tags, each once, in alphabetical order."""
+    """Returns the distinct types of BIO tags in alphabetical order.
+
+    Example:
+        >>> types_of(["O", "B-PER", "I-PER", "B-LOC"])
+        ('LOC', 'PER')
+    """
     return tuple(sorted({tag[2:] for tag in tags if tag != "O"}))
 
 
 def are_labels(tags: Iterable[str]) -> bool:
-    """Tells whether tags are labels, as "NN": some tag is neither "O" nor B or I with a type."""
+    """Returns whether tags are labels like "NN": not all are "O", or B or I with a type.
+
+    Example:
+        >>> are_labels(["DT", "NN"]), are_labels(["O", "B-PER"])
+        (True, False)
+    """
     return not all(tag == "O" or (tag[:2] in ("B-", "I-") and len(tag) > 2) for tag in tags)
 
 
 @functools.lru_cache(maxsize=4096)
 def split_tag(tag: str) -> tuple[str, str]:
-    """Splits a tag as files spell it: "B-PER", "B_PER" or, without a type, "B".
+    """Splits a tag of a file: "B-PER", "B_PER" or, without a type, "B".
 
     Args:
-        tag: the tag.
+        tag: Tag as spelled in the file.
 
     Returns:
-        Its prefix, one of B, I, O, E and S (L and U, as in BILOU, are E and S), and its type, ""
-        if it has none.
+        The prefix, one of B, I, O, E and S (L and U of BILOU become E and S), and the type, "" if
+        there is none.
 
     Raises:
-        ValueError: the tag belongs to no scheme.
+        ValueError: If the tag does not belong to any scheme.
+
+    Example:
+        >>> split_tag("U-PER")
+        ('S', 'PER')
     """
     prefix, separator, label = tag[:1], tag[1:2], tag[2:]
     prefix = _ALSO.get(prefix, prefix)
     is_bare = tag == "O" or (len(tag) == 1 and prefix in "BIES")
     if not is_bare and not (prefix and prefix in "BIES" and separator in "-_" and label):
         raise ValueError(
-            f"the tag {tag!r} belongs to no scheme; O, or one of B, I, E, S, L and U, alone or with"
-            " a type as in B-PER, is expected"
+            f"tag {tag!r} does not belong to any scheme; expected O, or one of B, I, E, S, L and U, "
+            "alone or with a type as in B-PER"
         )
     return prefix, label
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
-    """Tells the scheme in which tags are written.
+    """Detects the scheme of tags.
 
-    E, S, L or U anywhere mean BIOES. Else the spans decide that do not touch a span of their type
-    on the left: IOB2 begins those with B and IOB1 with I, so what most of them begin with counts.
-    IOB2 where they are as many, and where there are none. Thus a file of IOB2 with some malformed
-    tags is still IOB2.
+    If E, S, L or U occurs, the scheme is BIOES. Otherwise it depends on the spans that do not
+    directly follow a span of their type: IOB2 begins them with B, IOB1 with I. The majority
+    decides, so that a file of IOB2 with a few malformed tags is still IOB2. Ties, and files without
+    such spans, are IOB2.
 
     Args:
-        sentences: the tags of each sentence, as the file spells them.
+        sentences: Tags of each sentence, as spelled in the file.
 
     Returns:
-        The scheme; "BIO without types" is IOB2 whose tags are bare.
+        The scheme. "BIO without types" is IOB2 whose tags are "B", "I" and "O".
 
     Raises:
-        ValueError: a tag belongs to no scheme.
+        ValueError: If a tag does not belong to any scheme.
+
+    Example:
+        >>> detect_scheme([["I-PER", "I-PER", "O", "I-LOC"]])
+        'IOB1'
     """
     num_begun = num_inside = 0
     prefixes, labels = set(), set()
@@ -170,29 +212,33 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
 
 
 def to_bio(tags: Sequence[str], scheme: Scheme, default_type: str) -> tuple[str, ...]:
-    """Writes the tags of a sentence in BIO.
+    """Converts the tags of a sentence to BIO.
 
-    The spans stay those that `seqeval` reads in its default mode. IOB1 has no malformed tags. In
-    the other schemes an I or E that continues nothing stays an I, for `count_malformed` to find;
-    only right after E or S it becomes a B, since an I would join the span there.
+    The spans are those that `seqeval` reads in its default mode. In IOB1 no tag is malformed. In
+    the other schemes, an I or E that does not continue a span becomes an I, which `count_malformed`
+    finds. Directly after E or S it becomes a B instead, because an I would extend the span there.
 
     Args:
-        tags: as the file spells them.
-        scheme: the scheme in which they are written.
-        default_type: the type of tags without one.
+        tags: Tags as spelled in the file.
+        scheme: Scheme of the tags.
+        default_type: Type of tags without a type.
 
     Returns:
         The BIO tags.
 
     Raises:
-        ValueError: a tag belongs to no scheme, or to another one.
+        ValueError: If a tag does not belong to the scheme.
+
+    Example:
+        >>> to_bio(["S-PER", "O", "B-LOC", "E-LOC"], "BIOES", default_type="")
+        ('B-PER', 'O', 'B-LOC', 'I-LOC')
     """
     bio: list[str] = []
-    is_over = False  # E or S came last: what follows it begins a span
+    is_over = False  # the last tag was E or S, so that the next one begins a span
     for tag in tags:
         prefix, label = split_tag(tag)
         if prefix not in _PREFIXES[scheme]:
-            raise ValueError(f"the tag {tag!r} is not of the scheme {scheme}")
+            raise ValueError(f"tag {tag!r} does not belong to the scheme {scheme}")
         if prefix == "O":
             bio.append("O")
         else:

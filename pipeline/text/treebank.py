@@ -1,4 +1,4 @@
-"""Sentences of a text, and words as the Penn Treebank writes them, with their places."""
+"""Sentence splitting and Penn Treebank tokenization, with character positions."""
 
 import re
 from collections.abc import Iterator
@@ -36,9 +36,9 @@ class Token(NamedTuple):
     r"""A token of a text.
 
     Attributes:
-        text: as the treebank writes it: `-LRB-`, a slash as `\/`.
-        start: where it begins, in characters.
-        end: where it ends, exclusive.
+        text: Token with the escapes of the treebank, such as `-LRB-` and `\/`.
+        start: Index of its first character in the text.
+        end: Index after its last character.
     """
 
     text: str
@@ -46,18 +46,23 @@ class Token(NamedTuple):
     end: int
 
 
-def tokenise(sentence: str) -> list[Token]:
-    r"""Cuts a sentence into tokens by the rules of the Penn Treebank.
+def tokenize(sentence: str) -> list[Token]:
+    r"""Splits a sentence into tokens by the rules of the Penn Treebank.
 
-    NLTK's tokeniser cuts; brackets, slashes, asterisks and opening single quotes are then escaped
-    as the Stanford parser does. Of the words of Irsoy & Cardie's release, which that parser cut,
-    52 of 364,570 would be cut further (`US$`, `AT&T`, `!!`), and British spelling stays as it is.
+    NLTK's tokenizer splits. Brackets, slashes, asterisks and opening single quotes are then escaped
+    like in the Stanford parser. That parser tokenized the release of Irsoy & Cardie; this function
+    would split 52 of its 364,570 words further (`US$`, `AT&T`, `!!`). British spelling is not
+    changed.
 
     Args:
-        sentence: one sentence; the full stop is cut off at its end alone.
+        sentence: One sentence. Only its final full stop becomes a token.
 
     Returns:
-        The tokens from left to right; they cover all but the white space.
+        The tokens from left to right, which cover everything except white space.
+
+    Example:
+        >>> [token.text for token in tokenize("It isn't (very) good.")]
+        ['It', 'is', "n't", '-LRB-', 'very', '-RRB-', 'good', '.']
     """
     pieces = list(_PIECES.finditer(sentence))
     return [
@@ -68,19 +73,22 @@ def tokenise(sentence: str) -> list[Token]:
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
-    """Finds the sentences of a text.
+    """Splits a text into sentences with NLTK's Punkt (Kiss and Strunk 2006).
 
-    NLTK's Punkt algorithm (Kiss and Strunk 2006) cuts, with a list of English abbreviations that do
-    not end a sentence.
+    A list of English abbreviations do not end a sentence.
 
     Args:
-        text: of any length.
+        text: Text of any length.
 
     Returns:
-        Start and end, exclusive, of each sentence, in characters.
+        Start and end (exclusive) of each sentence in characters.
+
+    Example:
+        >>> split_sentences("Dr. No is bad. He left.")
+        [(0, 14), (15, 23)]
     """
     found = _splitter.span_tokenize(text)
-    # Punkt leaves white space in front of the first one.
+    # Punkt keeps white space before the first sentence.
     return [
         (end - len(text[start:end].lstrip()), end)
         for start, end in found
@@ -89,16 +97,16 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
 
 
 def state() -> dict[str, str]:
-    """Tells how text was cut, as plain data for a checkpoint."""
-    return {"tokeniser": "treebank", "sentences": "punkt-english", "nltk": nltk.__version__}
+    """Returns the methods and the version of NLTK, as plain data for a checkpoint."""
+    return {"tokenizer": "treebank", "sentences": "punkt-english", "nltk": nltk.__version__}
 
 
 @lru_cache(maxsize=100_000)
 def _cut(piece: str, is_last: bool) -> tuple[Token, ...]:
-    """Cuts what stands between white space; nothing but the end of the sentence matters to it."""
+    """Splits a piece without white space, which depends only on whether the sentence ends here."""
     if piece.isascii() and piece.isalnum() and piece.lower() not in _CONTRACTED:
-        return (Token(piece, 0, len(piece)),)  # most are plain, and the tokeniser is slow
-    # A piece that follows keeps a full stop from being taken for the sentence's.
+        return (Token(piece, 0, len(piece)),)  # most pieces are plain, and the tokenizer is slow
+    # With a following piece, the tokenizer does not treat a full stop as the sentence's end.
     text = piece if is_last else f"{piece} x"
     tokens = [
         Token(_escape(token, text, start), start, end)
@@ -108,7 +116,7 @@ def _cut(piece: str, is_last: bool) -> tuple[Token, ...]:
 
 
 def _places(tokens: list[str], sentence: str) -> Iterator[tuple[str, int, int]]:
-    """Finds the tokens again: the tokeniser drops white space, and rewrites double quotes."""
+    """Locates the tokens, since the tokenizer drops white space and rewrites double quotes."""
     position = 0
     for token in tokens:
         while sentence[position].isspace():

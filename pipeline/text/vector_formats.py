@@ -1,4 +1,4 @@
-"""Reads files of word vectors: GloVe's text, fastText's `.vec`, word2vec's text and binary."""
+"""Reads files of word vectors: GloVe text, fastText `.vec`, word2vec text and binary."""
 
 import gzip
 import io
@@ -16,29 +16,29 @@ from pipeline.errors import InputError
 
 Row: TypeAlias = NDArray[np.float32]
 
-_BLOCK = 1 << 20  # bytes that are read at a time
-_SAMPLE = 1 << 18  # bytes that tell the format
+_BLOCK = 1 << 20  # bytes to read at a time
+_SAMPLE = 1 << 18  # bytes from which the format is detected
 _SAMPLE_LINES = 20
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _OTHERS = {
-    b"PK\x03\x04": "a zip archive; unzip it and give the text file that is in it",
-    b"\xba\x16\x4f\x2f": "a fastText model; give the .vec file that belongs to it",
+    b"PK\x03\x04": "a zip archive; unzip it and use the text file in it",
+    b"\xba\x16\x4f\x2f": "a fastText model; use its .vec file",
 }
-# Five digits of size: a text that happens to start with two long numbers is no file of vectors.
+# At most five digits of size, so that a text that starts with two long numbers does not match.
 _HEADER = re.compile(rb"(\d{1,12})[ \t]+(\d{1,5})\s*")
 _DECIMALS = re.compile(rb"[-+]?(?:\d*\.\d{3,}|[\d.]+[eE][-+]\d+)")
-_EXPECTED = "a word and its numbers on each line, one space between them"
+_EXPECTED = "a word and its numbers on each line, separated by one space"
 
 
 class _Layout(NamedTuple):
-    """How a file is written.
+    """The format of a file.
 
     Attributes:
-        is_text: numbers are written out, not as bytes.
-        size: numbers of a vector.
-        num_vectors: as the header promises; None without a header.
-        start: bytes before the first vector.
+        is_text: Whether numbers are text instead of binary.
+        size: Vector size.
+        num_vectors: Number of vectors in the header; None without a header.
+        start: Offset of the first vector in bytes.
     """
 
     is_text: bool
@@ -48,30 +48,30 @@ class _Layout(NamedTuple):
 
 
 def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -> dict[str, Row]:
-    r"""Reads the vectors of some words, in one pass and without holding any other.
+    r"""Reads the vectors of some words in one pass, without keeping the others in memory.
 
-    The format is told by the content, never by the name: gzip or not; with a header "count size" or
-    without; text or, with a header, binary (float32, little-endian, "\n" after a vector or not).
-    Without a header the size is that of most of the first lines. Words may hold spaces: the last
-    `size` columns are numbers, the rest is the word. Words are compared as UTF-8 bytes, so one that
-    is not UTF-8 belongs to no wanted word and does no harm. The first vector of a word wins.
+    The format is detected from the content, not the name: gzip or not; with a header "count size"
+    or without; text or, with a header, binary (float32, little-endian, with or without "\n" after a
+    vector). Without a header, the size is the most frequent one in the first lines. Words may
+    contain spaces: the last `size` columns are numbers, the rest is the word. Words are compared as
+    UTF-8 bytes; words in other encodings are ignored. The first vector of a word is used.
 
-    Each line of text is checked for its number of columns, and the file for as many vectors as the
-    header promises. Numbers are parsed for wanted words only, so a broken number elsewhere is not
-    seen. A line with too many columns is a word with spaces, unless a piece of that "word" is a
-    number with three decimals or more, or with an exponent. Blank lines are skipped.
+    In text files, the number of columns of each line is checked, and the number of vectors if there
+    is a header. Only the numbers of wanted words are parsed, so that invalid numbers of other words
+    are not detected. A line with too many columns is a word with spaces, unless a part of this
+    "word" is a number with at least three decimals or with an exponent. Blank lines are skipped.
 
     Args:
-        path: the file.
-        wanted: the words, exactly as the file writes them.
-        size: the size that is expected; None takes any.
+        path: File of word vectors.
+        wanted: Words, exactly as spelled in the file.
+        size: Expected vector size; None accepts any size.
 
     Returns:
-        Word -> vector, float32 [size], for the wanted words that are there; it may not be finite.
+        Word -> vector, float32 [size], of the wanted words in the file. Values may not be finite.
 
     Raises:
-        InputError: the file cannot be read, is none of these formats, is cut or has a broken line,
-            or its vectors have another size.
+        InputError: If the file cannot be read, has an unknown format, is truncated or has a damaged
+            line, or its vectors have another size.
 
     Source: `glove.c`, `word2vec.c` (https://code.google.com/archive/p/word2vec) and fastText's
         `saveVectors`, which write these formats.
@@ -82,17 +82,17 @@ def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -
             layout = _layout(file.read(_SAMPLE), path)
             if size not in (None, layout.size):
                 raise InputError(
-                    f"the vectors of {path} have {layout.size} numbers, and {size} are expected; "
-                    f"give another file, or set the size to {layout.size}"
+                    f"the vectors of {path} have {layout.size} numbers, expected {size}; use "
+                    f"another file, or set the size to {layout.size}"
                 )
             file.seek(layout.start)
             read = _read_text if layout.is_text else _read_binary
             found = read(file, path, layout, keys.keys())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path} is cut or damaged ({error}); get it again") from error
+        raise InputError(f"{path} is damaged ({error}); download it again") from error
     except OSError as error:
         raise InputError(
-            f"cannot read {path}: {error.strerror}; a file of word vectors is expected"
+            f"cannot read {path}: {error.strerror}; expected a file of word vectors"
         ) from error
     return {keys[key]: row for key, row in found.items()}
 
@@ -102,13 +102,13 @@ def _open(path: Path) -> BinaryIO:
         is_gzip = file.read(len(_GZIP)) == _GZIP
     if not is_gzip:
         return path.open("rb", buffering=_BLOCK)
-    # A GzipFile cuts lines in Python, slowly; this buffer does it for it.
+    # A GzipFile splits lines in Python, which is slow; this buffer splits them in C.
     return io.BufferedReader(cast(io.RawIOBase, gzip.open(path)), _BLOCK)
 
 
 def _layout(sample: bytes, path: Path) -> _Layout:
     if not sample.strip():
-        raise InputError(f"{path} is empty; word vectors are expected: {_EXPECTED}")
+        raise InputError(f"{path} is empty; expected word vectors: {_EXPECTED}")
     for magic, kind in _OTHERS.items():
         if sample.startswith(magic):
             raise InputError(f"{path} is {kind}")
@@ -119,25 +119,24 @@ def _layout(sample: bytes, path: Path) -> _Layout:
         count, size = int(header[1]), int(header[2])
         if not (count and size and rest):
             raise InputError(
-                f"{path} promises {count} vectors of {size} numbers in line 1 and holds none; get "
-                "it again"
+                f"{path} declares {count} vectors of {size} numbers in line 1 but has none; "
+                "download it again"
             )
         start = len(sample) - len(rest)
         return _Layout(_usual_size(rest) > 0, size, count, start)
     size = _usual_size(body)
     if not size:
         raise InputError(
-            f"{path} is no file of word vectors that can be read here; expected is text, "
-            f"{_EXPECTED}, or the binary format of word2vec, whose first line is the number of "
-            "vectors and their size"
+            f"{path} has no known format of word vectors; expected text with {_EXPECTED}, or the "
+            "binary format of word2vec, whose first line is the number of vectors and their size"
         )
     return _Layout(True, size, None, len(sample) - len(body))
 
 
 def _usual_size(sample: bytes) -> int:
-    """Gives how many numbers most of the first lines end with: 0 if they are no text."""
+    """Returns the most frequent number of numbers at the end of the first lines; 0 if binary."""
     lines = [line.rstrip(b" \r") for line in sample.split(b"\n", _SAMPLE_LINES)]
-    whole = lines[:-1] or lines  # the last one may be cut
+    whole = lines[:-1] or lines  # the last line may be incomplete
     sizes = Counter(_numbers_at_end(line.split(b" ")[1:]) for line in whole if line)
     return sizes.most_common(1)[0][0] if sizes else 0
 
@@ -155,7 +154,7 @@ def _read_text(
     file: BinaryIO, path: Path, layout: _Layout, wanted: Collection[bytes]
 ) -> dict[bytes, Row]:
     size, count, found = layout.size, 0, {}
-    # A word with spaces is found by its first piece; few lines are cut into columns then.
+    # Compares the first part of words first, so that few lines are split into columns.
     heads = {word.partition(b" ")[0] for word in wanted}
     for number, line in enumerate(file, 1 if layout.num_vectors is None else 2):
         line = line.rstrip(b" \r\n")  # word2vec and fastText end a line with a space
@@ -170,7 +169,7 @@ def _read_text(
                 found[word] = _parse(columns, path, number)
     if layout.num_vectors not in (None, count):
         raise InputError(
-            f"{path} promises {layout.num_vectors} vectors in line 1 and holds {count}; get it "
+            f"{path} declares {layout.num_vectors} vectors in line 1 but has {count}; download it "
             "again, or correct its first line"
         )
     return found
@@ -180,26 +179,26 @@ def _check_columns(line: bytes, size: int, path: Path, number: int) -> None:
     word, *columns = line.rsplit(b" ", size)
     if len(columns) < size:
         raise InputError(
-            f"line {number} of {path} is broken: it has {len(columns)} numbers, {size} are "
-            "expected; correct or remove the line, or get the file again"
+            f"line {number} of {path} is damaged: it has {len(columns)} numbers, expected {size}; "
+            "correct or remove the line, or download the file again"
         )
     if any(_DECIMALS.fullmatch(piece) for piece in word.split(b" ")[1:]):
         raise InputError(
-            f"line {number} of {path} is broken: it has more than {size} numbers; correct or "
-            "remove the line, or get the file again"
+            f"line {number} of {path} is damaged: it has more than {size} numbers; correct or "
+            "remove the line, or download the file again"
         )
 
 
 def _parse(columns: Sequence[bytes], path: Path, number: int) -> Row:
     try:
-        with np.errstate(over="ignore"):  # becomes infinite, which the caller refuses
+        with np.errstate(over="ignore"):  # becomes infinite, which the caller rejects
             return np.array(columns, dtype=np.float32)
     except ValueError:
         wrong = next(column for column in columns if not _numbers_at_end([column]))
         raise InputError(
-            f"line {number} of {path} is broken: {wrong.decode(errors='replace')!r} is no number, "
-            f"and the last {len(columns)} columns are expected to be; correct or remove the line, "
-            "or get the file again"
+            f"line {number} of {path} is damaged: {wrong.decode(errors='replace')!r} is not a "
+            f"number, but the last {len(columns)} columns must be; correct or remove the line, or "
+            "download the file again"
         ) from None
 
 
@@ -215,18 +214,19 @@ def _read_binary(
             space = block.find(b" ")
             if space < 0 or space + width >= len(block):
                 raise InputError(
-                    f"{path} is cut: line 1 promises {layout.num_vectors} vectors of {layout.size} "
-                    f"numbers in binary, and it ends within number {number + 1}; get it again"
+                    f"{path} is truncated: line 1 declares {layout.num_vectors} binary vectors of "
+                    f"{layout.size} numbers, but the file ends within vector {number + 1}; "
+                    "download it again"
                 )
         word = block[place:space].lstrip(b"\n")
         place = space + 1 + width
         if word in wanted and word not in found:
-            # A copy, so that the block is freed.
+            # A copy, so that the block can be freed.
             found[word] = np.frombuffer(block[space + 1 : place], "<f4").astype(np.float32)
     if (block[place:] + file.read(_BLOCK)).strip():
         raise InputError(
-            f"{path} goes on after the {layout.num_vectors} vectors of {layout.size} numbers that "
-            "line 1 promises in binary (float32 is expected); get it again, or correct its first "
+            f"{path} has more data than the {layout.num_vectors} binary float32 vectors of "
+            f"{layout.size} numbers that line 1 declares; download it again, or correct its first "
             "line"
         )
     return found

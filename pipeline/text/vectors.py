@@ -1,4 +1,4 @@
-"""Pretrained vectors of the words of a corpus."""
+"""Pretrained vectors for the words of a corpus."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from pipeline.text.vector_formats import read_vectors
 
 Match: TypeAlias = Literal["exact", "lower", "escape", "digits"]
 MATCHES: tuple[Match, ...] = get_args(Match)
-"""How a word of a corpus finds its vector, the closest first."""
+"""Ways in which a word of a corpus matches a word of the file, in order of preference."""
 
 _ESCAPES = {
     "-LRB-": "(",
@@ -30,11 +30,11 @@ _LONG_NUMBER = re.compile(r"[0-9]{2,}")
 
 
 class WordVectors(NamedTuple):
-    """Vectors of words, and how each word found its own.
+    """Word vectors with the match of each word.
 
     Attributes:
-        vectors: of the words that have one, in the order in which they were asked for.
-        matches: one for each of `vectors.words`.
+        vectors: Vectors of the words that the file has, in the requested order.
+        matches: Match of each of `vectors.words`.
     """
 
     vectors: Vectors
@@ -44,20 +44,20 @@ class WordVectors(NamedTuple):
 def load_vectors(path: Path, words: Iterable[str], size: int | None = None) -> WordVectors:
     """Reads the vectors of words from a file of GloVe, fastText (`.vec`) or word2vec.
 
-    A word takes the vector of the first of its `spellings` that the file has. The formats, and what
-    is checked of them, are those of `read_vectors`.
+    A word gets the vector of the first of its `spellings` that the file has. `read_vectors`
+    describes the supported formats.
 
     Args:
-        path: the file.
-        words: the words of a corpus, as it writes them.
-        size: the size that is expected; None takes any.
+        path: File of word vectors.
+        words: Words as spelled in the corpus.
+        size: Expected vector size; None accepts any size.
 
     Returns:
         The vectors, `values[i]` for `words[i]`.
 
     Raises:
-        InputError: as `read_vectors`; or none of the words has a vector, or one has a vector that
-            is not finite.
+        InputError: If the file cannot be read or is damaged, its vectors have another size, it has
+            none of the words, or a vector is not finite.
     """
     wanted = {word: spellings(word) for word in words}
     rows = read_vectors(path, {s for known in wanted.values() for _, s in known}, size)
@@ -69,26 +69,31 @@ def load_vectors(path: Path, words: Iterable[str], size: int | None = None) -> W
     if not matched:
         shown = ", ".join(list(wanted)[:5])
         raise InputError(
-            f"{path} has a vector for none of the {len(wanted):,} words of the corpus ({shown}, "
-            "...); vectors of the same language and spelling are expected"
+            f"{path} has no vector for any of the {len(wanted):,} words of the corpus ({shown}, "
+            "...); use vectors of the same language and spelling"
         )
     for word, _, row in matched:
         if not np.isfinite(row).all():
             raise InputError(
-                f"the vector of {word!r} in {path} holds numbers that are not finite as float32; "
-                "correct or remove it, or get the file again"
+                f"the vector of {word!r} in {path} has values that are not finite in float32; "
+                "correct or remove it, or download the file again"
             )
     found, matches, values = zip(*matched, strict=True)
     return WordVectors(Vectors(path.name, found, np.stack(values)), matches)
 
 
 def spellings(word: str) -> list[tuple[Match, str]]:
-    r"""Gives the spellings under which a word's vector is looked up, the closest first.
+    r"""Returns the spellings under which a word's vector is looked up, in order of preference.
 
-    Exactly as written; in lower case; without the escapes of the Penn Treebank (-LRB- as "(", ``
-    and '' as a straight quote, \/ as "/"); and with # for each digit of a number of two digits or
-    more, as the vectors of GoogleNews write them. Both of the last ones are tried in lower case
-    as well. A lower-cased word does not find a capitalised one: "us" is not "US".
+    These are the word as written; in lower case; without the escapes of the Penn Treebank (-LRB- as
+    "(", `` and '' as a straight quote, \/ as "/"); and with # for each digit of a number of at
+    least two digits, like in the vectors of GoogleNews. The last two are also tried in lower case.
+    A lowercase word never matches a capitalized one: "us" is not "US".
+
+    Example:
+        >>> spellings("1990S")
+        [('exact', '1990S'), ('lower', '1990s'), ('escape', '1990S'), ('escape', '1990s'), \
+('digits', '####S'), ('digits', '####s')]
     """
     plain = _ESCAPES.get(word.upper()) or _ESCAPED.sub(r"\1", word)
     digits = _LONG_NUMBER.sub(lambda number: "#" * len(number[0]), plain)

@@ -1,29 +1,36 @@
-"""The words that a model knows, and their ids."""
+"""The vocabulary of a language model: words and their ids."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 EOS = "<eos>"
-"""The end of a line, a token like any other."""
+"""Token at the end of each line."""
 UNK = "<unk>"
-"""Stands for every word that is not in the vocabulary."""
+"""Token that replaces words outside the vocabulary."""
 
 
 class Vocabulary:
-    """A list of distinct words; a word's id is its place in the list.
+    """A list of distinct words; the id of a word is its index in the list.
 
     Args:
-        words: the words, `EOS` and `UNK` among them.
-        counts: how often each occurs in the training text, where that is known.
+        words: Words, including `EOS` and `UNK`.
+        counts: Number of occurrences of each word in the training text; None if unknown.
 
     Raises:
-        ValueError: a word occurs twice, `EOS` or `UNK` is missing, **or** there are not as many
-            counts as words.
+        ValueError: If a word occurs twice, `EOS` or `UNK` is missing, or the numbers of counts and
+            words differ.
 
     Attributes:
-        words: the words.
-        counts: how often each occurs in the training text, or None.
-        eos_id: the id of `EOS`.
-        unk_id: the id of `UNK`.
+        words: Words in the order of ids.
+        counts: Number of occurrences of each word in the training text, or None.
+        eos_id: Id of `EOS`.
+        unk_id: Id of `UNK`.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"])
+        >>> vocabulary.encode(["the", "dog", "<eos>"])
+        [2, 1, 0]
+        >>> vocabulary.decode([2, 1, 0])
+        ['the', '<unk>', '<eos>']
     """
 
     def __init__(self, words: Sequence[str], counts: Sequence[int] | None = None) -> None:
@@ -31,17 +38,17 @@ class Vocabulary:
         self.counts = None if counts is None else list(counts)
         if self.counts is not None and len(self.counts) != len(self.words):
             raise ValueError(
-                f"a vocabulary of {len(self.words)} words has as many counts, got"
-                f" {len(self.counts)}"
+                f"a vocabulary of {len(self.words)} words needs {len(self.words)} counts, got "
+                f"{len(self.counts)}"
             )
         self._ids = {word: index for index, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
             twice = next(word for index, word in enumerate(words) if self._ids[word] != index)
-            raise ValueError(f"a vocabulary holds each word once, got {twice!r} twice")
+            raise ValueError(f"the words of a vocabulary must be distinct, got {twice!r} twice")
         for special in (EOS, UNK):
             if special not in self._ids:
                 raise ValueError(
-                    f"a vocabulary holds {special}, got {len(self.words)} words without it"
+                    f"a vocabulary must contain {special}, got {len(self.words)} words without it"
                 )
         self.eos_id = self._ids[EOS]
         self.unk_id = self._ids[UNK]
@@ -50,26 +57,27 @@ class Vocabulary:
     def from_counts(
         cls, counts: Mapping[str, int], max_size: int | None = None, min_count: int = 1
     ) -> "Vocabulary":
-        """Keeps the frequent words; ids fall with frequency, ties go to the word that came first.
+        """Creates a vocabulary of the most frequent words, sorted by frequency.
 
-        `<eos>` and `<unk>` are always kept. `<unk>` counts as often as it is written in the text
-        and as the dropped words occur; where that is never, it is added as the last id, so that
-        unseen text can be encoded.
+        Words with equal counts are sorted by first appearance. `<eos>` and `<unk>` are always kept.
+        The count of `<unk>` is the number of its own occurrences plus those of dropped words. If
+        this is 0, `<unk>` gets the last id, so that unseen text can be encoded.
 
         Args:
-            counts: word -> number of occurrences, in order of first appearance.
-            max_size: the most entries to keep, `<eos>` and `<unk>` included; None keeps all.
-            min_count: rarer words become `<unk>`.
-
-        Returns:
-            The vocabulary.
+            counts: Word -> number of occurrences, in order of first appearance.
+            max_size: Maximum number of words, including `<eos>` and `<unk>`; None keeps all.
+            min_count: Minimum number of occurrences of words to keep.
 
         Raises:
-            ValueError: `max_size` leaves no room for `<eos>` and `<unk>`.
+            ValueError: If `max_size` is below 2, the number of `<eos>` and `<unk>`.
+
+        Example:
+            >>> Vocabulary.from_counts({"cat": 1, "the": 3, "<eos>": 2}, max_size=3).words
+            ['the', '<eos>', '<unk>']
         """
         if max_size is not None and max_size < 2:
             raise ValueError(
-                f"max_size counts {EOS} and {UNK} too, so it is at least 2, got {max_size}"
+                f"max_size must be at least 2, because it includes {EOS} and {UNK}, got {max_size}"
             )
         ordinary = [word for word in counts if word not in (EOS, UNK)]
         frequent = [word for word in ordinary if counts[word] >= min_count]
@@ -82,30 +90,30 @@ class Vocabulary:
         final.setdefault(EOS, 0)
         final[UNK] = final.get(UNK, 0) + dropped
         if not final[UNK]:
-            final[UNK] = final.pop(UNK)  # the last of the words that never occur
+            final[UNK] = final.pop(UNK)  # moves it after all other words with a count of 0
         words = sorted(final, key=lambda word: -final[word])
         return cls(words, [final[word] for word in words])
 
     def encode(self, words: Iterable[str]) -> list[int]:
-        """Gives the ids of words; an unknown word gets the id of `UNK`."""
+        """Returns the ids of words; words outside the vocabulary get the id of `UNK`."""
         find, unknown = self._ids.get, self.unk_id
         return [find(word, unknown) for word in words]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Gives the words of ids.
+        """Returns the words of ids.
 
         Raises:
-            ValueError: an id is outside of the vocabulary.
+            ValueError: If an id is outside the vocabulary.
         """
         result = []
         for index in ids:
             if not 0 <= index < len(self.words):
-                raise ValueError(f"ids are 0 to {len(self.words) - 1}, got {index}")
+                raise ValueError(f"ids must be from 0 to {len(self.words) - 1}, got {index}")
             result.append(self.words[index])
         return result
 
     def unknown(self, words: Iterable[str]) -> list[str]:
-        """Gives the distinct words that are not in the vocabulary, in order of appearance."""
+        """Returns the distinct words outside the vocabulary, in order of appearance."""
         return [word for word in dict.fromkeys(words) if word not in self._ids]
 
     def __len__(self) -> int:
