@@ -20,8 +20,7 @@ from pipeline.optimization import optimization, refuse_impossible
 from pipeline.pooling import Attention, Last, Pooling
 from pipeline.regularization import leave_out_words
 from pipeline.reports import LabelReport
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Labels, Lexicon
 
 
 class _Scored(NamedTuple):

@@ -14,7 +14,7 @@ from datamodules.files.cache import cached
 from datamodules.files.lines import MAX_LINE_BYTES, read_lines
 from datamodules.files.shards import digest_of, shards, with_progress
 from pipeline.errors import InputError
-from pipeline.text.units import Unit, tokenise
+from pipeline.text.units import Unit, split_line
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 
 Ids: TypeAlias = npt.NDArray[np.int32]
@@ -147,7 +147,7 @@ def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_B
     occurrences: Counter[str] = Counter()
     lines = 0
     for line in _read_text(path, max_line_bytes):
-        tokens = tokenise(line, unit)
+        tokens = split_line(line, unit)
         tokens.append(EOS)
         occurrences.update(tokens)
         lines += 1
@@ -213,7 +213,7 @@ def _encode(lines: Iterator[str], vocabulary: Vocabulary, unit: Unit, ids: Ids) 
     filled = unknown = 0
     chunk: list[int] = []
     for line in lines:
-        chunk += vocabulary.encode(tokenise(line, unit))
+        chunk += vocabulary.encode(split_line(line, unit))
         chunk.append(vocabulary.eos_id)
         if len(chunk) >= _CHUNK:
             ids[filled : filled + len(chunk)] = chunk

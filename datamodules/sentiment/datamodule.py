@@ -19,8 +19,7 @@ from datamodules.sentiment.statistics import check_splits, describe_labelled, di
 from pipeline.batches import Texts
 from pipeline.errors import InputError
 from pipeline.text import treebank
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon, differing
+from pipeline.text.lexicon import Labels, Lexicon, differing
 
 
 class SentimentData(BucketedData[Texts]):

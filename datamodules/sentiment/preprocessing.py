@@ -3,8 +3,8 @@
 from datamodules.batching.splits import sample
 from datamodules.batching.texts import LabelledCorpus, LabelledText
 from pipeline.errors import InputError
-from pipeline.text.ends import ends
-from pipeline.text.treebank import split_sentences, tokenise
+from pipeline.text.treebank import split_sentences, tokenize
+from pipeline.text.units import truncate_middle
 
 
 def truncate_texts(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCorpus, int]:
@@ -17,7 +17,7 @@ def truncate_texts(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCor
     def truncate(text: LabelledText) -> LabelledText:
         if len(text.tokens) <= max_tokens:
             return text
-        return text._replace(tokens=tuple(ends(text.tokens, max_tokens)))
+        return text._replace(tokens=tuple(truncate_middle(text.tokens, max_tokens)))
 
     num_cut = sum(len(t.tokens) > max_tokens for texts in corpus.splits.values() for t in texts)
     splits = {split: [truncate(text) for text in texts] for split, texts in corpus.splits.items()}
@@ -50,7 +50,7 @@ def subsample_training(corpus: LabelledCorpus, count: int, seed: int) -> Labelle
 def treebank_words(text: str) -> tuple[str, ...]:
     """Splits raw text of any number of sentences into Penn Treebank tokens."""
     return tuple(
-        token.text for start, end in split_sentences(text) for token in tokenise(text[start:end])
+        token.text for start, end in split_sentences(text) for token in tokenize(text[start:end])
     )
 
 

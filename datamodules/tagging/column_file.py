@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from datamodules.files.lines import read_lines
 from pipeline.errors import InputError
-from pipeline.text.column_files import DOCSTART
+from pipeline.text.tags import DOCSTART
 
 Separator: TypeAlias = Literal["auto", "tab", "space"]
 

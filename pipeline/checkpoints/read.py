@@ -10,8 +10,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from pipeline.errors import InputError
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Labels, Lexicon
 from pipeline.text.vocabulary import Vocabulary
 
 LANGUAGE_MODELS = ("LanguageModel", "NgramLanguageModel", "MixtureLanguageModel")

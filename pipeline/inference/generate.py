@@ -15,7 +15,7 @@ from pipeline.encoders import Carry
 from pipeline.inference.sampling import sample
 from pipeline.inference.scoring import read_lines
 from pipeline.options import Sampling
-from pipeline.text.units import join, tokenise
+from pipeline.text.units import join_tokens, split_line
 from pipeline.text.vocabulary import UNK, Vocabulary
 
 _MAX_ROUNDS = 20  # of samples, to find enough new texts
@@ -66,14 +66,14 @@ def generate_texts(
         The texts with their prompts; with `known`, fewer if not enough new texts are found.
     """
     vocabulary, unit = Vocabulary(trained.data["vocabulary"]), trained.data["unit"]
-    words = tokenise(prompt, unit)
+    words = split_line(prompt, unit)
     if unknown := vocabulary.unknown(words):
         print_note(f"not in the vocabulary, read as {UNK}: {', '.join(map(repr, unknown))}")
     ids = vocabulary.encode(words)
 
     def texts(seed: int) -> list[str]:
         rows = sample_ids(trained, vocabulary, ids, sampling._replace(seed=seed))
-        return [join([*words, *vocabulary.decode(row)], unit) for row in rows]
+        return [join_tokens([*words, *vocabulary.decode(row)], unit) for row in rows]
 
     if known is None:
         return texts(sampling.seed)

@@ -167,8 +167,8 @@ def split_tag(tag: str) -> tuple[str, str]:
     is_bare = tag == "O" or (len(tag) == 1 and prefix in "BIES")
     if not is_bare and not (prefix and prefix in "BIES" and separator in "-_" and label):
         raise ValueError(
-            f"tag {tag!r} does not belong to any scheme; expected O, or one of B, I, E, S, L and U, "
-            "alone or with a type as in B-PER"
+            f"tag {tag!r} does not belong to any scheme; expected O, or one of B, I, E, S, L "
+            "and U, alone or with a type as in B-PER"
         )
     return prefix, label
 

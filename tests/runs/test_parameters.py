@@ -11,8 +11,7 @@ from pipeline.analysis.parameters import count_parameters
 from pipeline.cli.main import main
 from pipeline.encoders import GRU, LSTM, QRNN, SRU, CoupledLSTM, Elman, MinGRU, MogrifierLSTM
 from pipeline.pooling import Attention
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Labels, Lexicon
 from tasks.language_model import LanguageModel
 from tasks.sentiment import SentenceClassifier
 from tests.examples import vocabulary

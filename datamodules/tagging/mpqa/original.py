@@ -61,7 +61,7 @@ class ConversionReport(NamedTuple):
 def convert(folder: Path, destination: Path, documents: Path | None = None) -> ConversionReport:
     """Converts an MPQA 1.2 or 2.0 distribution to the files that `MPQA` reads.
 
-    Sentences are those of the distribution; tokens are those of `tokenise`. A span contains all
+    Sentences are those of the distribution; tokens are those of `tokenize`. A span contains all
     tokens that it overlaps, up to the end of the sentence. If spans overlap, the one that begins
     first is kept, and of those the longest. Empty spans (implicit expressions), spans outside the
     document and spans without a token of a sentence are skipped.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from datamodules.files.lines import read_lines
 from pipeline.errors import InputError
-from pipeline.text.treebank import Token, tokenise
+from pipeline.text.treebank import Token, tokenize
 
 ANNOTATIONS = "man_anns"
 _VERSIONS = ("2.0", "1.2")
@@ -197,7 +197,7 @@ def _tokens(raw: bytes, sentence: Annotation, encoding: str) -> list[Token]:
     # an offset may lie inside a character; surrogates keep its bytes until offsets are computed
     text = raw[sentence.start : sentence.end].decode(encoding, "surrogateescape")
     tokens = []
-    for token, start, end in tokenise(text):
+    for token, start, end in tokenize(text):
         first, last = (
             sentence.start + len(text[:place].encode(encoding, "surrogateescape"))
             for place in (start, end)

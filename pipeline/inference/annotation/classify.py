@@ -18,8 +18,8 @@ from pipeline.inference.annotation.output_formats import Classified, classified_
 from pipeline.inference.annotation.passages import Passage, read_texts, text_passages
 from pipeline.inference.annotation.terminal import classified_text, default_format, has_colors
 from pipeline.options import STANDARD_INPUT
-from pipeline.text.ends import ends
 from pipeline.text.treebank import Token
+from pipeline.text.units import truncate_middle
 
 
 class ClassifyRequest(NamedTuple):
@@ -118,7 +118,7 @@ class _Classifier:
         max_tokens = trained.data["max_tokens"]
 
         def shorten(tokens: list[Token]) -> list[Token]:
-            return list(ends(tokens, max_tokens))
+            return list(truncate_middle(tokens, max_tokens))
 
         self.reader = ChunkReader(trained.data["lexicon"], reads_standard_input, shorten)
 

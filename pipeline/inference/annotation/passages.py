@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from pipeline.errors import InputError
 from pipeline.inference.annotation.text_files import TextLine, read_lines
-from pipeline.text.column_files import DOCSTART
-from pipeline.text.treebank import Token, split_sentences, tokenise
+from pipeline.text.tags import DOCSTART
+from pipeline.text.treebank import Token, split_sentences, tokenize
 
 _MAX_PARAGRAPH_CHARACTERS = 100_000
 _MAX_COLUMN_TOKENS = 100_000  # of one sentence
@@ -99,7 +99,7 @@ def _numbered(texts: Iterable[str]) -> Iterator[TextLine]:
 
 def _sentence_lines(source: str, lines: Iterator[TextLine], _num_columns: int) -> Iterator[Passage]:
     for line in lines:
-        if tokens := tokenise(line.text):
+        if tokens := tokenize(line.text):
             yield Passage(source, line.text, line.start, line.number, tokens)
 
 
@@ -133,7 +133,7 @@ def _split_paragraph(source: str, lines: list[TextLine]) -> Iterator[Passage]:
     for start, end in split_sentences(text):
         number = lines[bisect_right(starts, start) - 1].number
         sentence = text[start:end]
-        yield Passage(source, sentence, first + start, number, tokenise(sentence))
+        yield Passage(source, sentence, first + start, number, tokenize(sentence))
 
 
 def _joined(lines: list[TextLine], first: int, separator: str) -> str:
@@ -245,7 +245,7 @@ def _tokenize_text(text: str) -> list[Token]:
     return [
         Token(token.text, token.start + start, token.end + start)
         for start, end in split_sentences(text)
-        for token in tokenise(text[start:end])
+        for token in tokenize(text[start:end])
     ]
 
 

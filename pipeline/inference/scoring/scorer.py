@@ -14,7 +14,7 @@ from pipeline.checkpoints.read import Trained
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry
 from pipeline.inference.scoring.sentence_files import InputLine
-from pipeline.text.units import Unit, tokenise
+from pipeline.text.units import Unit, split_line
 from pipeline.text.vocabulary import EOS, Vocabulary
 
 _MAX_SENTENCES = 2048  # of a chunk, which is sorted by length
@@ -98,7 +98,7 @@ class Scorer:
         while num_tokens < _MAX_TOKENS and len(chunk) < self._max_sentences:
             if (line := next(lines, None)) is None:
                 break
-            chunk.append((line, [*tokenise(line.text, self.unit), EOS]))
+            chunk.append((line, [*split_line(line.text, self.unit), EOS]))
             num_tokens += len(chunk[-1][1])
         return chunk
 

@@ -36,7 +36,7 @@ def mistaken(capsys, project, *flags):
     [
         ("", "valid.txt contains no sentence; one token per line"),
         ("a\tDT\tO\nb\tO\n", "valid.txt has 2 columns separated by TAB, but line 1 has 3"),
-        ("a\tDT\tO\nb\tDT\tX-DSE\n", "'X-DSE' belongs to no scheme"),
+        ("a\tDT\tO\nb\tDT\tX-DSE\n", "'X-DSE' does not belong to any scheme"),
         ("a\tDT\tO\nb\xff\tDT\tO\n", "valid.txt is not UTF-8: byte 8 (in line 2)"),
     ],
     ids=["empty", "ragged", "scheme", "not-utf-8"],

@@ -15,8 +15,7 @@ from pipeline.batches import StreamWindow
 from pipeline.encoders.settings import Recurrent
 from pipeline.inputs import Words
 from pipeline.synthetic import Adding
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Labels, Lexicon
 from tasks.language_model import LanguageModel
 from tasks.long_memory import LongMemory
 from tasks.sentiment import SentenceClassifier

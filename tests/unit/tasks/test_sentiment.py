@@ -10,8 +10,7 @@ from pipeline.encoders import GRU, LSTM, Elman, Identity, Window
 from pipeline.inputs import Affixes, Words
 from pipeline.pooling import Attention, Max, Mean, MeanMax
 from pipeline.regularization import leave_out_words
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Labels, Lexicon
 from tasks.sentiment import SentenceClassifier
 
 LEXICON = Lexicon({"a": 4, "b": 3, "c": 2, "d": 1, "e": 1}, {})

@@ -100,7 +100,7 @@ def test_files_of_one_name_are_kept_apart(folder, tmp_path):
 def test_a_mistake_is_not_cached(folder, cache):
     (folder / "tiny.txt").write_text(TEXT.replace("2.5", "two"))
     for _ in range(2):
-        with pytest.raises(InputError, match=r"line 2 of .*'two' is no number"):
+        with pytest.raises(InputError, match=r"line 2 of .*'two' is not a number"):
             corpus_vectors("tiny.txt", COUNTS)
     assert list(cache.iterdir()) == []
 
@@ -124,7 +124,7 @@ def test_a_missing_file_is_refused(folder, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=f"no vectors '{folder}'.*holds tiny.txt"):
         corpus_vectors(str(folder), COUNTS)
     monkeypatch.setenv("UNROLL_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="holds none"):
+    with pytest.raises(InputError, match="has none"):
         corpus_vectors("tiny.txt", COUNTS)
 
 

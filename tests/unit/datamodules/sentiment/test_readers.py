@@ -15,7 +15,7 @@ from datamodules.sentiment.reviews import Folders, MovieReviews
 from datamodules.sentiment.statistics import check_splits
 from datamodules.sentiment.table import Table
 from pipeline.errors import InputError
-from pipeline.text.ends import ends
+from pipeline.text.units import truncate_middle
 
 TEXTS = [LabelledText((f"w{i}",), "rare" if i % 10 == 0 else "often") for i in range(200)]
 
@@ -80,9 +80,9 @@ def test_check_splits():
 
 
 def test_long_texts_keep_their_ends():
-    assert "".join(ends("abcdefgh", 5)) == "abcgh"
-    assert "".join(ends("abc", 3)) == "abc"
-    assert "".join(ends("abcd", 1)) == "a"
+    assert "".join(truncate_middle("abcdefgh", 5)) == "abcgh"
+    assert "".join(truncate_middle("abc", 3)) == "abc"
+    assert "".join(truncate_middle("abcd", 1)) == "a"
     long = corpus(train=[("1 2 3 4", "a"), ("1 2", "b")])
     short, count = truncate_texts(
         long._replace(phrases=((LabelledText(("2", "3", "4"), "b"),), ())), 2

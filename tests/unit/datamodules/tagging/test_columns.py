@@ -78,7 +78,7 @@ def test_white_space_that_separates_nothing_is_part_of_a_token(write):
     text = text.replace("a b", "a\vb").replace("\t", " ")
     assert Columns(write(text)).read().splits["train"][0].tokens[2] == "a\vb"
     one_column = "a b\tB-x\n"  # read with a space, the TAB is part of the tag
-    with pytest.raises(InputError, match=r"the tag 'b\\tB-x' belongs to no scheme"):
+    with pytest.raises(InputError, match=r"tag 'b\\tB-x' does not belong to any scheme"):
         Columns(write(one_column, one_column, one_column), separator="space").read()
 
 
@@ -265,24 +265,24 @@ ADVICE = (
         (
             {},
             {"train": TRAIN + "\nx NN O\ny NN X-PER\n"},
-            "line 9 of {}/train.txt: the tag 'X-PER' belongs to no scheme; O, or one of B, I, E, S,"
-            " L and U, alone or with a type as in B-PER, is expected; " + ADVICE,
+            "line 9 of {}/train.txt: tag 'X-PER' does not belong to any scheme; expected O, or"
+            " one of B, I, E, S, L and U, alone or with a type as in B-PER; " + ADVICE,
         ),
         (
             {"tag": 1},
             {},
-            "line 1 of {}/train.txt: the tag 'NNP' belongs to no scheme; O, or one of B, I, E, S,"
-            " L and U, alone or with a type as in B-PER, is expected; " + ADVICE,
+            "line 1 of {}/train.txt: tag 'NNP' does not belong to any scheme; expected O, or"
+            " one of B, I, E, S, L and U, alone or with a type as in B-PER; " + ADVICE,
         ),
         (
             {},
             {"test": TEST + "x NN E-PER\n"},
-            "line 2 of {}/test.txt: the tag 'E-PER' is not of the scheme IOB1; " + ADVICE,
+            "line 2 of {}/test.txt: tag 'E-PER' does not belong to the scheme IOB1; " + ADVICE,
         ),
         (
             {"scheme": "IOB2"},
             {"train": "\na NN O\nx NN S-PER\n"},
-            "line 3 of {}/train.txt: the tag 'S-PER' is not of the scheme IOB2; " + ADVICE,
+            "line 3 of {}/train.txt: tag 'S-PER' does not belong to the scheme IOB2; " + ADVICE,
         ),
         (
             {},

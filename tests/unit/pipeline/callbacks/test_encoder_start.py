@@ -13,8 +13,7 @@ from pipeline.checkpoints.read import Trained
 from pipeline.encoders import GRU, LSTM, Elman
 from pipeline.errors import InputError
 from pipeline.inputs import Words
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon, Vectors
+from pipeline.text.lexicon import Labels, Lexicon, Vectors
 from pipeline.text.vocabulary import Vocabulary
 from tasks.language_model import LanguageModel
 from tasks.sentiment import SentenceClassifier

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text.treebank import _places, _tokenizer, split_sentences, tokenise
+from pipeline.text.treebank import _places, _tokenizer, split_sentences, tokenize
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ from pipeline.text.treebank import _places, _tokenizer, split_sentences, tokenis
     ],
 )  # fmt: skip
 def test_words_are_cut_and_escaped_as_in_the_treebank(sentence, tokens):
-    assert [token.text for token in tokenise(sentence)] == tokens.split()
+    assert [token.text for token in tokenize(sentence)] == tokens.split()
 
 
 @given(st.text(alphabet="ab Z9.,'\"`()[]/*-?!$&:\n\u00a0\u00e9\u201c\U0001f600", max_size=40))
 def test_tokens_cover_all_but_white_space(sentence):
-    tokens = tokenise(sentence)
+    tokens = tokenize(sentence)
     assert "".join(sentence[t.start : t.end] for t in tokens) == "".join(sentence.split())
     assert all(sentence[t.start : t.end].split() == [sentence[t.start : t.end]] for t in tokens)
     assert not any(character.isspace() for token in tokens for character in token.text)
@@ -42,7 +42,7 @@ def _stays_whole(word):
     if escaped or word in ("``", "''", "`", "n't") or word.startswith("'"):
         return True
     plain = word.replace(r"\/", "/").replace(r"\*", "*")
-    return len(tokenise(f"a {plain} a")) == 3
+    return len(tokenize(f"a {plain} a")) == 3
 
 
 def test_pieces_are_cut_as_the_whole_sentence_is(real_data):
@@ -53,7 +53,7 @@ def test_pieces_are_cut_as_the_whole_sentence_is(real_data):
     assert len(sentences) > 150
     for sentence in sentences:
         whole = [(start, end) for _, start, end in _places(_tokenizer.tokenize(sentence), sentence)]
-        assert [(token.start, token.end) for token in tokenise(sentence)] == whole, sentence
+        assert [(token.start, token.end) for token in tokenize(sentence)] == whole, sentence
 
 
 @pytest.mark.parametrize(

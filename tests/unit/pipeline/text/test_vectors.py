@@ -48,7 +48,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, number):
 def test_a_file_without_any_word_of_the_corpus_is_refused(tmp_path):
     for data in (BROKEN, as_binary([("the", [0.1, 0.2]), ("of", [0.3, 0.4])])):
         said = refused(tmp_path, data, words=["der", "die"])
-        assert "none of the 2 words of the corpus (der, die" in said
+        assert "any of the 2 words of the corpus (der, die" in said
 
 
 def test_real_vectors(real_data):

@@ -5,8 +5,7 @@ import torch
 from pipeline.batches import Sentences, StreamWindow, Texts
 from pipeline.decoders import Softmax
 from pipeline.pooling import Last
-from pipeline.text.labels import Labels
-from pipeline.text.lexicon import Lexicon
+from pipeline.text.lexicon import Labels, Lexicon
 from tasks.language_model import LanguageModel
 from tasks.sentiment import SentenceClassifier
 from tasks.tagging import Tagger

@@ -67,7 +67,7 @@ def test_mistakes_are_told(vectors, tmp_path):
         KMeans(str(vectors), 0)
     with pytest.raises(ValueError, match="must be at most the number of words, 7, got 8"):
         KMeans(str(vectors), 8).assign(vocabulary(7))
-    with pytest.raises(InputError, match="has a vector for none of the 2 words"):
+    with pytest.raises(InputError, match="has no vector for any of the 2 words"):
         KMeans(str(vectors)).assign(vocabulary(2))
     with pytest.raises(InputError, match="nowhere"):
         KMeans(str(tmp_path / "nowhere")).assign(vocabulary(7))
