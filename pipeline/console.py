@@ -1,40 +1,114 @@
-"""What a person reads in the terminal: results on stdout, everything else on stderr."""
+"""Output of commands: results on standard output; notes, errors and progress on standard error."""
 
 import contextlib
+import functools
 import io
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from pipeline.errors import InputError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+_UPDATE_SECONDS = 0.1  # an update of the bar takes microseconds, a line of text less
+
 
 def is_first_process() -> bool:
-    """True unless a launcher (ddp, torchrun, srun) gave this process another rank than 0."""
+    """Whether this process has rank 0, or was not started by a launcher (DDP, torchrun, srun)."""
     ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
     return all(rank == "0" for rank in ranks)
 
 
 def print_note(text: str) -> None:
-    """Tells the progress of work, on stderr, from the first process only."""
+    """Prints a note about the work on standard error, in the first process only."""
     if is_first_process():
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 
 def print_error(text: str) -> None:
-    """Tells what went wrong, on stderr, from whatever process it went wrong in."""
+    """Prints an error on standard error, in any process."""
     sys.stderr.write(f"unroll: {text}\n")
     sys.stderr.flush()
 
 
 def print_result(text: str) -> None:
-    """Gives a result, on stdout, from the first process only."""
+    """Prints a result on standard output, in the first process only."""
     if is_first_process():
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def progress_bar(
+    description: str, total: int | None = None, done: int = 0, is_bytes: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """Shows a progress bar on standard error, if that is a terminal.
+
+    Args:
+        description: Text in front of the bar.
+        total: Number of items, if known.
+        done: Number of items that were processed earlier.
+        is_bytes: Whether the items are bytes.
+
+    Yields:
+        A function that advances the bar by a number of items.
+    """
+    if not (sys.stderr.isatty() and is_first_process()):
+        yield lambda count: None
+        return
+    from rich import progress  # takes 50 ms
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn() if is_bytes else progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn() if total else progress.TimeElapsedColumn(),
+    )
+    # A redirected sys.stdout would send results to standard error.
+    with progress.Progress(
+        *columns, console=_stderr_console(), transient=True, redirect_stdout=False
+    ) as bar:
+        task = bar.add_task(description, total=total, completed=done)
+        pending, updated = 0, time.monotonic()
+
+        def advance(count: int) -> None:
+            nonlocal pending, updated
+            pending += count
+            if (now := time.monotonic()) - updated > _UPDATE_SECONDS:
+                bar.advance(task, pending)
+                pending, updated = 0, now
+
+        yield advance
+
+
+def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yields the items and shows a progress bar, as `progress_bar` does.
+
+    Args:
+        items: Items to yield.
+        description: Text in front of the bar.
+        total: Number of items; by default their length, if they have one.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with progress_bar(description, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+@functools.cache  # bars on one console can be nested
+def _stderr_console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 def check_output(output: Path | None) -> None:

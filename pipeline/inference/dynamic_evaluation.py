@@ -11,9 +11,9 @@ from typing import cast
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from pipeline.batches import IGNORE_INDEX, StreamWindow
+from pipeline.console import progress
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry, detach_carry
 from pipeline.errors import InputError
@@ -99,7 +99,7 @@ def dynamic_nll(
     trained = [parameter.detach().clone() for parameter in parameters]
     steps, decays = _rates(parameters, how, rms)
     metric, carry = TokenNll(sync_on_compute=False), None
-    for window in tqdm(windows, desc="dynamic evaluation", disable=None, leave=False):
+    for window in progress(windows, "dynamic evaluation"):
         log_probs, gradients, carry = _score(model, window, carry, parameters)
         metric.update(log_probs, window.targets)
         with torch.no_grad():

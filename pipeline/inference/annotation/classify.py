@@ -7,11 +7,10 @@ from typing import Any, NamedTuple, TextIO, cast
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from pipeline.batches import IGNORE_INDEX, Texts, length_batches
 from pipeline.checkpoints.read import Trained
-from pipeline.console import print_note
+from pipeline.console import print_note, progress
 from pipeline.errors import InputError
 from pipeline.inference.annotation.chunks import Chunk, ChunkReader, WordIds, word_ids
 from pipeline.inference.annotation.output_formats import Classified, classified_json
@@ -85,7 +84,7 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
     formatted = _formatter(output_format, cast(Any, trained.model).labels.names, has_colors(file))
     classifier = _Classifier(trained, request.explain, STANDARD_INPUT in request.sources)
     classified = classifier.classify(texts)
-    for text in tqdm(classified, unit=" texts", unit_scale=True, disable=None, leave=False):
+    for text in progress(classified, "texts"):
         file.write(formatted(text) + "\n")
     print_note(classifier.reader.summary("texts"))
 

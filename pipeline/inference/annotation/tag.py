@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO, cast
 
 import torch
-from tqdm import tqdm
 
 from pipeline.batches import IGNORE_INDEX, Sentences, length_batches
 from pipeline.checkpoints.read import Trained
-from pipeline.console import print_note
+from pipeline.console import print_note, progress
 from pipeline.errors import InputError
 from pipeline.inference.annotation.chunks import ChunkReader, WordIds, word_ids
 from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
@@ -80,7 +79,7 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     formatted = _formatter(request.output_format or default_format(file), has_colors(file))
     tagger = _Tagger(trained, has_columns, STANDARD_INPUT in request.sources)
     sentences = tagger.tag(passages)
-    for tagged in tqdm(sentences, unit=" sentences", unit_scale=True, disable=None, leave=False):
+    for tagged in progress(sentences, "sentences"):
         file.write(formatted(tagged) + "\n")
     print_note(tagger.reader.summary("sentences"))
 

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from tqdm import tqdm
-
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, Trained, load_trained
-from pipeline.console import open_output, print_note
+from pipeline.console import open_output, print_note, progress
 from pipeline.inference.scoring.nbest import Hypothesis, read_nbest, rerank
 from pipeline.inference.scoring.output_formats import ScoreFormat
-from pipeline.inference.scoring.scorer import Scored, Scorer, Totals
+from pipeline.inference.scoring.scorer import Scorer, Totals
 from pipeline.inference.scoring.sentence_files import read_lines
 from pipeline.options import STANDARD_INPUT, ScoreRequest
 from pipeline.process import configure_process
@@ -71,21 +69,19 @@ def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
 
 def _sentence_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:
     output_format = ScoreFormat(request.style, request.tokens, request.log10)
-    for scored in _with_progress(totals.add(scorer.score(read_lines(request.source)))):
+    for scored in progress(totals.add(scorer.score(read_lines(request.source))), "sentences"):
         yield from output_format.lines(scored)
 
 
 def _reranked_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:
     # The two iterators are at most one chunk of the scorer apart.
     hypotheses, texts = itertools.tee(read_nbest(request.source))
-    scores = _with_progress(totals.add(scorer.score(hypothesis.line for hypothesis in texts)))
+    scores = progress(
+        totals.add(scorer.score(hypothesis.line for hypothesis in texts)), "sentences"
+    )
     output_format = ScoreFormat(request.style, log10=request.log10)
     pairs: Iterator[tuple[Hypothesis, float]] = (
         (hypothesis, output_format.logarithm(scored.log_prob))
         for hypothesis, scored in zip(hypotheses, scores, strict=True)
     )
     yield from rerank(pairs, request.weight, request.best)
-
-
-def _with_progress(scored: Iterator[Scored]) -> Iterator[Scored]:
-    return iter(tqdm(scored, unit=" sentences", unit_scale=True, disable=None, leave=False))
