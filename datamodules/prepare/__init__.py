@@ -1,1 +1,1 @@
-"""`unroll prepare`: downloads corpora, verifies them and converts them."""
+"""Download, verification and conversion of public corpora for `unroll prepare`."""

@@ -1,4 +1,4 @@
-"""Where public corpora come from, and what their files must be."""
+"""Addresses, checksums and sizes of public corpora."""
 
 from typing import Literal, NamedTuple
 
@@ -7,14 +7,14 @@ class PublicFile(NamedTuple):
     """A file of a public corpus.
 
     Attributes:
-        split: train, valid or test.
-        url: its address, or that of the file compressed by gzip.
-        file: its name in the corpus' folder.
-        sha256: of its bytes.
-        size: its lines or sentences.
-        tokens: its tokens; where lines are counted, words and one `<eos>` a line.
-        unit: what `size` counts; "sentences" are those of a column file.
-        packed: digest of the compressed file, as "md5:..."; "" where `url` gives the file itself.
+        split: Split: "train", "valid" or "test".
+        url: Address of the file or of a gzip-compressed copy.
+        file: File name in the folder of the corpus.
+        sha256: SHA-256 of the uncompressed file.
+        size: Number of lines or sentences.
+        tokens: Number of tokens; for files of lines, words plus one `<eos>` per line.
+        unit: Unit of `size`; column files are counted in sentences.
+        packed: Digest of the compressed file, such as "md5:..."; "" if `url` is not compressed.
     """
 
     split: str

@@ -1,4 +1,4 @@
-"""Fetches public corpora, or takes them from a folder, and verifies them."""
+"""Downloads public corpora or copies them from a folder, and verifies them."""
 
 import contextlib
 import gzip
@@ -23,13 +23,13 @@ __all__ = ["CORPORA", "Preparation", "PreparedFile", "prepare"]
 
 
 class PreparedFile(NamedTuple):
-    """A file of a corpus that is in its place.
+    """A verified file of a corpus.
 
     Attributes:
-        path: where it is.
-        how: "fetched", "taken" or "already there".
-        check: what it was verified by.
-        published: what it must be.
+        path: Path of the file.
+        how: Origin: "downloaded", "copied" or "already there".
+        check: Description of the verification.
+        published: The file as published.
     """
 
     path: Path
@@ -39,13 +39,13 @@ class PreparedFile(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """What `prepare` did; as a string it is for a person.
+    """Result of `prepare`; `str()` formats it for printing.
 
     Attributes:
-        name: the corpus.
-        folder: its folder.
-        files: its files, in the order train, valid, test.
-        lines: more of what was done, for a person.
+        name: Name of the corpus.
+        folder: Folder of the corpus.
+        files: Files in the order train, valid, test.
+        lines: Further lines to print.
     """
 
     name: str
@@ -62,27 +62,27 @@ class Preparation(NamedTuple):
 
 
 def prepare(name: str, source: Path | None, destination: Path) -> Preparation:
-    """Puts the files of a public corpus into a folder, verified.
+    """Writes the verified files of a public corpus to a folder.
 
-    What is there already stays as it is. A file is verified by the sha256 of the published one; a
-    copy with other bytes (line ends, say) that is taken from a folder, or there already, by its
-    numbers of lines (or sentences) and tokens. Nothing unverified gets its final name. For "mpqa"
-    see `prepare_mpqa`, for labelled texts `prepare_sentiment`.
+    Existing files are kept. Files are verified by the SHA-256 of the published file. A copied or
+    existing file with other bytes (for example other line ends) is accepted if its numbers of lines
+    (or sentences) and tokens agree. Files get their final name only after verification.
 
     Args:
-        name: one of `CORPORA`.
-        source: a folder to take the files from; None fetches them from their public addresses.
-        destination: the corpus' folder, made if need be.
+        name: Name of the corpus, one of `CORPORA`.
+        source: Folder to copy the files from; None downloads them.
+        destination: Folder of the corpus, created if it does not exist.
 
     Returns:
-        What was done.
+        The prepared files.
 
     Raises:
-        InputError: the corpus is unknown, a file cannot be had, or it is not what was published.
+        InputError: If the corpus is unknown, a file is not available or a file differs from the
+            published one.
     """
     if name not in {*SOURCES, *OPINIONS, *SENTIMENT}:
         known = "; ".join(f"{corpus}: {description}" for corpus, description in CORPORA.items())
-        raise InputError(f"no corpus {name!r} to prepare; known are {known}")
+        raise InputError(f"unknown corpus {name!r}; one of these is expected: {known}")
     if source is not None and not source.is_dir():
         raise InputError(
             f"--from {source} is not a folder; a folder with the files of {name} is expected"
@@ -96,11 +96,11 @@ def prepare(name: str, source: Path | None, destination: Path) -> Preparation:
         files = [_prepare_file(part, name, source, destination) for part in SOURCES[name]]
     except OSError as error:
         raise InputError(
-            f"cannot write the corpus to {destination} ({error}); make room or rights there"
+            f"cannot write the corpus to {destination} ({error}); check free space and permissions"
         ) from error
     finally:
         for folder in (destination / _DOWNLOADS, destination):
-            with contextlib.suppress(OSError):  # there is something in it, to stay or to go on with
+            with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
     return Preparation(name, destination, files)
 
@@ -116,38 +116,40 @@ def _prepare_file(
         check = _verify(final, part, f"move it away and run `unroll prepare {name}` again")
         return PreparedFile(final, "already there", check, part)
     if source is not None:
-        check = _place(_find(source, part), final, part, "give a folder with the published files")
-        return PreparedFile(final, "taken", check, part)
+        check = _place(_find(source, part), final, part, "use a folder with the published files")
+        return PreparedFile(final, "copied", check, part)
     hint = f"unroll prepare {name} --from DIR"
     downloaded = destination / _DOWNLOADS / Path(part.url).name
     fetch(part.url, downloaded, part.packed or f"sha256:{part.sha256}", hint)
     check = _place(downloaded, final, part, f"get the file elsewhere and run `{hint}`")
     downloaded.unlink()
-    return PreparedFile(final, "fetched", check, part)
+    return PreparedFile(final, "downloaded", check, part)
 
 
 def _find(source: Path, part: PublicFile) -> Path:
-    """Finds a file, or what its address gives, among a person's own."""
+    """Finds a published file, compressed or not, in a folder of the user."""
     for name in (part.file, Path(part.url).name):
         if (source / name).is_file():
             return source / name
     find = find_files if part.unit == "lines" else find_tagged_files
     found = find(source)
     if part.split not in found:
-        raise InputError(f"no {part.file} in {source}; a folder with the published files is needed")
+        raise InputError(
+            f"no {part.file} in {source}; a folder with the published files is expected"
+        )
     return found[part.split]
 
 
 def _verify(path: Path, part: PublicFile, advice: str) -> str:
-    """Tells what a file was verified by, or that it is not the published one."""
+    """Returns how a file was verified; raises `InputError` if it is not the published one."""
     if sha256_of(path) == part.sha256:
         return "sha256 verified"
     size, tokens = _count(path, part)
     if (size, tokens) == (part.size, part.tokens):
         return f"{part.unit[:-1]} and token counts verified (sha256 differs)"
     raise InputError(
-        f"{path} is not the published {part.split} text: it has {size:,} {part.unit} and"
-        f" {tokens:,} tokens, {part.size:,} and {part.tokens:,} are expected; {advice}"
+        f"{path} is not the published {part.split} file: it has {size:,} {part.unit} and"
+        f" {tokens:,} tokens, but {part.size:,} and {part.tokens:,} are expected; {advice}"
     )
 
 
@@ -160,7 +162,7 @@ def _count(path: Path, part: PublicFile) -> tuple[int, int]:
 
 
 def _place(found: Path, final: Path, part: PublicFile, advice: str) -> str:
-    """Puts a verified copy in place, unpacked; tells what it was verified by."""
+    """Writes a verified, uncompressed copy to its final path; returns how it was verified."""
     is_packed = found.suffix == ".gz"
     check = "sha256 verified" if is_packed else _verify(found, part, advice)
     temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
@@ -170,7 +172,7 @@ def _place(found: Path, final: Path, part: PublicFile, advice: str) -> str:
         else:
             shutil.copyfile(found, temporary)
         if is_packed and sha256_of(temporary) != part.sha256:
-            raise InputError(f"{found} does not hold the published {part.split} text; {advice}")
+            raise InputError(f"{found} is not the published {part.split} file; {advice}")
         os.replace(temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
@@ -182,4 +184,4 @@ def _unpack(packed: Path, path: Path, advice: str) -> None:
         with gzip.open(packed, "rb") as source, path.open("wb") as file:
             shutil.copyfileobj(source, file)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{packed} is not a whole gzip file ({error}); {advice}") from error
+        raise InputError(f"{packed} is not a complete gzip file ({error}); {advice}") from error

@@ -1,4 +1,4 @@
-"""Downloads a file: with a progress bar, tried again and gone on with after a failure, verified."""
+"""Verified downloads with progress bar, retries and resumption."""
 
 import logging
 from pathlib import Path
@@ -10,28 +10,28 @@ from pipeline.errors import InputError
 
 _RETRIES = 3
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two packets
-_BLOCK = 1 << 14  # bytes; the block in which a connection breaks is asked for again
+_BLOCK = 1 << 14  # bytes; the block in which a connection breaks is downloaded again
 
 
 def fetch(url: str, path: Path, digest: str, hint: str) -> Path:
     """Downloads a file.
 
-    What came before a failure stays beside `path`, and the next try goes on from it if it can.
+    After a failure, the partial file stays next to `path`; the next attempt resumes it if the
+    server supports this.
 
     Args:
-        url: the file's address.
-        path: where to put it.
-        digest: of what it must be, as "sha256:..." or "md5:..."; "" where none is known, so that
-            the caller has to look.
-        hint: a command for those who cannot reach the address.
+        url: Address of the file.
+        path: Destination.
+        digest: Expected digest, as "sha256:..." or "md5:..."; "" to skip verification.
+        hint: Command to suggest to users who cannot reach the address.
 
     Returns:
-        `path`, whose contents have the digest.
+        `path`.
 
     Raises:
-        InputError: the address cannot be reached, or gives another file.
+        InputError: If the address cannot be reached or delivers another file.
     """
-    import pooch.core  # not needed, nor is requests, where a corpus is there already
+    import pooch.core  # imported late: not needed if the corpus exists already
     import requests
 
     pooch.utils.get_logger().setLevel(logging.WARNING)
@@ -42,32 +42,32 @@ def fetch(url: str, path: Path, digest: str, hint: str) -> Path:
         registry.fetch(path.name, downloader=_download)
     except requests.exceptions.RequestException as error:
         raise InputError(
-            f"cannot fetch {url} ({_reason(error)}); try again, or download it by hand and run"
+            f"cannot download {url} ({_reason(error)}); try again, or download it manually and run"
             f" `{hint}`"
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{url} gave another file than the one with {digest.replace(':', ' ')},"
-            f" {_RETRIES + 1} times; try again later, or get the file elsewhere and run `{hint}`"
+            f"{url} did not deliver the expected contents ({digest}) in {_RETRIES + 1} attempts;"
+            f" try again later, or get the file elsewhere and run `{hint}`"
         ) from error
     return path
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401 - requests is imported late
-    """Gives the cause in a few words."""
+    """Returns a short description of a request error."""
     if error.response is not None:
-        return f"the server answers {error.response.status_code} {error.response.reason}"
+        return f"the server answered {error.response.status_code} {error.response.reason}"
     return type(error).__name__
 
 
 def _download(url: str, output_file: str, _registry: Any) -> None:  # noqa: ANN401 - pooch's protocol
-    """Puts the contents of a URL into `output_file`, going on with a partial download."""
+    """Downloads a URL to `output_file`, resuming a partial download."""
     import requests
 
     final = Path(output_file)
     partial = final.with_name(f"{url.rsplit('/', 1)[-1]}.partial")
     done = partial.stat().st_size if partial.exists() else 0
-    # gzip would make the size of what has come say nothing about where to go on
+    # with gzip, the size of the partial file would not be the offset to resume from
     headers = (
         {"Range": f"bytes={done}-", "Accept-Encoding": "identity"}
         if done
@@ -75,7 +75,7 @@ def _download(url: str, output_file: str, _registry: Any) -> None:  # noqa: ANN4
     )
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
         if done and response.status_code == requests.codes.requested_range_not_satisfiable:
-            partial.unlink()  # all of it had come, or it is longer than the file: start over
+            partial.unlink()  # complete or longer than the file: start over
         response.raise_for_status()
         goes_on = response.status_code == requests.codes.partial_content
         _store(response, partial, done if goes_on else 0)

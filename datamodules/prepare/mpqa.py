@@ -1,12 +1,9 @@
-"""Fetches opinion expressions from MPQA, takes them from a folder, or converts the original."""
+"""Preparation of MPQA: the release of Irsoy & Cardie, or a conversion of the original corpus."""
 
-import hashlib
-import os
-import tarfile
-import uuid
 from pathlib import Path, PurePosixPath
 
 from datamodules.files.cache import sha256_of
+from datamodules.prepare.archives import read_archive, verify_sha256, write_file
 from datamodules.prepare.download import fetch
 from datamodules.tagging.mpqa.released import SUBSET
 from datamodules.tagging.mpqa.standoff import ANNOTATIONS
@@ -44,39 +41,41 @@ FILES = {
     "datasplit/filelist_test8": "0f1be1c31e86a4db9af7f9314650dc50ad76beb62e04ce306a64a97ef4c47cfb",
     "datasplit/filelist_test9": "f5cb4c741ee9b2113032b90e875cddd653cc6b3dc3e2aca43bafcee890e42110",
 }
-"""The files of the release: name in the corpus' folder -> sha256."""
+"""Files of the release: name in the folder of the corpus -> SHA-256."""
 
 
 def prepare_mpqa(source: Path | None, destination: Path) -> tuple[str, ...]:
-    """Puts Irsoy & Cardie's release of MPQA into a folder, or converts the original distribution.
+    """Writes the verified release of Irsoy & Cardie to a folder, or converts the original corpus.
 
-    What is there already stays as it is. Each file of the release is verified by its sha256.
+    Existing files are kept.
 
     Args:
-        source: folder of the release or with its archive, or an unpacked MPQA 1.2 or 2.0, which is
-            converted (see `convert`); None fetches the archive from its public address.
-        destination: the corpus' folder, which exists.
+        source: Folder of the release or of its archive, or an unpacked MPQA 1.2 or 2.0 to convert;
+            None downloads the archive.
+        destination: Folder of the corpus, which exists.
 
     Returns:
-        What was done, a line each, for a person.
+        Lines that describe the result, for printing.
 
     Raises:
-        InputError: a file cannot be had or is not what was published, or as `convert`.
+        InputError: If a file is not available or differs from the published one, or if the
+            conversion fails.
     """
     if source is not None and (source / ANNOTATIONS).is_dir():
         from datamodules.tagging.mpqa.original import convert  # loads NLTK, which takes seconds
 
         return tuple(str(convert(source, destination)).split("\n")[1:])
-    there = [name for name in FILES if (destination / name).exists()]
-    for name in there:
+    existing = [name for name in FILES if (destination / name).exists()]
+    for name in existing:
+        path = destination / name
         advice = "move the folder away and run `unroll prepare mpqa` again"
-        _verify(name, (destination / name).read_bytes(), str(destination / name), advice)
-    missing = [name for name in FILES if name not in there]
-    how = "taken" if source else "fetched"
+        verify_sha256(path.read_bytes(), FILES[name], path, advice)
+    missing = [name for name in FILES if name not in existing]
+    how = "copied" if source else "downloaded"
     if missing:
         contents = _contents(source, destination)
         for name in missing:
-            _put(contents[name], destination / name)
+            write_file(contents[name], destination / name)
     return tuple(
         f"  {name:<36} {how if name in missing else 'already there':<13}  sha256 verified"
         for name in FILES
@@ -84,7 +83,7 @@ def prepare_mpqa(source: Path | None, destination: Path) -> tuple[str, ...]:
 
 
 def _contents(source: Path | None, destination: Path) -> dict[str, bytes]:
-    """Gives the contents of the release's files, verified."""
+    """Returns the verified contents of the files of the release."""
     if source is not None and not (source / ARCHIVE).is_file():
         return _read_folder(source)
     if source is not None:
@@ -94,10 +93,10 @@ def _contents(source: Path | None, destination: Path) -> dict[str, bytes]:
                 f"{archive} is not the published archive: its sha256 is not {_ARCHIVE_SHA256};"
                 " download it again"
             )
-        return _read_archive(archive)
+        return _read_release(archive)
     archive = destination / ".downloads" / ARCHIVE
     fetch(_URL, archive, f"sha256:{_ARCHIVE_SHA256}", "unroll prepare mpqa --from DIR")
-    contents = _read_archive(archive)
+    contents = _read_release(archive)
     archive.unlink()
     return contents
 
@@ -109,40 +108,20 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
         if not path.is_file():
             raise InputError(
                 f"no file {path}; a folder with the files of the release, with {ARCHIVE}, or with"
-                f" the {ANNOTATIONS} and docs of MPQA 1.2 or 2.0 is expected"
+                f" the folders {ANNOTATIONS} and docs of MPQA 1.2 or 2.0 is expected"
             )
         contents[name] = path.read_bytes()
-        _verify(name, contents[name], str(path), "give the folder of the release")
+        verify_sha256(contents[name], FILES[name], path, "use the folder of the release")
     return contents
 
 
-def _read_archive(archive: Path) -> dict[str, bytes]:
-    """Reads the files by their last names; nothing is unpacked to where the archive says."""
+def _read_release(archive: Path) -> dict[str, bytes]:
     known = {PurePosixPath(name).name: name for name in FILES}
-    contents = {}
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            name = known.get(PurePosixPath(member.name).name)
-            file = tar.extractfile(member) if name is not None and member.isreg() else None
-            if name is not None and file is not None:
-                contents[name] = file.read()
+    members = read_archive(archive, lambda path: path.name in known)
+    contents = {known[path.name]: data for path, data in members}
     for name in FILES:
         if name not in contents:
-            raise InputError(f"{archive} holds no {name}; the published archive is expected")
-        _verify(name, contents[name], f"{name} in {archive}", "give the folder of the release")
+            raise InputError(f"{archive} does not contain {name}; download the archive again")
+        where = f"{name} in {archive}"
+        verify_sha256(contents[name], FILES[name], where, "download the archive again")
     return contents
-
-
-def _verify(name: str, data: bytes, where: str, advice: str) -> None:
-    if hashlib.sha256(data).hexdigest() != FILES[name]:
-        raise InputError(f"{where} is not the published file (its sha256 differs); {advice}")
-
-
-def _put(data: bytes, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,14 +1,11 @@
-"""Fetches corpora of labelled texts from their public archives, or takes them from a folder."""
+"""Preparation of corpora of labelled texts: Stanford Sentiment Treebank, Movie Review and IMDB."""
 
 import hashlib
-import os
-import tarfile
-import uuid
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from datamodules.prepare.archives import read_archive, verify_sha256, write_file
 from datamodules.prepare.download import fetch
 from datamodules.sentiment.sst import FILES
 from datamodules.sentiment.trees import read_trees
@@ -16,13 +13,13 @@ from pipeline.errors import InputError
 
 
 class _Published(NamedTuple):
-    """A corpus as it is published.
+    """A published corpus.
 
     Attributes:
-        url: of the archive.
-        digest: of the archive, as `fetch` takes it; "" where only the files' own are known.
-        files: name in the corpus' folder -> sha256 of its bytes there.
-        encoding: of the published files; they are written in UTF-8.
+        url: Address of the archive.
+        digest: Digest of the archive as in `fetch`; "" if only those of its files are known.
+        files: Name in the folder of the corpus -> SHA-256 of the file in UTF-8.
+        encoding: Encoding of the published files, which are converted to UTF-8.
     """
 
     url: str
@@ -60,27 +57,27 @@ _IMDB_COUNTS = {
     "test/neg": 12_500,
 }
 NAMES = (*_PUBLISHED, "imdb")
-"""The corpora that `prepare_sentiment` knows."""
+"""Corpora that `prepare_sentiment` supports."""
 
 
 def prepare_sentiment(name: str, source: Path | None, destination: Path) -> tuple[str, ...]:
-    """Puts a corpus into a folder, verified.
+    """Writes a verified corpus to a folder.
 
-    Files of the Stanford Sentiment Treebank and of Movie Review are verified one by one (the latter
-    are published in cp1252 and written in UTF-8); of IMDB the archive is, and the number of
-    documents. What is there already stays as it is. The sentences of the treebank are written to
-    `sst-text` too, without labels: a classifier can start from a language model of them.
+    Each file of the Stanford Sentiment Treebank and of Movie Review is verified (the latter is
+    converted from cp1252 to UTF-8); for IMDB, the archive and the number of documents are. Existing
+    files are kept. The sentences of the treebank are also written without labels to `sst-text`, so
+    that a language model trained on them can initialize a classifier.
 
     Args:
-        name: one of `NAMES`.
-        source: a folder with the files or with the archive; None fetches the archive.
-        destination: the corpus' folder, which exists.
+        name: Name of the corpus, one of `NAMES`.
+        source: Folder with the files or the archive; None downloads the archive.
+        destination: Folder of the corpus, which exists.
 
     Returns:
-        What was done, a line each, for a person.
+        Lines that describe the result, for printing.
 
     Raises:
-        InputError: a file cannot be had, or is not what was published.
+        InputError: If a file is not available or differs from the published one.
     """
     if name == "imdb":
         return _prepare_imdb(source, destination)
@@ -88,24 +85,28 @@ def prepare_sentiment(name: str, source: Path | None, destination: Path) -> tupl
     missing = [file for file in published.files if not (destination / file).exists()]
     for file in set(published.files) - {*missing}:
         advice = f"move it away and run `unroll prepare {name}` again"
-        _verify(published, file, (destination / file).read_bytes(), destination / file, advice)
+        path = destination / file
+        verify_sha256(path.read_bytes(), published.files[file], path, advice)
     if missing:
         contents = dict(_contents(name, published, source, destination))
         for file in missing:
             if file not in contents:
-                raise InputError(f"no {file} in {source or published.url}; it is expected there")
-            advice = f"give a folder with the published file: `unroll prepare {name} --from DIR`"
+                raise InputError(
+                    f"no {file} in {source or published.url}; the published files are expected"
+                )
+            advice = f"use a folder with the published file: `unroll prepare {name} --from DIR`"
             data = _in_utf8(published, file, contents[file])
-            _verify(published, file, data, Path(source or published.url) / file, advice)
-            _put(data, destination / file)
-    how = "taken" if source else "fetched"
+            where = Path(source or published.url) / file
+            verify_sha256(data, published.files[file], where, advice)
+            write_file(data, destination / file)
+    how = "copied" if source else "downloaded"
     lines = [
         f"  {file:<16} {how if file in missing else 'already there':<13}  sha256 verified"
         for file in published.files
     ]
     if name == "sst":
         _write_sentences(destination)
-        lines.append(f"  {_SENTENCES + '/':<16} written        the sentences, for a language model")
+        lines.append(f"  {_SENTENCES + '/':<16} written        sentences for a language model")
     return tuple(lines)
 
 
@@ -113,16 +114,16 @@ _SENTENCES = "sst-text"
 
 
 def _write_sentences(folder: Path) -> None:
-    """Writes the sentences of trees as a corpus that a language model trains on."""
+    """Writes the sentences of the treebank as a language model corpus."""
     for split, file in FILES.items():
         lines = (" ".join(whole.tokens) + "\n" for whole, *_ in read_trees(folder / file))
-        _put("".join(lines).encode(), folder / _SENTENCES / f"{split}.txt")
+        write_file("".join(lines).encode(), folder / _SENTENCES / f"{split}.txt")
 
 
 def _contents(
     name: str, published: _Published, source: Path | None, destination: Path
 ) -> Iterator[tuple[str, bytes]]:
-    """Gives the corpus' files that a folder or an archive holds."""
+    """Yields the files of the corpus that a folder or an archive contains."""
     if source is not None:
         archive = source / PurePosixPath(published.url).name
         if not archive.is_file():
@@ -130,31 +131,17 @@ def _contents(
                 if (source / file).is_file():
                     yield file, (source / file).read_bytes()
             return
-        yield from _read_archive(archive, set(published.files))
+        yield from _read_files(archive, published)
         return
     archive = destination / ".downloads" / PurePosixPath(published.url).name
     fetch(published.url, archive, published.digest, f"unroll prepare {name} --from DIR")
-    yield from _read_archive(archive, set(published.files))
+    yield from _read_files(archive, published)
     archive.unlink()
 
 
-def _read_archive(archive: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
-    """Reads files by their last names; nothing is unpacked to where the archive says."""
-    try:
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as packed:
-                for member in packed.namelist():
-                    if (name := PurePosixPath(member).name) in names:
-                        yield name, packed.read(member)
-            return
-        with tarfile.open(archive) as tar:
-            for info in tar:
-                name = PurePosixPath(info.name).name
-                file = tar.extractfile(info) if name in names and info.isreg() else None
-                if file is not None:
-                    yield name, file.read()
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(f"{archive} is no whole archive ({error}); download it again") from error
+def _read_files(archive: Path, published: _Published) -> Iterator[tuple[str, bytes]]:
+    for path, data in read_archive(archive, lambda path: path.name in published.files):
+        yield path.name, data
 
 
 def _in_utf8(published: _Published, file: str, data: bytes) -> bytes:
@@ -163,35 +150,20 @@ def _in_utf8(published: _Published, file: str, data: bytes) -> bytes:
     try:
         return data.decode(published.encoding).encode()
     except UnicodeDecodeError:
-        return data  # it is refused where it is verified
-
-
-def _verify(published: _Published, file: str, data: bytes, where: Path, advice: str) -> None:
-    if hashlib.sha256(data).hexdigest() != published.files[file]:
-        raise InputError(f"{where} is not the published file (its sha256 differs); {advice}")
-
-
-def _put(data: bytes, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return data  # `verify_sha256` reports it
 
 
 def _prepare_imdb(source: Path | None, destination: Path) -> tuple[str, ...]:
     how = "already there"
     if _imdb_counts(destination) != _IMDB_COUNTS:
-        how = "taken" if source else "fetched"
+        how = "copied" if source else "downloaded"
         archive = (source or destination / ".downloads") / PurePosixPath(_IMDB).name
         if source is None:
             fetch(_IMDB, archive, _IMDB_DIGEST, "unroll prepare imdb --from DIR")
         elif not archive.is_file():
             raise InputError(
                 f"no file {archive}; a folder with the published archive is expected (an unpacked "
-                "one can be read where it is: --data.source.corpus=path/to/aclImdb)"
+                "archive needs no preparation: use --data.source.corpus=path/to/aclImdb)"
             )
         _unpack_imdb(archive, destination)
         if source is None:
@@ -199,26 +171,20 @@ def _prepare_imdb(source: Path | None, destination: Path) -> tuple[str, ...]:
     counts = _imdb_counts(destination)
     if counts != _IMDB_COUNTS:
         raise InputError(
-            f"{destination} holds {counts} documents, {_IMDB_COUNTS} are expected; empty it and "
-            "run `unroll prepare imdb` again"
+            f"{destination} contains {counts} documents, but {_IMDB_COUNTS} are expected; empty it "
+            "and run `unroll prepare imdb` again"
         )
     return tuple(f"  {name:<10} {how:<13}  {count:,} documents" for name, count in counts.items())
 
 
 def _unpack_imdb(archive: Path, destination: Path) -> None:
-    try:
-        with tarfile.open(archive) as tar:
-            for info in tar:
-                folder, name = PurePosixPath(info.name).parts[-3:-1], PurePosixPath(info.name).name
-                if "/".join(folder) not in _IMDB_COUNTS or not name.endswith(".txt"):
-                    continue
-                file = tar.extractfile(info) if info.isreg() else None
-                if file is not None:
-                    path = destination.joinpath(*folder, name)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(file.read())
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(f"{archive} is no whole archive ({error}); download it again") from error
+    def is_document(path: PurePosixPath) -> bool:
+        return "/".join(path.parts[-3:-1]) in _IMDB_COUNTS and path.suffix == ".txt"
+
+    for path, data in read_archive(archive, is_document):
+        target = destination.joinpath(*path.parts[-3:])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
 
 
 def _imdb_counts(folder: Path) -> dict[str, int]:

@@ -1,4 +1,7 @@
-"""What a tagged corpus holds: wrong data is why taggers "do not reproduce", so it is shown."""
+"""Digests and statistics of tagged corpora.
+
+They are shown before training, since differing data is a common reason for differing scores.
+"""
 
 import hashlib
 from collections import Counter
@@ -12,7 +15,7 @@ _LENGTHS = (1, 2, 3, 4, 5)
 
 
 def digest(sentences: Sequence[Sentence]) -> str:
-    """Gives the sha256 of sentences and their tags, in hexadecimal."""
+    """Computes the sha256 of sentences and their tags, in hexadecimal."""
     summary = hashlib.sha256()
     for sentence in sentences:
         summary.update("\t".join((*sentence.tokens, *sentence.tags, "\n")).encode())
@@ -20,16 +23,7 @@ def digest(sentences: Sequence[Sentence]) -> str:
 
 
 def statistics(sentences: Sequence[Sentence], train_words: set[str]) -> dict[str, int]:
-    """Counts what a split holds.
-
-    Args:
-        sentences: of the split.
-        train_words: words of the training text.
-
-    Returns:
-        Numbers of sentences, tokens, tokens that the training text lacks, spans, and tokens of the
-        longest sentence.
-    """
+    """Counts sentences, tokens, tokens not in `train_words`, spans and the longest sentence."""
     return {
         "sentences": len(sentences),
         "tokens": sum(len(s.tokens) for s in sentences),
@@ -40,9 +34,9 @@ def statistics(sentences: Sequence[Sentence], train_words: set[str]) -> dict[str
 
 
 def describe_tagged(corpus: TaggedCorpus, lexicon: Lexicon) -> str:
-    """Describes a corpus for a person: sizes, unknown words, types, span lengths, tag scheme."""
+    """Describes sizes, unknown words, span types and span lengths of a corpus for printing."""
     train_words = {word for word, count in lexicon.counts.items() if count}
-    lines = [f"tags written as {corpus.scheme}, held as BIO" if _has_spans(corpus) else "labels"]
+    lines = [f"tag scheme {corpus.scheme}, converted to BIO" if _has_spans(corpus) else "labels"]
     for split, sentences in corpus.splits.items():
         counts = statistics(sentences, train_words)
         share = counts["unknown"] / max(counts["tokens"], 1)
@@ -68,7 +62,7 @@ def _spans_of(sentences: Sequence[Sentence]) -> str:
     total = sum(lengths.values())
     shares = ", ".join(f"{length}: {lengths[length] / total:.0%}" for length in _LENGTHS)
     longer = sum(count for length, count in lengths.items() if length > _LENGTHS[-1]) / total
-    return f"\n      spans {types}; of lengths {shares}, longer: {longer:.0%}"
+    return f"\n      spans {types}; lengths {shares}, longer: {longer:.0%}"
 
 
 def _span_counts(sentences: Sequence[Sentence]) -> Counter[str]:

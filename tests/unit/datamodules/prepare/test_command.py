@@ -126,9 +126,9 @@ def test_it_fetches_once(serve, tmp_path):
     assert list(find_files(folder).values()) == [file.path for file in report.files]
     assert str(report) == (
         f"tiny in {folder}\n"
-        "  tiny.train.txt fetched         10,000 lines     45,000 tokens  sha256 verified\n"
-        "  tiny.valid.txt fetched              1 lines          4 tokens  sha256 verified\n"
-        "  tiny.test.txt  fetched              2 lines          6 tokens  sha256 verified"
+        "  tiny.train.txt downloaded      10,000 lines     45,000 tokens  sha256 verified\n"
+        "  tiny.valid.txt downloaded           1 lines          4 tokens  sha256 verified\n"
+        "  tiny.test.txt  downloaded           2 lines          6 tokens  sha256 verified"
     )
     again = command.prepare("tiny", None, folder)
     assert [file.how for file in again.files] == ["already there"] * 3
@@ -181,8 +181,8 @@ def test_a_partial_file_that_is_too_long_is_dropped(serve, tmp_path):
 def test_a_server_that_stays_down(serve, tmp_path):
     server = serve(["down"] * 9)
     with refuses(
-        f"cannot fetch {server.address}tiny.train.txt (the server answers 503 Overloaded); try"
-        " again, or download it by hand and run `unroll prepare tiny --from DIR`"
+        f"cannot download {server.address}tiny.train.txt (the server answered 503 Overloaded); try"
+        " again, or download it manually and run `unroll prepare tiny --from DIR`"
     ):
         command.prepare("tiny", None, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
@@ -193,8 +193,8 @@ def test_a_machine_that_is_offline(serve, tmp_path):
     server.http.shutdown()
     server.http.server_close()
     with refuses(
-        f"cannot fetch {server.address}tiny.train.txt (ConnectionError); try again, or download it"
-        " by hand and run `unroll prepare tiny --from DIR`"
+        f"cannot download {server.address}tiny.train.txt (ConnectionError); try again, or download"
+        " it manually and run `unroll prepare tiny --from DIR`"
     ):
         command.prepare("tiny", None, tmp_path / "tiny")
 
@@ -203,9 +203,9 @@ def test_an_address_that_gives_another_file(serve, tmp_path):
     server = serve(["corrupt"] * 9)
     sha256 = hashlib.sha256(TEXTS["train"]).hexdigest()
     with refuses(
-        f"{server.address}tiny.train.txt gave another file than the one with sha256 {sha256}, 4"
-        " times; try again later, or get the file elsewhere and run `unroll prepare tiny --from"
-        " DIR`"
+        f"{server.address}tiny.train.txt did not deliver the expected contents (sha256:{sha256}) in"
+        " 4 attempts; try again later, or get the file elsewhere and run `unroll prepare tiny"
+        " --from DIR`"
     ):
         command.prepare("tiny", None, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
@@ -223,7 +223,7 @@ def test_files_from_a_folder(serve, tmp_path):
     source = write(tmp_path / "source")
     (source / "tiny.char.train.txt").write_bytes(b"of another kind")
     report = command.prepare("tiny", source, tmp_path / "tiny")
-    assert [file.how for file in report.files] == ["taken"] * 3
+    assert [file.how for file in report.files] == ["copied"] * 3
     assert holds_the_texts(tmp_path / "tiny")
     assert server.log == []
 
@@ -244,15 +244,16 @@ def test_a_copy_of_other_text_is_refused(serve, tmp_path):
     serve()
     source = write(tmp_path / "source", texts={**TEXTS, "valid": b"the boys\n"})
     with refuses(
-        f"{source}/tiny.valid.txt is not the published valid text: it has 1 lines and 3 tokens, 1"
-        " and 4 are expected; give a folder with the published files"
+        f"{source}/tiny.valid.txt is not the published valid file: it has 1 lines and 3 tokens,"
+        " but 1 and 4 are expected; use a folder with the published files"
     ):
         command.prepare("tiny", source, tmp_path / "tiny")
     assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["tiny.train.txt"]
     (tmp_path / "tiny" / "tiny.train.txt").write_bytes(b"torn")
     with refuses(
-        f"{tmp_path}/tiny/tiny.train.txt is not the published train text: it has 1 lines and 2"
-        " tokens, 10,000 and 45,000 are expected; move it away and run `unroll prepare tiny` again"
+        f"{tmp_path}/tiny/tiny.train.txt is not the published train file: it has 1 lines and 2"
+        " tokens, but 10,000 and 45,000 are expected; move it away and run `unroll prepare"
+        " tiny` again"
     ):
         command.prepare("tiny", source, tmp_path / "tiny")
     assert (tmp_path / "tiny" / "tiny.train.txt").read_bytes() == b"torn"
@@ -260,7 +261,9 @@ def test_a_copy_of_other_text_is_refused(serve, tmp_path):
 
 def test_what_cannot_be_prepared(serve, tmp_path):
     serve()
-    with pytest.raises(InputError, match=r"^no corpus 'ptbb' to prepare; known are ptb: Penn Tree"):
+    with pytest.raises(
+        InputError, match=r"^unknown corpus 'ptbb'; one of these is expected: ptb: Penn Tree"
+    ):
         command.prepare("ptbb", None, tmp_path)
     with refuses(
         f"--from {tmp_path}/no is not a folder; a folder with the files of tiny is expected"
@@ -271,7 +274,8 @@ def test_what_cannot_be_prepared(serve, tmp_path):
         command.prepare("tiny", tmp_path / "empty", tmp_path / "tiny")
     (tmp_path / "file").touch()
     with pytest.raises(
-        InputError, match=r"^cannot write the corpus to .*/file \(.*\); make room or rights there$"
+        InputError,
+        match=r"^cannot write the corpus to .*/file \(.*\); check free space and permissions$",
     ):
         command.prepare("tiny", None, tmp_path / "file")
 
@@ -289,8 +293,8 @@ def test_compressed_files_are_fetched_and_unpacked(serve, tmp_path):
     assert list(find_tagged_files(folder)) == ["train", "test"]
     assert str(report) == (
         f"tagged in {folder}\n"
-        "  train.txt      fetched          2,000 sentences      3,000 tokens  sha256 verified\n"
-        "  test.txt       fetched              1 sentences          2 tokens  sha256 verified"
+        "  train.txt      downloaded       2,000 sentences      3,000 tokens  sha256 verified\n"
+        "  test.txt       downloaded           1 sentences          2 tokens  sha256 verified"
     )
     again = command.prepare("tagged", None, folder)
     assert [file.how for file in again.files] == ["already there"] * 2
@@ -305,7 +309,7 @@ def test_compressed_and_unpacked_files_from_a_folder(serve, tmp_path, ending):
         data = gzip.compress(text, 1) if ending == ".txt.gz" else text
         (tmp_path / "source" / f"{split}{ending}").write_bytes(data)
     report = command.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
-    assert [(file.how, file.check) for file in report.files] == [("taken", "sha256 verified")] * 2
+    assert [(file.how, file.check) for file in report.files] == [("copied", "sha256 verified")] * 2
     assert holds_the_tagged(tmp_path / "tagged")
     assert server.log == []
 
@@ -313,9 +317,12 @@ def test_compressed_and_unpacked_files_from_a_folder(serve, tmp_path, ending):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (gzip.compress(b"the DT O\n"), "does not hold the published train text"),
-        (gzip.compress(TAGGED["train"])[:-20], "is not a whole gzip file (Compressed file ended"),
-        (b"no gzip at all", "is not a whole gzip file (Not a gzipped file"),
+        (gzip.compress(b"the DT O\n"), "is not the published train file"),
+        (
+            gzip.compress(TAGGED["train"])[:-20],
+            "is not a complete gzip file (Compressed file ended",
+        ),
+        (b"no gzip at all", "is not a complete gzip file (Not a gzipped file"),
     ],
     ids=["other text", "cut", "no gzip"],
 )
@@ -341,8 +348,8 @@ def test_a_tagged_copy_of_other_bytes_is_counted(serve, tmp_path):
     test = tmp_path / "tagged" / "test.txt"
     test.write_bytes(TAGGED["test"] * 2)
     with refuses(
-        f"{test} is not the published test text: it has 2 sentences and 4 tokens, 1 and 2 are"
-        " expected; move it away and run `unroll prepare tagged` again"
+        f"{test} is not the published test file: it has 2 sentences and 4 tokens, but 1 and 2"
+        " are expected; move it away and run `unroll prepare tagged` again"
     ):
         command.prepare("tagged", None, tmp_path / "tagged")
 
@@ -354,7 +361,9 @@ def test_a_folder_without_the_validation_file(serve, tmp_path, monkeypatch):
     (tmp_path / "source").mkdir()
     for name in ("eng.train", "eng.testb"):
         (tmp_path / "source" / name).touch()
-    with refuses(f"no eng.testa in {tmp_path}/source; a folder with the published files is needed"):
+    with refuses(
+        f"no eng.testa in {tmp_path}/source; a folder with the published files is expected"
+    ):
         command.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
 
 

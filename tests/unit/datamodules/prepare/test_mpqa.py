@@ -65,11 +65,11 @@ def files(folder):
 def test_the_release_is_taken_from_a_folder_and_only_once(release, tmp_path):
     source, out = write(release, tmp_path / "source"), tmp_path / "mpqa"
     (source / "README").touch()
-    assert str(prepare("mpqa", source, out)).count(" taken ") == 24
+    assert str(prepare("mpqa", source, out)).count(" copied ") == 24
     assert files(out) == release
     (out / "dse.txt").unlink()
     lines = str(prepare("mpqa", source, out)).split("\n")
-    assert [line.split()[0] for line in lines if " taken " in line] == ["dse.txt"]
+    assert [line.split()[0] for line in lines if " copied " in line] == ["dse.txt"]
     assert sum("already there" in line for line in lines) == 23
     assert files(out) == release
 
@@ -90,7 +90,7 @@ def test_only_the_files_of_the_release_are_read_from_its_archive(
     monkeypatch.setattr(prepare_mpqa, "fetch", fetch)
     out = tmp_path / "corpora" / "mpqa"
     report = prepare("mpqa", None if is_fetched else archive.parent, out)
-    assert str(report).count(" fetched " if is_fetched else " taken ") == 24
+    assert str(report).count(" downloaded " if is_fetched else " copied ") == 24
     assert files(tmp_path / "corpora") == {f"mpqa/{name}": data for name, data in release.items()}
 
 
@@ -108,7 +108,11 @@ def test_nothing_is_written_of_an_archive_without_all_files(release, tmp_path, p
     contents["ese.txt"] += b"more"
     if fault == "lacks":
         del contents["ese.txt"]
-    message = r"tar.gz holds no ese.txt" if fault == "lacks" else r"ese.txt in \S+ is not the publ"
+    message = (
+        r"tar.gz does not contain ese.txt"
+        if fault == "lacks"
+        else r"ese.txt in \S+ is not the publ"
+    )
     with pytest.raises(InputError, match=message):
         prepare("mpqa", pack(contents).parent, tmp_path / "mpqa")
     assert not (tmp_path / "mpqa").exists()

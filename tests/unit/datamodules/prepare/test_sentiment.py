@@ -40,7 +40,7 @@ def pack(folder, kind):
 def test_files_are_taken_once_and_written_in_utf8(published, tmp_path, kind):
     source = pack(tmp_path / "source", kind)
     report = prepare("sst", source, tmp_path / "sst")
-    assert str(report).count("taken  ") == 3
+    assert str(report).count("copied  ") == 3
     for name, text in TEXTS.items():
         assert (tmp_path / "sst" / name).read_text(encoding="utf-8") == text
     sentences = {
@@ -70,7 +70,7 @@ def test_the_archive_is_fetched(published, tmp_path, monkeypatch, name):
     if name == "mr":
         known = module._PUBLISHED["mr"]._replace(files=published.files)
         monkeypatch.setitem(module._PUBLISHED, "mr", known)
-    assert str(prepare(name, None, tmp_path / name)).count("fetched  ") == 3
+    assert str(prepare(name, None, tmp_path / name)).count("downloaded  ") == 3
     made = ["sst-text"] if name == "sst" else []
     assert sorted(p.name for p in (tmp_path / name).iterdir()) == sorted([*TEXTS, *made])
 
@@ -93,7 +93,7 @@ def test_other_files_are_refused_and_left_alone(published, tmp_path):
 def test_a_torn_archive(published, tmp_path):
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "trainDevTestTrees_PTB.zip").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(InputError, match="is no whole archive"):
+    with pytest.raises(InputError, match="is not a complete archive"):
         prepare("sst", tmp_path / "source", tmp_path / "sst")
 
 
@@ -113,7 +113,7 @@ def test_imdb_is_unpacked_by_its_folders(tmp_path, monkeypatch):
     )
     assert found == ["test/neg/0_2.txt", "train/pos/0_9.txt"]
     (tmp_path / "imdb" / "test" / "neg" / "more.txt").write_text("x")
-    with pytest.raises(InputError, match=r"documents, .* are expected; empty it"):
+    with pytest.raises(InputError, match=r"documents, but .* are expected; empty it"):
         prepare("imdb", source, tmp_path / "imdb")
 
 
