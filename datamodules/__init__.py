@@ -1,1 +1,1 @@
-"""LightningDataModules, the readers of corpus formats and the built-in corpora."""
+"""LightningDataModules, readers of corpus formats and the built-in corpora; no models."""

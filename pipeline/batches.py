@@ -1,4 +1,4 @@
-"""The batches that datamodules yield and tasks take."""
+"""Batches that datamodules yield and tasks consume."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -6,28 +6,33 @@ from typing import NamedTuple
 from torch import Tensor
 
 IGNORE_INDEX = -100
-"""A target with this value carries no loss (the default of `torch.nn.functional.cross_entropy`)."""
+"""Target without a loss (the default `ignore_index` of `torch.nn.functional.cross_entropy`)."""
 UNSEEN_BEGIN, UNSEEN_INSIDE = -1, -2
-"""Gold tags of a type that training lacks: the first and the later tokens of its spans."""
+"""Gold tags of a type that does not occur in training: first and later tokens of a span."""
 
 UNSEEN = -3
-"""The gold label of a text where training lacks it."""
+"""Gold label that does not occur in training."""
 
 
 class StreamWindow(NamedTuple):
-    """`bptt` steps of the columns that one rank owns of a stream.
+    """A window of one rank's columns of a stream.
 
     Attributes:
-        tokens: ids read, int64 [batch reread+time]; the first ones may have been read before, so
-            that a gradient goes further back than the window.
-        targets: ids to be predicted from the last `time` tokens, int64 [batch time];
-            `IGNORE_INDEX` where a column has ended.
-        targets_per_rank: real targets of this window over all ranks, divided by the number of
-            ranks. A summed loss divided by it and averaged over ranks is the mean over the whole
-            window, on any number of ranks.
-        reread_next: how many of the last tokens the next window reads again.
-        rate_factor: what this window's update multiplies the learning rate by.
-        afresh: each row is a text of its own, with nothing before it; so is the next window's.
+        tokens: Input ids, int64 [batch reread+time]. The first `reread` ones are repeated from the
+            window before, so that gradients reach beyond the start of the window.
+        targets: Target ids of the last `time` tokens, int64 [batch time]; `IGNORE_INDEX` after the
+            end of a column.
+        targets_per_rank: Number of real targets of this window over all ranks, divided by the
+            number of ranks. Dividing a summed loss by it and averaging over ranks gives the mean
+            loss of the window for any number of ranks.
+        reread_next: Number of last tokens that the next window repeats.
+        rate_factor: Factor of the learning rate for the update of this window.
+        afresh: Whether each row is an independent text, in this window and in the next one.
+
+    Example:
+        >>> import torch
+        >>> StreamWindow(torch.tensor([[0, 7]]), torch.tensor([[7, 9]]), 2.0).tokens_per_rank
+        2.0
     """
 
     tokens: Tensor
@@ -39,27 +44,33 @@ class StreamWindow(NamedTuple):
 
     @property
     def tokens_per_rank(self) -> float:
-        """Tokens of the batch over all ranks, divided by their number: each is a target."""
+        """Number of tokens, equal to `targets_per_rank` because each token is a target."""
         return self.targets_per_rank
 
 
 def column_share(num_columns: int, rank: int, world_size: int) -> slice:
-    """Returns the columns of a stream that a rank owns; the shares of all ranks join up."""
+    """Returns the columns of a stream that a rank owns; the slices of all ranks are adjacent.
+
+    Example:
+        >>> [column_share(5, rank, 2) for rank in range(2)]
+        [slice(0, 2, None), slice(2, 5, None)]
+    """
     return slice(rank * num_columns // world_size, (rank + 1) * num_columns // world_size)
 
 
 class Sentences(NamedTuple):
-    """Whole sentences, one a row, right-padded.
+    """Tagged sentences, one per row, right-padded.
 
     Attributes:
-        words: ids in the datamodule's lexicon, int64 [batch time]; 0 after a row's end.
-        columns: ids of the values of each other column, int64 [batch time column].
-        tags: gold tag ids, int64 [batch time]; `IGNORE_INDEX` after a row's end; in evaluation
-            `UNSEEN_BEGIN` and `UNSEEN_INSIDE` for what training lacks.
-        lengths: real tokens of each row, int64 [batch].
-        rows: which sentence of its split each row is, int64 [batch]; -1 for a row without a
-            sentence, which evens out what ranks get.
-        targets_per_rank: tokens of this batch over all ranks, divided by the number of ranks.
+        words: Ids in the lexicon of the datamodule, int64 [batch time]; 0 at padding.
+        columns: Ids of the values of the other columns, int64 [batch time column].
+        tags: Gold tag ids, int64 [batch time]; `IGNORE_INDEX` at padding; in evaluation
+            `UNSEEN_BEGIN` and `UNSEEN_INSIDE` for tags that do not occur in training.
+        lengths: Number of real tokens of each row, int64 [batch].
+        rows: Index of each row's sentence in its split, int64 [batch]; -1 for an empty row, which
+            a rank gets if a batch has fewer sentences than there are ranks.
+        targets_per_rank: Number of tokens of this batch over all ranks, divided by the number of
+            ranks.
     """
 
     words: Tensor
@@ -71,23 +82,24 @@ class Sentences(NamedTuple):
 
     @property
     def tokens_per_rank(self) -> float:
-        """Tokens of the batch over all ranks, divided by their number: each is a target."""
+        """Number of tokens, equal to `targets_per_rank` because each token is a target."""
         return self.targets_per_rank
 
 
 class Texts(NamedTuple):
-    """Whole texts, one a row, right-padded, with a label each.
+    """Labelled texts, one per row, right-padded.
 
     Attributes:
-        words: ids in the datamodule's lexicon, int64 [batch time]; 0 after a row's end.
-        columns: as those of `Sentences`, int64 [batch time column].
-        labels: gold label ids, int64 [batch]; `UNSEEN` in evaluation for one that training lacks,
-            `IGNORE_INDEX` for a row without a text.
-        lengths: real tokens of each row, int64 [batch].
-        rows: which text of its split each row is, int64 [batch]; -1 for a row without a text,
-            which evens out what ranks get.
-        targets_per_rank: texts of this batch over all ranks, divided by the number of ranks.
-        tokens_per_rank: tokens likewise.
+        words: Ids in the lexicon of the datamodule, int64 [batch time]; 0 at padding.
+        columns: Ids of the values of the other columns, int64 [batch time column].
+        labels: Gold label ids, int64 [batch]; in evaluation `UNSEEN` for a label that does not
+            occur in training; `IGNORE_INDEX` for an empty row.
+        lengths: Number of real tokens of each row, int64 [batch].
+        rows: Index of each row's text in its split, int64 [batch]; -1 for an empty row, which a
+            rank gets if a batch has fewer texts than there are ranks.
+        targets_per_rank: Number of texts of this batch over all ranks, divided by the number of
+            ranks.
+        tokens_per_rank: Number of tokens, divided in the same way.
     """
 
     words: Tensor
@@ -100,13 +112,14 @@ class Texts(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Sequences of numbers with what is to be answered at their last steps.
+    """Sequences of numbers with targets at their last steps.
 
     Attributes:
-        inputs: float32 [batch time input].
-        targets: [batch answer ...], one for each of the last `answer` steps.
-        targets_per_rank: sequences of this batch over all ranks, divided by the number of ranks.
-        tokens_per_rank: steps likewise.
+        inputs: Inputs, float32 [batch time input].
+        targets: Targets of the last `answer` steps [batch answer ...].
+        targets_per_rank: Number of sequences of this batch over all ranks, divided by the number of
+            ranks.
+        tokens_per_rank: Number of steps, divided in the same way.
     """
 
     inputs: Tensor

@@ -1,1 +1,1 @@
-"""Batches of labelled texts: ids, buckets by length, order, position in an epoch."""
+"""Interfaces of readers, splits and folds, and batches that can resume within an epoch."""

@@ -1,4 +1,4 @@
-"""Sentences as ids, and batches of them."""
+"""Sentences and texts as ids, and batches of them as tensors."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -20,19 +20,20 @@ from pipeline.batches import (
 )
 from pipeline.text.lexicon import Lexicon
 
-_CONSECUTIVE = 64  # sentences of a batch whose order matters
+_ORDERED_BATCH_SIZE = 64
 
 
 class EncodedTokens:
-    """Words and columns of many sentences as ids, one after the other in flat arrays.
+    """Ids of the words and other columns of many sentences, stored in flat arrays.
 
     Args:
-        tokens: of each sentence.
-        columns: of each sentence, its other columns.
-        lexicon: its words, in order, give the ids of words; its columns, plus 1, those of columns.
+        tokens: Tokens of each sentence.
+        columns: Other columns of each sentence.
+        lexicon: Lexicon of the corpus. The id of a word is its index in the lexicon; the id of a
+            column's value is its index plus 1, and 0 is an unknown value.
 
     Attributes:
-        lengths: tokens of each sentence.
+        lengths: Number of tokens of each sentence.
     """
 
     def __init__(
@@ -52,14 +53,14 @@ class EncodedTokens:
             self._columns[:, number] = self.flat(column)
 
     def flat(self, ids: Iterable[int]) -> Tensor:
-        """Puts one id a token into an array, int64 [all tokens]."""
+        """Converts one id per token into a tensor, int64 [all tokens]."""
         return torch.from_numpy(np.fromiter(ids, dtype=np.int64, count=int(self._starts[-1])))
 
     def batch(self, rows: Sequence[int]) -> "TokenBatch":
-        """Puts sentences side by side, as wide as the longest of them.
+        """Pads sentences to the length of the longest one.
 
         Args:
-            rows: which ones; none gives one row of length 0.
+            rows: Indices of the sentences; if empty, the batch is one row of length 0.
         """
         if not rows:
             nothing = torch.zeros(1, 1, dtype=torch.int64)
@@ -81,15 +82,15 @@ class EncodedTokens:
 
 
 class TokenBatch(NamedTuple):
-    """Sentences side by side.
+    """A padded batch of sentences.
 
     Attributes:
-        words: ids, int64 [batch time]; 0 after a row's end.
-        columns: ids of the other columns, int64 [batch time column].
-        lengths: real tokens of each row, int64 [batch].
-        rows: which sentence each row is, int64 [batch]; -1 for none.
-        places: of the tokens in what `EncodedTokens.flat` gave, int64 [batch time].
-        is_real: bool [batch time]; false after a row's end.
+        words: Word ids, int64 [batch time]; 0 at padding.
+        columns: Ids of the other columns, int64 [batch time column].
+        lengths: Number of real tokens of each row, int64 [batch].
+        rows: Index of each row's sentence, int64 [batch]; -1 for an empty row.
+        places: Index of each token in the tensor of `EncodedTokens.flat`, int64 [batch time].
+        is_real: True for real tokens, False at padding, bool [batch time].
     """
 
     words: Tensor
@@ -103,16 +104,15 @@ class TokenBatch(NamedTuple):
 class EncodedSentences:
     """The sentences of a split as ids.
 
-    A tag that is not among `tags`, because training lacks it, becomes `UNSEEN_BEGIN` or, where it
-    says that a span goes on, `UNSEEN_INSIDE`.
+    Tags that do not occur in training become `UNSEEN_BEGIN`, or `UNSEEN_INSIDE` for I tags.
 
     Args:
-        sentences: of the split.
-        lexicon: see `EncodedTokens`.
-        tags: a tag's id is its place.
+        sentences: Sentences of the split.
+        lexicon: Lexicon of the corpus, which defines the ids of words and columns.
+        tags: Tags of the training text; the id of a tag is its index.
 
     Attributes:
-        lengths: tokens of each sentence.
+        lengths: Number of tokens of each sentence.
     """
 
     def __init__(
@@ -126,11 +126,11 @@ class EncodedSentences:
         self._tags = self._tokens.flat(_tag_id(tag, places) for s in sentences for tag in s.tags)
 
     def batch(self, share: BatchShare, world_size: int) -> Sentences:
-        """Puts sentences into a batch as wide as the longest of them.
+        """Pads sentences to the length of the longest one.
 
         Args:
-            share: which ones; none gives a batch of one row of length 0.
-            world_size: number of ranks.
+            share: The sentences; if empty, the batch is one row of length 0.
+            world_size: Number of ranks.
         """
         tokens = self._tokens.batch(share.rows)
         tags = torch.full_like(tokens.words, IGNORE_INDEX)
@@ -146,15 +146,15 @@ class EncodedSentences:
 
 
 class EncodedTexts:
-    """The texts of a split as ids, and their labels.
+    """The texts of a split and their labels as ids.
 
     Args:
-        texts: of the split.
-        lexicon: see `EncodedTokens`.
-        labels: a label's id is its place.
+        texts: Texts of the split.
+        lexicon: Lexicon of the corpus, which defines the ids of words.
+        labels: Labels of the training texts; the id of a label is its index.
 
     Attributes:
-        lengths: tokens of each text.
+        lengths: Number of tokens of each text.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class EncodedTexts:
         self._labels = torch.tensor([places.get(text.label, UNSEEN) for text in texts])
 
     def batch(self, share: BatchShare, world_size: int) -> Texts:
-        """Puts texts into a batch; see `EncodedSentences.batch`."""
+        """Pads texts to the length of the longest one; arguments as in `EncodedSentences.batch`."""
         tokens = self._tokens.batch(share.rows)
         is_text = tokens.rows >= 0
         return Texts(
@@ -184,22 +184,26 @@ _Batch = TypeVar("_Batch", covariant=True)
 
 
 class EncodedRows(Protocol[_Batch]):
-    """A split as ids."""
+    """A split as ids.
+
+    Attributes:
+        lengths: Number of tokens of each row.
+    """
 
     lengths: list[int]
 
     def batch(self, share: BatchShare, world_size: int) -> _Batch:
-        """Puts a share of a batch into tensors."""
+        """Returns the tensors of one rank's part of a batch."""
 
 
 class Batches(Generic[_Batch]):
-    """The batches of one rank, in one epoch after the other.
+    """An iterable over one rank's batches of the current epoch.
 
     Args:
-        encoded: the encoded split.
-        buckets: which sentences stand together.
-        world_size: number of ranks.
-        epoch: tells the epoch.
+        encoded: The encoded split.
+        buckets: Division of the rows into batches.
+        world_size: Number of ranks.
+        epoch: Returns the current epoch.
     """
 
     def __init__(
@@ -222,22 +226,22 @@ class Batches(Generic[_Batch]):
 
 
 class InOrder(Generic[_Batch]):
-    """All sentences in their order, for what is written line by line.
+    """An iterable over batches of consecutive rows, for output in the order of the corpus.
 
     Args:
-        encoded: the encoded split.
+        encoded: The encoded split.
     """
 
     def __init__(self, encoded: EncodedRows[_Batch]) -> None:
         self._encoded = encoded
 
     def __len__(self) -> int:
-        return -(-len(self._encoded.lengths) // _CONSECUTIVE)
+        return -(-len(self._encoded.lengths) // _ORDERED_BATCH_SIZE)
 
     def __iter__(self) -> Iterator[_Batch]:
         lengths = self._encoded.lengths
-        for start in range(0, len(lengths), _CONSECUTIVE):
-            rows = list(range(start, min(start + _CONSECUTIVE, len(lengths))))
+        for start in range(0, len(lengths), _ORDERED_BATCH_SIZE):
+            rows = list(range(start, min(start + _ORDERED_BATCH_SIZE, len(lengths))))
             share = BatchShare(rows, len(rows), sum(lengths[row] for row in rows))
             yield self._encoded.batch(share, 1)
 

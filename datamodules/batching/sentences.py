@@ -1,4 +1,4 @@
-"""What every reader of tagged text gives: sentences of tokens, BIO tags and other columns."""
+"""The interface of readers of tagged corpora: sentences of tokens, BIO tags and other columns."""
 
 import abc
 from pathlib import Path
@@ -9,10 +9,10 @@ class Sentence(NamedTuple):
     """A sentence of a tagged corpus.
 
     Attributes:
-        tokens: as written in the file.
-        tags: one BIO (IOB2) tag per token, as "B-PER", "I-PER", "O".
-        columns: for each other column, in the order of `TaggedCorpus.column_names`, one value per
-            token.
+        tokens: Tokens as written in the file.
+        tags: One BIO (IOB2) tag per token, such as "B-PER", "I-PER", "O".
+        columns: Values of the other columns, one per token, in the order of
+            `TaggedCorpus.column_names`.
     """
 
     tokens: tuple[str, ...]
@@ -21,15 +21,15 @@ class Sentence(NamedTuple):
 
 
 class TaggedCorpus(NamedTuple):
-    """The sentences of a corpus.
+    """The sentences of a tagged corpus.
 
     Attributes:
         splits: "train", "valid", "test" -> sentences.
-        files: split -> the file that its sentences come from.
-        column_names: names of `Sentence.columns`, as ("pos",).
-        scheme: how the tags were written: "IOB1", "IOB2", "BIOES" or "BIO without types";
-            "labels" where each token has a label of its own, as a part of speech.
-        notes: what a person should know about how the files were read, a sentence each.
+        files: Split -> file of its sentences.
+        column_names: Names of `Sentence.columns`, such as ("pos",).
+        scheme: Tag scheme of the files: "IOB1", "IOB2", "BIOES" or "BIO without types"; "labels"
+            if each token has a label of its own, such as a part of speech.
+        notes: Remarks for the user about how the files were read, one sentence each.
     """
 
     splits: dict[str, list[Sentence]]
@@ -40,12 +40,12 @@ class TaggedCorpus(NamedTuple):
 
 
 class Source(abc.ABC):
-    """Reads a tagged corpus.
+    """A reader of a tagged corpus.
 
     Attributes:
-        name: the corpus, as "conll2003"; the second part of the MLflow experiment's name.
-        num_folds: how many folds the corpus has of its own; 0 if none. A source with folds takes
-            `fold` as a parameter.
+        name: Name of the corpus, such as "conll2003"; the second part of the MLflow experiment.
+        num_folds: Number of cross-validation folds that the corpus defines; 0 if none. A source
+            with folds has a parameter `fold`.
     """
 
     name: str
@@ -53,8 +53,8 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def read(self) -> TaggedCorpus:
-        """Reads it.
+        """Returns the corpus.
 
         Raises:
-            InputError: a file is missing or not what it should be: file, line, what was expected.
+            InputError: If a file is missing or malformed.
         """

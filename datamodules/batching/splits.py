@@ -1,4 +1,4 @@
-"""Training, validation and test texts of a corpus that comes in fewer parts."""
+"""Stratified splits of corpora that lack a validation or test split."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -11,13 +11,13 @@ from pipeline.errors import InputError
 
 
 class SplitDigest(NamedTuple):
-    """What tracking records of a split.
+    """The description of a split that is stored in a run.
 
     Attributes:
-        split: train, valid or test.
-        path: the file that it comes from.
-        sha256: of its sentences and tags.
-        profile: counts of what it holds.
+        split: "train", "valid" or "test".
+        path: File of the split.
+        sha256: Hash of its rows and their tags or labels.
+        profile: Counts by name, such as {"tokens": 929589}.
     """
 
     split: str
@@ -27,37 +27,37 @@ class SplitDigest(NamedTuple):
 
 
 def stratified(texts: Sequence[LabelledText], num_parts: int, seed: int) -> list[list[int]]:
-    """Deals texts out into parts of like sizes in which labels are as frequent as in the whole.
+    """Divides texts into parts of equal size with the label distribution of the whole.
 
     Args:
-        texts: what is dealt out.
-        num_parts: how many, 2 or more.
-        seed: of the shuffle before.
+        texts: The texts.
+        num_parts: Number of parts, at least 2.
+        seed: Random seed.
 
     Returns:
-        For each part the places of its texts, in their order.
+        The indices of each part's texts, ascending.
     """
     order = list(chain.from_iterable(_shuffled_by_label(texts, seed).values()))
     return [sorted(order[part::num_parts]) for part in range(num_parts)]
 
 
 def sample(texts: Sequence[LabelledText], count: int, seed: int) -> set[int]:
-    """Chooses texts such that labels are as frequent among them as in the whole, to one text.
+    """Draws a stratified sample: its label distribution is that of the whole, up to one text.
 
     Args:
-        texts: what is chosen from.
-        count: how many, at most all.
-        seed: of the choice.
+        texts: The texts.
+        count: Number of texts to draw, at most all.
+        seed: Random seed.
 
     Returns:
-        The places of the chosen ones.
+        The indices of the sample.
     """
     by_label = _shuffled_by_label(texts, seed)
     exact = {label: count * len(places) / len(texts) for label, places in by_label.items()}
     shares = {label: int(share) for label, share in exact.items()}
     left = count - sum(shares.values())
     for label in sorted(exact, key=lambda label: (shares[label] - exact[label], label))[:left]:
-        shares[label] += 1  # those that rounding cut the most
+        shares[label] += 1  # the largest remainders
     return {place for label, places in by_label.items() for place in places[: shares[label]]}
 
 
@@ -73,67 +73,67 @@ def _shuffled_by_label(texts: Sequence[LabelledText], seed: int) -> dict[str, li
 
 
 def hold_out(
-    texts: Sequence[LabelledText], fraction: float, seed: int, what: str
+    texts: Sequence[LabelledText], fraction: float, seed: int, name: str
 ) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Holds out a stratified share of texts.
+    """Holds out a stratified fraction of the texts.
 
     Args:
-        texts: all of them.
-        fraction: which share, between 0 and 1.
-        seed: of the choice.
-        what: the corpus, for a person.
+        texts: The texts.
+        fraction: Fraction to hold out, between 0 and 1.
+        seed: Random seed.
+        name: Name of the corpus, for error messages.
 
     Returns:
-        Those that stay and those that are held out, each in their order.
+        The remaining texts and the held-out texts, both in their original order.
 
     Raises:
-        InputError: there are too few texts for both.
+        InputError: If there are too few texts.
     """
     if not 0 < fraction < 1:
         raise InputError(
-            f"the share to be held out is {fraction}; a number between 0 and 1 is expected"
+            f"the fraction of texts to hold out must be between 0 and 1, got {fraction}"
         )
     count = round(fraction * len(texts)) or 1
     if count >= len(texts):
         raise InputError(
-            f"{what} has {len(texts)} texts, too few to hold some out; give more, or a file or "
-            "folder for each split"
+            f"{name} has {len(texts)} texts, too few to hold out {fraction:.0%}; add texts, or "
+            "provide a file or folder for each split"
         )
     held = sample(texts, count, seed)
     kept = [text for place, text in enumerate(texts) if place not in held]
     out = [text for place, text in enumerate(texts) if place in held]
     if lost := sorted({text.label for text in out} - {text.label for text in kept}):
         raise InputError(
-            f"{what} has too few texts with the label {lost[0]} to hold some out and train on "
-            "others; give more, or a file or folder for each split"
+            f"{name} has too few texts with the label {lost[0]} to hold out {fraction:.0%} and "
+            "train on the others; add texts, or provide a file or folder for each split"
         )
     return kept, out
 
 
 def fill_splits(
-    splits: dict[str, list[LabelledText]], fraction: float, seed: int, what: str, kind: str
+    splits: dict[str, list[LabelledText]], fraction: float, seed: int, name: str, kind: str
 ) -> tuple[dict[str, list[LabelledText]], list[str]]:
-    """Holds out a stratified share of the training texts for each split that is missing.
+    """Holds out a stratified fraction of the training texts for each missing split.
 
     Args:
-        splits: those that there are, "train" among them.
-        fraction: see `hold_out`.
-        seed: see `hold_out`.
-        what: see `hold_out`.
-        kind: what a split is read from, for a person: "file" or "folder".
+        splits: The existing splits, including "train".
+        fraction: Fraction to hold out, between 0 and 1.
+        seed: Random seed.
+        name: Name of the corpus, for error messages.
+        kind: Source of a split, for the notes: "file" or "folder".
 
     Returns:
-        The splits "train", "valid" and "test", and what was held out, a sentence each.
+        The splits "train", "valid" and "test", and a note about each held-out split.
 
     Raises:
-        InputError: as `hold_out`.
+        InputError: If there are too few texts.
     """
     filled, notes = dict(splits), []
     for split in ("test", "valid"):
         if split not in filled:
-            filled["train"], filled[split] = hold_out(filled["train"], fraction, seed, what)
+            filled["train"], filled[split] = hold_out(filled["train"], fraction, seed, name)
             notes.append(
-                f"there is no {split} {kind}: {len(filled[split]):,} texts of train, stratified "
-                f"and chosen with seed {seed}, are held out"
+                f"no {split} {kind}: {len(filled[split]):,} training texts, stratified and drawn "
+                f"with seed {seed}, are held out"
             )
     return {split: filled[split] for split in ("train", "valid", "test")}, notes

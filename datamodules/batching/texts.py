@@ -1,4 +1,4 @@
-"""What every reader of labelled text gives: texts of tokens, with one label each."""
+"""The interface of readers of labelled corpora: texts of tokens with one label each."""
 
 import abc
 from pathlib import Path
@@ -9,8 +9,8 @@ class LabelledText(NamedTuple):
     """A text with its label.
 
     Attributes:
-        tokens: one or more.
-        label: as written in the corpus.
+        tokens: Tokens, at least one.
+        label: Label as written in the corpus.
     """
 
     tokens: tuple[str, ...]
@@ -18,17 +18,16 @@ class LabelledText(NamedTuple):
 
 
 class LabelledCorpus(NamedTuple):
-    """The texts of a corpus.
+    """The texts of a labelled corpus.
 
     Attributes:
         splits: "train", "valid", "test" -> texts.
-        files: split -> the file or folder that its texts come from.
-        labels: those that training holds, in their order where they have one.
-        is_ordinal: the labels have an order, as the stars of a review.
-        phrases: for each text of "train", and then for each that was left out of it, the phrases of
-            it that have a label of their own; () where there are none. They are trained on, never
-            scored.
-        notes: what a person should know about how the files were read, a sentence each.
+        files: Split -> file or folder of its texts.
+        labels: Labels of the training texts, ascending if they are ordinal.
+        is_ordinal: Whether the labels have an order, such as the stars of a review.
+        phrases: Labelled phrases of each text of "train", followed by those of each text that was
+            left out of it; () if there are none. They are used in training only.
+        notes: Remarks for the user about how the files were read, one sentence each.
     """
 
     splits: dict[str, list[LabelledText]]
@@ -40,12 +39,12 @@ class LabelledCorpus(NamedTuple):
 
 
 class LabelledSource(abc.ABC):
-    """Reads a corpus of labelled texts.
+    """A reader of a corpus of labelled texts.
 
     Attributes:
-        name: the corpus, as "sst2"; the second part of the MLflow experiment's name.
-        num_folds: how many folds the corpus has of its own; 0 if none. A source with folds takes
-            `fold` as a parameter.
+        name: Name of the corpus, such as "sst2"; the second part of the MLflow experiment.
+        num_folds: Number of cross-validation folds that the corpus defines; 0 if none. A source
+            with folds has a parameter `fold`.
     """
 
     name: str
@@ -53,8 +52,8 @@ class LabelledSource(abc.ABC):
 
     @abc.abstractmethod
     def read(self) -> LabelledCorpus:
-        """Reads it.
+        """Returns the corpus.
 
         Raises:
-            InputError: a file is missing or not what it should be: file, line, what was expected.
+            InputError: If a file is missing or malformed.
         """

@@ -1,4 +1,4 @@
-"""Folders that are built once, in a cache that several processes may fill at the same time."""
+"""A cache of folders that is safe for several processes."""
 
 import contextlib
 import hashlib
@@ -15,41 +15,38 @@ _ATTEMPTS = 5
 
 
 def cache_root() -> Path:
-    """Gives `$UNROLL_CACHE`, or `~/.cache/unroll` where that is unset."""
+    """Returns `$UNROLL_CACHE` if that is set, else `~/.cache/unroll`."""
     return Path(os.environ.get("UNROLL_CACHE") or Path.home() / ".cache" / "unroll").absolute()
 
 
 def sha256_of(path: Path) -> str:
-    """Gives the sha256 of a file's bytes, in hexadecimal.
+    """Returns the sha256 of a file in hexadecimal.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: If the file cannot be read.
     """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(
-            f"cannot read {path}: {error.strerror}; a readable file is expected"
+            f"cannot read {path}: {error.strerror}; expected a readable file"
         ) from error
 
 
 def cached(name: str, build: Callable[[Path], None]) -> Path:
-    """Gives the cache's folder of a name, built if it is not there or not whole.
+    """Returns a folder of the cache; builds it if it is missing or damaged.
 
-    A folder is built under a temporary name and renamed when it is finished, with the sha256 of
-    each file in it, so that a reader sees all of it or nothing, several processes may build at
-    once, and a torn one is built again.
+    A folder is built under a temporary name and then renamed, so readers never see a part of it and
+    several processes can build at once. It stores the sha256 of its files; a damaged folder is
+    built again.
 
     Args:
-        name: the folder's name; it must change whenever the contents would.
-        build: writes the contents into an empty folder.
-
-    Returns:
-        The folder.
+        name: Name of the folder, which must change whenever the contents do.
+        build: Writes the contents into an empty folder.
 
     Raises:
-        InputError: the cache cannot be written.
+        InputError: If the cache cannot be written.
     """
     final = cache_root() / name
     temporary = final.with_name(f".{name}.{os.getpid()}.{uuid.uuid4().hex}")
@@ -63,21 +60,21 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
             _install(temporary, final)
     except OSError as error:
         raise InputError(
-            f"cannot write the cache folder {final.parent} ({error}); make room there, or set"
-            " UNROLL_CACHE to a folder that can be written"
+            f"cannot write the cache folder {final.parent} ({error}); free disk space there, or"
+            " set UNROLL_CACHE to a writable folder"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     raise InputError(
-        f"the cache entry {final} was damaged again after each of {_ATTEMPTS} builds; set"
-        " UNROLL_CACHE to another disk"
+        f"the cache folder {final} was damaged after each of {_ATTEMPTS} builds; set UNROLL_CACHE"
+        " to a folder on another disk"
     )
 
 
 def _install(temporary: Path, final: Path) -> None:
     if final.exists() and not _is_whole(final):
         torn = temporary.with_name(temporary.name + ".torn")
-        with contextlib.suppress(FileNotFoundError):  # another process has moved it already
+        with contextlib.suppress(FileNotFoundError):  # moved by another process
             final.rename(torn)
         shutil.rmtree(torn, ignore_errors=True)
     try:
@@ -85,7 +82,7 @@ def _install(temporary: Path, final: Path) -> None:
     except OSError:
         if not final.exists():
             raise
-        shutil.rmtree(temporary)  # another process was first
+        shutil.rmtree(temporary)  # installed by another process
 
 
 def _seal(folder: Path) -> None:
@@ -98,5 +95,5 @@ def _is_whole(folder: Path) -> bool:
         lines = (folder / _SEAL).read_text(encoding="utf-8").splitlines()
         sums = [line.split("  ", 1) for line in lines]
         return bool(sums) and all(sha256_of(folder / file) == digest for digest, file in sums)
-    except (OSError, ValueError):  # nothing there, or not what was written: both are built again
+    except (OSError, ValueError):  # missing or damaged
         return False

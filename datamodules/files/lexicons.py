@@ -1,4 +1,4 @@
-"""The lexicon of a corpus: its words by frequency, and vectors for them."""
+"""The lexicon of a corpus: its words by frequency, and their vectors."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from pipeline.text.lexicon import Lexicon
 
 
 class CoveredLexicon(NamedTuple):
-    """A lexicon, and what to tell a person of its vectors ("" without any)."""
+    """A lexicon, and a note about the coverage of its vectors ("" without vectors)."""
 
     lexicon: Lexicon
     coverage: str
@@ -21,16 +21,16 @@ def build_lexicon(
     columns: Mapping[str, Iterable[str]],
     vectors: str | None,
 ) -> CoveredLexicon:
-    """Counts words and finds their vectors.
+    """Builds a lexicon of the words of all splits.
 
     Args:
-        train: tokens of the training text.
-        others: tokens of validation and test.
-        columns: name of a column -> its values in the training text.
-        vectors: file of pretrained vectors, as `corpus_vectors` takes it.
+        train: Tokens of the training text.
+        others: Tokens of the validation and test texts; words that are new get the count 0.
+        columns: Name of a column -> its values in the training text.
+        vectors: File of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors`.
 
     Raises:
-        InputError: the vectors cannot be read.
+        InputError: If the vectors cannot be read.
     """
     counts = Counter(train)
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,4 +1,4 @@
-"""Reads text line by line, in bounded memory."""
+"""Reading text line by line in bounded memory."""
 
 import codecs
 import re
@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 
 MAX_LINE_BYTES = 1_000_000
 LARGE = 50_000_000
-"""Bytes of text from which on reading shows a progress bar."""
+"""Size in bytes from which on reading shows a progress bar."""
 
 
 def read_lines(
@@ -23,22 +23,22 @@ def read_lines(
 ) -> Iterator[str]:
     r"""Reads a text line by line.
 
-    Only "\n" ends a line, so U+0085, U+2028 and their like stay inside.
+    Only "\n" ends a line; separators such as U+0085 and U+2028 are ordinary characters.
 
     Args:
-        path: the text.
-        max_line_bytes: the length from which on a line is refused.
-        encoding: of the text, one in which ASCII is ASCII.
-        setting: what a person can raise where a line is too long.
-        flag: what names the encoding, where a person can.
+        path: The text file.
+        max_line_bytes: Length in bytes from which on a line is rejected.
+        encoding: Encoding of the file, an extension of ASCII.
+        setting: Flag that raises `max_line_bytes`, for the error message.
+        flag: Flag that sets the encoding, for the error message.
 
     Yields:
-        The lines, line ends included.
+        The lines, including line ends.
 
     Raises:
-        InputError: the file is not in that encoding, or a line is too long.
+        InputError: If the file is not in this encoding, or a line is too long.
     """
-    _refuse_wide(path, encoding)
+    _refuse_utf16(path, encoding)
     size = path.stat().st_size
     hidden = None if size >= LARGE else True  # None: shown where stderr is a terminal
     with (
@@ -52,27 +52,27 @@ def read_lines(
             number += 1
             if len(line) == max_line_bytes and not line.endswith(b"\n"):
                 raise InputError(
-                    f"line {number} of {path} is {max_line_bytes:,} bytes or longer; text with a"
-                    " sentence or a paragraph a line is expected: break the line"
+                    f"line {number} of {path} has {max_line_bytes:,} bytes or more; one sentence or"
+                    " paragraph per line is expected: break the line"
                     + (f", or raise {setting}" if setting else "")
                 )
             if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)  # an editor's mark, not a word
+                line = line.removeprefix(codecs.BOM_UTF8)  # written by some editors
             yield _decode(line, path, (number, offset), encoding, flag)
             offset += len(line)
             bar.update(len(line))
 
 
-def _refuse_wide(path: Path, encoding: str) -> None:
-    """Refuses encodings in which a line end is no single byte, declared or not."""
+def _refuse_utf16(path: Path, encoding: str) -> None:
+    """Rejects UTF-16 and UTF-32, in which a line end is not a single byte."""
     with path.open("rb") as file:
         mark = file.read(2)
     if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or re.match(
         r"utf[-_]?(16|32)", encoding, re.IGNORECASE
     ):
         raise InputError(
-            f"{path} is UTF-16 (or was said to be); text with a byte for each ASCII character is "
-            "expected: convert the file, for example with `iconv -f UTF-16 -t UTF-8`"
+            f"{path} is UTF-16 or UTF-32, which is not supported; convert the file, for example "
+            "with `iconv -f UTF-16 -t UTF-8`"
         )
 
 
@@ -83,7 +83,7 @@ def _decode(
         return line.decode(encoding)
     except LookupError as error:
         raise InputError(
-            f"the encoding {encoding} is not known here; utf-8, cp1252 or latin-1, say, is expected"
+            f"unknown encoding {encoding}; expected for example utf-8, cp1252 or latin-1"
         ) from error
     except UnicodeDecodeError as error:
         number, offset = place
@@ -91,6 +91,6 @@ def _decode(
         raise InputError(
             f"{path} is not {name}: byte {offset + error.start} (in line {number}) is"
             f" 0x{line[error.start]:02x}; "
-            + (f"name its encoding, as {flag}=cp1252, or " if flag else "")
+            + (f"set its encoding, for example {flag}=cp1252, or " if flag else "")
             + "convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8`"
         ) from error

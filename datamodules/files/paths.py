@@ -1,4 +1,4 @@
-"""Where corpora are, and which of a folder's files is which split."""
+"""Locations of corpora, and the files of their splits."""
 
 import difflib
 import os
@@ -30,26 +30,26 @@ SENTIMENT = {
     "imdb": "IMDB movie reviews, 25,000 to train and 25,000 to test, whole documents",
 }
 CORPORA = TEXTS | TAGGED | OPINIONS | SENTIMENT
-"""The corpora that `unroll prepare` can get: name -> description."""
-_FOLDERS = {"sst": "sst_trees"}  # where a folder has another name
+"""The corpora that `unroll prepare` can install: name -> description."""
+_FOLDERS = {"sst": "sst_trees"}  # folders that are not named as the corpus
 
 
 class _Naming(NamedTuple):
-    """How the files of splits are called.
+    """File names of splits.
 
     Attributes:
-        kind: what a file holds.
-        names: split -> pattern of its name.
-        ending: pattern of what comes after.
-        looked_for: what to tell a person, with {} for the split.
-        flag: which names a file in their stead.
-        takes_patterns: whether what is given may be a pattern that several files match.
+        kind: Content of the files, for error messages.
+        names: Split -> regular expression of the stem.
+        ending: Regular expression of the ending.
+        description: The expected names, with {0} for the split, for error messages.
+        flag: Flag that selects a file explicitly.
+        takes_patterns: Whether this flag accepts a glob pattern.
     """
 
     kind: str
     names: dict[str, str]
     ending: str
-    looked_for: str
+    description: str
     flag: str
     takes_patterns: bool = False
 
@@ -58,7 +58,7 @@ _TEXT = _Naming(
     "text",
     {"train": "train", "valid": "valid|validation|dev", "test": "test"},
     r"\.\w+",
-    "{0}.* and *.{0}.* (as {0}.txt or ptb.{0}.txt)",
+    "{0}.* or *.{0}.* (such as {0}.txt or ptb.{0}.txt)",
     "--data.files",
     takes_patterns=True,
 )
@@ -66,34 +66,31 @@ _COLUMNS = _Naming(
     "sentences",
     {"train": "train", "valid": "valid|validation|dev|testa", "test": "test|testb"},
     r"(?:\.\w+)?",
-    "{0}, {0}.* and *.{0} (as {0}.txt or eng.{0})",
+    "{0}, {0}.* or *.{0} (such as {0}.txt or eng.{0})",
     "--data.source.files",
 )
 
 
 def corpus_folder(name: str) -> Path:
-    """Gives a corpus' folder: `$UNROLL_DATA/<name>` where that is set, else `data/<name>`."""
+    """Returns the folder of a corpus: `$UNROLL_DATA/<name>` if that is set, else `data/<name>`."""
     return Path(os.environ.get("UNROLL_DATA") or "data") / _FOLDERS.get(name, name)
 
 
 def find_list(corpus: str) -> Path | None:
-    """Finds the file of a list of items: `$UNROLL_DATA/<corpus>`, `data/<corpus>`, or a path."""
+    """Returns the file of a list (in `$UNROLL_DATA`, else `data`, or a path); None if missing."""
     paths = (corpus_folder(corpus), Path(corpus))
     return next((path for path in paths if path.is_file()), None)
 
 
 def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLORS, *TEXTS)) -> Path:
-    """Finds the folder of a corpus.
+    """Returns the folder of a corpus.
 
     Args:
-        corpus: a name, looked up by `corpus_folder`, or the path of a folder.
-        known: names to tell a person whose name is none.
-
-    Returns:
-        The folder.
+        corpus: Name of the corpus (see `corpus_folder`), or path of a folder.
+        known: Names to suggest if the corpus does not exist.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: If there is no such folder.
     """
     named, path = corpus_folder(corpus), Path(corpus)
     if named.is_dir():
@@ -102,60 +99,60 @@ def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLORS, *TEXTS)) -> Pat
         return path
     if corpus in CORPORA:
         raise InputError(
-            f"the corpus {corpus} is not in {named}; `unroll prepare {corpus}` gets it"
-            " (UNROLL_DATA names another folder of corpora)"
+            f"the corpus {corpus} is not in {named}; run `unroll prepare {corpus}`, or set "
+            "UNROLL_DATA to the folder of your corpora"
         )
     names = list(known)
     nearest = difflib.get_close_matches(corpus, names, n=1)
     guess = f"did you mean {nearest[0]}? " if nearest else ""
     raise InputError(
-        f"no corpus {corpus!r}: neither {named} nor {path} is a folder; {guess}known names are"
-        f" {', '.join(names)}, and the path of a folder of train, valid and test text does as well"
+        f"unknown corpus {corpus!r}: neither {named} nor {path} is a folder; {guess}expected one "
+        f"of {', '.join(names)}, or the path of a folder with train, valid and test files"
     )
 
 
 def find_files(folder: Path, files: Mapping[str, str] | None = None) -> dict[str, Path]:
     """Finds the text file of each split in a folder.
 
-    A split's file is named in `files`, or is the only one called `<split>.<ending>` or
-    `<anything>.<split>.<ending>` (`train.txt`, `ptb.train.txt`, `wiki.train.tokens`).
+    It is the file given in `files`, else the only one called `<split>.<ending>` or
+    `<prefix>.<split>.<ending>` (`train.txt`, `ptb.train.txt`, `wiki.train.tokens`).
 
     Args:
-        folder: the corpus' folder.
-        files: split -> file name in the folder, or a pattern (`train/part-*`) that the files of a
-            split match, for any of train, valid and test.
+        folder: Folder of the corpus.
+        files: Split -> file name in the folder, or glob pattern of several files (`train/part-*`).
+            Splits that are left out are found by name.
 
     Returns:
-        Split -> path or pattern (see `shards`), in the order train, valid, test.
+        Split -> path or glob pattern, in the order train, valid, test.
 
     Raises:
-        InputError: a split has no file or more than one, or `files` names something else.
+        InputError: If a split has no file or several, or `files` contains an unknown split.
     """
     found = _find_files(folder, files, _TEXT)
-    return {split: found.get(split) or _none(folder, split, _TEXT) for split in SPLITS}
+    return {split: found.get(split) or _refuse_missing(folder, split, _TEXT) for split in SPLITS}
 
 
 def find_tagged_files(folder: Path, files: Mapping[str, str] | None = None) -> dict[str, Path]:
     """Finds the file of tagged sentences of each split in a folder.
 
-    The names are those of `find_files`, with or without an ending, and those of the CoNLL shared
-    tasks (`eng.train`, `eng.testa` to validate and `eng.testb` to test).
+    Names are as in `find_files`, the ending being optional, or those of the CoNLL shared tasks
+    (`eng.train`, `eng.testa` for validation, `eng.testb` for testing).
 
     Args:
-        folder: the corpus' folder.
-        files: split -> file name in the folder, for any of train, valid and test.
+        folder: Folder of the corpus.
+        files: Split -> file name in the folder; splits that are left out are found by name.
 
     Returns:
-        Split -> path, in the order train, valid, test; without valid where there is none.
+        Split -> path, in the order train, valid, test; valid is left out if it has no file.
 
     Raises:
-        InputError: train or test has no file, a split has more than one, or `files` names something
-            else.
+        InputError: If train or test has no file, a split has several, or `files` contains an
+            unknown split.
     """
     found = _find_files(folder, files, _COLUMNS)
     for split in ("train", "test"):
         if split not in found:
-            _none(folder, split, _COLUMNS)
+            _refuse_missing(folder, split, _COLUMNS)
     return found
 
 
@@ -163,7 +160,9 @@ def _find_files(folder: Path, files: Mapping[str, str] | None, naming: _Naming) 
     given = dict(files or {})
     for split in given:
         if split not in SPLITS:
-            raise InputError(f"files names the split {split!r}; the splits are {', '.join(SPLITS)}")
+            raise InputError(
+                f"{naming.flag}: unknown split {split!r}; expected one of {', '.join(SPLITS)}"
+            )
     found = {split: _find_file(folder, split, given.get(split), naming) for split in SPLITS}
     return {split: path for split, path in found.items() if path}
 
@@ -173,12 +172,13 @@ def _find_file(folder: Path, split: str, given: str | None, naming: _Naming) -> 
         if naming.takes_patterns and is_pattern(given):
             if not shards(folder / given):
                 raise InputError(
-                    f"no file matches {folder / given}, which files names as the {split} "
-                    f"{naming.kind}"
+                    f"{naming.flag}.{split}: no file matches {folder / given}; expected the "
+                    f"{split} {naming.kind}"
                 )
         elif not (folder / given).is_file():
             raise InputError(
-                f"no file {folder / given}, which files names as the {split} {naming.kind}"
+                f"{naming.flag}.{split}: no file {folder / given}; expected the {split} "
+                f"{naming.kind}"
             )
         return folder / given
     pattern = re.compile(rf"(?:[^.].*\.)?(?:{naming.names[split]}){naming.ending}")
@@ -188,19 +188,18 @@ def _find_file(folder: Path, split: str, given: str | None, naming: _Naming) -> 
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise InputError(
-            f"{len(found)} files in {folder} could be the {split} {naming.kind} ({names}); choose"
-            f" one with {naming.flag}.{split}=NAME"
+            f"{len(found)} files in {folder} match the names of the {split} {naming.kind} "
+            f"({names}); choose one with {naming.flag}.{split}=NAME"
         )
     return found[0] if found else None
 
 
-def _none(folder: Path, split: str, naming: _Naming) -> NoReturn:
+def _refuse_missing(folder: Path, split: str, naming: _Naming) -> NoReturn:
     if folder.name in CORPORA:
         raise InputError(
-            f"no {split} {naming.kind} in {folder}; `unroll prepare {folder.name}` gets what is"
-            " missing"
+            f"no {split} {naming.kind} in {folder}; run `unroll prepare {folder.name}`"
         )
     raise InputError(
-        f"no {split} {naming.kind} in {folder}: looked for {naming.looked_for.format(split)};"
-        f" rename the file, or name it with {naming.flag}.{split}=NAME"
+        f"no {split} {naming.kind} in {folder}: expected {naming.description.format(split)};"
+        f" rename the file, or choose it with {naming.flag}.{split}=NAME"
     )

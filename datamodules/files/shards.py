@@ -1,4 +1,4 @@
-"""A text in several files: all that match a pattern, in the order of their names."""
+"""Texts that consist of several files."""
 
 import hashlib
 import re
@@ -14,34 +14,34 @@ _PATTERN = re.compile(r"[*?\[]")
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a name has `*`, `?` or `[` in it."""
+    """Returns whether a name contains `*`, `?` or `[`."""
     return _PATTERN.search(name) is not None
 
 
 def shards(path: Path) -> list[Path]:
-    """Gives the files that a text consists of, in the order of their names.
+    """Returns the files of a text, sorted by path.
 
     Args:
-        path: a file, or a pattern with `*`, `?` or `[...]` in names of folders or files.
+        path: A file, or a glob pattern with `*`, `?` or `[...]`.
 
     Returns:
-        The file alone, whether or not it exists, or all files that match the pattern.
+        The file itself, even if it does not exist, or all files that match the pattern.
     """
     if path.exists() or not is_pattern(str(path)):
         return [path]
-    # Brackets in the name of a folder that there is are no pattern.
+    # An existing folder may have brackets in its name.
     root = next((folder for folder in path.parents if folder.is_dir()), Path())
     return sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file())
 
 
 def digest_of(path: Path) -> str:
-    """Gives the sha256 of a file, or of the sums of several files in their order.
+    """Returns the sha256 of a file, or of the sums of several files in their order.
 
     Args:
-        path: as in `shards`.
+        path: A file or a glob pattern.
 
     Raises:
-        InputError: a file cannot be read.
+        InputError: If a file cannot be read.
     """
     files = shards(path)
     if len(files) == 1:
@@ -51,6 +51,6 @@ def digest_of(path: Path) -> str:
 
 
 def with_progress(files: list[Path]) -> Iterator[Path]:
-    """Shows which of several files is being read, where they are large together."""
+    """Iterates over files, with a progress bar if they are large together."""
     is_large = len(files) > 1 and sum(file.stat().st_size for file in files) >= LARGE
     return iter(tqdm(files, unit=" files", leave=False, disable=None if is_large else True))

@@ -1,4 +1,4 @@
-"""Pretrained word vectors for a corpus: found, read once, kept in the cache."""
+"""Pretrained word vectors of a corpus, read once and cached."""
 
 import difflib
 import hashlib
@@ -16,23 +16,23 @@ from pipeline.errors import InputError
 from pipeline.text.lexicon import Vectors
 from pipeline.text.vectors import MATCHES, Match, load_vectors
 
-_FORMAT = 1  # raised when the cached files change, or the rules by which a word finds its vector
-_SAID = {
-    "exact": "as written",
-    "lower": "in lower case",
+_FORMAT = 1  # increase it when the cached files or the matching rules change
+_RULES = {
+    "exact": "exact",
+    "lower": "lowercased",
     "escape": "unescaped",
-    "digits": "with # for digits",
+    "digits": "digits as #",
 }
 
 
 class Coverage(NamedTuple):
-    """How much of a corpus has vectors.
+    """The part of a corpus that has vectors.
 
     Attributes:
-        words: distinct words, those that only validation and test have included.
-        matched: how a vector was found -> words, the closest first.
-        tokens: tokens of the training text.
-        covered_tokens: those whose word has a vector.
+        words: Number of distinct words of all splits.
+        matched: Matching rule -> number of words whose vector it found.
+        tokens: Number of tokens of the training text.
+        covered_tokens: Number of these tokens whose word has a vector.
     """
 
     words: int
@@ -42,11 +42,11 @@ class Coverage(NamedTuple):
 
     @property
     def covered_words(self) -> int:
-        """Distinct words that have a vector."""
+        """Number of distinct words that have a vector."""
         return sum(self.matched.values())
 
     def __str__(self) -> str:
-        how = ", ".join(f"{count:,} {_SAID[match]}" for match, count in self.matched.items())
+        how = ", ".join(f"{count:,} {_RULES[match]}" for match, count in self.matched.items())
         return (
             f"{self.covered_words:,} of {self.words:,} words "
             f"({self.covered_words / self.words:.1%}: {how}), "
@@ -55,27 +55,27 @@ class Coverage(NamedTuple):
 
 
 class CorpusVectors(NamedTuple):
-    """The vectors of a corpus' words, and how many words have one."""
+    """The vectors of the words of a corpus, and their coverage."""
 
     vectors: Vectors
     coverage: Coverage
 
 
 def corpus_vectors(name: str, counts: Mapping[str, int]) -> CorpusVectors:
-    """Gives the vectors of a corpus' words, from the cache where they were read before.
+    """Returns the vectors of the words of a corpus, from the cache if possible.
 
-    What is cached belongs to a file by its path, size and time of change, since the files are too
-    large to be hashed at each start, and to a list of words.
+    The key of the cache consists of the words and of the path, size and modification time of the
+    file, because vector files are too large to hash at every start.
 
     Args:
-        name: a file in `$UNROLL_DATA/vectors` (`data/vectors` where that is unset), or a path.
-        counts: word -> occurrences in the training text; 0 for words of other splits.
+        name: A file in `$UNROLL_DATA/vectors` (else `data/vectors`), or a path.
+        counts: Word -> number of occurrences in the training text; 0 for words of other splits.
 
     Returns:
-        The vectors, in the order of `counts` and mapped from disk, and the coverage.
+        The vectors, memory-mapped and in the order of `counts`, and their coverage.
 
     Raises:
-        InputError: there is no such file, or as `load_vectors`.
+        InputError: If the file does not exist, or as in `load_vectors`.
     """
     path = locate_vectors(name)
     status, words = path.stat(), list(counts)
@@ -91,16 +91,13 @@ def corpus_vectors(name: str, counts: Mapping[str, int]) -> CorpusVectors:
 
 
 def locate_vectors(name: str) -> Path:
-    """Finds a file of vectors.
+    """Returns the path of a file of vectors.
 
     Args:
-        name: a file in `$UNROLL_DATA/vectors`, or `data/vectors` where that is unset; or a path.
-
-    Returns:
-        The file.
+        name: A file in `$UNROLL_DATA/vectors` (else `data/vectors`), or a path.
 
     Raises:
-        InputError: there is no such file.
+        InputError: If the file does not exist.
     """
     folder = corpus_folder("vectors")
     for path in (folder / name, Path(name)):
@@ -110,8 +107,8 @@ def locate_vectors(name: str) -> Path:
     nearest = difflib.get_close_matches(name, there, n=1)
     guess = f"did you mean {nearest[0]}? " if nearest else ""
     raise InputError(
-        f"no vectors {name!r}: neither {folder / name} nor {Path(name)} is a file; {guess}that "
-        f"folder holds {', '.join(there) or 'none'} (UNROLL_DATA names another folder of data)"
+        f"no vectors {name!r}: neither {folder / name} nor {Path(name)} is a file; {guess}files in "
+        f"{folder}: {', '.join(there) or 'none'} (set UNROLL_DATA to use another folder)"
     )
 
 

@@ -1,1 +1,1 @@
-"""Text for language models: corpora, streams, windows, lists of items."""
+"""Corpora for language models: running text as windows of streams, and lists of items."""

@@ -1,4 +1,4 @@
-"""Reads a folder of train, valid and test text into ids, in bounded memory and once for all."""
+"""Reading train, valid and test text as ids, in bounded memory and cached."""
 
 import hashlib
 import json
@@ -20,20 +20,21 @@ from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 Ids: TypeAlias = npt.NDArray[np.int32]
 
 _SETTING = "--data.max_line_bytes"
-_FORMAT = 3  # raised when the cached files change, or the rules by which text becomes ids
-_CHUNK = 1 << 16  # ids that are held as Python integers at a time
+_FORMAT = 3  # increase it when the cached files or the tokenization change
+_CHUNK = 1 << 16  # maximum number of ids held as Python integers
 
 
 class TextSettings(NamedTuple):
-    """How text becomes ids.
+    """Settings of the conversion of text to ids.
 
     Attributes:
-        unit: what a token is.
-        max_vocab_size: the most entries of the vocabulary, `<eos>` and `<unk>` included; None keeps
-            all words.
-        min_count: words that are rarer in the training text become `<unk>`.
-        max_line_bytes: a line of as many bytes is refused; files without line ends would be read
-            whole otherwise.
+        unit: Unit of a token.
+        max_vocab_size: Maximum size of the vocabulary, including `<eos>` and `<unk>`; unlimited if
+            None.
+        min_count: Minimum count in the training text of a word in the vocabulary; rarer words
+            become `<unk>`.
+        max_line_bytes: Length from which on a line is rejected, so that a file without line ends is
+            not read into RAM.
     """
 
     unit: Unit = "word"
@@ -43,15 +44,15 @@ class TextSettings(NamedTuple):
 
 
 class SplitStatistics(NamedTuple):
-    """What a split holds.
+    """Statistics of a split.
 
     Attributes:
-        split: train, valid or test.
-        path: the text file, or the pattern of several.
-        sha256: of the text file's bytes; of several, of their sums in hexadecimal, a line each.
-        lines: lines, blank ones included.
-        tokens: tokens, with one `<eos>` a line.
-        unknown: tokens that are `<unk>`, written so in the text or not in the vocabulary.
+        split: "train", "valid" or "test".
+        path: The text file, or the glob pattern of several.
+        sha256: Hash of the file; of several files, hash of the lines of their hashes.
+        lines: Number of lines, including blank ones.
+        tokens: Number of tokens, including one `<eos>` per line.
+        unknown: Number of tokens that are `<unk>`, in the text or because of the vocabulary.
     """
 
     split: str
@@ -63,7 +64,7 @@ class SplitStatistics(NamedTuple):
 
     @property
     def profile(self) -> dict[str, int]:
-        """The counts by name."""
+        """The counts, by name."""
         return {"lines": self.lines, "tokens": self.tokens, "unknown": self.unknown}
 
 
@@ -71,9 +72,9 @@ class TextCorpus(NamedTuple):
     """A corpus as ids.
 
     Attributes:
-        vocabulary: built from the training text alone.
-        ids: split -> ids [tokens], int32, mapped from disk.
-        statistics: split -> what it holds.
+        vocabulary: Vocabulary of the training text.
+        ids: Split -> ids [tokens], int32, memory-mapped.
+        statistics: Split -> its statistics.
     """
 
     vocabulary: Vocabulary
@@ -82,12 +83,12 @@ class TextCorpus(NamedTuple):
 
 
 class TextCount(NamedTuple):
-    """Counts of one text.
+    """Counts of a text.
 
     Attributes:
-        occurrences: token -> how often it occurs, in order of first appearance.
-        lines: lines, blank ones included.
-        tokens: tokens, with one `<eos>` a line.
+        occurrences: Token -> number of occurrences, in order of first occurrence.
+        lines: Number of lines, including blank ones.
+        tokens: Number of tokens, including one `<eos>` per line.
     """
 
     occurrences: Counter[str]
@@ -96,22 +97,18 @@ class TextCount(NamedTuple):
 
 
 def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus:
-    """Gives a corpus as ids, from the cache where the same text was read with the same settings.
+    """Reads a corpus as ids, from the cache if the same text was read with the same settings.
 
-    The text is read twice from beginning to end, to count and to write ids, so the memory needed is
-    that of the vocabulary and not of the text.
+    The text is read twice, first to count words and then to write ids, so the RAM needed depends on
+    the size of the vocabulary and not on that of the text.
 
     Args:
-        paths: the text files of train, valid and test; a pattern stands for all files that match
-            it, one after the other in the order of their names.
-        settings: how text becomes ids.
-
-    Returns:
-        The corpus.
+        paths: Split -> text file; a glob pattern is the concatenation of its files, sorted by path.
+        settings: Settings of the conversion.
 
     Raises:
-        InputError: a file cannot be read, is not UTF-8, holds no words or too long a line; the
-            training text has fewer than two distinct words; or the settings are out of range.
+        InputError: If a file cannot be read, is not UTF-8, contains no words or too long a line, if
+            the training text has fewer than two distinct words, or a setting is out of range.
     """
     _check(settings)
     digests = {split: digest_of(path) for split, path in paths.items()}
@@ -134,15 +131,15 @@ def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus
 
 
 def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_BYTES) -> TextCount:
-    """Counts the tokens of a text, one `<eos>` a line included.
+    """Counts the tokens of a text, including one `<eos>` per line.
 
     Args:
-        path: a file, or a pattern that several files match.
-        unit: what a token is.
-        max_line_bytes: the length from which on a line is refused.
+        path: A file, or a glob pattern of several.
+        unit: Unit of a token.
+        max_line_bytes: Length in bytes from which on a line is rejected.
 
     Raises:
-        InputError: as `read_lines`.
+        InputError: If the text cannot be read, as in `read_lines`.
     """
     occurrences: Counter[str] = Counter()
     lines = 0
@@ -163,7 +160,7 @@ def _check(settings: TextSettings) -> None:
     for name, least in (("max_vocab_size", 2), ("min_count", 1), ("max_line_bytes", 1)):
         value = getattr(settings, name)
         if value is not None and value < least:
-            raise InputError(f"{name} is {value}; {least} or more is expected")
+            raise InputError(f"{name} must be at least {least}, got {value}")
 
 
 def _build(
@@ -174,7 +171,7 @@ def _build(
         count = count_text(path, settings.unit, settings.max_line_bytes)
         if count.tokens == count.lines:
             raise InputError(
-                f"the {split} text {path} is empty: it holds no {settings.unit}; give it some text"
+                f"the {split} text {path} is empty: expected at least one {settings.unit}"
             )
         counts[split] = {"lines": count.lines, "tokens": count.tokens}
         if split == "train":
@@ -190,9 +187,7 @@ def _build(
         counts[split]["unknown"] = _encode(lines, vocabulary, settings.unit, ids)
         ids.flush()
         if digest_of(path) != digests[split]:
-            raise InputError(
-                f"{path} was changed while it was being read; start again when it is finished"
-            )
+            raise InputError(f"{path} changed while it was read; start again when it is complete")
     words = json.dumps([vocabulary.words, vocabulary.counts])
     (folder / "vocabulary.json").write_text(words, encoding="utf-8")
     (folder / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
@@ -204,12 +199,12 @@ def _check_vocabulary(vocabulary: Vocabulary, path: Path, settings: TextSettings
         limits = f"max_vocab_size={settings.max_vocab_size}, min_count={settings.min_count}"
         raise InputError(
             f"the vocabulary of {path} has {len(words)} {settings.unit}s besides {EOS} and {UNK}"
-            f" ({limits}); at least 2 are needed: give more text or wider limits"
+            f" ({limits}); at least 2 are needed: add text or relax the limits"
         )
 
 
 def _encode(lines: Iterator[str], vocabulary: Vocabulary, unit: Unit, ids: Ids) -> int:
-    """Fills `ids` with the lines' ids; returns how many of them are `<unk>`."""
+    """Writes the ids of the lines into `ids`; returns the number of `<unk>`."""
     filled = unknown = 0
     chunk: list[int] = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""A corpus as one stream of tokens, cut into columns side by side, and these into windows."""
+"""A text as parallel columns of tokens, divided into windows."""
 
 from collections.abc import Callable
 
@@ -13,35 +13,35 @@ from pipeline.errors import InputError
 
 
 class Streams(ResumableBatches[StreamWindow]):
-    """The windows of a text, one after the other; each token of the text is a target exactly once.
+    """The consecutive windows of a text; each token of the text is a target exactly once.
 
-    The stream is `<eos>` and then the text, and the first `<eos>` is read and never predicted. Of N
-    targets, column i of B has those from i*N//B to (i+1)*N//B, so columns differ by one at most,
-    and the shorter ones end with a target that is `IGNORE_INDEX`. A window is the next `bptt` steps
-    of the columns that this rank owns, the last one may be shorter; a carry may be passed from each
-    window to the next.
+    The stream is `<eos>` followed by the text; the first `<eos>` is input only. Of N targets,
+    column i of B contains those from i*N//B to (i+1)*N//B, so the lengths of columns differ by one
+    at most; a shorter column ends with the target `IGNORE_INDEX`. A window consists of the next
+    `bptt` steps of the columns that this rank owns; the last window can be shorter. The carry can
+    be passed from each window to the next.
 
-    With `reread`, a window reads again what came right before it, up to so many tokens: the loss of
-    its first target reaches `reread` steps back, that of its last one `reread + bptt - 1` (the
-    blocks of the RNNLM toolkit, Mikolov 2012, which calls `reread + 1` the steps of
-    BPTT and `bptt` the block).
+    With `reread`, a window starts with up to `reread` tokens of the windows before it: the gradient
+    of its first target reaches `reread` steps back, that of its last one `reread + bptt - 1` (the
+    blocks of the RNNLM toolkit, Mikolov 2012, which calls `reread + 1` the steps of BPTT and `bptt`
+    the block).
 
     Args:
-        ids: the text [tokens], read only where a window needs it.
-        eos_id: the id of `<eos>`.
-        batch_size: columns of all ranks together.
-        bptt: steps of a window.
-        rank: this process; it owns the columns from rank*batch_size//world_size to
+        ids: Ids of the text [tokens]; only the parts that a window needs are loaded.
+        eos_id: The id of `<eos>`.
+        batch_size: Number of columns over all ranks.
+        bptt: Number of steps of a window.
+        rank: Rank of this process; it owns the columns from rank*batch_size//world_size to
             (rank+1)*batch_size//world_size.
-        world_size: processes.
-        source: what the text is called in error messages.
-        reread: tokens before a window that it reads again.
-        random: cuts each epoch into windows of random lengths about `bptt`; a window's rate factor
-            is its length by `bptt` then.
+        world_size: Number of processes.
+        source: Name of the text, for error messages.
+        reread: Number of tokens before a window that it reads again.
+        random: Divides each epoch into windows of random lengths around `bptt`; the rate factor of
+            a window is then its length / bptt.
 
     Raises:
-        InputError: there are fewer tokens than columns or columns than processes, a window is
-            longer than a column, or a number is out of its range.
+        InputError: If there are fewer tokens than columns, fewer columns than processes, a window
+            is longer than a column, or a number is out of range.
     """
 
     _noun = "windows"
@@ -64,24 +64,24 @@ class Streams(ResumableBatches[StreamWindow]):
             ("reread", reread, 0),
         ):
             if value < least:
-                raise InputError(f"{name} is {value}; {least} or more is expected")
+                raise InputError(f"{name} must be at least {least}, got {value}")
         if world_size > batch_size:
             raise InputError(
-                f"batch_size={batch_size} columns cannot be shared by {world_size} processes; each"
-                " needs one: raise batch_size or use fewer devices"
+                f"batch_size={batch_size} columns cannot be divided among {world_size} processes,"
+                " at least one for each; raise batch_size or use fewer devices"
             )
         if len(ids) < batch_size:
             raise InputError(
-                f"{source} has {len(ids)} tokens, fewer than the {batch_size} columns of"
-                " batch_size; lower batch_size or give more text"
+                f"{source} has {len(ids)} tokens, fewer than batch_size={batch_size} columns; lower"
+                " batch_size or add text"
             )
         bounds = np.arange(batch_size + 1) * len(ids) // batch_size
         self._starts, self._ends = bounds[:-1], bounds[1:]
         self._length = int((self._ends - self._starts).max())
         if bptt > self._length:
             raise InputError(
-                f"the window of bptt={bptt} steps is longer than the stream: {source} gives"
-                f" columns of {self._length} tokens ({len(ids)} in {batch_size} columns); lower"
+                f"a window of bptt={bptt} steps is longer than the columns: {source} has"
+                f" {len(ids)} tokens, in batch_size={batch_size} columns {self._length} each; lower"
                 " bptt or batch_size"
             )
         super().__init__()
@@ -91,7 +91,7 @@ class Streams(ResumableBatches[StreamWindow]):
         self._owned = column_share(batch_size, rank, world_size)
 
     def __len__(self) -> int:
-        """Gives the number of windows in an epoch."""
+        """Returns the number of windows in an epoch."""
         return self._num_windows
 
     def _epoch(self) -> Callable[[int], StreamWindow]:

@@ -59,13 +59,13 @@ def test_a_list_of_one_item(capsys, project):
     (project / "names.txt").write_text("Anna\n")
     code, text = train(capsys, project, "names.txt")
     assert code == 2
-    assert "the list names.txt has 1 distinct item, one a line; 3 or more are expected" in text
+    assert "the list names.txt has 1 distinct item; at least 3 are needed" in text
 
 
 def test_a_pattern_that_no_file_matches(capsys, project, corpus):
     code, text = train(capsys, project, corpus, "--data.files.train=shard-*")
     assert code == 2
-    assert f"no file matches {corpus}/shard-*, which files names as the train text" in text
+    assert f"--data.files.train: no file matches {corpus}/shard-*; expected the train" in text
 
 
 @pytest.mark.parametrize(

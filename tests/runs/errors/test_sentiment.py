@@ -55,4 +55,4 @@ def test_what_is_odd_is_reported(capsys, project):
     assert not complaints
     assert "1 rows of mine.csv without text were skipped" in said
     assert "texts of test also occur in train" in said
-    assert "there is no test file: 14 texts of train, stratified" in said
+    assert "no test file: 14 training texts, stratified" in said

@@ -79,6 +79,6 @@ def test_a_failed_build_leaves_nothing(cache):
 def test_a_cache_that_cannot_be_written(cache):
     cache.write_text("a file")
     told = re.escape(f"cannot write the cache folder {cache} (")
-    advice = re.escape("); make room there, or set UNROLL_CACHE to a folder that can be written")
+    advice = re.escape("); free disk space there, or set UNROLL_CACHE to a writable folder")
     with pytest.raises(InputError, match=f"^{told}.*{advice}$"):
         cached("entry", write)

@@ -29,20 +29,20 @@ def test_names_and_paths(data, monkeypatch):
 
 def test_a_missing_corpus_names_the_command_that_gets_it(data):
     with refuses(
-        "the corpus ptb is not in data/ptb; `unroll prepare ptb` gets it (UNROLL_DATA names another"
-        " folder of corpora)"
+        "the corpus ptb is not in data/ptb; run `unroll prepare ptb`, or set UNROLL_DATA to the"
+        " folder of your corpora"
     ):
         locate("ptb")
     (data / "data" / "ptb").mkdir(parents=True)
-    with refuses("no train text in data/ptb; `unroll prepare ptb` gets what is missing"):
+    with refuses("no train text in data/ptb; run `unroll prepare ptb`"):
         find_files(locate("ptb"))
 
 
 def test_an_unknown_corpus_names_those_that_are_known(data):
     with refuses(
-        "no corpus 'wikitxt2': neither data/wikitxt2 nor wikitxt2 is a folder; did you mean"
-        " wikitext2? known names are builtin, colors, ptb, wikitext2, and the path of a folder of"
-        " train, valid and test text does as well"
+        "unknown corpus 'wikitxt2': neither data/wikitxt2 nor wikitxt2 is a folder; did you mean"
+        " wikitext2? expected one of builtin, colors, ptb, wikitext2, or the path of a folder with"
+        " train, valid and test files"
     ):
         locate("wikitxt2")
 
@@ -67,22 +67,22 @@ def test_files_are_found_by_name(tmp_path, names):
     )
 
 
-def test_files_that_cannot_be_told(tmp_path):
+def test_missing_and_ambiguous_files(tmp_path):
     for name in ("ptb.train.txt", "ptb.char.train.txt", "ptb.valid.txt"):
         (tmp_path / name).touch()
     with refuses(
-        f"2 files in {tmp_path} could be the train text (ptb.char.train.txt, ptb.train.txt); choose"
-        " one with --data.files.train=NAME"
+        f"2 files in {tmp_path} match the names of the train text (ptb.char.train.txt,"
+        " ptb.train.txt); choose one with --data.files.train=NAME"
     ):
         find_files(tmp_path)
     with refuses(
-        f"no test text in {tmp_path}: looked for test.* and *.test.* (as test.txt or ptb.test.txt);"
-        " rename the file, or name it with --data.files.test=NAME"
+        f"no test text in {tmp_path}: expected test.* or *.test.* (such as test.txt or"
+        " ptb.test.txt); rename the file, or choose it with --data.files.test=NAME"
     ):
         find_files(tmp_path, {"train": "ptb.train.txt"})
-    with refuses(f"no file {tmp_path}/nothing, which files names as the test text"):
+    with refuses(f"--data.files.test: no file {tmp_path}/nothing; expected the test text"):
         find_files(tmp_path, {"train": "ptb.train.txt", "test": "nothing"})
-    with refuses("files names the split 'dev'; the splits are train, valid, test"):
+    with refuses("--data.files: unknown split 'dev'; expected one of train, valid, test"):
         find_files(tmp_path, {"dev": "ptb.valid.txt"})
     found = find_files(tmp_path, {"train": "ptb.char.train.txt", "test": "ptb.valid.txt"})
     assert [path.name for path in found.values()] == [
@@ -116,25 +116,25 @@ def test_files_of_tagged_sentences(tmp_path, names, found):
     assert [(split, path.name) for split, path in find_tagged_files(tmp_path).items()] == expected
 
 
-def test_files_of_tagged_sentences_that_cannot_be_told(tmp_path):
+def test_missing_and_ambiguous_files_of_tagged_sentences(tmp_path):
     for name in ("eng.train", "esp.train", "eng.testb"):
         (tmp_path / name).touch()
     with refuses(
-        f"2 files in {tmp_path} could be the train sentences (eng.train, esp.train); choose one"
-        " with --data.source.files.train=NAME"
+        f"2 files in {tmp_path} match the names of the train sentences (eng.train, esp.train);"
+        " choose one with --data.source.files.train=NAME"
     ):
         find_tagged_files(tmp_path)
-    with refuses(f"no file {tmp_path}/nothing, which files names as the train sentences"):
+    with refuses(
+        f"--data.source.files.train: no file {tmp_path}/nothing; expected the train sentences"
+    ):
         find_tagged_files(tmp_path, {"train": "nothing"})
 
 
 def test_a_missing_tagged_corpus(data):
     with pytest.raises(
-        InputError, match=r"^the corpus conll2003 is not in data/conll2003; `unroll"
+        InputError, match=r"^the corpus conll2003 is not in data/conll2003; run `unroll"
     ):
         locate("conll2003", TAGGED)
     (data / "data" / "conll2003").mkdir(parents=True)
-    with refuses(
-        "no train sentences in data/conll2003; `unroll prepare conll2003` gets what is missing"
-    ):
+    with refuses("no train sentences in data/conll2003; run `unroll prepare conll2003`"):
         find_tagged_files(locate("conll2003"))

@@ -70,10 +70,10 @@ def test_a_line_end_that_is_missing_at_the_end_of_a_shard(tmp_path, write_corpus
 
 def test_patterns_that_match_nothing_or_are_names(folder, write_corpus):
     with refuses(
-        f"no file matches {folder}/training*/new.en-*, which files names as the train text"
+        f"--data.files.train: no file matches {folder}/training*/new.en-*; expected the train text"
     ):
         find_files(folder, FILES | {"train": "training*/new.en-*"})
-    with refuses(f"no file {folder}/x*, which files names as the test sentences"):
+    with refuses(f"--data.source.files.test: no file {folder}/x*; expected the test sentences"):
         find_tagged_files(folder, {"test": "x*"})
     other = write_corpus(name="[a]")  # brackets in the name of the folder itself
     (other / "train[1].txt").write_text("x y\n")

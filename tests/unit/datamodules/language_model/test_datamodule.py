@@ -188,16 +188,19 @@ def test_windows_may_change_between_epochs_only(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 300}, "{train} has 280 tokens, fewer than the 300 columns of batch_size;"),
+        ({"batch_size": 300}, "{train} has 280 tokens, fewer than batch_size=300 columns;"),
         (
             {"bptt": 71},
-            "the window of bptt=71 steps is longer than the stream: {train} gives columns of 70"
-            " tokens (280 in 4 columns);",
+            "a window of bptt=71 steps is longer than the columns: {train} has 280 tokens, in"
+            " batch_size=4 columns 70 each;",
         ),
-        ({"bptt": 0}, "bptt is 0; 1 or more is expected"),
+        ({"bptt": 0}, "bptt must be at least 1, got 0"),
         ({"eval_bptt": 0}, "eval_bptt must be at least 1, got 0"),
         ({"max_vocab_size": 3}, "the vocabulary of {train} has 1 words besides"),
-        ({"files": {"valid": "no"}}, "no file {folder}/no, which files names as the valid text"),
+        (
+            {"files": {"valid": "no"}},
+            "--data.files.valid: no file {folder}/no; expected the",
+        ),
     ],
 )
 def test_bad_input_is_told_when_the_vocabulary_is_first_asked_for(folder, options, message):
@@ -211,5 +214,5 @@ def test_a_missing_corpus(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("UNROLL_DATA", raising=False)
     for ask in (lambda m: m.vocab_size, lambda m: m.name):
-        with pytest.raises(InputError, match=r"^the corpus ptb is not in data/ptb; `unroll prep"):
+        with pytest.raises(InputError, match=r"^the corpus ptb is not in data/ptb; run `unroll"):
             ask(LanguageModelData("ptb"))

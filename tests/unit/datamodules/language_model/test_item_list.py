@@ -1,4 +1,4 @@
-"""Lists of items: held out by items, each read whole and with nothing before it."""
+"""Lists of items: splits by distinct items, and batches of independent items."""
 
 import re
 

@@ -138,6 +138,6 @@ def test_other_cuts_are_refused_within_an_epoch(folder, change, message):
 
 
 def test_windows_too_short_to_be_random(folder):
-    message = "bptt is 4; with random_bptt 5 or more is expected, the length of the shortest window"
+    message = "bptt must be at least 5 with random_bptt, got 4"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         _ = data(folder, bptt=4).vocab_size

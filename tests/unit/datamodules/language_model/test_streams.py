@@ -158,22 +158,22 @@ def test_a_position_that_there_is_not():
 
 def test_what_cannot_be_cut_is_refused():
     with refuses(
-        "corpus/train.txt has 19 tokens, fewer than the 20 columns of batch_size; lower batch_size"
-        " or give more text"
+        "corpus/train.txt has 19 tokens, fewer than batch_size=20 columns; lower batch_size or add"
+        " text"
     ):
         Streams(text(19), EOS, 20, 1, source="corpus/train.txt")
     with refuses(
-        "the window of bptt=6 steps is longer than the stream: corpus/train.txt gives columns of 5"
-        " tokens (18 in 4 columns); lower bptt or batch_size"
+        "a window of bptt=6 steps is longer than the columns: corpus/train.txt has 18 tokens, in"
+        " batch_size=4 columns 5 each; lower bptt or batch_size"
     ):
         Streams(text(18), EOS, 4, 6, source="corpus/train.txt")
     assert len(Streams(text(18), EOS, 4, 5)) == 1
-    with refuses("batch_size is 0; 1 or more is expected"):
+    with refuses("batch_size must be at least 1, got 0"):
         Streams(text(9), EOS, 0, 1)
-    with refuses("bptt is -3; 1 or more is expected"):
+    with refuses("bptt must be at least 1, got -3"):
         Streams(text(9), EOS, 1, -3)
     with refuses(
-        "batch_size=2 columns cannot be shared by 3 processes; each needs one: raise batch_size or"
-        " use fewer devices"
+        "batch_size=2 columns cannot be divided among 3 processes, at least one for each; raise"
+        " batch_size or use fewer devices"
     ):
         Streams(text(9), EOS, 2, 3, 0, 3)

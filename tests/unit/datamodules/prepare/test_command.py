@@ -270,7 +270,7 @@ def test_what_cannot_be_prepared(serve, tmp_path):
     ):
         command.prepare("tiny", tmp_path / "no", tmp_path / "tiny")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"^no train text in .*/empty: looked for train\.\* and "):
+    with pytest.raises(InputError, match=r"^no train text in .*/empty: expected train\.\* or "):
         command.prepare("tiny", tmp_path / "empty", tmp_path / "tiny")
     (tmp_path / "file").touch()
     with pytest.raises(

@@ -325,12 +325,14 @@ def test_what_is_wrong_in_a_file(write, settings, files, message):
 def test_missing_files(write, tmp_path):
     folder = write(test=None)
     with refuses(
-        f"no test sentences in {folder}: looked for test, test.* and *.test (as test.txt or"
-        " eng.test); rename the file, or name it with --data.source.files.test=NAME"
+        f"no test sentences in {folder}: expected test, test.* or *.test (such as test.txt or"
+        " eng.test); rename the file, or choose it with --data.source.files.test=NAME"
     ):
         Columns(folder).read()
     assert len(Columns(folder, files={"test": "valid.txt"}).read().splits["test"]) == 1
-    with pytest.raises(InputError, match=r"^no corpus 'conll2030': .* did you mean conll2003\? "):
+    with pytest.raises(
+        InputError, match=r"^unknown corpus 'conll2030': .* did you mean conll2003\? "
+    ):
         Columns("conll2030").read()
 
 
