@@ -1,4 +1,4 @@
-"""Decoders: from the states of a sentence to a distribution over its tags, and to the best tags."""
+"""Decoders: from the states of a sentence to a distribution over its tags and to the best tags."""
 
 from pipeline.decoders.base import Decoder
 from pipeline.decoders.crf import CRF

@@ -1,4 +1,4 @@
-"""The one interface of everything that turns the states of a sentence into tags."""
+"""The decoder interface."""
 
 import abc
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from pipeline.text.tags import Span
 
 
 class Decoder(nn.Module, abc.ABC):
-    """A distribution over the tag sequences of a sentence, given its states.
+    """Base class of decoders, which define a distribution over the tag sequences of a sentence.
 
     Args:
-        input_size: features of a state.
-        tags: the tags, "O" and for each type "B-type" and "I-type"; a tag's id is its place.
+        input_size: Number of features of each state.
+        tags: Tags in the order of their ids: "O", and "B-type" and "I-type" for each type.
 
     Raises:
-        ValueError: `input_size` is below 1, or there is no tag.
+        ValueError: If `input_size` is below 1 or there is no tag.
 
     Attributes:
-        input_size: features of a state.
-        tags: the tags.
+        input_size: Number of features of each state.
+        tags: Tags in the order of their ids.
     """
 
     def __init__(self, input_size: int, tags: Sequence[str]) -> None:
@@ -33,52 +33,52 @@ class Decoder(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def loss(self, states: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
-        """Sums the negative log-likelihood of the gold tags over a batch, to be trained on.
+        """Computes the training loss: the negative log-likelihood of the gold tags, summed.
 
         Args:
-            states: [batch time input].
-            targets: tag ids int64 [batch time]; whatever stands after a row's end is not read.
-            lengths: real steps of each row, 0 allowed, int64 [batch].
+            states: States of an encoder [batch time input].
+            targets: Gold tag ids int64 [batch time]; padded steps are ignored.
+            lengths: Number of real steps of each row, 0 allowed, int64 [batch].
 
         Returns:
-            A sum in nats, float32 (float64 in a float64 model) [].
+            Sum over all rows in nats, float32 (float64 in a float64 model) [].
         """
 
     @abc.abstractmethod
     def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """Finds the best tags.
+        """Computes the best tags.
 
         Returns:
-            Tag ids, int64 [batch time]; `IGNORE_INDEX` after a row's end.
+            Tag ids, int64 [batch time]; `IGNORE_INDEX` at padded steps.
         """
 
     @abc.abstractmethod
     def marginals(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """Gives the probability of each tag at each step, whatever autocast says.
+        """Computes the probability of each tag at each step, without autocast.
 
         Returns:
-            Normalised at real steps, unspecified at others; float32 (float64 in a float64 model)
-            [batch time tag].
+            Probabilities [batch time tag], float32 (float64 in a float64 model); unspecified at
+            padded steps.
         """
 
     @abc.abstractmethod
     def span_log_probs(
         self, states: Tensor, lengths: Tensor, spans: Sequence[Sequence[Span]]
     ) -> list[list[float]]:
-        """Gives the log-probability that the tags hold exactly this span, for each span of a row.
+        """Computes the log-probability of each given span.
 
-        That is: B-label at its start, I-label up to its end, and not I-label after it. Where
-        `decode` may give malformed spans, an I-label that continues nothing begins one as well, as
-        in `pipeline.text.tags.spans`; the probability counts both ways.
+        A span has B-label at its start, I-label up to its end, and no I-label after it. If `decode`
+        can return malformed spans, an I-label that continues no span also starts one, as in
+        `pipeline.text.tags.spans`; the probability then includes both cases.
 
         Args:
-            states: [batch time input].
-            lengths: [batch].
-            spans: of each row.
+            states: States of an encoder [batch time input].
+            lengths: Number of real steps of each row [batch].
+            spans: Spans of each row.
 
         Returns:
             Natural logarithms, in the order of `spans`.
 
         Raises:
-            ValueError: a span's label is no type of the tags.
+            ValueError: If the label of a span is not a type of the tags.
         """

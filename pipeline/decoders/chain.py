@@ -1,8 +1,8 @@
-"""Exact computations on linear chains: partition function, best path, posterior.
+"""Exact inference on linear chains: partition function, Viterbi decoding, posterior.
 
-A path of tags scores starts[y_1] + sum_t emissions[t, y_t] + sum_t transitions[y_t, y_(t+1)] +
-ends[y_n]. Rabiner (1989, "A tutorial on hidden Markov models") has the recursions; here all rows of
-a batch take a step together, and a row without steps is harmless.
+The score of a path of tags is starts[y_1] + sum_t emissions[t, y_t] + ends[y_n] +
+sum_t transitions[y_t, y_(t+1)]. The recursions are those of Rabiner (1989, "A tutorial on hidden Markov models"), for all
+rows of a batch at once; rows without steps are allowed.
 """
 
 from typing import NamedTuple
@@ -15,12 +15,12 @@ from pipeline.decoders.emissions import real_steps
 
 
 class ChainScores(NamedTuple):
-    """What does not depend on the sentence.
+    """The scores that do not depend on the sentence.
 
     Attributes:
-        transitions: from the first tag to the second [tag tag].
-        starts: of the first tag [tag].
-        ends: of the last tag [tag].
+        transitions: Scores from the first tag to the second [tag tag].
+        starts: Scores of the first tag of a sentence [tag].
+        ends: Scores of the last tag of a sentence [tag].
     """
 
     transitions: Tensor
@@ -33,9 +33,9 @@ class Posterior(NamedTuple):
 
     Attributes:
         log_marginals: log p(y_t) [batch time tag].
-        messages: log of what step t and all later ones say of the tag at t, up to a constant of
-            each step [batch time tag].
-        transitions: [tag tag].
+        messages: Backward messages: log scores of the tag at t by step t and all later ones, up to
+            a constant per step [batch time tag].
+        transitions: Scores from the first tag to the second [tag tag].
     """
 
     log_marginals: Tensor
@@ -43,31 +43,31 @@ class Posterior(NamedTuple):
     transitions: Tensor
 
     def following(self, rows: Tensor, times: Tensor, previous: Tensor) -> Tensor:
-        """Gives log p(y_t | y_(t-1) = previous), for each of some rows, times and tags.
+        """Computes log p(y_t | y_(t-1) = previous).
 
         Args:
-            rows: [*], as the others, up to broadcasting.
-            times: t of each, above 0 [*].
-            previous: tag ids [*].
+            rows: Row indices [*]; all arguments are broadcast.
+            times: Steps t, above 0 [*].
+            previous: Tag ids at step t - 1 [*].
 
         Returns:
-            Normalised [* tag].
+            Log-probabilities [* tag].
         """
         return (self.transitions[previous] + self.messages[rows, times]).log_softmax(-1)
 
 
 def log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
-    """Gives the logarithm of the sum of exp(score) over all paths, by the forward recursion.
+    """Computes the log of the sum of exp(score) over all paths, by the forward recursion.
 
     Args:
-        emissions: finite at padded steps too [batch time tag].
-        lengths: int64 [batch].
-        scores: of the chain.
+        emissions: Scores of tags [batch time tag], also finite at padded steps.
+        lengths: Number of real steps of each row, int64 [batch].
+        scores: Scores of the chain.
 
     Returns:
-        0 for a row without steps [batch].
+        Values [batch], 0 for a row without steps.
     """
-    # Unbound, since the gradient of each emissions[:, t] would be a tensor of full size.
+    # Unbound, because the gradient of emissions[:, t] would be a full-size tensor for each t.
     steps = emissions.transpose(0, 1).unbind()
     into = scores.transitions.t().contiguous()
     forward = [scores.starts + steps[0]]
@@ -78,16 +78,16 @@ def log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Te
 
 
 def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets: Tensor) -> Tensor:
-    """Scores one path of each row.
+    """Computes the score of one path of each row.
 
     Args:
-        emissions: [batch time tag].
-        lengths: int64 [batch].
-        scores: of the chain.
-        targets: tag ids int64 [batch time]; whatever stands after a row's end is not read.
+        emissions: Scores of tags [batch time tag].
+        lengths: Number of real steps of each row, int64 [batch].
+        scores: Scores of the chain.
+        targets: Tag ids int64 [batch time]; padded steps are ignored.
 
     Returns:
-        0 for a row without steps [batch].
+        Values [batch], 0 for a row without steps.
     """
     is_real = real_steps(emissions, lengths)
     tags = targets.where(is_real, 0)
@@ -102,15 +102,22 @@ def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets:
 
 
 def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
-    """Finds the path with the highest score (Viterbi 1967).
+    """Computes the path with the highest score (Viterbi 1967).
 
     Args:
-        emissions: finite at padded steps too [batch time tag].
-        lengths: int64 [batch].
-        scores: of the chain; -inf forbids.
+        emissions: Scores of tags [batch time tag], also finite at padded steps.
+        lengths: Number of real steps of each row, int64 [batch].
+        scores: Scores of the chain; -inf forbids a transition or tag.
 
     Returns:
-        Tag ids, int64 [batch time]; `IGNORE_INDEX` after a row's end.
+        Tag ids, int64 [batch time]; `IGNORE_INDEX` at padded steps.
+
+    Example:
+        >>> emissions = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]])
+        >>> alternate = torch.tensor([[-9.0, 0.0], [0.0, -9.0]])
+        >>> scores = ChainScores(alternate, torch.zeros(2), torch.zeros(2))
+        >>> viterbi(emissions, torch.tensor([3]), scores)
+        tensor([[0, 1, 0]])
     """
     steps = emissions.transpose(0, 1).unbind()
     into = scores.transitions.t().contiguous()
@@ -128,14 +135,14 @@ def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
 
 
 def posterior(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Posterior:
-    """Finds the distribution of the tags, by the forward and the backward recursion.
+    """Computes the distribution of the tags, by the forward and the backward recursion.
 
-    Both are shifted at each step, so a long sentence is as exact as a short one.
+    Both are normalized at each step, so that long sentences do not lose precision.
 
     Args:
-        emissions: finite at padded steps too [batch time tag].
-        lengths: int64 [batch].
-        scores: of the chain.
+        emissions: Scores of tags [batch time tag], also finite at padded steps.
+        lengths: Number of real steps of each row, int64 [batch].
+        scores: Scores of the chain.
 
     Returns:
         The posterior; unspecified at padded steps.
@@ -159,6 +166,6 @@ def posterior(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Poster
 
 
 def _last(steps: Tensor, lengths: Tensor) -> Tensor:
-    """Gives the last real step of each row, of `steps` [batch time ...]; any of an empty row."""
+    """Returns the last real step of each row of `steps` [batch time ...]; any if a row is empty."""
     rows = torch.arange(len(steps), device=steps.device)
     return steps[rows, (lengths.to(steps.device) - 1).clamp(min=0)]

@@ -1,4 +1,4 @@
-"""Which tags BIO lets follow each other."""
+"""The tag sequences that BIO allows."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,19 @@ from pipeline.text.tags import are_labels
 
 
 def allowed_transitions(tags: Sequence[str]) -> Tensor:
-    """Says which tag may follow which: "I-x" only "B-x" and "I-x", the others any.
+    """Returns which tag may follow which: "I-x" only "B-x" and "I-x", the others any tag.
 
-    Labels, as parts of speech, may follow in any order.
+    Labels such as parts of speech have no constraints.
 
     Args:
-        tags: in the order of their ids.
+        tags: Tags in the order of their ids.
 
     Returns:
         bool [tag tag], from the first to the second.
+
+    Example:
+        >>> allowed_transitions(["O", "B-x", "I-x"])[0]  # after "O"
+        tensor([ True,  True, False])
     """
     if are_labels(tags):
         return torch.ones(len(tags), len(tags), dtype=torch.bool)
@@ -26,10 +30,10 @@ def allowed_transitions(tags: Sequence[str]) -> Tensor:
 
 
 def allowed_starts(tags: Sequence[str]) -> Tensor:
-    """Says which tags a sentence may start with: all but "I-x"; any label.
+    """Returns which tags a sentence may start with: all but "I-x".
 
     Args:
-        tags: in the order of their ids.
+        tags: Tags in the order of their ids.
 
     Returns:
         bool [tag].
@@ -38,5 +42,5 @@ def allowed_starts(tags: Sequence[str]) -> Tensor:
 
 
 def _sources(tag: str) -> tuple[str, ...]:
-    """Gives the tags that "I-x" continues; none for the others."""
+    """Returns the tags that may precede "I-x"; () for other tags, which have no constraint."""
     return (f"B-{tag[2:]}", tag) if tag.startswith("I-") else ()

@@ -20,30 +20,37 @@ from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span
 
 INIT_SCALE = 0.1
-"""Transitions, starts and ends begin uniform in [-INIT_SCALE, INIT_SCALE]."""
+"""Transitions, starts and ends are initialized uniformly in [-INIT_SCALE, INIT_SCALE]."""
 
 
 class CRF(Decoder):
-    """A distribution over whole tag sequences: scores of tags plus scores of neighbours.
+    """A linear-chain CRF: a distribution over tag sequences with scores of neighboring tags.
 
     log p(tags | states) = starts[y_1] + sum_t (weight state_t + bias)[y_t]
     + sum_t transitions[y_t, y_(t+1)] + ends[y_n] - log Z: Lafferty, McCallum and Pereira (2001,
     "Conditional Random Fields", ICML), over recurrent states as Lample et al. (2016, arXiv
-    1603.01360). All of it is in float32 whatever autocast says.
+    1603.01360). It is computed in float32, without autocast.
 
     Args:
-        input_size: features of a state.
-        tags: the tags; between labels, as parts of speech, there are no constraints.
-        constrained: whether `decode` gives only sequences that BIO allows. The distribution itself
-            is never constrained: real files hold an "I-x" that continues nothing, and the loss of
-            their sentences would be infinite.
-        miss_cost: in training, what a tag sequence's score gains for each "O" where the gold tag is
-            another, so that spans are missed less often (softmax-margin: Gimpel and Smith 2010,
-            "Softmax-Margin CRFs", NAACL). It takes precision for recall, as a weight below 1 of the
-            outside tokens does for `Softmax`.
+        input_size: Number of features of each state.
+        tags: Tags in the order of their ids. Labels such as parts of speech have no constraints.
+        constrained: Whether `decode` returns only sequences that BIO allows. The distribution is
+            never constrained, because real files contain malformed spans, whose loss would be
+            infinite.
+        miss_cost: Score added in training for each "O" whose gold tag is another, so that fewer
+            spans are missed (softmax-margin: Gimpel and Smith 2010, "Softmax-Margin CRFs", NAACL).
+            It raises recall and lowers precision.
 
     Raises:
-        ValueError: `input_size` is below 1, there is no tag, or `miss_cost` is below 0.
+        ValueError: If `input_size` is below 1, there is no tag, or `miss_cost` is below 0.
+
+    Example:
+        >>> decoder = CRF(input_size=4, tags=["O", "B-x", "I-x"])
+        >>> states, lengths = torch.zeros(1, 3, 4), torch.tensor([2])
+        >>> decoder.decode(states, lengths)[0, 2]  # padding
+        tensor(-100)
+        >>> decoder.marginals(states, lengths)[0, 0].sum().round().item()
+        1.0
     """
 
     def __init__(
@@ -65,7 +72,7 @@ class CRF(Decoder):
         self.ends = nn.Parameter(torch.empty(num_tags))
         for scores in (self.transitions, self.starts, self.ends):
             nn.init.uniform_(scores, -INIT_SCALE, INIT_SCALE)
-        # Not buffers: see `ConstrainedSoftmax`.
+        # Not buffers, for the reason given in `ConstrainedSoftmax`.
         self._transitions, self._starts = allowed_transitions(self.tags), allowed_starts(self.tags)
 
     def loss(self, states: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
@@ -82,7 +89,7 @@ class CRF(Decoder):
 
     @torch.no_grad()
     def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """See `Decoder`; the sequence of highest probability, of those allowed."""
+        """See `Decoder`; the most probable sequence, by Viterbi decoding."""
         emitted = emissions(self.linear, states, lengths)
         scores = self._scores(emitted.dtype)
         if self.constrained:
@@ -104,7 +111,7 @@ class CRF(Decoder):
     def span_log_probs(
         self, states: Tensor, lengths: Tensor, spans: Sequence[Sequence[Span]]
     ) -> list[list[float]]:
-        """See `Decoder`; exact, in the lenient reading of `Softmax` unless `constrained`."""
+        """See `Decoder`; exact, and lenient as for `Softmax` unless `constrained`."""
         found = self._posterior(states, lengths)
         return span_log_probs(self.tags, found, lengths, spans, strict=self.constrained)
 

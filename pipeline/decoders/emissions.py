@@ -1,4 +1,4 @@
-"""Scores of tags, one step at a time."""
+"""Scores of tags by a linear map."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 
 def real_steps(states: Tensor, lengths: Tensor) -> Tensor:
-    """Says which steps are real.
+    """Returns which steps are real.
 
     Args:
-        states: [batch time ...].
-        lengths: real steps of each row, int64 [batch].
+        states: Tensor [batch time ...].
+        lengths: Number of real steps of each row, int64 [batch].
 
     Returns:
         bool [batch time].
@@ -20,16 +20,15 @@ def real_steps(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def emissions(linear: nn.Linear, states: Tensor, lengths: Tensor) -> Tensor:
-    """Scores each tag at each step by a linear map, whatever autocast says.
+    """Computes the score of each tag at each step by a linear map, without autocast.
 
     Args:
-        linear: from states to scores.
-        states: [batch time input]; those after a row's end, nan even, are not read.
-        lengths: real steps of each row, int64 [batch].
+        linear: Linear map from states to scores.
+        states: States [batch time input]; padded steps are ignored, even if they are nan.
+        lengths: Number of real steps of each row, int64 [batch].
 
     Returns:
-        Finite where states of real steps are; float32 (float64 in a float64 model)
-        [batch time tag].
+        Scores [batch time tag], float32 (float64 in a float64 model).
     """
     dtype = torch.promote_types(linear.weight.dtype, torch.float32)
     is_padding = ~real_steps(states, lengths).unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""Probabilities of whole spans."""
+"""Probabilities of spans."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,24 +25,24 @@ def span_log_probs(
     spans: Sequence[Sequence[Span]],
     strict: bool,
 ) -> list[list[float]]:
-    """Gives the log-probability that the tags, read as spans, hold exactly this one.
+    """Computes the log-probability of each span.
 
     Args:
-        tags: in the order of their ids. Where they are labels (parts of speech), each token is a
+        tags: Tags in the order of their ids. If they are labels (parts of speech), each token is a
             span of its own.
-        posterior: distribution of the tags.
-        lengths: real steps of each row, int64 [batch].
-        spans: of each row.
-        strict: a span begins with B-label only. In the lenient reading of conlleval it also begins
+        posterior: Distribution of the tags.
+        lengths: Number of real steps of each row, int64 [batch].
+        spans: Spans of each row.
+        strict: Whether a span starts with B-label only. If not, as in conlleval, it also starts
             with an I-label at the start of the sentence or after a tag of another type.
 
     Returns:
         Natural logarithms, in the order of `spans`.
 
     Raises:
-        ValueError: a span's label is no type of the tags.
+        ValueError: If the label of a span is not a type of the tags.
     """
-    # Sums over few numbers: quickest on the host.
+    # Sums over few numbers are fastest on the CPU.
     posterior, ends = Posterior(*(part.cpu() for part in posterior)), lengths.tolist()
     ids = {tag: index for index, tag in enumerate(tags)}
     if are_labels(tags):
@@ -65,7 +65,7 @@ def _place(row: int, span: Span, ids: dict[str, int]) -> _Place:
     begin, inside = (ids.get(f"{letter}-{span.label}") for letter in "BI")
     if begin is None or inside is None:
         raise ValueError(
-            f"a span's label must be a type with B- and I- tags, got {span.label!r} and the tags "
+            f"the label of a span must have B- and I- tags, got {span.label!r} and the tags "
             f"{', '.join(ids)}"
         )
     return _Place(row, begin, inside, span.start, span.end)
@@ -74,9 +74,9 @@ def _place(row: int, span: Span, ids: dict[str, int]) -> _Place:
 def _begins_inside(
     posterior: Posterior, rows: Tensor, begins: Tensor, insides: Tensor, starts: Tensor
 ) -> Tensor:
-    """Gives the log-probability of an I-label at each start that continues nothing [span]."""
+    """Returns the log-probability that an I-label at each start continues no span [span]."""
     first = posterior.log_marginals[rows, starts, insides]
-    # Nothing comes before a start of 0: what is found for it is not read.
+    # A start of 0 has no step before it; its values are not used below.
     before = posterior.log_marginals[rows, (starts - 1).clamp(min=0)]
     before = before.scatter(1, torch.stack((begins, insides), dim=1), -torch.inf)
     every = torch.arange(before.shape[1])
@@ -88,16 +88,10 @@ def _begins_inside(
 def _goes_on(
     posterior: Posterior, places: Sequence[_Place], firsts: Tensor, lengths: Sequence[int]
 ) -> Tensor:
-    """Gives the log-probability of all that follows a span's first tag, given that tag.
+    """Returns the log-probability of the rest of each span given its first tag, float64 [span].
 
-    Args:
-        posterior: distribution of the tags.
-        places: the spans.
-        firsts: the id of each span's first tag [span].
-        lengths: real steps of each row.
-
-    Returns:
-        Of I-label up to the end, and no I-label after it; float64 [span].
+    The rest is I-label up to the end and no I-label after it. `firsts` has the id of the first tag
+    of each span [span].
     """
     asked = [
         (index, place.row, time, first if time == place.start + 1 else place.inside, place.inside)

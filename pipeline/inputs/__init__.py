@@ -1,4 +1,4 @@
-"""What turns the tokens of a sentence into vectors: parts that stand side by side."""
+"""Input parts, which map the tokens of a sentence to vectors that are concatenated."""
 
 from pipeline.inputs.base import InputPart
 from pipeline.inputs.characters import CharacterCNN, CharacterLSTM

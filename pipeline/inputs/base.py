@@ -1,4 +1,4 @@
-"""The one interface of everything that turns the tokens of a sentence into vectors."""
+"""The interface of input parts."""
 
 import abc
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from pipeline.text.lexicon import Lexicon
 
 
 class InputPart(nn.Module, abc.ABC):
-    """Gives each token a vector that depends on the token's word or on one of its columns.
+    """Base class of input parts, which map each token's word or column value to a vector.
 
-    A part is built from its own settings, then `fit` to a lexicon, which makes its parameters.
-    `index` runs on the host, once per distinct string; `forward` runs on the device.
+    A part is constructed from its settings; `fit` then creates its parameters for a lexicon.
+    `index` runs on the CPU, once per distinct string; `forward` runs on the device.
 
     Attributes:
-        output_size: features of a token's vector.
-        column: the name of the column that it reads; None: the words themselves.
-        is_costly: a vector is computed, not looked up, so that it pays to do it once for each
-            distinct string of a batch.
+        output_size: Number of features of each vector.
+        column: Name of the column that the part reads; None for the words.
+        is_costly: Whether vectors are computed, not looked up, so that each distinct string of a
+            batch should be computed only once.
     """
 
     output_size: int
@@ -27,30 +27,29 @@ class InputPart(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def fit(self, lexicon: Lexicon) -> None:
-        """Makes the parameters for the strings of a lexicon; called once, before anything else.
+        """Creates the parameters for the strings of a lexicon; called once, before other methods.
 
-        The same lexicon gives the same indices, so a checkpoint needs the lexicon only.
+        Equal lexicons give equal indices, so a checkpoint contains only the lexicon.
 
         Raises:
-            ValueError: the lexicon lacks what this part needs.
+            ValueError: If the lexicon lacks data that this part needs.
         """
 
     @abc.abstractmethod
     def index(self, strings: Sequence[str]) -> Tensor:
-        """Turns strings (of the lexicon or not) into numbers that `forward` takes.
+        """Converts strings, in the lexicon or not, to numbers for `forward`.
 
         Returns:
-            int64 [strings width], with a width that depends on `strings` only through their
-            lengths.
+            int64 [strings width]; the width depends only on the lengths of the strings.
         """
 
     @abc.abstractmethod
     def forward(self, numbers: Tensor) -> Tensor:
-        """Gives the vectors.
+        """Computes the vectors.
 
         Args:
-            numbers: rows of what `index` gave, int64 [* width].
+            numbers: Rows of the result of `index`, int64 [* width].
 
         Returns:
-            [* output_size].
+            Vectors [* output_size].
         """

@@ -1,4 +1,4 @@
-"""Parts that read a word's characters, so that words which were never seen say something."""
+"""Input parts that read the characters of words, including unknown words."""
 
 import abc
 from collections import Counter
@@ -15,7 +15,7 @@ _PADDING, _UNKNOWN = 0, 1
 
 
 class _Characters(InputPart, abc.ABC):
-    """What `CharacterCNN` and `CharacterLSTM` share: characters, their vectors, their ids."""
+    """Base class: characters, their ids and vectors."""
 
     is_costly = True
 
@@ -30,7 +30,7 @@ class _Characters(InputPart, abc.ABC):
         self._ids: dict[str, int] = {}
 
     def fit(self, lexicon: Lexicon) -> None:
-        """See `InputPart`; characters of the training text have vectors of their own."""
+        """See `InputPart`; each character of the training text gets a vector."""
         counts: Counter[str] = Counter()
         for word, count in lexicon.counts.items():
             if count:
@@ -38,13 +38,13 @@ class _Characters(InputPart, abc.ABC):
         ordered = sorted(counts, key=lambda character: (-counts[character], character))
         self._ids = {character: index for index, character in enumerate(ordered, _UNKNOWN + 1)}
         self.table = nn.Embedding(len(ordered) + _UNKNOWN + 1, self.char_size)
-        bound = (3 / self.char_size) ** 0.5  # Ma and Hovy's: of variance 1 / char_size
+        bound = (3 / self.char_size) ** 0.5  # as Ma and Hovy: variance 1 / char_size
         nn.init.uniform_(self.table.weight, -bound, bound)
 
     def index(self, strings: Sequence[str]) -> Tensor:
-        """See `InputPart`: a character a number, 0 after a word's end.
+        """See `InputPart`; one number per character, 0 after the end of a word.
 
-        Of a word longer than `max_length` the first and the last characters are read.
+        Of words longer than `max_length` the first and last characters are kept.
         """
         half = self.max_length // 2
         cut = [
@@ -61,27 +61,34 @@ class _Characters(InputPart, abc.ABC):
         return numbers
 
     def _read(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Gives the characters' vectors [word width char_size], and which are real."""
+        """Returns the vectors [word width char_size] of characters, and which are real."""
         flat = numbers.flatten(0, -2)
         is_real = flat != _PADDING
-        longest = int(is_real.sum(dim=1).max())  # a table is as wide as its longest word
+        longest = int(is_real.sum(dim=1).max())  # cut to the longest word of the batch
         flat, is_real = flat[:, : max(longest, 1)], is_real[:, : max(longest, 1)]
         vectors: Tensor = self.dropout(self.table(flat))
         return vectors, is_real
 
 
 class CharacterCNN(_Characters):
-    """The maximum of convolutions over a word's characters (Ma and Hovy 2016, arXiv 1603.01354).
+    """Max-pooled convolutions over the characters of a word (Ma and Hovy 2016, arXiv 1603.01354).
 
     Args:
-        size: filters, which are the features of a vector.
-        char_size: features of a character.
-        width: characters that a filter sees, an odd number.
-        dropout: chance of a zero in the characters' vectors.
-        max_length: characters of a word that are read, from its start and its end.
+        size: Number of filters, which is the number of features of each vector.
+        char_size: Number of features of each character.
+        width: Number of characters that a filter covers, odd.
+        dropout: Probability of setting a feature of a character to 0.
+        max_length: Maximum number of characters of a word that are read, half from each end.
 
     Raises:
-        ValueError: a size is below 1, or `width` is even.
+        ValueError: If a size is below 1 or `width` is even.
+
+    Example:
+        >>> from pipeline.text.lexicon import Lexicon
+        >>> part = CharacterCNN(size=6)
+        >>> part.fit(Lexicon({"deep": 1}, {}))
+        >>> part(part.index(["deep", "peed", "p"])).shape
+        torch.Size([3, 6])
     """
 
     def __init__(
@@ -101,7 +108,7 @@ class CharacterCNN(_Characters):
     def forward(self, numbers: Tensor) -> Tensor:
         """See `InputPart`."""
         vectors, is_real = self._read(numbers)
-        # Zeros stand beside a word, whatever it is padded with.
+        # The convolution sees zeros beside a word, whatever the padding is.
         vectors = vectors * is_real.unsqueeze(-1)
         found = self.filters(vectors.transpose(1, 2))
         found = found.masked_fill(~is_real.unsqueeze(1), -torch.inf).amax(dim=2)
@@ -110,18 +117,26 @@ class CharacterCNN(_Characters):
 
 
 class CharacterLSTM(_Characters):
-    """The last states of LSTMs that read a word forwards and backwards.
+    """Final states of a bidirectional LSTM over the characters of a word.
 
     Lample et al. (2016, arXiv 1603.01360, section 4.1).
 
     Args:
-        size: features of a vector, half from each direction.
-        char_size: features of a character.
-        dropout: chance of a zero in the characters' vectors.
-        max_length: characters of a word that are read, from its start and its end.
+        size: Number of features of each vector, half from each direction.
+        char_size: Number of features of each character.
+        dropout: Probability of setting a feature of a character to 0.
+        max_length: Maximum number of characters of a word that are read, half from each end.
 
     Raises:
-        ValueError: a size is below 1, or `size` is odd.
+        ValueError: If a size is below 1 or `size` is odd.
+
+    Example:
+        >>> from pipeline.text.lexicon import Lexicon
+        >>> part = CharacterLSTM(size=6)
+        >>> part.fit(Lexicon({"deep": 1}, {}))
+        >>> part.index(["deep", "pea"])  # 0: padding, 1: unknown character
+        tensor([[3, 2, 2, 4],
+                [4, 2, 1, 0]])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Input parts side by side: what a task puts under its encoder."""
+"""The concatenation of input parts, from which an encoder reads."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,15 +10,23 @@ from pipeline.text.lexicon import Lexicon
 
 
 class Inputs(nn.ModuleList):
-    """Joins the vectors that several parts give each token, fitted to a lexicon.
+    """Concatenates the vectors of several input parts, fitted to a lexicon.
 
     Args:
-        parts: in the order in which their vectors stand.
-        lexicon: what they are fitted to.
-        input_size: of the encoder, the sum of the parts' sizes.
+        parts: Input parts in the order of their vectors.
+        lexicon: Strings to which the parts are fitted.
+        input_size: Input size of the encoder, which must be the sum of the parts' sizes.
 
     Raises:
-        ValueError: the sizes do not add up, or a part lacks something in the lexicon.
+        ValueError: If the sizes do not add up, or the lexicon lacks data that a part needs.
+
+    Example:
+        >>> from pipeline.inputs import Capitalisation, Words
+        >>> from pipeline.text.lexicon import Lexicon
+        >>> lexicon = Lexicon({"the": 2, "cat": 1}, {})
+        >>> inputs = Inputs([Words(size=5), Capitalisation(size=2)], lexicon, input_size=7)
+        >>> inputs(torch.tensor([[0, 1, 0]]), torch.zeros(1, 3, 0)).shape
+        torch.Size([1, 3, 7])
     """
 
     def __init__(self, parts: Sequence[InputPart], lexicon: Lexicon, input_size: int) -> None:
@@ -32,7 +40,7 @@ class Inputs(nn.ModuleList):
         self.register_load_state_dict_post_hook(_reindex)  # type: ignore[no-untyped-call]
 
     def reindex(self) -> None:
-        """Looks the lexicon's strings up again, after a part was given more of them."""
+        """Indexes the strings of the lexicon again, after a part was given more of them."""
         self._tables = self.index(self._words, self._values)
 
     @property
@@ -41,14 +49,14 @@ class Inputs(nn.ModuleList):
         return [part for part in self if isinstance(part, InputPart)]
 
     def index(self, words: Sequence[str], columns: Mapping[str, Sequence[str]]) -> list[Tensor]:
-        """Gives what `forward` needs to know of strings.
+        """Indexes strings for `forward`.
 
         Args:
-            words: distinct words; the ids of a batch are places in it.
-            columns: column -> distinct values; the ids of a batch are places in it plus 1.
+            words: Distinct words; the word ids of a batch are positions in this list.
+            columns: Column -> distinct values; the ids of a batch are positions in it plus 1.
 
         Returns:
-            For each part int64 [strings width].
+            One table per part, int64 [strings width].
         """
         return [
             part.index(words if part.column is None else ["", *columns[part.column]])
@@ -58,15 +66,15 @@ class Inputs(nn.ModuleList):
     def forward(
         self, words: Tensor, columns: Tensor, tables: Sequence[Tensor] | None = None
     ) -> Tensor:
-        """Gives the vectors of tokens.
+        """Computes the vectors of tokens.
 
         Args:
-            words: ids, int64 [batch time].
-            columns: ids of the values of each other column, int64 [batch time column].
-            tables: what `index` gave for the batch's strings; those of the lexicon if omitted.
+            words: Word ids, int64 [batch time].
+            columns: Ids of the values of the other columns, int64 [batch time column].
+            tables: Result of `index` for the strings of the batch; that of the lexicon if omitted.
 
         Returns:
-            [batch time input_size].
+            Vectors [batch time input_size].
         """
         if tables is None:
             self._tables = tables = [table.to(words.device) for table in self._tables]
@@ -85,7 +93,7 @@ def _reindex(inputs: Inputs, _keys: object) -> None:
 
 def _vectors(part: InputPart, table: Tensor, ids: Tensor) -> Tensor:
     vectors: Tensor
-    if part.is_costly:  # once for each distinct word of the batch
+    if part.is_costly:  # computed once per distinct string of the batch
         distinct, places = torch.unique(ids, return_inverse=True)
         vectors = part(table[distinct])[places]
     else:
@@ -98,6 +106,6 @@ def _check_sizes(parts: Sequence[InputPart], input_size: int) -> None:
     if total != input_size:
         sizes = " + ".join(f"{type(part).__name__} {part.output_size}" for part in parts)
         raise ValueError(
-            f"the input parts give {sizes} = {total} numbers a token, but the encoder reads "
-            f"input_size {input_size}; set model.encoder.input_size to {total}"
+            f"the input parts give {sizes} = {total} features per token, but the encoder has "
+            f"input_size {input_size}; set --model.encoder.input_size={total}"
         )

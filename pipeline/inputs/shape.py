@@ -1,4 +1,4 @@
-"""Parts that look at how a word is written: its capitals and digits, its beginning or end."""
+"""Input parts for the spelling of a word: capitalization, digits, affixes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,17 +15,21 @@ _SHAPES = ("lower", "initial", "upper", "mixed", "digits", "has digit", "no lett
 
 
 class Capitalisation(InputPart):
-    """A learned vector for each of seven ways to write a word.
+    """A learned vector for each of seven kinds of spelling.
 
-    All lower case; an initial capital; all capitals; other mixtures; digits only (and what stands
-    between them); letters and digits; neither letters nor digits. As in Collobert et al. (2011,
-    arXiv 1103.0398, section 5.1).
+    All lower case; initial capital; all capitals; mixed case; digits (and punctuation) only;
+    letters and digits; neither letters nor digits. As in Collobert et al. (2011, arXiv 1103.0398,
+    section 5.1).
 
     Args:
-        size: features of a vector.
+        size: Number of features of each vector.
 
     Raises:
-        ValueError: `size` is below 1.
+        ValueError: If `size` is below 1.
+
+    Example:
+        >>> Capitalisation().index(["word", "Paris", "NATO", "1,000", "B2"]).flatten()
+        tensor([0, 1, 2, 4, 5])
     """
 
     def __init__(self, size: int = 8) -> None:
@@ -37,10 +41,10 @@ class Capitalisation(InputPart):
         nn.init.uniform_(self.table.weight, -0.1, 0.1)
 
     def fit(self, lexicon: Lexicon) -> None:
-        """See `InputPart`; shapes are the same in every corpus."""
+        """See `InputPart`; nothing depends on the lexicon."""
 
     def index(self, strings: Sequence[str]) -> Tensor:
-        """See `InputPart`; one number a word."""
+        """See `InputPart`; one number per word."""
         shapes = [_SHAPES.index(_shape(word)) for word in strings]
         return torch.tensor(shapes, dtype=torch.int64).view(-1, 1)
 
@@ -51,16 +55,23 @@ class Capitalisation(InputPart):
 
 
 class Affixes(InputPart):
-    """A learned vector for the last or the first letters of a word, in lower case.
+    """A learned vector for the first or last letters of a word, in lower case.
 
     Args:
-        length: letters.
-        size: features of a vector.
-        side: "suffix" or "prefix".
-        min_count: rarer ones in the training text share the vector of the unknown one.
+        length: Number of letters.
+        size: Number of features of each vector.
+        side: End of the word, "suffix" or "prefix".
+        min_count: Minimum frequency in the training text; rarer affixes share one vector.
 
     Raises:
-        ValueError: `length`, `size` or `min_count` is below 1.
+        ValueError: If `length`, `size` or `min_count` is below 1.
+
+    Example:
+        >>> from pipeline.text.lexicon import Lexicon
+        >>> part = Affixes(length=2, min_count=2)
+        >>> part.fit(Lexicon({"walked": 1, "talked": 1, "runs": 1}, {}))
+        >>> part.index(["Jumped", "sits"]).flatten()  # 0: unknown
+        tensor([1, 0])
     """
 
     def __init__(
@@ -89,7 +100,7 @@ class Affixes(InputPart):
         nn.init.uniform_(self.table.weight, -0.1, 0.1)
 
     def index(self, strings: Sequence[str]) -> Tensor:
-        """See `InputPart`; one number a word."""
+        """See `InputPart`; one number per word."""
         rows = [self._rows.get(self._affix(word), UNKNOWN) for word in strings]
         return torch.tensor(rows, dtype=torch.int64).view(-1, 1)
 

@@ -1,4 +1,4 @@
-"""Parts that look a string up in a table: words, and the values of a column."""
+"""Input parts that are lookup tables: words, and the values of a column."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,32 +10,37 @@ from pipeline.inputs.base import InputPart
 from pipeline.text.lexicon import Lexicon, Vectors
 
 UNKNOWN = 0
-"""The number of every string that has no row of its own."""
+"""The index of unknown strings."""
 
 
 class Words(InputPart):
-    """A vector for each word: pretrained where the lexicon has one, else random.
+    """Word embeddings, pretrained for words with a vector in the lexicon and random for others.
 
-    A word has a row of its own if it has a pretrained vector or occurs in the training text often
-    enough; all others share the vector of the unknown word, which is always learned.
+    A word has its own vector if it has a pretrained one or occurs often enough in the training
+    text. All other words share the vector of the unknown word, which is always trained.
 
     Args:
-        size: features of a vector; that of the pretrained ones where there are any.
-        tuned: whether vectors are learned; `False` keeps the pretrained ones as they are, and
-            needs them.
-        unknown_chance: chance that a word is read as the unknown one in training.
-        min_count: words rarer than this in the training text have no row of their own.
-        lower: whether words are read in lower case.
-        pretrained: whether the lexicon's vectors are used, if it has some. Small vectors that are
-            learned may so stand beside pretrained ones that stay as they are (the channels of Kim
-            2014, arXiv 1408.5882).
-        init_scale: a random vector starts uniform in [-init_scale, init_scale].
+        size: Number of features of each vector; must be that of the pretrained vectors, if any.
+        tuned: Whether the vectors are trained. If not, pretrained vectors are required.
+        unknown_chance: Probability of reading a word as unknown in training.
+        min_count: Minimum frequency of words in the training text to have their own vector.
+        lower: Whether words are converted to lower case.
+        pretrained: Whether the pretrained vectors of the lexicon are used. If not, small trained
+            vectors can complement fixed pretrained ones (channels of Kim 2014, arXiv 1408.5882).
+        init_scale: Bound of the uniform distribution of random vectors.
 
     Attributes:
-        has_given: some words have a pretrained vector; set by `fit`.
+        has_given: Whether some words have a pretrained vector; set by `fit`.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> from pipeline.text.lexicon import Lexicon
+        >>> part = Words(size=4, min_count=2)
+        >>> part.fit(Lexicon({"the": 2, "cat": 1}, {}))
+        >>> part.index(["the", "cat", "dog"]).flatten()  # 0: unknown
+        tensor([1, 0, 0])
     """
 
     table: nn.Embedding
@@ -65,16 +70,16 @@ class Words(InputPart):
 
     @property
     def num_words(self) -> int:
-        """Words that have a row of their own."""
+        """Number of words with their own vector."""
         return len(self._rows)
 
     def add(self, words: Sequence[str]) -> None:
-        """Gives words that the training text lacks rows of their own, zeros; called after `fit`.
+        """Adds zero vectors for words that are not in the training text; called after `fit`.
 
-        A state dict keeps them, so that a model that is loaded has them too.
+        They are stored in the state dict.
 
         Args:
-            words: those that have a row already stay as they are.
+            words: Words to add; known words keep their vectors.
         """
         before = len(self._rows)
         for word in words:
@@ -102,22 +107,22 @@ class Words(InputPart):
         self,
         state_dict: dict[str, Any],
         prefix: str,
-        *rest: Any,  # noqa: ANN401 (torch's own five, passed on)
+        *rest: Any,  # noqa: ANN401 (five arguments of torch)
     ) -> None:
-        # torch loads the table after this, which must have its size by then.
+        # torch loads the table after this, so it must have its final size now.
         self.add(state_dict.get(f"{prefix}added", []))
         known = {name: value for name, value in state_dict.items() if name != f"{prefix}added"}
         super()._load_from_state_dict(known, prefix, *rest)
 
     def start(self, find: Callable[[str], Tensor | None], unknown: Tensor) -> int:
-        """Sets the vectors to those of another model; called after `fit`.
+        """Copies the vectors of another model; called after `fit`.
 
         Args:
-            find: gives the vector [size] of a word, or None.
-            unknown: the vector of all other words.
+            find: Function from a word to its vector [size], or None.
+            unknown: Vector for all other words.
 
         Returns:
-            The number of words that were found.
+            Number of words with a vector in the other model.
         """
         num_found = 0
         with torch.no_grad():
@@ -144,12 +149,12 @@ class Words(InputPart):
                     self._rows.setdefault(word, len(self._rows) + 1)
         table = torch.empty(len(self._rows) + 1, self.output_size)
         nn.init.uniform_(table[num_given + 1 :], -self.init_scale, self.init_scale)
-        table[UNKNOWN] = 0.0  # `unknown` stands in its place
+        table[UNKNOWN] = 0.0  # `unknown` is added in `forward`
         if vectors is not None:
             rows = torch.tensor([self._rows[self._spelling(word)] for word in reversed(given)])
-            # Of several spellings the first one wins: it is written last.
+            # Of words with equal spelling the first one wins, because it is written last.
             table[rows] = torch.from_numpy(vectors.values[::-1].copy())
-        # `padding_idx` keeps the zeros of UNKNOWN from learning beside `unknown`.
+        # `padding_idx` keeps the row UNKNOWN at 0; only `unknown` is trained.
         self.table = nn.Embedding(len(table), self.output_size, padding_idx=UNKNOWN, _weight=table)
         self.table.weight.requires_grad_(self.tuned)
 
@@ -181,26 +186,33 @@ class Words(InputPart):
     def _check(self, vectors: Vectors | None) -> None:
         if vectors is None and not self.tuned:
             raise ValueError(
-                "Words with tuned=false keeps pretrained vectors as they are, but the data has "
-                "none; name a file with --data.vectors=FILE, or set tuned to true"
+                "Words with tuned=false needs pretrained vectors, but the data has none; set "
+                "--data.vectors=FILE, or tuned=true"
             )
         if vectors is not None and vectors.values.shape[1] != self.output_size:
             raise ValueError(
-                f"Words has size {self.output_size}, but the vectors of {vectors.name} have "
-                f"{vectors.values.shape[1]} numbers; set size of Words to that (and input_size "
-                "of the encoder to the sum of all parts)"
+                f"Words has size {self.output_size}, but the vectors of {vectors.name} have size "
+                f"{vectors.values.shape[1]}; set size of Words to that, and input_size of the "
+                "encoder to the sum of all parts"
             )
 
 
 class Column(InputPart):
-    """A learned vector for each value of a column of the corpus, as the part of speech.
+    """A learned vector for each value of a column of the corpus, such as parts of speech.
 
     Args:
-        column: the column's name, as "pos".
-        size: features of a vector.
+        column: Name of the column, such as "pos".
+        size: Number of features of each vector.
 
     Raises:
-        ValueError: `size` is below 1.
+        ValueError: If `size` is below 1.
+
+    Example:
+        >>> from pipeline.text.lexicon import Lexicon
+        >>> part = Column("pos")
+        >>> part.fit(Lexicon({"the": 1, "cat": 1}, {"pos": ["DET", "NOUN"]}))
+        >>> part.index(["NOUN", "VERB"]).flatten()  # 0: unknown
+        tensor([2, 0])
     """
 
     def __init__(self, column: str, size: int = 20) -> None:
@@ -216,7 +228,7 @@ class Column(InputPart):
         if self.column not in lexicon.columns:
             known = ", ".join(lexicon.columns) or "none"
             raise ValueError(
-                f"the corpus has no column {self.column!r} for a Column part; its columns: {known}"
+                f"the corpus has no column {self.column!r}, for Column; its columns: {known}"
             )
         values = lexicon.columns[self.column]
         self._rows = {value: row for row, value in enumerate(values, start=1)}
@@ -224,7 +236,7 @@ class Column(InputPart):
         nn.init.uniform_(self.table.weight, -0.1, 0.1)
 
     def index(self, strings: Sequence[str]) -> Tensor:
-        """See `InputPart`; one number a value, `UNKNOWN` for one that training lacks."""
+        """See `InputPart`; one number per value, `UNKNOWN` for values not in the training text."""
         rows = [self._rows.get(value, UNKNOWN) for value in strings]
         return torch.tensor(rows, dtype=torch.int64).view(-1, 1)
 

@@ -1,4 +1,4 @@
-"""From the states of a text to one vector."""
+"""Poolings: from the states of a text to one vector."""
 
 from pipeline.pooling.attention import Attention
 from pipeline.pooling.base import Pooling

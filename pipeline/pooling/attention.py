@@ -1,4 +1,4 @@
-"""A mean whose weights are learned."""
+"""Attention pooling."""
 
 import torch
 from jaxtyping import Float
@@ -9,15 +9,22 @@ from pipeline.pooling.base import Pooling, real_steps
 
 
 class Attention(Pooling):
-    """Averages the states by learned weights (Yang et al. 2016, "Hierarchical Attention Networks").
+    """Weighted mean with learned weights (Yang et al. 2016, "Hierarchical Attention Networks").
 
-    The weights of a text's steps are softmax_t(v . tanh(W h_t + b)): equations 5 to 7.
+    The weight of step t is softmax_t(v . tanh(W h_t + b)): equations 5 to 7.
 
     Args:
-        size: features of W h + b.
+        size: Number of features of W h + b.
 
     Raises:
-        ValueError: `size` is below 1.
+        ValueError: If `size` is below 1.
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> pooling = Attention(size=8)
+        >>> pooling.fit(LSTM(3, 4))
+        >>> pooling.weights(torch.zeros(1, 4, 4), torch.tensor([2]))[0].tolist()
+        [0.5, 0.5, 0.0, 0.0]
     """
 
     def __init__(self, size: int = 100) -> None:
@@ -33,15 +40,15 @@ class Attention(Pooling):
         self.score = nn.Linear(self._size, 1, bias=False)
 
     def weights(self, states: Tensor, lengths: Tensor) -> Float[Tensor, "batch time"]:
-        """Gives the weights, which sum to 1 over a text; 0 after its end.
+        """Returns the weights of the steps, which sum to 1 over each text; 0 at padded steps.
 
         Args:
-            states: see `forward`.
-            lengths: see `forward`.
+            states: States of the encoder [batch time state].
+            lengths: Number of real steps of each row, 0 allowed [batch].
         """
         is_real = real_steps(states, lengths)
         scores = self.score(torch.tanh(self.project(states.masked_fill(~is_real, 0.0))))
-        # A text without tokens has no step to weigh; -inf alone would give it nan.
+        # -inf would make the weights of a text without tokens nan.
         lowest = torch.finfo(scores.dtype).min
         weights: Tensor = scores.masked_fill(~is_real, lowest).softmax(dim=1)
         return weights.masked_fill(~is_real, 0.0).squeeze(-1)

@@ -1,4 +1,4 @@
-"""The one interface of everything that makes one vector of the states of a text."""
+"""The pooling interface."""
 
 import abc
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from pipeline.encoders import Encoder
 
 
 class Pooling(nn.Module, abc.ABC):
-    """Makes one vector of the states of each text; what stands after a text's end is never read.
+    """Base class of poolings, which reduce the states of each text to one vector.
 
-    A pooling is built from its own settings, then `fit` to an encoder, which makes its parameters.
-    A text without tokens gives zeros.
+    A pooling is constructed from its settings; `fit` then creates its parameters for an encoder.
+    Padded steps are ignored, and a text without tokens gives zeros.
 
     Attributes:
-        output_size: features of the vector; set by `fit`.
+        output_size: Number of features of the vector; set by `fit`.
     """
 
     output_size: int
@@ -27,26 +27,26 @@ class Pooling(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def fit(self, encoder: Encoder) -> None:
-        """Makes the parameters for the states of an encoder; called once, before anything else."""
+        """Creates the parameters for the states of an encoder; called once, before `forward`."""
 
     @abc.abstractmethod
     def forward(
         self, states: Float[Tensor, "batch time state"], lengths: Int[Tensor, "batch"]
     ) -> Float[Tensor, "batch pooled"]:
-        """Pools.
+        """Reduces the states of each row to one vector.
 
         Args:
-            states: of an encoder, [batch time state]; unspecified after a row's end.
-            lengths: real steps of each row, 0 allowed.
+            states: States of the encoder [batch time state].
+            lengths: Number of real steps of each row, 0 allowed [batch].
 
         Returns:
-            [batch output_size].
+            Vectors [batch output_size].
         """
 
 
 def real_steps(
     states: Float[Tensor, "batch time state"], lengths: Int[Tensor, "batch"]
 ) -> Bool[Tensor, "batch time 1"]:
-    """Tells which steps are before a row's end."""
+    """Returns which steps are real."""
     steps = torch.arange(states.shape[1], device=states.device)
     return (steps < lengths.to(states.device).unsqueeze(1)).unsqueeze(-1)

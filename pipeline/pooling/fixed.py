@@ -1,4 +1,4 @@
-"""Poolings without parameters: the last state, the mean, the element-wise maximum."""
+"""Poolings without parameters: last state, mean, elementwise maximum."""
 
 import torch
 from torch import Tensor
@@ -8,22 +8,29 @@ from pipeline.pooling.base import Pooling, real_steps
 
 
 class Last(Pooling):
-    """Takes what the encoder has read the whole text into: the acceptor of the lectures.
+    """Returns the state after the whole text.
 
-    Of a causal encoder that is the last state; of a bidirectional one the forward half of the last
-    state and the backward half of the first one, each of which has read everything.
+    For a causal encoder this is the last state; for a bidirectional one the forward half of the
+    last state and the backward half of the first one, both of which depend on the whole text.
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> pooling = Last()
+        >>> pooling.fit(LSTM(3, 1))
+        >>> pooling(torch.tensor([[[5.0], [6.0], [7.0]]]), torch.tensor([2]))
+        tensor([[6.]])
     """
 
     def fit(self, encoder: Encoder) -> None:
         """See `Pooling`.
 
         Raises:
-            ValueError: no state has read the whole text.
+            ValueError: If no state of the encoder depends on the whole text.
         """
         if encoder.is_local:
             raise ValueError(
-                "Last needs an encoder that has read the whole text, and a state of "
-                f"{type(encoder).__name__} has read a few words; take Mean or Max "
+                "Last needs an encoder whose last state depends on the whole text, but a state of "
+                f"{type(encoder).__name__} depends on a few words; use Mean or Max "
                 "(--model.pooling=Mean), or an encoder such as LSTM"
             )
         self.output_size = encoder.output_size
@@ -41,7 +48,15 @@ class Last(Pooling):
 
 
 class Mean(Pooling):
-    """Averages the states (with `Identity`, the deep averaging network: Iyyer et al. 2015)."""
+    """Mean of the states; with `Identity` the deep averaging network (Iyyer et al. 2015).
+
+    Example:
+        >>> from pipeline.encoders import Identity
+        >>> pooling = Mean()
+        >>> pooling.fit(Identity(1))
+        >>> pooling(torch.tensor([[[5.0], [6.0], [7.0]]]), torch.tensor([2]))
+        tensor([[5.5000]])
+    """
 
     def fit(self, encoder: Encoder) -> None:
         """See `Pooling`."""
@@ -54,7 +69,15 @@ class Mean(Pooling):
 
 
 class Max(Pooling):
-    """Takes the element-wise maximum of the states."""
+    """Elementwise maximum of the states.
+
+    Example:
+        >>> from pipeline.encoders import Identity
+        >>> pooling = Max()
+        >>> pooling.fit(Identity(1))
+        >>> pooling(torch.tensor([[[5.0], [6.0], [7.0]]]), torch.tensor([2]))
+        tensor([[6.]])
+    """
 
     def fit(self, encoder: Encoder) -> None:
         """See `Pooling`."""
@@ -67,7 +90,15 @@ class Max(Pooling):
 
 
 class MeanMax(Pooling):
-    """Sets the mean and the element-wise maximum side by side."""
+    """Concatenation of the mean and the elementwise maximum of the states.
+
+    Example:
+        >>> from pipeline.encoders import Identity
+        >>> pooling = MeanMax()
+        >>> pooling.fit(Identity(1))
+        >>> pooling(torch.tensor([[[5.0], [6.0], [7.0]]]), torch.tensor([2]))
+        tensor([[5.5000, 6.0000]])
+    """
 
     def __init__(self) -> None:
         super().__init__()

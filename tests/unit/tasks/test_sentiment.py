@@ -122,9 +122,9 @@ def test_an_empty_share_adds_nothing():
         ({"hidden_sizes": [0]}, "hidden_sizes must be at least 1"),
         ({"monitor": "val/acuracy"}, "monitor is 'val/acuracy', but what is measured is val/acc"),
         ({"monitor": "train/loss"}, "monitor is 'train/loss', but what is measured"),
-        ({"encoder": Identity(4)}, "a state of Identity has read a few words; take Mean or Max"),
-        ({"encoder": Window(4, 1)}, "a state of Window has read a few words"),
-        ({"inputs": [Words(4), Affixes(size=3)]}, "Words 4 . Affixes 3 = 7 numbers a token"),
+        ({"encoder": Identity(4)}, "a state of Identity depends on a few words; use Mean or Max"),
+        ({"encoder": Window(4, 1)}, "a state of Window depends on a few words"),
+        ({"inputs": [Words(4), Affixes(size=3)]}, "Words 4 . Affixes 3 = 7 features per token"),
     ],
 )
 def test_what_is_refused(settings, message):

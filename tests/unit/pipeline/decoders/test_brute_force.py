@@ -131,7 +131,7 @@ def test_no_spans_and_unknown_types(name):
     decoder = make(name)
     states, _, lengths = batch([2, 0])
     assert decoder.span_log_probs(states, lengths, [[], []]) == [[], []]
-    message = "^a span's label must be a type with B- and I- tags, got 'z' and the tags O, B-x, "
+    message = "^the label of a span must have B- and I- tags, got 'z' and the tags O, B-x, "
     with pytest.raises(ValueError, match=message):
         decoder.span_log_probs(states, lengths, [[Span("z", 0, 1)], []])
 

@@ -79,7 +79,7 @@ def test_a_column_gives_each_value_its_row_and_new_ones_the_unknown_row():
 @pytest.mark.parametrize(
     ("part", "lexicon", "message"),
     [
-        (Words(size=4), Lexicon(COUNTS, {}, VECTORS), "given.txt have 3 numbers"),
+        (Words(size=4), Lexicon(COUNTS, {}, VECTORS), "given.txt have size 3"),
         (Words(size=3, tuned=False), Lexicon(COUNTS, {}), "--data.vectors=FILE"),
         (Column("chunk"), Lexicon(COUNTS, COLUMNS), "no column 'chunk'.*its columns: pos"),
     ],

@@ -94,7 +94,7 @@ def test_attention_weights_sum_to_one():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="Last needs an encoder that has read the whole text"):
+    with pytest.raises(ValueError, match="Last needs an encoder whose last state depends on"):
         Last().fit(Window(3, before=1, after=1, hidden_size=4))
     with pytest.raises(ValueError, match="size of Attention must be at least 1, got 0"):
         Attention(0)
