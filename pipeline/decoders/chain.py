@@ -1,8 +1,8 @@
 """Exact inference on linear chains: partition function, Viterbi decoding, posterior.
 
 The score of a path of tags is starts[y_1] + sum_t emissions[t, y_t] + ends[y_n] +
-sum_t transitions[y_t, y_(t+1)]. The recursions are those of Rabiner (1989, "A tutorial on hidden Markov models"), for all
-rows of a batch at once; rows without steps are allowed.
+sum_t transitions[y_t, y_(t+1)]. The recursions are those of Rabiner (1989, "A tutorial on hidden
+Markov models"), for all rows of a batch at once; rows without steps are allowed.
 """
 
 from typing import NamedTuple
