@@ -1,4 +1,4 @@
-"""From the optimiser and schedule of a configuration to what Lightning wants of a task."""
+"""Builds the result of `configure_optimizers` from the configured optimizer and schedule."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,14 +13,14 @@ from pipeline.errors import InputError
 
 
 def learned(task: LightningModule) -> list[nn.Parameter]:
-    """Returns the parameters that are learned."""
+    """Returns the trainable parameters of a task."""
     return [parameter for parameter in task.parameters() if parameter.requires_grad]
 
 
 def refuse_impossible(
     task: LightningModule, optimizer: OptimizerCallable, lr_scheduler: LRSchedulerCallable | None
 ) -> None:
-    """Raises a ValueError for an impossible rate or schedule, before a run is opened."""
+    """Raises a `ValueError` for an invalid learning rate or schedule, before a run is opened."""
     trial = optimizer(learned(task))
     if lr_scheduler is not None:
         lr_scheduler(trial)
@@ -34,15 +34,19 @@ def optimization(
     slower: Sequence[nn.Parameter] = (),
     rate: float = 1.0,
 ) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
-    """Returns what `configure_optimizers` has to.
+    """Returns the optimizer and schedule in the form that `configure_optimizers` must return.
 
     Args:
-        task: whose parameters are learned.
-        optimizer: makes the optimiser.
-        lr_scheduler: makes the schedule, which steps once an epoch, after validation.
-        monitor: the metric that a plateau is looked for in, unless the schedule names one.
-        slower: parameters that learn at another rate.
-        rate: that of `slower`, as a factor of the optimiser's.
+        task: Task whose parameters are trained.
+        optimizer: Function that creates the optimizer.
+        lr_scheduler: Function that creates the schedule, which steps once per epoch after
+            validation; None for a constant learning rate.
+        monitor: Metric for `ReduceLROnPlateau` if the schedule does not name one.
+        slower: Parameters with a different learning rate.
+        rate: Factor of the learning rate of `slower`.
+
+    Raises:
+        InputError: If the schedule sets the same learning rate for all parameters.
     """
     built = optimizer(learned(task))
     if slower:
@@ -56,15 +60,16 @@ def optimization(
     scheduler = lr_scheduler(built)
     if slower and built.param_groups[1]["lr"] == built.param_groups[0]["lr"] and rate != 1:
         raise InputError(
-            f"{type(scheduler).__name__} sets one rate for everything, so that what is taken from "
-            f"the language model would not learn at {rate} times of it; take another schedule"
+            f"{type(scheduler).__name__} sets one learning rate for all parameters, so that the "
+            f"layers of the pretrained encoder would not have {rate} times that rate; use another "
+            "schedule"
         )
     own = scheduler.monitor if isinstance(scheduler, ReduceLROnPlateau) else None
     schedule = {
         "scheduler": scheduler,
         "interval": "epoch",
         "monitor": own or monitor,
-        # A plateau can be seen only where there was a validation.
+        # `ReduceLROnPlateau` needs the metric of a validation.
         "frequency": (task.trainer.check_val_every_n_epoch or 1) if own else 1,
     }
     return {"optimizer": built, "lr_scheduler": schedule}
@@ -72,11 +77,19 @@ def optimization(
 
 @contextmanager
 def scaled_rates(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[None]:
-    """Lets an optimiser step at other rates, which schedules and checkpoints do not see.
+    """Scales learning rates within a context; schedules and checkpoints keep the original rates.
 
     Args:
-        optimizer: its rates are what they were when the context ends, however it ends.
-        factor: of the rate of each group.
+        optimizer: Optimizer, whose original rates are restored at the end.
+        factor: Factor of the learning rate of each parameter group.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+        >>> with scaled_rates(optimizer, 0.25):
+        ...     optimizer.param_groups[0]["lr"]
+        0.5
+        >>> optimizer.param_groups[0]["lr"]
+        2.0
     """
     rates = [group["lr"] for group in optimizer.param_groups]
     try:
@@ -89,13 +102,13 @@ def scaled_rates(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[No
 
 
 def in_one_pass(optimizer: torch.optim.Optimizer) -> None:
-    """Lets Adam and AdamW update on the CPU in one pass over memory, unless told how to.
+    """Enables the fused update of Adam and AdamW on the CPU, unless the user chose a variant.
 
-    Torch's default there is a pass for each of a dozen operations, which for an embedding of 17,000
-    words takes 87 ms an update; this takes 8 (docs/decisions/0015).
+    Torch's default is one pass over memory for each of a dozen operations, 87 ms per update for an
+    embedding of 17,000 words. The fused update takes 8 ms (docs/decisions/0015).
 
     Args:
-        optimizer: as made; any other than Adam stays as it is.
+        optimizer: New optimizer; any other than Adam and AdamW is not changed.
     """
     if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
         return

@@ -1,4 +1,4 @@
-"""What models of text are regularised with, beside its encoder's own options."""
+"""Regularization of models of text outside the encoder: dropout, penalties, word dropout."""
 
 import torch
 from torch import Tensor, nn
@@ -9,22 +9,28 @@ from pipeline.encoders.wrappers.dropout import VariationalDropout
 
 
 class Dropouts(nn.Module):
-    """The dropouts around the encoder of a language model; in evaluation nothing is dropped.
+    """Dropout before and after the encoder of a language model.
 
-    What is kept is scaled by 1 / (1 - chance). (Between the encoder's layers and in its recurrence
-    it is the encoder's: `dropout`, `variational` and `weight_dropout`.)
+    In training, kept values are scaled by 1 / (1 - probability). In evaluation nothing is dropped.
+    The encoder has its own options for dropout between its layers and in its recurrence: `dropout`,
+    `variational` and `weight_dropout`.
 
     Args:
-        words: chance of a whole row of the embedding to be 0, for all places of a token type in a
-            window alike (Gal and Ghahramani 2016, arXiv 1512.05287, section 4.2; `dropoute` of
-            Merity et al. 2018, arXiv 1708.02182).
-        inputs: chance of a zero in what the encoder reads (`dropouti`).
-        outputs: chance of a zero in what the output layer reads (`dropout`).
-        locked: one mask of `inputs` and of `outputs` for all steps of a row in a window; else each
-            step has its own.
+        words: Probability of dropping a word, which sets its embedding to 0 at all positions of a
+            batch (Gal and Ghahramani 2016, arXiv 1512.05287, section 4.2; `dropoute` of Merity et
+            al. 2018, arXiv 1708.02182).
+        inputs: Dropout probability of the encoder's inputs (`dropouti` of Merity et al.).
+        outputs: Dropout probability of the output layer's inputs (`dropout` of Merity et al.).
+        locked: Whether all steps of a row in a batch share one mask for `inputs` and `outputs`.
 
     Raises:
-        ValueError: a chance is not in [0, 1).
+        ValueError: If a probability is not in [0, 1).
+
+    Example:
+        >>> dropouts = Dropouts(words=0.5, inputs=0.4).eval()
+        >>> embedding, tokens = nn.Embedding(10, 4), torch.tensor([[1, 2]])
+        >>> torch.equal(dropouts.embed(embedding, tokens), embedding(tokens))
+        True
     """
 
     def __init__(
@@ -38,14 +44,14 @@ class Dropouts(nn.Module):
         self.inputs, self.outputs = kind(inputs), kind(outputs)
 
     def embed(self, embedding: nn.Embedding, tokens: Tensor) -> Tensor:
-        """Looks tokens up, with words and then numbers dropped.
+        """Looks up embeddings with dropout of words and inputs.
 
         Args:
-            embedding: the table.
-            tokens: ids [batch time].
+            embedding: Word embedding.
+            tokens: Token ids [batch time].
 
         Returns:
-            What the encoder reads, [batch time feature].
+            Inputs of the encoder [batch time feature].
         """
         vectors = embedding(tokens)
         if self.training and self.words:
@@ -57,47 +63,52 @@ class Dropouts(nn.Module):
 
 
 class ActivationPenalty:
-    r"""Activation and temporal activation regularisation (Merity et al. 2018, section 4.6).
+    r"""Activation and temporal activation regularization (Merity et al. 2018, section 4.6).
 
     .. math::
         \alpha \, \mathrm{mean}\big((m \circ h_t)^2\big)
         + \beta \, \mathrm{mean}\big((h_t - h_{t-1})^2\big)
 
-    The paper writes norms and its code means of squares over steps, rows and features, which is
-    what the published alpha and beta belong to. h are the states of the encoder's last layer, m is
-    the dropout on them; a pair of steps lies within a window.
+    h are the states of the encoder's last layer and m is their dropout mask. Differences are taken
+    within a batch. The paper has norms; its code has means of squares over steps, rows and
+    features, to which the published values of alpha and beta belong.
 
     Args:
-        alpha: weight of the dropped states' squares (AR).
-        beta: weight of the squared steps of the states before dropout (TAR).
+        alpha: Weight of the mean square of the states after dropout (AR).
+        beta: Weight of the mean square of differences between states before dropout (TAR).
 
     Raises:
-        ValueError: a weight is negative.
+        ValueError: If a weight is negative.
+
+    Example:
+        >>> states, targets = torch.tensor([[[1.0], [3.0]]]), torch.tensor([[5, 7]])
+        >>> ActivationPenalty(alpha=2.0, beta=1.0)(states, states, targets, targets_per_rank=2)
+        tensor(14.)
     """
 
     def __init__(self, alpha: float = 2.0, beta: float = 1.0) -> None:
         for name, weight in (("alpha", alpha), ("beta", beta)):
             if not weight >= 0:
-                raise ValueError(f"{name} of ActivationPenalty must be 0 or more, got {weight}")
+                raise ValueError(f"{name} of ActivationPenalty must be at least 0, got {weight}")
         self.alpha, self.beta = alpha, beta
 
     def __call__(
         self, dropped: Tensor, states: Tensor, targets: Tensor, targets_per_rank: float
     ) -> Tensor:
-        """Returns what is to be added to a loss, of which ranks take the mean.
+        """Returns the penalty to add to a loss that is averaged over ranks.
 
-        Steps without a target count nothing. The pairs of steps of all ranks are counted as
-        (time - 1) / time of the targets: exact in each window that no column ends in, which is all
-        but the last of an epoch.
+        Steps without a target are ignored. The number of pairs of steps is computed as
+        (time - 1) / time of the number of targets. This is exact unless a column ends within the
+        batch, as in the last batch of an epoch.
 
         Args:
-            dropped: states after dropout [batch time feature].
-            states: before it, of that shape.
-            targets: [batch time], `IGNORE_INDEX` where a column has ended.
-            targets_per_rank: as in `Window`.
+            dropped: States after dropout [batch time feature].
+            states: States before dropout [batch time feature].
+            targets: Token ids [batch time]; `IGNORE_INDEX` after the end of a column.
+            targets_per_rank: Mean number of targets of a rank, from `StreamWindow`.
 
         Returns:
-            The penalty, [], float32 at least.
+            The penalty, [], in float32 or float64.
         """
         time, size = states.shape[1:]
         real = (targets != IGNORE_INDEX).unsqueeze(-1)
@@ -112,14 +123,14 @@ class ActivationPenalty:
 
 
 def leave_out_words(texts: Texts, chance: float) -> Texts:
-    """Leaves words out of texts; what is left moves to the left.
+    """Removes random words from texts and closes the gaps (word dropout).
 
     Iyyer et al. (2015, "Deep Unordered Composition Rivals Syntactic Methods for Text
-    Classification", section 3.1); a text of which nothing would be left is kept whole.
+    Classification", section 3.1). A text that would become empty is not changed.
 
     Args:
-        texts: the batch.
-        chance: of each word.
+        texts: Batch of texts.
+        chance: Probability of removing a word.
     """
     steps = torch.arange(texts.words.shape[1], device=texts.words.device)
     is_real = steps < texts.lengths.to(texts.words.device).unsqueeze(1)

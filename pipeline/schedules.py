@@ -1,7 +1,7 @@
-"""Learning-rate schedules that torch does not have, for `lr_scheduler` of a configuration.
+"""Learning rate schedules that torch lacks, for `lr_scheduler` of a configuration.
 
-(Dividing the rate on a plateau of the validation score is
-`lightning.pytorch.cli.ReduceLROnPlateau`.)
+`lightning.pytorch.cli.ReduceLROnPlateau` divides the rate when the validation score stops
+improving.
 """
 
 from torch.optim import Optimizer
@@ -9,27 +9,35 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class DecayAfter(LambdaLR):
-    """Keeps the rate for some epochs and multiplies it by a factor from then on, before each epoch.
+    """Keeps the learning rate for some epochs, then multiplies it by a factor before each epoch.
 
-    Epoch n, counted from 1, has the rate `lr * factor ** max(0, n - epoch)`: TensorFlow's
-    `ptb_word_lm.py` of Zaremba et al. (2014, arXiv 1409.2329), where `epoch` is `max_epoch`. The
-    small model has 4 and 0.5 (the fifth epoch is the first at half the rate), the medium one 6 and
-    1 / 1.2. The authors' Lua code divides *after* an epoch beyond `max_epoch`, so there the sixth
-    epoch is the first at half the rate: that is `epoch: 5` here.
+    Epoch n, counted from 1, has the rate `lr * factor ** max(0, n - epoch)`. This is the schedule
+    of TensorFlow's `ptb_word_lm.py` for Zaremba et al. (2014, arXiv 1409.2329), where `epoch` is
+    called `max_epoch`. The small model uses 4 and 0.5 (the fifth epoch is the first at half the
+    rate), the medium one 6 and 1 / 1.2. The authors' Lua code divides *after* an epoch beyond
+    `max_epoch`, so that the sixth epoch is the first at half the rate; this is `epoch: 5` here.
 
     Args:
-        optimizer: whose rates to set, each group from its own.
-        epoch: the last epoch at the full rate.
-        factor: multiplies the rate of each later epoch.
+        optimizer: Optimizer whose learning rates are scheduled.
+        epoch: Last epoch at the initial learning rate.
+        factor: Factor of the learning rate in each later epoch.
 
     Raises:
-        ValueError: `epoch` is negative, **or** `factor` is not in (0, 1].
+        ValueError: If `epoch` is negative or `factor` is not in (0, 1].
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        >>> schedule = DecayAfter(optimizer, epoch=1, factor=0.5)
+        >>> optimizer.step()
+        >>> schedule.step()
+        >>> schedule.get_last_lr()
+        [0.5]
     """
 
     def __init__(self, optimizer: Optimizer, epoch: int, factor: float = 0.5) -> None:
         if epoch < 0:
-            raise ValueError(f"epoch must be 0 or more, got {epoch}")
+            raise ValueError(f"epoch must be at least 0, got {epoch}")
         if not 0 < factor <= 1:
             raise ValueError(f"factor must be above 0 and at most 1, got {factor}")
-        # torch calls it with the number of epochs that are over.
-        super().__init__(optimizer, lambda over: factor ** max(0, over + 1 - epoch))
+        super().__init__(optimizer, lambda finished: factor ** max(0, finished + 1 - epoch))

@@ -1,4 +1,4 @@
-"""Problems whose only difficulty is memory: what they ask, and how an answer is scored."""
+"""Synthetic problems that test whether a network can keep information over many steps."""
 
 import abc
 import math
@@ -15,11 +15,11 @@ from pipeline.metrics import CopyScores, SumScores
 
 
 class Examples(NamedTuple):
-    """Sequences and what is to be answered at their last steps.
+    """Generated sequences with the targets of their last steps.
 
     Attributes:
-        inputs: float32 [row time input].
-        targets: [row answer ...], one for each of the last `answer` steps.
+        inputs: Input sequences, float32 [row time input].
+        targets: Targets of the last steps [row answer ...].
     """
 
     inputs: Tensor
@@ -27,17 +27,17 @@ class Examples(NamedTuple):
 
 
 class Problem(abc.ABC):
-    """A problem that is made up, never stored.
+    """Abstract base class of synthetic problems, whose examples are generated.
 
     Attributes:
         kind: Name of the class in `state`, such as "adding"; it differs between classes.
-        input_size: features of a step.
-        output_size: numbers that an answer has.
-        num_steps: steps of a sequence.
-        num_answers: the last steps of a sequence, at which an answer is read.
-        name: what runs are filed under, as "adding-150".
-        monitor: the validation score that says which weights are best.
-        monitor_mode: "min" or "max".
+        input_size: Number of features of a step.
+        output_size: Number of outputs of an answer.
+        num_steps: Number of steps in a sequence.
+        num_answers: Number of steps at the end of a sequence with an answer.
+        name: Name of the problem in run names, such as "adding-150".
+        monitor: Validation score that selects the best checkpoint.
+        monitor_mode: Whether a lower ("min") or higher ("max") score is better.
     """
 
     kind: ClassVar[str]
@@ -51,29 +51,29 @@ class Problem(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, random: np.random.Generator, count: int) -> Examples:
-        """Makes up examples.
+        """Generates examples.
 
         Args:
-            random: all of the choices.
-            count: sequences.
+            random: Random generator.
+            count: Number of sequences.
         """
 
     @abc.abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Gives the loss of each sequence, [row].
+        """Returns the loss of each sequence [row].
 
         Args:
-            outputs: answers [row answer output].
-            targets: of `draw`.
+            outputs: Answers of the model [row answer output].
+            targets: Targets from `draw`.
         """
 
     @abc.abstractmethod
     def chosen(self, outputs: Tensor) -> Tensor:
-        """Gives what answers [row answer output] say, of the shape of `targets`."""
+        """Converts answers [row answer output] to predictions in the shape of `targets`."""
 
     @abc.abstractmethod
     def scores(self) -> Metric:
-        """Makes a metric with `update(outputs, targets)`, whose `compute` gives scores by name."""
+        """Returns a metric with `update(outputs, targets)` whose `compute` returns a dict."""
 
     @abc.abstractmethod
     def settings(self) -> dict[str, int]:
@@ -99,22 +99,28 @@ class Problem(abc.ABC):
 
 
 class Adding(Problem):
-    """The adding problem: two of many numbers are marked; their sum is asked for at the end.
+    """The adding problem: two numbers of a sequence are marked; the target is their sum.
 
-    A step is (value, marker); values are uniform in [0, 1], markers are 0 but for two, one in each
-    half of the sequence. So Arjovsky et al. (2016, arXiv 1511.06464, section 5.2) have it, and Le
-    et al. (2015, arXiv 1504.00941, section 4.1) but for the halves, of which they say nothing.
-    Hochreiter and Schmidhuber (1997, section 5.4) have values in [-1, 1], the first marker among
-    the first ten steps and lengths that vary by a tenth.
+    A step is (value, marker). Values are uniform in [0, 1]. Two markers are 1, one in each half of
+    the sequence; the others are 0. This is the version of Arjovsky et al. (2016, arXiv 1511.06464,
+    section 5.2). Le et al. (2015, arXiv 1504.00941, section 4.1) do not mention the halves.
+    Hochreiter and Schmidhuber (1997, section 5.4) use values in [-1, 1], the first marker among the
+    first ten steps, and lengths that vary by a tenth.
 
-    The loss is the squared error. Who answers 1, the mean, has one of 1/6 = 0.1667, the variance of
-    the sum of two such numbers.
+    The loss is the squared error. Always answering 1, the mean, has a loss of 1/6 = 0.1667, the
+    variance of the sum of two such numbers.
 
     Args:
-        length: steps of a sequence.
+        length: Number of steps in a sequence.
 
     Raises:
-        ValueError: `length` is below 2.
+        ValueError: If `length` is below 2.
+
+    Example:
+        >>> examples = Adding(length=10).draw(np.random.default_rng(0), count=1)
+        >>> values, markers = examples.inputs[0].unbind(dim=-1)
+        >>> torch.equal((values * markers).sum(), examples.targets[0, 0])
+        True
     """
 
     kind = "adding"
@@ -155,23 +161,31 @@ class Adding(Problem):
 
 
 class Copying(Problem):
-    """The copying problem: symbols are read, nothing for long, and then are to be written again.
+    """The copying problem: symbols must be repeated after a long delay.
 
-    `num_symbols` symbols out of `alphabet`, `delay` - 1 blanks, a sign to begin, `num_symbols`
-    blanks; the answers are `delay` + `num_symbols` blanks and then the symbols (Arjovsky et al.
-    2016, arXiv 1511.06464, section 5.1, after Hochreiter and Schmidhuber 1997). A step is one-hot:
-    the symbols, the blank, the sign.
+    The input is `num_symbols` symbols out of `alphabet`, `delay` - 1 blanks, a start signal, and
+    `num_symbols` blanks. The targets are `delay` + `num_symbols` blanks, then the symbols (Arjovsky
+    et al. 2016, arXiv 1511.06464, section 5.1, after Hochreiter and Schmidhuber 1997). A step is a
+    one-hot vector over the symbols, the blank and the start signal.
 
-    The loss is the mean nll over all steps. Who remembers nothing but writes blanks until the sign
-    has one of num_symbols ln(alphabet) / (delay + 2 num_symbols).
+    The loss is the mean nll over all steps. A model that answers blanks until the start signal and
+    then guesses has a loss of num_symbols ln(alphabet) / (delay + 2 num_symbols).
 
     Args:
-        delay: steps between the last symbol and the first that is written.
-        num_symbols: to be remembered.
-        alphabet: symbols to choose from.
+        delay: Number of steps between the last symbol read and the first symbol of the answer.
+        num_symbols: Number of symbols to copy.
+        alphabet: Number of distinct symbols.
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: If an argument is below 1.
+
+    Example:
+        >>> problem = Copying(delay=3, num_symbols=2, alphabet=4)
+        >>> examples = problem.draw(np.random.default_rng(0), count=1)
+        >>> examples.inputs[0].argmax(dim=-1).tolist()  # 4 is the blank, 5 the start signal
+        [3, 2, 4, 4, 5, 4, 4]
+        >>> examples.targets[0].tolist()
+        [4, 4, 4, 4, 4, 3, 2]
     """
 
     kind = "copying"
@@ -189,11 +203,11 @@ class Copying(Problem):
 
     @property
     def baseline(self) -> float:
-        """The mean nll of who remembers no symbol."""
+        """Mean nll of a model that remembers no symbol."""
         return self.num_symbols * math.log(self.alphabet) / self.num_steps
 
     def draw(self, random: np.random.Generator, count: int) -> Examples:
-        """See `Problem`; targets are ids [row time], the blank comes after the symbols."""
+        """See `Problem`; targets are ids [row time], and the blank is the last id."""
         blank, sign, many = self.alphabet, self.alphabet + 1, self.num_symbols
         symbols = torch.from_numpy(random.integers(0, self.alphabet, (count, many)))
         read = torch.full((count, self.num_steps), blank)

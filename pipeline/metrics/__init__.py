@@ -1,4 +1,4 @@
-"""Corpus scores: exact sums over a corpus, divided once."""
+"""Metrics over a corpus: exact sums that are divided once."""
 
 from pipeline.metrics.labels import LOWER_IS_BETTER, LabelScores
 from pipeline.metrics.nll import TokenNll, perplexity, token_scores

@@ -1,4 +1,4 @@
-"""What a model said of the sentences of a split, wherever they were evaluated."""
+"""Predictions for the sentences of a split, gathered from all ranks."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
@@ -9,12 +9,12 @@ _One = TypeVar("_One")
 
 
 class Prediction(NamedTuple):
-    """What was predicted of one sentence.
+    """The prediction for one sentence.
 
     Attributes:
-        tags: one per token.
-        log_probs: for each span of `tags` as `pipeline.text.tags.spans` reads it (where tags are
-            plain labels, for each token) the natural logarithm of its probability.
+        tags: One tag per token.
+        log_probs: Natural logarithm of the probability of each span in `tags`, in the order of
+            `pipeline.text.tags.spans`; of each token if the tags are plain labels.
     """
 
     tags: list[str]
@@ -22,21 +22,25 @@ class Prediction(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """A sentence's gold tags, and what was predicted."""
+    """The gold tags of a sentence with its prediction."""
 
     gold: list[str]
     predicted: Prediction
 
 
 def gathered(evaluated: Mapping[int, _One], world_size: int) -> dict[int, _One]:
-    """Joins what all ranks evaluated, on every rank.
+    """Gathers the results of all ranks on every rank.
 
     Args:
-        evaluated: row of the split -> what was said of it, of this rank.
-        world_size: number of ranks, which all call this.
+        evaluated: Row of the split -> result, of this rank.
+        world_size: Number of ranks; all of them must call this function.
 
     Returns:
-        Row -> what was said of it, of all ranks, in the order of rows.
+        Row -> result, of all ranks, sorted by row.
+
+    Example:
+        >>> gathered({2: "second", 0: "first"}, world_size=1)
+        {0: 'first', 2: 'second'}
     """
     parts = [dict(evaluated)]
     if world_size > 1:

@@ -1,32 +1,42 @@
-"""Scores of one label a text."""
+"""Scores of text classification, where each text has one label."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pipeline.metrics.names import score_names
-
-_BINS = 10  # of confidence, as in the reports
+_NUM_BINS = 10  # bins of confidence, as in the reports
+_MAX_NAME_LENGTH = 100
 LOWER_IS_BETTER = frozenset({"calibration_error", "distance"})
+"""Scores of `LabelScores` that are better if they are lower."""
 
 
 class LabelScores(Metric):
-    """Accuracy, F1 of each label, confusions and calibration: counts over a corpus, divided once.
+    """Accuracy, F1 of each label, confusion matrix and calibration error over a corpus.
 
     The expected calibration error is the mean of |accuracy - confidence| over 10 equal bins of
-    confidence, weighted by the texts in them (Guo et al. 2017,
-    arXiv 1706.04599, equation 3).
+    confidence, weighted by the number of texts in each (Guo et al. 2017, arXiv 1706.04599,
+    equation 3).
 
     Args:
-        labels: those that can be predicted, in their order; other gold labels count as missed.
-        is_ordinal: whether the labels have an order, so that `distance` says something.
-        sync_on_compute: whether `compute` adds the sums of all processes.
+        labels: Labels that can be predicted, in their order. Other gold labels count as missed.
+        is_ordinal: Whether the labels have an order, so that `distance` is computed.
+        sync_on_compute: Whether `compute` adds the sums of all processes.
 
     Attributes:
-        confusion: texts by gold label (others last) and predicted label, int64 [label+1 label].
-        bins: texts, those that are right, and the sum of confidences in each bin, float64 [3 bin].
+        confusion: Number of texts by gold label (others last) and predicted label, int64
+            [label+1 label].
+        bins: Number of texts, number of correct texts, and sum of confidences in each bin, float64
+            [3 bin].
+
+    Example:
+        >>> metric = LabelScores(["negative", "positive"])
+        >>> metric.update(torch.tensor([0, 1]), torch.tensor([[0.9, 0.1], [0.6, 0.4]]))
+        >>> scores = metric.compute()
+        >>> round(scores["accuracy"].item(), 4), round(scores["f1_negative"].item(), 4)
+        (0.5, 0.6667)
     """
 
     is_differentiable = False
@@ -44,11 +54,11 @@ class LabelScores(Metric):
         self._f1_names = [f"f1_{name}" for name in score_names(labels)]
         empty = torch.zeros(len(labels) + 1, len(labels), dtype=torch.int64)
         self.add_state("confusion", empty, dist_reduce_fx="sum")
-        self.add_state("bins", torch.zeros(3, _BINS, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("bins", torch.zeros(3, _NUM_BINS, dtype=torch.float64), dist_reduce_fx="sum")
 
     @property
     def names(self) -> set[str]:
-        """What `compute` gives."""
+        """Names of the scores that `compute` returns."""
         always = {"accuracy", "macro_f1", "calibration_error", "texts", *self._f1_names}
         return always | ({"distance"} if self._is_ordinal else set())
 
@@ -56,8 +66,8 @@ class LabelScores(Metric):
         """Adds texts.
 
         Args:
-            gold: label ids, int64 [batch]; any negative one is of no label that can be predicted.
-            probabilities: of the labels, [batch label].
+            gold: Label ids, int64 [batch]; negative for labels that cannot be predicted.
+            probabilities: Probabilities of the labels [batch label].
         """
         count = self._num_labels
         confidence, predicted = probabilities.double().max(dim=-1)
@@ -65,19 +75,19 @@ class LabelScores(Metric):
         self.confusion += torch.bincount(
             rows * count + predicted, minlength=(count + 1) * count
         ).view(count + 1, count)
-        bins = (confidence * _BINS).long().clamp(max=_BINS - 1)
+        bins = (confidence * _NUM_BINS).long().clamp(max=_NUM_BINS - 1)
         columns = torch.stack(
             (torch.ones_like(confidence), (gold == predicted).double(), confidence)
         )
         self.bins.index_add_(1, bins, columns)
 
     def compute(self) -> dict[str, Tensor]:
-        """Gives the scores.
+        """Returns the scores by name.
 
         Returns:
-            `accuracy`, `macro_f1` (over labels that occur), `f1_<label>` (as `score_names` calls
-            it), `calibration_error`, `texts`; where labels are ordinal `distance`, the mean of the
-            places that a prediction is off, over texts whose label is known.
+            `accuracy`, `macro_f1` (over labels that occur), `f1_<label>` (named by `score_names`),
+            `calibration_error` and `texts`. For ordinal labels also `distance`, the mean number of
+            positions between predicted and gold label, over texts with a known label.
         """
         counts = self.confusion.double()
         known = counts[:-1]
@@ -96,3 +106,33 @@ class LabelScores(Metric):
             off = (places.unsqueeze(0) - places.unsqueeze(1)).abs()
             scores["distance"] = (known * off).sum() / known.sum().clamp(min=1)
         return scores | {name: f1[i] for i, name in enumerate(self._f1_names)}
+
+
+def score_names(labels: Iterable[str]) -> list[str]:
+    """Returns a distinct name for each label of letters, digits and _ . - (MLflow allows few more).
+
+    Args:
+        labels: Distinct strings.
+
+    Returns:
+        One name for each label. Labels that are valid names are not changed.
+
+    Example:
+        >>> score_names(["good", "very good", "very_good"])
+        ['good', 'very_good-2', 'very_good']
+    """
+    labels = list(labels)
+    taken = {label for label in labels if _cleaned(label) == label}
+    names = []
+    for label in labels:
+        name = stem = _cleaned(label)
+        number = 2
+        while name != label and name in taken:
+            name, number = f"{stem}-{number}", number + 1
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _cleaned(label: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", label)[:_MAX_NAME_LENGTH] or "_"

@@ -1,4 +1,4 @@
-"""The mean negative log-likelihood of tokens."""
+"""The mean negative log-likelihood of tokens, and the scores computed from it."""
 
 import math
 
@@ -11,18 +11,23 @@ from pipeline.text.units import Unit
 
 
 class TokenNll(Metric):
-    """The mean nll of tokens, in nats: a float64 sum and an integer count, divided once.
+    """The mean nll of tokens in nats: a float64 sum divided once by an integer count.
 
-    However the corpus is cut into windows, the same log-probabilities give the same score (to
-    float64 rounding). Where every process evaluates the whole corpus, there is nothing to add over
-    processes: construct it with `sync_on_compute=False`.
+    The score does not depend on how the corpus is divided into batches (up to float64 rounding). If
+    every process evaluates the whole corpus, use `sync_on_compute=False`.
 
     Args:
-        sync_on_compute: whether `compute` adds the sums of all processes.
+        sync_on_compute: Whether `compute` adds the sums of all processes.
 
     Attributes:
-        total: the sum in nats so far, float64 [].
-        count: the number of tokens so far, int64 [].
+        total: Sum in nats, float64 [].
+        count: Number of tokens, int64 [].
+
+    Example:
+        >>> metric = TokenNll()
+        >>> metric.update(torch.tensor([0.5, 0.25]).log(), torch.tensor([3, 1]))
+        >>> round(perplexity(metric.compute()).item(), 4)  # the geometric mean of 2 and 4
+        2.8284
     """
 
     is_differentiable = False
@@ -41,21 +46,20 @@ class TokenNll(Metric):
         """Adds tokens.
 
         Args:
-            log_probs: natural logarithms of the targets' probabilities [*]; -inf is a probability
+            log_probs: Natural logarithms of the targets' probabilities [*]; -inf for a probability
                 of 0.
-            targets: ids [*]; those equal to `IGNORE_INDEX` count nothing, whatever their
-                `log_probs`.
+            targets: Token ids [*]. Positions with `IGNORE_INDEX` are not counted.
 
         Raises:
-            ValueError: the shapes differ.
+            ValueError: If the shapes differ.
         """
         if log_probs.shape != targets.shape:
             raise ValueError(
                 f"log_probs {list(log_probs.shape)} and targets {list(targets.shape)} "
-                "must be of one shape"
+                "must have the same shape"
             )
         real = targets != IGNORE_INDEX
-        # Not in place: `module.to(torch.bfloat16)` turns the empty sum into bfloat16 as well.
+        # Not in place, because `module.to(torch.bfloat16)` also casts the empty sum to bfloat16.
         self.total = self.total - log_probs.detach().double().where(real, 0).sum()
         self.count += real.sum()
 
@@ -65,26 +69,26 @@ class TokenNll(Metric):
 
 
 def perplexity(nll: Tensor) -> Tensor:
-    """Returns exp(nll) in float64; infinite where that is too large for it.
+    """Returns exp(nll) in float64; infinite if it is too large.
 
     Args:
-        nll: mean nll in nats [*].
+        nll: Mean nll in nats [*].
     """
     return nll.double().exp()
 
 
 def token_scores(nll: Tensor, num_tokens: Tensor, unit: Unit) -> dict[str, Tensor]:
-    """Gives the scores of a language model under the names that runs are compared by.
+    """Returns the scores of a language model by name.
 
     Args:
-        nll: mean nll in nats [].
-        num_tokens: tokens that it is the mean of [].
-        unit: what a token is.
+        nll: Mean nll in nats [].
+        num_tokens: Number of tokens in the mean [].
+        unit: Whether a token is a word or a character.
 
     Returns:
-        `perplexity`, `nll` and `tokens`; where tokens are characters, `bpc` too: nll / ln 2, the
-        bits per character (Graves 2013, arXiv 1308.0850). Of words there is none, as how many
-        characters they stand for depends on how line ends and gaps are counted.
+        `perplexity`, `nll` and `tokens`. For characters also `bpc`, the bits per character nll /
+        ln 2 (Graves 2013, arXiv 1308.0850). Word models have none, because the number of characters
+        in a text depends on how line ends and spaces are counted.
     """
     scores = {"perplexity": perplexity(nll), "nll": nll, "tokens": num_tokens.double()}
     return scores | ({"bpc": nll.double() / math.log(2)} if unit == "character" else {})

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of spans: exact, proportional and binary, as sums over a corpus."""
+"""Precision, recall and F1 of spans over a corpus: exact, proportional and binary."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -10,35 +10,43 @@ from torchmetrics import Metric
 from pipeline.text.tags import Span, count_malformed, spans, strict_spans
 
 OTHER = "\tother"
-"""Stands for the types that the tag set lacks: their gold spans count as missed. A TAB, since no
-file can spell it."""
-_RESERVED = ("strict", "proportional", "binary", "other")  # names of scores that are of no type
+"""Replaces types outside the tag set, whose gold spans count as missed. It has a TAB, which cannot
+occur in a type of a file."""
+_RESERVED = ("strict", "proportional", "binary", "other")  # suffixes that do not name a type
 
 _Reader = Callable[[Sequence[str]], list[Span]]
 _READINGS: dict[str, _Reader] = {"": spans, "_strict": strict_spans}
 
 
 class SpanScores(Metric):
-    """Scores of predicted spans, which seqeval itself reads from the tags.
+    """Precision, recall and F1 of predicted spans, which `seqeval` reads from the tags.
 
-    Exact scores count a span as right if its type and both ends are: leniently as conlleval reads
-    tags (an I that continues nothing begins a span), and strictly (only a B begins one).
-    Overlap scores are those of Irsoy and Cardie (2014, "Opinion Mining with Deep Recurrent Neural
-    Networks", EMNLP, section 5.1): a predicted span counts by the share of it that lies in gold
-    spans of its type ("proportional"), or as one if any of it does ("binary"), and in recall gold
-    spans likewise. Each type is counted for itself, and all counts are summed, on all processes,
-    before anything is divided; 0 / 0 is 0.
+    Exact scores count a span as correct if its type and both ends are correct. The lenient reading
+    is that of conlleval (an I that does not continue a span begins one), in the strict reading only
+    a B begins a span. Overlap scores are those of Irsoy and Cardie (2014, "Opinion Mining with Deep
+    Recurrent Neural Networks", EMNLP, section 5.1). In precision, a predicted span counts as the
+    fraction of it that lies in gold spans of its type ("proportional"), or as 1 if any token does
+    ("binary"). Recall treats gold spans in the same way. Types are counted separately. All counts
+    are summed over all processes before any division; 0 / 0 is 0.
 
     Args:
-        types: types of the tag set.
-        sync_on_compute: whether `compute` adds the sums of all processes.
+        types: Span types of the tag set.
+        sync_on_compute: Whether `compute` adds the sums of all processes.
 
     Attributes:
-        correct, predicted, gold: spans [reading type], int64; readings are lenient and strict.
-        covered, touched: what spans count in precision and in recall, [side type], float64 and
-            int64.
-        tokens: tokens, those whose tag is right, predicted and gold tags that are malformed, and
-            sentences, int64 [5].
+        correct, predicted, gold: Number of spans, int64 [reading type]; readings are lenient and
+            strict.
+        covered, touched: Proportional and binary counts in precision and recall [side type],
+            float64 and int64.
+        tokens: Number of tokens, of correct tags, of malformed predicted tags, of malformed gold
+            tags, and of sentences, int64 [5].
+
+    Example:
+        >>> metric = SpanScores(["PER"])
+        >>> metric.update([["B-PER", "I-PER", "O"]], [["B-PER", "O", "O"]])
+        >>> scores = metric.compute()
+        >>> scores["f1"].item(), scores["recall_proportional"].item(), scores["f1_binary"].item()
+        (0.0, 0.5, 1.0)
     """
 
     is_differentiable = False
@@ -66,22 +74,22 @@ class SpanScores(Metric):
         """Adds sentences.
 
         Args:
-            gold: BIO tags of each sentence.
-            predicted: as many.
+            gold: Gold BIO tags of each sentence.
+            predicted: Predicted BIO tags of each sentence.
 
         Raises:
-            ValueError: a sentence has more tags on one side than on the other.
+            ValueError: If the numbers of gold and predicted tags of a sentence differ.
         """
-        counts = _Counts.zeros(len(self.types))  # a tensor would cost more than the sentence
+        counts = _Counts.zeros(len(self.types))  # lists are faster than tensors here
         for true, found in zip(gold, predicted, strict=True):
             if len(true) != len(found):
                 raise ValueError(
-                    f"a sentence has {len(true)} gold tags, got {len(found)} predicted"
+                    f"a sentence has {len(true)} gold tags, but {len(found)} predicted tags"
                 )
             self._add(counts, true, found)
         for name, numbers in counts._asdict().items():
             state: Tensor = getattr(self, name)
-            # Not in place: `module.to(torch.bfloat16)` turns empty sums into bfloat16 as well.
+            # Not in place, because `module.to(torch.bfloat16)` also casts empty sums to bfloat16.
             dtype = torch.float64 if name == "covered" else torch.int64
             new = torch.tensor(numbers, dtype=dtype, device=state.device)
             setattr(self, name, state + new)
@@ -113,11 +121,12 @@ class SpanScores(Metric):
         return self._places.get(label, len(self.types) - 1)
 
     def compute(self) -> dict[str, Tensor]:
-        """Gives all scores by name, float64 [].
+        """Returns all scores by name, float64 [].
 
-        `precision`, `recall` and `f1` are micro averages of the lenient reading; `_strict`,
-        `_proportional` and `_binary` follow their names, and where there are several types so does
-        each type. `malformed` counts predicted tags I that continue nothing.
+        `precision`, `recall` and `f1` are micro averages of the lenient reading. The suffixes
+        `_strict`, `_proportional` and `_binary` name the other readings, and `_<type>` each type if
+        there are several. `malformed` is the number of predicted I tags that do not continue
+        a span.
         """
         scores: dict[str, Tensor] = {}
         for reading, suffix in enumerate(_READINGS):
@@ -150,7 +159,7 @@ class SpanScores(Metric):
 
 
 def _name(label: str) -> str:
-    """Gives a type's name in scores: `type_strict` where `strict` is a score already."""
+    """Returns a type's name in scores, such as `type_strict` if `strict` is another score."""
     if label == OTHER:
         return "other"
     return f"type_{label}" if label in _RESERVED else label
@@ -168,7 +177,7 @@ class _Counts(NamedTuple):
 
     @classmethod
     def zeros(cls, num_types: int) -> "_Counts":
-        """Gives empty sums."""
+        """Returns empty sums."""
         correct, predicted, gold, touched = ([[0] * num_types for _ in "ab"] for _ in range(4))
         covered = [[0.0] * num_types for _ in "ab"]
         return cls(correct, predicted, gold, touched, covered, [0] * 5)

@@ -1,20 +1,26 @@
-"""Scores of the problems of memory."""
+"""Scores of the synthetic problems."""
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-_SOLVED_MSE = 0.01  # a sixteenth of what always answering 1 has
+_SOLVED_MSE = 0.01  # a sixteenth of the error of always answering 1
 _TOLERANCE = 0.08
-_SOLVED_SHARE = 0.99
+_SOLVED_ACCURACY = 0.99
 
 
 class SumScores(Metric):
-    """Scores of the adding problem: float64 sums and counts over all sequences, divided once.
+    """Scores of the adding problem over all sequences: `mse`, `accuracy` and `solved`.
 
-    `mse`; `accuracy`, the share of sequences whose error is below 0.08, which is the criterion of
-    Hochreiter and Schmidhuber (1997, section 5.4), 0.04 where the target is half the sum; and
-    `solved`, 1 if `mse` is below 0.01 and else 0.
+    `accuracy` is the fraction of sequences with an error below 0.08. This is the criterion of
+    Hochreiter and Schmidhuber (1997, section 5.4), who use 0.04 for half the sum. `solved` is 1 if
+    `mse` is below 0.01 and 0 otherwise.
+
+    Example:
+        >>> metric = SumScores()
+        >>> metric.update(torch.tensor([[[1.05]], [[0.8]]]), torch.tensor([[1.0], [1.0]]))
+        >>> metric.compute()["accuracy"].item()
+        0.5
     """
 
     is_differentiable = False
@@ -32,14 +38,19 @@ class SumScores(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds sequences: answers [row 1 1] and sums [row 1]."""
+        """Adds sequences.
+
+        Args:
+            outputs: Answers of the model [row 1 1].
+            targets: Correct sums [row 1].
+        """
         errors = outputs.squeeze(-1).double() - targets.double()
         self.squares = self.squares + errors.square().sum()
         self.right += (errors.abs() < _TOLERANCE).sum()
         self.count += errors.numel()
 
     def compute(self) -> dict[str, Tensor]:
-        """Gives the scores by name."""
+        """Returns the scores by name."""
         mse = self.squares / self.count
         return {
             "mse": mse,
@@ -49,13 +60,19 @@ class SumScores(Metric):
 
 
 class CopyScores(Metric):
-    """Scores of the copying problem: sums and counts over all sequences, divided once.
+    """Scores of the copying problem over all sequences: `nll`, `accuracy` and `solved`.
 
-    `nll`, the mean over all steps; `accuracy`, the share of the symbols that are right; `solved`, 1
-    if that is 0.99 or more and else 0.
+    `nll` is the mean over all steps in nats, `accuracy` the fraction of correct symbols, and
+    `solved` is 1 if `accuracy` is at least 0.99 and 0 otherwise.
 
     Args:
-        num_symbols: the last steps, at which symbols are written.
+        num_symbols: Number of symbols to copy, which are the targets of the last steps.
+
+    Example:
+        >>> metric = CopyScores(num_symbols=1)
+        >>> metric.update(torch.tensor([[[0.0, 5.0], [5.0, 0.0]]]), torch.tensor([[1, 0]]))
+        >>> metric.compute()["solved"].item()
+        1.0
     """
 
     is_differentiable = False
@@ -75,7 +92,12 @@ class CopyScores(Metric):
             self.add_state(name, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds sequences: logits [row time output] and ids [row time]."""
+        """Adds sequences.
+
+        Args:
+            outputs: Logits [row time output].
+            targets: Symbol ids [row time].
+        """
         log_probs = outputs.double().log_softmax(dim=-1)
         self.total = self.total - log_probs.gather(-1, targets.unsqueeze(-1)).sum()
         self.steps += targets.numel()
@@ -84,10 +106,10 @@ class CopyScores(Metric):
         self.symbols += gold.numel()
 
     def compute(self) -> dict[str, Tensor]:
-        """Gives the scores by name."""
+        """Returns the scores by name."""
         accuracy = self.right.double() / self.symbols
         return {
             "nll": self.total / self.steps,
             "accuracy": accuracy,
-            "solved": (accuracy >= _SOLVED_SHARE).double(),
+            "solved": (accuracy >= _SOLVED_ACCURACY).double(),
         }

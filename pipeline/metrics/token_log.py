@@ -1,4 +1,4 @@
-"""The scores of a language model, as each kind of it logs them."""
+"""Logging of language model scores, shared by all tasks that are language models."""
 
 import torch
 from lightning.pytorch import LightningModule
@@ -10,17 +10,18 @@ from pipeline.text.units import Unit
 def log_token_scores(
     task: LightningModule, stage: str, evaluation: TokenNll, **others: TokenNll
 ) -> None:
-    """Logs what a stream was scored with, for the callbacks that watch, compare and track it.
+    """Logs the scores of a language model for the callbacks that compare and track them.
 
     Args:
-        task: a language model.
+        task: Language model that is evaluated.
         stage: "val" or "test".
-        evaluation: the headline: `perplexity`, `nll`, `tokens`, and of characters `bpc`.
-        others: what is scored by other rules, by the name that its perplexity has.
+        evaluation: Nll from which `perplexity`, `nll`, `tokens` and, for characters, `bpc` are
+            computed.
+        others: Nll under other evaluation rules, by the name of its perplexity.
     """
-    # What a token is does not change the model, only what its scores are called.
+    # The unit changes only the names of scores, so the model does not have it.
     unit: Unit = getattr(getattr(task.trainer, "datamodule", None), "unit", "word")
-    # Ranks may differ in the last bits, and must agree on what is best.
+    # Ranks may differ in the last bits but must agree on the best checkpoint.
     nll = torch.tensor(
         task.trainer.strategy.broadcast(float(evaluation.compute())), dtype=torch.float64
     )

@@ -98,7 +98,7 @@ def test_resumed_is_uninterrupted(project, corpus, monkeypatch, capsys):
             "--model.dropout.words=1.5",
             "words of Dropouts must be at least 0 and below 1, got 1.5",
         ),
-        ("--model.penalty.alpha=-2", "alpha of ActivationPenalty must be 0 or more, got -2.0"),
+        ("--model.penalty.alpha=-2", "alpha of ActivationPenalty must be at least 0, got -2.0"),
         ("--data.bptt=4", "with random_bptt 5 or more is expected"),
         ("--trainer.callbacks.interval=0", "interval must be at least 1 validation, got 0"),
         ("--model.dropout=1.5", "dropout must be at least 0 and below 1, got 1.5"),

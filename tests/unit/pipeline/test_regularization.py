@@ -118,11 +118,11 @@ def test_half_precision_is_summed_in_float32():
         ),
         (
             lambda: ActivationPenalty(alpha=-1),
-            "alpha of ActivationPenalty must be 0 or more, got -1",
+            "alpha of ActivationPenalty must be at least 0, got -1",
         ),
         (
             lambda: ActivationPenalty(beta=float("nan")),
-            "beta of ActivationPenalty must be 0 or more, got nan",
+            "beta of ActivationPenalty must be at least 0, got nan",
         ),
     ],
 )

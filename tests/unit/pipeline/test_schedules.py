@@ -79,7 +79,7 @@ def test_a_configuration_names_it():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epoch": -1}, "epoch must be 0 or more, got -1"),
+        ({"epoch": -1}, "epoch must be at least 0, got -1"),
         ({"epoch": 1, "factor": 0.0}, "factor must be above 0 and at most 1, got 0.0"),
         ({"epoch": 1, "factor": 2.0}, "factor must be above 0 and at most 1, got 2.0"),
     ],

@@ -163,7 +163,7 @@ def test_a_schedule_that_knows_one_rate(source):
         return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10)
 
     model = classifier(EncoderStart("a-run", rate=0.1), lr_scheduler=one_cycle)
-    with pytest.raises(InputError, match="OneCycleLR sets one rate for everything"):
+    with pytest.raises(InputError, match="OneCycleLR sets one learning rate for all parameters"):
         model.configure_optimizers()
 
 

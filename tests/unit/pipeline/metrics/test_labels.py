@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from pipeline.metrics import LabelScores
-from pipeline.metrics.names import score_names
+from pipeline.metrics.labels import score_names
 from pipeline.tracking.logger import _checked
 
 NAMES = ("bad", "fair", "good")

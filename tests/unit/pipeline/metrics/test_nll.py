@@ -1,4 +1,4 @@
-"""Scores of a corpus: exact, however the corpus is cut."""
+"""Scores of a corpus do not depend on its batches."""
 
 import math
 from fractions import Fraction
@@ -107,7 +107,7 @@ def test_sums_of_processes_are_added_where_asked(monkeypatch, sync, expected):
 
 def test_shapes_must_agree():
     with pytest.raises(
-        ValueError, match=r"log_probs \[2\] and targets \[1, 2\] must be of one shape"
+        ValueError, match=r"log_probs \[2\] and targets \[1, 2\] must have the same shape"
     ):
         TokenNll().update(torch.zeros(2), torch.zeros(1, 2, dtype=torch.long))
 

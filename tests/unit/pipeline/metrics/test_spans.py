@@ -122,7 +122,7 @@ def test_malformed_tags_are_counted():
 
 def test_nothing_at_all_scores_nothing():
     assert set(scores([["O"]], [["O"]]).values()) == {0.0, 1.0}  # accuracy, sentences, tokens
-    with pytest.raises(ValueError, match="2 gold tags, got 1"):
+    with pytest.raises(ValueError, match="2 gold tags, but 1"):
         scores([["O", "O"]], [["O"]])
 
 
