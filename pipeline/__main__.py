@@ -16,26 +16,37 @@ if TYPE_CHECKING:
 
 SHORT_NAMES = (
     "tasks.language_model",
-    "tasks.mixture",
-    "pipeline.mixtures",
     "tasks.ngram",
+    "tasks.mixture",
     "tasks.tagging",
     "tasks.sentiment",
     "tasks.long_memory",
     "datamodules.language_model.datamodule",
     "datamodules.tagging.datamodule",
-    "datamodules.tagging.columns",
-    "datamodules.tagging.mpqa.released",
     "datamodules.tagging.builtin",
+    "datamodules.tagging.columns",
+    "datamodules.tagging.folds",
+    "datamodules.tagging.mpqa.released",
     "datamodules.sentiment.datamodule",
-    "datamodules.sentiment.sst",
-    "datamodules.sentiment.reviews",
-    "datamodules.sentiment.table",
     "datamodules.sentiment.builtin",
+    "datamodules.sentiment.reviews",
+    "datamodules.sentiment.sst",
+    "datamodules.sentiment.table",
     "datamodules.long_memory.datamodule",
+    "pipeline.callbacks",
+    "pipeline.callbacks.encoder_start",
+    "pipeline.decoders",
+    "pipeline.encoders",
+    "pipeline.heads",
+    "pipeline.inputs",
+    "pipeline.mixtures",
+    "pipeline.ngrams",
+    "pipeline.pooling",
+    "pipeline.regularization",
+    "pipeline.schedules",
     "pipeline.synthetic",
 )
-"""Modules whose classes can be named without their path."""
+"""Modules and packages whose classes can be named without their path."""
 
 
 def _prepare(corpus: str, source: Path | None, folder: Path | None) -> str:

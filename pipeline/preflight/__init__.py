@@ -1,11 +1,12 @@
-"""Checks configuration files and flags before anything heavy is imported.
+"""Checks of configuration files and flags before torch and Lightning are imported.
 
-Importing torch and lightning takes seconds, a typing mistake should not. So the signatures of the
-classes that a configuration names are read from their source text, and a mistake is told at once.
-The check is one-sided: what cannot be told from the text (compiled classes, `**kwargs`, computed
-names) passes, and is left to the parser that instantiates the classes.
+Importing them takes seconds. So the signatures of the classes that a configuration names are read
+from source text, and a mistake is reported at once. A correct configuration is never refused:
+whatever cannot be read from text (compiled classes, `**kwargs`, computed names) passes, and is left
+to the parser that builds the classes.
 """
 
 from pipeline.preflight.checker import check, model_class_path
+from pipeline.preflight.configurations import find_configuration
 
-__all__ = ["check", "model_class_path"]
+__all__ = ["check", "find_configuration", "model_class_path"]

@@ -1,9 +1,10 @@
-"""Walks through flags and configuration files in the order in which the parser takes them."""
+"""Checks flags and configuration files in the order in which the parser reads them."""
 
 import ast
-import difflib
 import os
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import yaml
 
@@ -18,31 +19,27 @@ from pipeline.preflight.classes import (
     named,
     subclasses,
 )
-from pipeline.preflight.complaints import Spot, missing_class, no_such_class, unknown
+from pipeline.preflight.configurations import find_configuration, incomplete
 from pipeline.preflight.flags import Flag, next_flag
+from pipeline.preflight.messages import (
+    Location,
+    missing_class,
+    nearest,
+    no_such_class,
+    unknown,
+)
 from pipeline.preflight.modules import MissingNameError
 from pipeline.preflight.values import OPEN, Types, accepts, types_of
 
-OWN_PACKAGES = (
-    "pipeline.encoders",
-    "pipeline.heads",
-    "pipeline.ngrams",
-    "pipeline.inputs",
-    "pipeline.decoders",
-    "pipeline.schedules",
-    "pipeline.callbacks",
-    "pipeline.synthetic",
-    "tasks",
-    "datamodules",
-)
-_GROUPS = {
+GROUPS = {
     "model": "lightning.pytorch.core.module.LightningModule",
     "data": "lightning.pytorch.core.datamodule.LightningDataModule",
 }
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
-_SPEC = ("class_path", "init_args", "dict_kwargs")
-# Packages whose classes cannot make classes of a user known by their short names.
-_QUIET = frozenset({"torch", "lightning", "torchmetrics"})
+_CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
+# Importing these packages does not give the user's own classes short names.
+_LIBRARIES = frozenset({"torch", "lightning", "torchmetrics"})
+_CLASS_LIKE = re.compile(r"[A-Z]\w*")
 
 Slot = tuple[str, ...]
 
@@ -50,22 +47,23 @@ Slot = tuple[str, ...]
 def check(
     arguments: Sequence[str],
     options: Mapping[str, str],
+    packages: Sequence[str],
+    required: Sequence[str] = (),
     defaults: Mapping[str, str] | None = None,
-    packages: Sequence[str] = OWN_PACKAGES,
 ) -> None:
     """Checks flags and the configuration files that they name.
 
-    What cannot be told from source text passes.
-
     Args:
-        arguments: flags as after the verb, `--config FILE` among them; later ones override.
-        options: top-level options beside `seed_everything`, `trainer`, `model` and `data`, each
-            with its annotation as text, as `{"checkpoint.every_n_steps": "int | None"}`.
-        defaults: class path of `model` and of `data` where neither a file nor a flag gives one.
-        packages: packages and modules whose classes may be named without their path.
+        arguments: Flags after the verb, including `--config FILE`; later ones override earlier
+            ones.
+        options: Annotations, as text, of the fields besides `seed_everything`, `trainer`, `model`
+            and `data`, such as `{"checkpoint.every_n": "int | None"}`.
+        packages: Packages and modules whose classes may be named without their path.
+        required: Those of `model` and `data` for which a class must be named.
+        defaults: Class paths of `model` and `data` for when no file or flag names a class.
 
     Raises:
-        InputError: the first mistake, in one sentence.
+        InputError: If there is a mistake; only the first one is reported.
     """
     checker = _Checker(options, defaults or {}, tuple(packages))
     queue = list(arguments)
@@ -74,26 +72,27 @@ def check(
         if flag.asks_for_help:
             return
         checker.take(flag)
+    missing = [group for group in required if (group,) not in checker.classes]
+    if missing and checker.files:
+        raise incomplete(checker.files, missing[0])
 
 
-def model_class_path(
-    arguments: Sequence[str], packages: Sequence[str] = OWN_PACKAGES
-) -> str | None:
+def model_class_path(arguments: Sequence[str], packages: Sequence[str] = ()) -> str | None:
     """Returns the path of the class that flags and configuration files name for `model`.
 
-    Later arguments override earlier ones. A class that cannot be read as text (compiled, or defined
-    conditionally) is returned as it was written.
+    Later arguments override earlier ones. A class that cannot be found in source text (compiled,
+    defined conditionally, or a short name of another package) is returned as it was written.
 
     Args:
         arguments: Flags after the verb, including `--config FILE`.
         packages: Packages and modules whose classes may be named without their path.
 
     Returns:
-        The dotted path of the module that defines the class and its name, such as
-        `tasks.tagging.Tagger`, or None if no class is named.
+        The defining module and the name, such as `tasks.tagging.Tagger`, or None if no class is
+        named.
 
     Raises:
-        InputError: If a file cannot be read, or a class or a parameter of it does not exist.
+        InputError: If a file cannot be read, or a class or one of its parameters does not exist.
     """
     checker = _Checker(None, {}, tuple(packages))
     queue = list(arguments)
@@ -106,10 +105,16 @@ def model_class_path(
 
 
 class _Checker:
-    """Knows which class stands where, as far as the arguments were read.
+    """Tracks which class each slot holds after the arguments read so far.
 
-    A place is the keys that lead to it, without `init_args`: `("model", "encoder")`. A class of
-    None means that anything may follow.
+    A slot is the sequence of keys that leads to a parameter, without `init_args`, such as
+    `("model", "encoder")`. A class of None means that the slot can hold anything.
+
+    Attributes:
+        classes: Class of each slot.
+        texts: Strings that slots hold which also take the name of a class, and their locations.
+        model_name: Class of `model` as it was written.
+        files: Configuration files read so far.
     """
 
     def __init__(
@@ -120,11 +125,14 @@ class _Checker:
     ) -> None:
         # None: only `model` is checked.
         self.options = None if options is None else {"seed_everything": "bool | int", **options}
-        self.model_name: str | None = None
         self.packages = packages
+        self.own = tuple({f"{package.partition('.')[0]}." for package in packages})
         self.classes: dict[Slot, Class | None] = {("trainer",): find_or_none(_TRAINER)}
         self.classes |= {(group,): find_or_none(path) for group, path in defaults.items()}
-        # Whether modules were named whose import may make any short name known.
+        self.texts: dict[Slot, tuple[str, Location]] = {}
+        self.model_name: str | None = None
+        self.files: list[Path] = []
+        # Whether a module of the user was named; importing it can add any short name.
         self.is_foreign = False
 
     def take(self, flag: Flag) -> None:
@@ -135,179 +143,222 @@ class _Checker:
         if flag.name == "print_config":
             return
         name = flag.name.removesuffix("+")
-        spot = Spot(flag=f"--{name}", keys=tuple(name.split(".")))
-        self._top(name, files.parse("null" if flag.value is None else flag.value), spot)
+        at = Location(flag=f"--{name}", keys=tuple(name.split(".")))
+        self._top(name, files.parse("null" if flag.value is None else flag.value), at)
         if flag.value is None:
             raise InputError(f"flag --{flag.name} has no value; write --{flag.name}=VALUE")
 
     def _config(self, value: str) -> None:
         inline = files.parse(value)
         if "://" in value:
-            self.classes = {("trainer",): self.classes["trainer",], **dict.fromkeys(_group_slots())}
+            self.classes = {("trainer",): self.classes["trainer",]}
+            self.classes |= {(group,): None for group in GROUPS}
             self.is_foreign = True
         elif isinstance(inline, yaml.MappingNode) and not os.path.exists(value):
-            self._file(inline, Spot(flag="--config", keys=()))
+            self._file(inline, Location(flag="--config", keys=()))
         else:
-            self._file(files.read(value), Spot(file=value, keys=()))
+            path = find_configuration(value)
+            self.files.append(path)
+            self._file(files.read(path), Location(file=str(path), keys=()))
 
-    def _file(self, node: yaml.Node, spot: Spot) -> None:
+    def _file(self, node: yaml.Node, at: Location) -> None:
         for key, child, line in files.items(node):
             if key != "config":
-                self._top(key, child, spot.at(key, line))
+                self._top(key, child, at.below(key, line))
 
-    def _top(self, name: str, node: yaml.Node, spot: Spot) -> None:
+    def _top(self, name: str, node: yaml.Node, at: Location) -> None:
         key, *rest = name.split(".")
         if self.options is None and key != "model":
             return
-        if self.options is None or key in (*_GROUPS, "trainer"):
-            self._below((key,), rest, node, spot)
+        if self.options is None or key in (*GROUPS, "trainer"):
+            self._below((key,), rest, node, at)
             return
         option = next((o for o in self.options if name == o or name.startswith(f"{o}.")), None)
         if option is not None:
             types = types_of(ast.parse(self.options[option], mode="eval").body, None)
-            self._plain(types, name.split(".")[option.count(".") + 1 :], node, spot)
+            self._plain(types, name.split(".")[option.count(".") + 1 :], node, at)
         elif any(o.startswith(f"{name}.") for o in self.options):
             for inner, child, line in files.items(node):
-                self._top(f"{name}.{inner}", child, spot.at(inner, line))
+                self._top(f"{name}.{inner}", child, at.below(inner, line))
         else:
-            known = ["trainer", *_GROUPS, *self.options]
+            known = ["trainer", *GROUPS, *self.options]
             wrong = name if any(o.startswith(f"{key}.") for o in known) else key
-            raise unknown(spot, f"there is no option or group '{wrong}'", wrong, known)
+            raise unknown(at, f"there is no field '{wrong}'", wrong, known)
 
-    def _below(self, slot: Slot, keys: Sequence[str], node: yaml.Node, spot: Spot) -> None:
-        """Checks what stands at keys below a place that holds an instance of a class."""
+    def _below(self, slot: Slot, keys: Sequence[str], node: yaml.Node, at: Location) -> None:
+        """Checks a value at keys below a slot."""
         if not keys:
-            self._fill(slot, node, spot)
+            self._fill(slot, node, at)
             return
         key, *rest = keys
         if key == "class_path":
-            self._name_class(slot, node, spot, certain=True)
+            self._name_class(slot, node, at, is_class_path=True)
         elif key == "init_args" and not rest:
-            self._arguments(slot, node, spot)
+            self._arguments(slot, node, at)
         elif key == "init_args":
-            self._parameter(slot, rest, node, spot)
+            self._parameter(slot, rest, node, at)
         elif key != "dict_kwargs":
-            self._parameter(slot, keys, node, spot)
+            self._parameter(slot, keys, node, at)
 
-    def _arguments(self, slot: Slot, node: yaml.Node, spot: Spot) -> None:
+    def _arguments(self, slot: Slot, node: yaml.Node, at: Location) -> None:
         for key, child, line in files.items(node):
-            self._parameter(slot, key.split("."), child, spot.at(key, line))
+            self._parameter(slot, key.split("."), child, at.below(key, line))
 
-    def _parameter(self, slot: Slot, keys: Sequence[str], node: yaml.Node, spot: Spot) -> None:
+    def _parameter(self, slot: Slot, keys: Sequence[str], node: yaml.Node, at: Location) -> None:
         owner = self.classes.get(slot)
         signature = owner.signature if owner else None
+        if slot in self.texts:
+            # A string with keys below it can only be the name of a class.
+            self._misnamed(self._types(slot), *self.texts[slot])
         if owner is None or signature is None:
             return
         key, *rest = keys
         if key not in signature:
             why = f"{owner.shown} has no parameter '{key}'"
-            raise unknown(spot, why, key, [name for name in signature if name != "self"])
+            raise unknown(at, why, key, [name for name in signature if name != "self"])
         types = types_of(signature[key].annotation, signature[key].module)
         if types.classes and not types.is_open:
             self.classes.setdefault((*slot, key), _default_class(signature[key]))
-            self._below((*slot, key), rest, node, spot)
+            self._below((*slot, key), rest, node, at)
         elif types.is_simple:
-            self._plain(types, rest, node, spot)
+            self._plain(types, rest, node, at)
 
-    def _plain(self, types: Types, rest: Sequence[str], node: yaml.Node, spot: Spot) -> None:
-        """Checks a number, a truth value, a string or one of a few words."""
+    def _plain(self, types: Types, rest: Sequence[str], node: yaml.Node, at: Location) -> None:
+        """Checks a value of a built-in type."""
         if types.is_open:
             return
         if rest:
-            raise unknown(spot, f"'{spot.keys[-len(rest) - 1]}' is a value without keys", "", [])
+            raise unknown(at, f"'{at.keys[-len(rest) - 1]}' is a value without keys", "", [])
         value = files.value_of(node)
         if not accepts(types, value):
-            raise spot.error(f"expected {types.describe()}, got {_shown(node, value)}")
+            raise at.error(f"expected {types.describe()}, got {_shown(node, value)}")
 
     def _types(self, slot: Slot) -> Types:
-        """Returns what a place takes."""
-        if slot[-1] in _GROUPS and len(slot) == 1:
-            base = find_or_none(_GROUPS[slot[-1]])
+        """Returns the types that a slot takes."""
+        if slot[-1] in GROUPS and len(slot) == 1:
+            base = find_or_none(GROUPS[slot[-1]])
             return Types(simple=frozenset({"None"}), classes=(base,)) if base else OPEN
         owner = self.classes.get(slot[:-1]) if len(slot) > 1 else None
         parameter = ((owner and owner.signature) or {}).get(slot[-1])
         return types_of(parameter.annotation, parameter.module) if parameter else OPEN
 
-    def _fill(self, slot: Slot, node: yaml.Node, spot: Spot) -> None:
-        """Checks what stands for an instance: a class's name, a mapping, a list of these."""
+    def _fill(self, slot: Slot, node: yaml.Node, at: Location) -> None:
+        """Checks the value of a slot: the name of a class, a mapping, or a list of these."""
         if isinstance(node, yaml.MappingNode):
-            self._mapping(slot, node, spot)
+            self._mapping(slot, node, at)
         elif slot == ("trainer",):
             return  # a file
         elif isinstance(node, yaml.SequenceNode):
             for element in node.value:
-                self._fill(slot, element, spot.on(element.start_mark.line + 1))
+                self._fill(slot, element, at.on(element.start_mark.line + 1))
             self.classes[slot] = None
+            self.texts.pop(slot, None)
         else:
-            self._name_class(slot, node, spot, certain=False)
+            self._name_class(slot, node, at, is_class_path=False)
 
-    def _mapping(self, slot: Slot, node: yaml.MappingNode, spot: Spot) -> None:
+    def _mapping(self, slot: Slot, node: yaml.MappingNode, at: Location) -> None:
         pairs = {key: (child, line) for key, child, line in files.items(node)}
-        if slot == ("trainer",) or pairs.keys().isdisjoint(_SPEC):
-            self._arguments(slot, node, spot)
+        if slot == ("trainer",) or pairs.keys().isdisjoint(_CLASS_KEYS):
+            self._arguments(slot, node, at)
             return
         if "class_path" in pairs:
             child, line = pairs["class_path"]
-            self._name_class(slot, child, spot.at("class_path", line), certain=True)
-            for key in [key for key in pairs if key not in (*_SPEC, "__path__")]:
-                why = f"beside class_path stand init_args and dict_kwargs only, not '{key}'"
-                raise unknown(spot.at(key, pairs[key][1]), why, key, _SPEC)
+            self._name_class(slot, child, at.below("class_path", line), is_class_path=True)
+            for key in [key for key in pairs if key not in (*_CLASS_KEYS, "__path__")]:
+                why = f"next to class_path only init_args and dict_kwargs can stand, not '{key}'"
+                raise unknown(at.below(key, pairs[key][1]), why, key, _CLASS_KEYS)
         for key, (child, line) in pairs.items():
             if key not in ("class_path", "dict_kwargs"):
-                self._below(slot, key.split("."), child, spot.at(key, line))
+                self._below(slot, key.split("."), child, at.below(key, line))
 
-    def _name_class(self, slot: Slot, node: yaml.Node, spot: Spot, certain: bool) -> None:
-        """Notes which class stands at a place.
-
-        Args:
-            slot: the place.
-            node: the class's name, or anything else.
-            spot: where that is written.
-            certain: whether it can only be a class's name.
-        """
+    def _name_class(self, slot: Slot, node: yaml.Node, at: Location, is_class_path: bool) -> None:
+        """Sets the class of a slot, if the value names one."""
         self.classes[slot] = None
+        self.texts.pop(slot, None)
         name = files.value_of(node)
+        types = self._types(slot)
         if slot == ("model",):
             self.model_name = name if isinstance(name, str) else None
-        if not isinstance(name, str) or "${" in name or _is_file(name):
-            return
-        types = self._types(slot)
-        if "." in name:
-            self._path(slot, name, spot, certain or types.takes_class_names)
-        else:
-            self._short_name(slot, name, spot, types)
+        if not isinstance(name, str):
+            self._not_a_name(types, node, name, at)
+        elif "${" not in name and not _is_file(name):
+            self._name(slot, types, name, at, is_class_path)
 
-    def _path(self, slot: Slot, name: str, spot: Spot, certain: bool) -> None:
+    def _name(self, slot: Slot, types: Types, name: str, at: Location, is_class_path: bool) -> None:
+        if "." in name:
+            self._path(slot, types, name, at, is_class_path or types.takes_only_classes)
+        elif found := self._subclasses(types, [name]):
+            self.classes[slot] = found[0] if len(found) == 1 else None
+        elif is_class_path or not accepts(types.without_classes, name):
+            self._misnamed(types, name, at)
+        elif types.takes_classes:
+            self._text(slot, types, name, at)
+
+    def _text(self, slot: Slot, types: Types, name: str, at: Location) -> None:
+        """Checks a string that is the name of a class or something else, such as a run."""
+        if self.is_foreign:
+            return
+        known = self._concrete(types, name)
+        is_near = nearest(name, [c.node.name for c in known], cutoff=0.8)
+        if is_near and _CLASS_LIKE.fullmatch(name):
+            raise no_such_class(at, name, known)
+        self.texts[slot] = (name, at)
+
+    def _not_a_name(self, types: Types, node: yaml.Node, value: object, at: Location) -> None:
+        is_own = any(self._is_own(base) for base in types.classes)
+        if is_own and types.takes_classes and not accepts(types.without_classes, value):
+            raise at.error(f"expected {types.describe()}, got {_shown(node, value)}")
+
+    def _path(self, slot: Slot, types: Types, name: str, at: Location, is_certain: bool) -> None:
+        """Sets the class of a slot to the one with a dotted name."""
         top = name.split(".")[0]
-        if top not in _QUIET and not any(p.split(".")[0] == top for p in self.packages):
+        is_own = f"{top}." in self.own
+        if top not in _LIBRARIES and not is_own:
             self.is_foreign = True
         try:
             self.classes[slot] = find_class(name)
         except MissingNameError as error:
-            if certain:
-                raise missing_class(spot, name, error) from None
+            if is_certain or (is_own and _CLASS_LIKE.fullmatch(name.rpartition(".")[2])):
+                bases = {base.path for base in types.classes}
+                fitting = [n for n in error.candidates if self._fits(f"{error.parent}.{n}", bases)]
+                meant = nearest(error.name, fitting) or nearest(error.name, error.candidates)
+                raise missing_class(at, name, error, meant) from None
 
-    def _short_name(self, slot: Slot, name: str, spot: Spot, types: Types) -> None:
-        found = self._subclasses(types, [name])
-        if found:
-            self.classes[slot] = found[0] if len(found) == 1 else None
-        elif types.takes_class_names and not self.is_foreign:
-            names = [n for base in types.classes for n in class_names(base, self.packages)]
-            near = difflib.get_close_matches(name, names, n=5)
-            own = any(b.path.startswith(p) for b in types.classes for p in self.packages)
-            known = self._subclasses(types, near) or (self._subclasses(types, names) if own else [])
-            concrete = [c for c in known if not c.is_abstract and c not in types.classes]
-            # All of our own classes are known here; of others a user may know more.
-            if own or concrete:
-                raise no_such_class(spot, name, concrete)
+    def _fits(self, path: str, bases: set[str]) -> bool:
+        found = find_or_none(path)
+        return found is not None and any(found.is_subclass(base) for base in bases)
+
+    def _misnamed(self, types: Types, name: str, at: Location) -> None:
+        """Raises an error if no class that fits has this short name."""
+        if self.is_foreign or not types.takes_classes or not self.packages:
+            return
+        known = self._concrete(types, name)
+        # All short names of our own classes are known, those of other packages are not.
+        if known or any(self._is_own(base) for base in types.classes):
+            raise no_such_class(at, name, known, types)
+
+    def _is_own(self, base: Class) -> bool:
+        return base.path.startswith(self.own) or base.path in GROUPS.values()
+
+    def _concrete(self, types: Types, name: str) -> list[Class]:
+        """Returns the classes that fit and have a similar name; all that fit if none has."""
+        names = [n for base in types.classes for n in class_names(base, self.packages)]
+        known = self._fitting(types, nearest(name, names, num=20))
+        if not known and any(self._is_own(base) for base in types.classes):
+            known = self._fitting(types, names)
+        return known
+
+    def _fitting(self, types: Types, names: Sequence[str]) -> list[Class]:
+        found = self._subclasses(types, names)
+        return [
+            c
+            for c in found
+            if not c.is_abstract and (c not in types.classes or c.path.startswith(self.own))
+        ]
 
     def _subclasses(self, types: Types, names: Sequence[str]) -> list[Class]:
         found = [c for base in types.classes for c in subclasses(base, self.packages, names)]
         return list({c.path: c for c in found}.values())
-
-
-def _group_slots() -> list[Slot]:
-    return [(group,) for group in _GROUPS]
 
 
 def _default_class(parameter: Parameter) -> Class | None:

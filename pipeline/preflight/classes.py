@@ -1,4 +1,4 @@
-"""Signatures of classes, and which class is a subclass of which, read from source text."""
+"""Signatures and base classes, read from source text."""
 
 import ast
 import functools
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.preflight.modules import MissingNameError, Module, find, locate, read
 
-# Decorators that leave the signature as it is written.
+# Decorators that do not change the signature.
 _HARMLESS = frozenset({"final", "override", "_defaults_from_env_vars"})
 _EMPTY_BASES = frozenset({"object", "ABC", "Generic"})
 
@@ -26,12 +26,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Class:
-    """A class as its text shows it.
+    """A class in source text.
 
     Attributes:
-        path: dotted name.
-        module: where it is defined.
-        node: its definition.
+        path: Dotted name.
+        module: Module that defines it.
+        node: Its definition.
     """
 
     path: str
@@ -40,7 +40,7 @@ class Class:
 
     @functools.cached_property
     def signature(self) -> Mapping[str, Parameter] | None:
-        """Parameters of `__init__` by name; None where others may be accepted."""
+        """Parameters of `__init__` by name; None if others may be accepted."""
         if not self.is_plain or any(_function_name(s) == "__new__" for s in self.node.body):
             return None
         for statement in self.node.body:
@@ -53,31 +53,31 @@ class Class:
 
     @functools.cached_property
     def is_plain(self) -> bool:
-        """Whether no decorator or metaclass changes how it is made."""
+        """Whether no decorator or metaclass changes the constructor."""
         return all(_last_name(d) in _HARMLESS for d in self.node.decorator_list) and all(
             k.arg == "metaclass" and _last_name(k.value) == "ABCMeta" for k in self.node.keywords
         )
 
     @functools.cached_property
     def bases(self) -> list["Class | None"]:
-        """Its base classes but `object`, `ABC` and `Generic`; None for one that cannot be read."""
+        """Base classes except `object`, `ABC` and `Generic`; None for one that cannot be read."""
         nodes = [b.value if isinstance(b, ast.Subscript) else b for b in self.node.bases]
         return [named(self.module, n) for n in nodes if _last_name(n) not in _EMPTY_BASES]
 
     @property
     def is_abstract(self) -> bool:
-        """Whether it is an abstract base itself."""
+        """Whether it declares abstract methods or derives from `ABC` directly."""
         methods = [s for s in self.node.body if isinstance(s, ast.FunctionDef)]
         marks = [_last_name(mark) for method in methods for mark in method.decorator_list]
         return "abstractmethod" in marks or "ABC" in map(_last_name, self.node.bases)
 
     def is_subclass(self, path: str) -> bool:
-        """Whether it is the class at `path` or inherits from it."""
+        """Returns whether it is the class at `path` or derives from it."""
         return self.path == path or any(b is not None and b.is_subclass(path) for b in self.bases)
 
     @functools.cached_property
     def shown(self) -> str:
-        """The shortest path that leads to it, through re-exports."""
+        """The shortest dotted name, through re-exports."""
         package = self.module.name.rpartition(".")[0]
         path = self.path
         while package:
@@ -91,7 +91,7 @@ class Class:
     def takes_class_names(self) -> bool:
         """Whether a string for a parameter of this type can only be the name of a class.
 
-        Not so for enumerations, dataclasses, paths and whatever cannot be read.
+        False for enumerations, dataclasses, paths and classes that cannot be read.
         """
         if self.module.name.split(".")[0] in sys.stdlib_module_names or not self.is_plain:
             return False
@@ -103,7 +103,7 @@ def _function_name(statement: ast.stmt) -> str:
 
 
 def _last_name(node: ast.expr) -> str:
-    """Returns the last part of a dotted name, "" for another expression."""
+    """Returns the last part of a dotted name; "" for another expression."""
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else ""
@@ -122,16 +122,10 @@ def _signature(init: ast.FunctionDef, module: Module) -> dict[str, Parameter] | 
 
 @functools.cache
 def find_class(dotted: str) -> Class | None:
-    """Finds a class.
-
-    Args:
-        dotted: as `torch.optim.SGD`.
-
-    Returns:
-        The class, or None where the text does not tell.
+    """Returns the class with a dotted name; None if it cannot be found in source text.
 
     Raises:
-        MissingNameError: there is no such name.
+        MissingNameError: If there is no such name.
     """
     found = find(dotted)
     if found is None:
@@ -142,7 +136,7 @@ def find_class(dotted: str) -> Class | None:
 
 
 def dotted_name(module: Module, node: ast.expr) -> str | None:
-    """Writes a name out in full, as a module's imports and definitions say; None if they do not."""
+    """Returns the dotted name of a name in a module; None if the module does not have it."""
     if isinstance(node, ast.Attribute):
         value = dotted_name(module, node.value)
         return value and f"{value}.{node.attr}"
@@ -154,13 +148,13 @@ def dotted_name(module: Module, node: ast.expr) -> str | None:
 
 
 def named(module: Module, node: ast.expr) -> Class | None:
-    """Returns the class that an expression in a module names, None where it cannot be told."""
+    """Returns the class that an expression in a module names; None if it cannot be found."""
     path = dotted_name(module, node)
     return None if path is None else find_or_none(path)
 
 
 def find_or_none(dotted: str) -> Class | None:
-    """Finds a class, as `find_class`; None where there is none."""
+    """Returns the class with a dotted name; None if there is none."""
     try:
         return find_class(dotted)
     except MissingNameError:
@@ -179,7 +173,7 @@ def _files(package: str) -> Iterator[tuple[str, Path]]:
 
 @functools.cache
 def _own_classes(packages: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """Returns which modules of the packages define a class of a name, without parsing them."""
+    """Returns the modules that define a class, by the name of the class, without parsing them."""
     found: dict[str, tuple[str, ...]] = {}
     for package in packages:
         for name, file in _files(package):
@@ -189,7 +183,7 @@ def _own_classes(packages: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _known_here(base: Class) -> Iterator[str]:
-    """Yields dotted names of classes in a base's own module and in the package around it."""
+    """Yields dotted names of the classes in the module and the package of a base class."""
     for name in (base.module.name, base.module.name.rpartition(".")[0]):
         module = read(name) if name else None
         for public in module.public_classes if module else ():
@@ -197,21 +191,18 @@ def _known_here(base: Class) -> Iterator[str]:
 
 
 def class_names(base: Class, packages: Sequence[str]) -> list[str]:
-    """Returns the names of classes, in our own packages and beside the base, subclasses or not."""
+    """Returns the names of all classes in the packages and next to a base class."""
     near = [path.rpartition(".")[2] for path in _known_here(base)]
     return sorted({*_own_classes(tuple(packages)), *near})
 
 
 def subclasses(base: Class, packages: Sequence[str], names: Iterable[str]) -> list[Class]:
-    """Finds subclasses of a class, in our own packages and beside the base itself.
+    """Returns the subclasses of a class in the packages and next to the base class.
 
     Args:
-        base: the base class.
-        packages: our own packages and modules.
-        names: what the subclasses may be called.
-
-    Returns:
-        The classes, each once, in the order of the names.
+        base: The base class, which counts as a subclass.
+        packages: Packages and modules to search.
+        names: Names of the subclasses, without path.
     """
     own = _own_classes(tuple(packages))
     beside = list(_known_here(base))

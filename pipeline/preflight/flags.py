@@ -1,4 +1,4 @@
-"""Flags with their values, off a list of arguments."""
+"""Splits a list of arguments into flags with values."""
 
 import re
 from typing import NamedTuple
@@ -9,12 +9,7 @@ _NEGATIVE = re.compile(r"-\.?\d")
 
 
 class Flag(NamedTuple):
-    """A flag.
-
-    Attributes:
-        name: without dashes.
-        value: None where none follows.
-    """
+    """A flag without its dashes, and its value; None if no value follows."""
 
     name: str
     value: str | None
@@ -26,13 +21,10 @@ class Flag(NamedTuple):
 
 
 def next_flag(queue: list[str]) -> Flag:
-    """Takes a flag and its value off the front.
-
-    Args:
-        queue: the arguments that are left, at least one; becomes shorter.
+    """Removes the first flag and its value from a list of arguments, and returns them.
 
     Raises:
-        InputError: there is something that is no flag.
+        InputError: If the first argument is not a flag.
     """
     word = queue.pop(0)
     if word == "-h":

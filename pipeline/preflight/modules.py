@@ -1,4 +1,4 @@
-"""What a module holds, read from its source text: nothing is imported."""
+"""Names that a module defines and imports, read from its source text without importing it."""
 
 import ast
 import collections
@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# A module that uses one of these may hold names that its text does not show.
+# A module that uses one of these may define names that its text does not show.
 _DYNAMIC = re.compile(rb"\b(globals|locals|vars|setattr|exec|__getattr__|sys\.modules)\b")
 
 
 class MissingNameError(LookupError):
-    """A dotted name surely does not exist.
+    """A dotted name certainly does not exist.
 
     Attributes:
-        parent: the module that was searched ("" where the top-level package is missing).
-        name: the part that it does not hold.
-        candidates: what it holds.
+        parent: Module that was searched; "" if the top-level package is missing.
+        name: Part of the dotted name that is missing.
+        candidates: Names that the module has.
     """
 
     def __init__(self, parent: str, name: str, candidates: tuple[str, ...]) -> None:
@@ -33,16 +33,16 @@ class MissingNameError(LookupError):
 
 @dataclass(frozen=True)
 class Module:
-    """A module's text.
+    """The top level of a module.
 
     Attributes:
-        name: dotted name.
-        classes: classes that are defined unconditionally.
-        imports: local name to the dotted name that it stands for.
-        assigned: right-hand sides of assignments to a single name.
-        names: every name that is bound at the top level.
-        stars: modules whose names are all imported.
-        is_open: whether there may be more names than these.
+        name: Dotted name.
+        classes: Classes that are defined unconditionally.
+        imports: Dotted names by the local names that they are imported as.
+        assigned: Right-hand sides of assignments to a single name.
+        names: All names that are bound at the top level.
+        stars: Modules imported with `*`.
+        is_open: Whether there may be more names than these.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Module:
 
     @property
     def public_classes(self) -> tuple[str, ...]:
-        """Names, own or imported, that are written as classes are."""
+        """Names of classes, defined or imported, judging by their capital letter."""
         names = {*self.classes, *self.imports}
         return tuple(sorted(name for name in names if name[:1].isupper()))
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yields a module's statements, those inside `if`, `try` and `with` included."""
+    """Yields the statements of a module, including those inside `if`, `try`, `with` and loops."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
@@ -113,7 +113,7 @@ def _assigned(statements: list[ast.stmt]) -> dict[str, ast.expr]:
 
 
 def _stored(statements: list[ast.stmt]) -> set[str]:
-    """Returns the names that are assigned to, whatever way, outside of functions and classes."""
+    """Returns the names that are assigned in any way outside of functions and classes."""
     simple = [
         node
         for statement in statements
@@ -128,7 +128,7 @@ def _parse(name: str, path: Path) -> Module | None:
         text = path.read_bytes()
         tree = ast.parse(text)
     except (OSError, SyntaxError, ValueError, RecursionError):
-        return None  # the import will tell what is wrong with it
+        return None  # importing it reports the error
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     statements = list(_statements(tree.body))
     defined = [s for s in statements if isinstance(s, ast.ClassDef | ast.FunctionDef)]
@@ -163,17 +163,17 @@ def _entries(folder: str) -> frozenset[str]:
 
 def _top_level(name: str) -> importlib.machinery.ModuleSpec | None:
     spec = importlib.util.find_spec(name)
-    # A console script does not have the current folder on its path.
+    # The current folder is added to `sys.path` last, so that no module in it hides ours.
     return spec or importlib.machinery.PathFinder.find_spec(name, [os.getcwd()])
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a module's source is.
+    """Location of the source of a module.
 
     Attributes:
-        file: None where it is compiled, or a bare folder.
-        folders: where its submodules are.
+        file: Source file; None for a compiled module or a folder without `__init__.py`.
+        folders: Folders of its submodules.
     """
 
     file: Path | None
@@ -181,14 +181,14 @@ class Place:
 
     @property
     def submodules(self) -> tuple[str, ...]:
-        """Names of what may be imported from the folders."""
+        """Names of the public submodules."""
         entries = {entry for folder in self.folders for entry in _entries(folder)}
         names = {e.removesuffix(".py") for e in entries if e.endswith(".py") or "." not in e}
         return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def _below(place: Place, name: str) -> Place | None:
-    """Finds a submodule, by its exact case; None where there is none."""
+    """Returns the location of a submodule, by its exact case; None if there is none."""
     for folder in place.folders:
         inner = os.path.join(folder, name)
         if name in _entries(folder) and os.path.isdir(inner):
@@ -203,14 +203,7 @@ def _below(place: Place, name: str) -> Place | None:
 
 @functools.cache
 def locate(name: str) -> Place | None:
-    """Finds where a module's source is.
-
-    Args:
-        name: dotted name.
-
-    Returns:
-        The place, or None where there is no such module.
-    """
+    """Returns the location of the source of a module; None if there is no such module."""
     parent, _, last = name.rpartition(".")
     if parent:
         place = locate(parent)
@@ -228,7 +221,7 @@ def locate(name: str) -> Place | None:
 
 @functools.cache
 def read(name: str) -> Module | None:
-    """Reads a module's text; None where there is none, or where it cannot be read."""
+    """Parses the source text of a module; returns None if there is none or it cannot be parsed."""
     place = locate(name)
     if place is None or place.file is None:
         return None
@@ -249,14 +242,14 @@ def find(dotted: str, depth: int = 0) -> tuple[Module, str] | None:
     """Follows a dotted name, through re-exports, to the module that defines it.
 
     Args:
-        dotted: as `torch.optim.SGD`.
-        depth: how many re-exports were followed.
+        dotted: Dotted name, such as `torch.optim.SGD`.
+        depth: Number of re-exports followed so far.
 
     Returns:
-        The module and the name in it, or None where the text does not tell.
+        The module and the name in it; None if they cannot be found in source text.
 
     Raises:
-        MissingNameError: there is no such name.
+        MissingNameError: If there is no such name.
     """
     name, rest = split(dotted)
     if not name:

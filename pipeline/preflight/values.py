@@ -1,4 +1,4 @@
-"""What a parameter takes, as far as its annotation says, and whether a value can be that."""
+"""Types that a parameter takes, read from its annotation, and whether a value fits them."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ _SEQUENCES = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple"
 
 
 class Loader(yaml.SafeLoader):
-    """Reads scalars as jsonargparse does: `1e-3` is a number and a date is a string."""
+    """A YAML loader that reads scalars as jsonargparse does: `1e-3` as a number, dates as text."""
 
 
 def _without(tags: set[str]) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -38,13 +38,13 @@ Loader.add_implicit_resolver(
 
 
 class Types(NamedTuple):
-    """The alternatives of an annotation.
+    """Alternatives of an annotation.
 
     Attributes:
-        simple: names among int, float, bool, str and None.
-        literals: values of `Literal`.
-        classes: classes whose instances (or factories of them) are taken, inside lists too.
-        is_open: whether there is more, which is not understood.
+        simple: Names among int, float, bool, str and None.
+        literals: Values of `Literal`.
+        classes: Classes whose instances, or factories of instances, are taken, also in lists.
+        is_open: Whether there are alternatives that cannot be read from text.
     """
 
     simple: frozenset[str] = frozenset()
@@ -54,25 +54,32 @@ class Types(NamedTuple):
 
     @property
     def is_simple(self) -> bool:
-        """Whether a value can be checked here."""
+        """Whether a value can be checked without knowing classes."""
         return not (self.is_open or self.classes)
 
     @property
-    def takes_class_names(self) -> bool:
+    def takes_classes(self) -> bool:
+        """Whether each alternative is known, and a class is given by its name."""
+        names_only = all(c.takes_class_names for c in self.classes)
+        return bool(self.classes) and not self.is_open and names_only
+
+    @property
+    def takes_only_classes(self) -> bool:
         """Whether a string can only be the name of a class."""
-        return (
-            bool(self.classes)
-            and not self.is_open
-            and not self.literals
-            and self.simple <= {"None"}
-            and all(c.takes_class_names for c in self.classes)
-        )
+        return self.takes_classes and not self.literals and self.simple <= {"None"}
+
+    @property
+    def without_classes(self) -> "Types":
+        """The other alternatives; open if a class may be given otherwise than by its name."""
+        is_open = self.is_open or not self.takes_classes
+        return Types(self.simple, self.literals, is_open=is_open)
 
     def describe(self) -> str:
-        """Says in words what is taken."""
+        """Returns the alternatives in words."""
         words = [_WORDS[name] for name in _WORDS if name in self.simple and name != "None"]
         if self.literals:
             words.append("one of " + ", ".join(map(str, self.literals)))
+        words += [f"the name of a class ({c.node.name})" for c in self.classes]
         return " or ".join(words + ["null"] * ("None" in self.simple))
 
 
@@ -80,15 +87,12 @@ OPEN = Types(is_open=True)
 
 
 def types_of(annotation: ast.expr | None, module: Module | None, depth: int = 0) -> Types:
-    """Reads an annotation.
+    """Returns the types that an annotation takes; open if it cannot be read from text.
 
     Args:
-        annotation: its expression.
-        module: whose names it uses; None where it uses built-in ones only.
-        depth: how many aliases were followed.
-
-    Returns:
-        What it takes; open where it is not understood.
+        annotation: Expression of the annotation.
+        module: Module whose names it uses; None for an annotation of built-in types.
+        depth: Number of aliases followed so far.
     """
     parts = [_part(node, module, depth) for node in _alternatives(annotation)]
     return Types(
@@ -110,7 +114,7 @@ def _elements(node: ast.Subscript) -> list[ast.expr]:
 
 
 def _alternatives(node: ast.expr | None) -> Iterator[ast.expr | None]:
-    """Yields what a union, however it is written, is made of."""
+    """Yields the alternatives of a union in any notation."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         try:
             node = ast.parse(node.value, mode="eval").body
@@ -146,9 +150,9 @@ def _generic(node: ast.Subscript, module: Module | None, depth: int) -> Types:
     if name == "Literal" and all(isinstance(e, ast.Constant) for e in elements):
         return Types(literals=tuple(e.value for e in elements if isinstance(e, ast.Constant)))
     if name == "Callable" or name in _SEQUENCES:
-        # Of a factory what it returns counts, of a list its elements: both are given as classes.
+        # The elements of a list and the result of a factory are given as classes.
         inner = types_of(elements[-1], module, depth + 1)
-        return inner if inner.takes_class_names else OPEN
+        return inner if inner.takes_classes else OPEN
     return OPEN
 
 
@@ -164,16 +168,13 @@ def _alias(node: ast.expr, module: Module, depth: int) -> Types:
 
 
 def accepts(types: Types, value: object) -> bool:
-    """Says whether a value can be of a type; true where that cannot be told.
+    """Returns whether a value can be one of the alternatives, and True if that is uncertain.
 
     Args:
-        types: what is taken.
-        value: a value as YAML reads it.
-
-    Returns:
-        False only if it surely is none of the alternatives.
+        types: Alternatives.
+        value: Value as YAML reads it.
     """
-    # The parser takes null for anything, and `${...}` may be replaced before it looks.
+    # The parser takes null for anything, and `${...}` may be replaced before it is parsed.
     if not types.is_simple or "str" in types.simple or value is None:
         return True
     if isinstance(value, str) and ("${" in value or _accepts_text(types, value)):
@@ -188,7 +189,7 @@ def accepts(types: Types, value: object) -> bool:
 
 
 def _accepts_text(types: Types, text: str) -> bool:
-    """Reads a quoted value once more, as Python and as YAML."""
+    """Returns whether the text of a quoted value is accepted as Python or YAML."""
     kinds = [kind for kind in (int, float) if kind.__name__ in types.simple]
     if any(_parses(kind, text) for kind in kinds):
         return True

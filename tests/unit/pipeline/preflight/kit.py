@@ -68,12 +68,19 @@ MODEL = """
         def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
             super().__init__()
 
+    class Noise:
+        def __init__(self, width: float = 1.0) -> None: ...
+
+    class Start:
+        def __init__(self, run: str, rate: float = 1.0) -> None: ...
+
     class Model(LightningModule):
         def __init__(self, encoder: Encoder, head: Callable[[int, int], Head] = Head,
                      optimizer: OptimizerCallable = torch.optim.Adam,
                      lr_scheduler: LRSchedulerCallable | None = None, rate: float = 0.1,
                      pace: Pace = Pace.FAST, anything: Any = None, untyped=3,
-                     second: Encoder | None = None) -> None:
+                     second: Encoder | None = None, noise: float | Noise = 0.0,
+                     start: Start | str | None = None) -> None:
             super().__init__()
 
     class Data(LightningDataModule):

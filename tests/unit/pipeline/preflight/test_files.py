@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import SHORT_NAMES
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check, model_class_path
@@ -50,12 +51,12 @@ WRONG = [
     (
         "trainer:",
         "trainr:",
-        "line 1: unknown key trainr: there is no option or group 'trainr'; did you mean 'trainer'?",
+        "line 1: unknown key trainr: there is no field 'trainr'; did you mean 'trainer'?",
     ),
     (
         "model:",
         "checkpoint: {every: 3}\nmodel:",
-        "line 7: unknown key checkpoint.every: there is no option or group "
+        "line 7: unknown key checkpoint.every: there is no field "
         "'checkpoint.every'; did you mean 'checkpoint.every_n'?",
     ),
 ]
@@ -82,21 +83,20 @@ def test_a_file_that_is_no_configuration(kit):
         "torn.yaml line 3, column 1 is not YAML: expected ',' or ']', but got '<stream end>'"
     )
     assert complaint("-c", "list.yaml") == (
-        "list.yaml holds no mapping; a configuration is keys with values, such as `trainer:`, "
-        "`model:` and `data:`"
+        "list.yaml contains no mapping; a configuration consists of keys with values, such as "
+        "`trainer:`, `model:` and `data:`"
     )
-    assert complaint("-c", "folder") == "folder is a folder; --config takes a YAML file"
+    assert complaint("-c", "folder") == "folder is a folder; --config takes a YAML file or a name"
 
 
 def test_a_missing_file_is_told_with_the_nearest(kit):
     write(kit / "configs/lm/ptb-lstm-small.yaml", CONFIG)
     write(kit / "configs/lm/ptb-gru.yaml", CONFIG)
     meant = "; did you mean configs/lm/ptb-lstm-small.yaml?"
+    known = "; `unroll configs` lists all"
     for name in ("configs/lm/ptb-lstm-smal.yaml", "ptb-lstm-small.yaml", "configs/ptb-lstm-small"):
-        assert complaint("--config", name) == f"no configuration file {name}{meant}"
-    assert complaint("--config=zzzzzz") == (
-        "no configuration file zzzzzz; give the path of a YAML file"
-    )
+        assert complaint("--config", name) == f"no configuration {name}{meant}{known}"
+    assert complaint("--config=zzzzzz") == f"no configuration zzzzzz{known}"
 
 
 VARIANTS = ROOT / "configs" / "probes" / "agreement.yaml"
@@ -104,14 +104,16 @@ CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path != 
 
 
 def test_variants_are_for_another_verb():
-    with pytest.raises(InputError, match=r"several trainings: `unroll probe --config .*agreement"):
-        check([f"--config={VARIANTS}"], TOP_LEVEL)
+    with pytest.raises(
+        InputError, match=r"several trainings; run them with `unroll probe --config .*agreement"
+    ):
+        check([f"--config={VARIANTS}"], TOP_LEVEL, SHORT_NAMES)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda p: p.name)
 def test_shipped_configurations_pass(config, monkeypatch):
     monkeypatch.chdir(ROOT)
-    check([f"--config={config}"], TOP_LEVEL)
+    check([f"--config={config}"], TOP_LEVEL, SHORT_NAMES)
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ MISTAKES = {
         "no parameter 'rest'; did you mean 'reset'?"
     ),
     "--model.encoder={class_path: GRU, init_arg: {}}": (
-        "unknown key model.encoder.init_arg in --model.encoder: beside class_path stand "
-        "init_args and dict_kwargs only, not 'init_arg'; did you mean 'init_args'?"
+        "unknown key model.encoder.init_arg in --model.encoder: next to class_path only "
+        "init_args and dict_kwargs can stand, not 'init_arg'; did you mean 'init_args'?"
     ),
     "--model.encoder=LSTN": ("flag --model.encoder: unknown class LSTN; did you mean LSTM?"),
     "--model.encoder=Wavelet": (
@@ -80,14 +80,28 @@ MISTAKES = {
         "flag --trainer.callbacks: unknown class EarlyStoping; did you mean EarlyStopping?"
     ),
     "--modle.rate=3": (
-        "unknown flag --modle.rate: there is no option or group 'modle'; did you mean 'model'?"
+        "unknown flag --modle.rate: there is no field 'modle'; did you mean 'model'?"
     ),
     "--checkpoint.every_m=3": (
-        "unknown flag --checkpoint.every_m: there is no option or group "
+        "unknown flag --checkpoint.every_m: there is no field "
         "'checkpoint.every_m'; did you mean 'checkpoint.every_n'?"
     ),
     "--checkpoint.every_n=often": (
         "flag --checkpoint.every_n: expected a whole number or null, got 'often'"
+    ),
+    "--model.noise=Noize": ("flag --model.noise: unknown class Noize; did you mean Noise?"),
+    "--model.noise=loud": (
+        "flag --model.noise: expected a number or the name of a class (Noise), got 'loud'"
+    ),
+    "--model.noise=true": (
+        "flag --model.noise: expected a number or the name of a class (Noise), got 'true'"
+    ),
+    "--model.encoder=3": ("flag --model.encoder: expected the name of a class (Encoder), got '3'"),
+    "--model.start=Stert --model.start.rate=2": (
+        "flag --model.start: unknown class Stert; did you mean Start?"
+    ),
+    "--model.start=begin --model.start.rate=2": (
+        "flag --model.start: unknown class begin; known are Start"
     ),
     "--data.bptt": ("flag --data.bptt has no value; write --data.bptt=VALUE"),
     "--data.shuffle --data.bptt=3": (

@@ -32,6 +32,9 @@ ROOT = Path(__file__).parents[4]
         "-c run.yaml --model.encoder=elsewhere.Mine --model.second=Mine "
         "--model.second.input_size=2",
         "-c run.yaml --model.second=null",
+        "-c run.yaml --model.noise=0.5 --model.noise=Noise --model.noise.width=2",
+        "-c run.yaml --model.start=a-run --model.start=v1.2 --model.start=lstm --model.start=null",
+        "-c run.yaml --model.start=Start --model.start.run=a-run",
         "-c run.yaml --model.encoder.kind=3",
         "-c run.yaml --model.encoder.kind=fancy",
         "-c run.yaml --model.encoder.folder=nowhere.d",
@@ -141,7 +144,7 @@ def test_signatures_read_as_text_are_those_of_the_imported_classes(flag, base, p
         path = f"{known_class.__module__}.{known_class.__name__}"
         # The parser knows no private class by its short name.
         for spelling in {path, path if known_class.__name__[0] == "_" else known_class.__name__}:
-            check(["-c", "run.yaml", f"{flag}={spelling}"], OPTIONS, packages=PACKAGES)
+            check(["-c", "run.yaml", f"{flag}={spelling}"], OPTIONS, (*PACKAGES, "tasks"))
         read = classes.find_or_none(path)
         if read is not None and read.signature is not None:
             assert list(read.signature) == list(inspect.signature(known_class).parameters), path
@@ -190,7 +193,7 @@ import sys
 from pipeline.errors import InputError
 from pipeline.preflight import check
 try:
-    check(["--model=tasks.language_model.LanguageModel", "--model.optimizer=SDG"], {})
+    check(["--model=tasks.language_model.LanguageModel", "--model.optimizer=SDG"], {}, ["tasks"])
 except InputError as error:
     print(error)
 print(sorted({m.split(".")[0] for m in sys.modules} & set(sys.argv[1].split())))
