@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL
-from pipeline.preflight import check
+from pipeline.preflight import check, find_configuration
 from pipeline.process import enable_garbage_collection
 
 if TYPE_CHECKING:
@@ -97,10 +97,27 @@ def add_model_source(group: "argparse._ActionsContainer") -> None:
     )
 
 
+class _AppendConfiguration(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        found = find_configuration(str(values))
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), found])
+
+
 def add_config(group: "argparse._ActionsContainer", text: str) -> None:
-    """Adds `--config`, which can be given several times."""
+    """Adds `--config`, which can be given several times; its values become paths."""
     group.add_argument(
-        "-c", "--config", metavar="FILE", action="append", default=[], type=Path, help=text
+        "-c",
+        "--config",
+        metavar="FILE",
+        action=_AppendConfiguration,
+        default=[],
+        help=f"{text} A path, or a name that `unroll configs` lists, such as lm/ptb-kn5.",
     )
 
 
@@ -130,7 +147,9 @@ def require_no_fields(options: argparse.Namespace, fields: Sequence[str]) -> Non
     _refuse_unknown(options, fields, ())
 
 
-def configuration_arguments(options: argparse.Namespace, fields: Sequence[str]) -> list[str]:
+def configuration_arguments(
+    options: argparse.Namespace, fields: Sequence[str], entry: EntryPoint
+) -> list[str]:
     """Returns checked arguments of the configuration parser; flags follow files to override them.
 
     Raises:
@@ -138,13 +157,13 @@ def configuration_arguments(options: argparse.Namespace, fields: Sequence[str]) 
     """
     _refuse_unknown(options, fields, _SECTIONS)
     if not options.config and not any(field.startswith("--print_config") for field in fields):
-        raise InputError("--config FILE is missing; configs/lm/builtin-lstm.yaml needs no corpus")
+        raise InputError("--config FILE is missing; --config lm/builtin-lstm needs no corpus")
     arguments = [*(f"--config={path}" for path in options.config), *fields]
-    check(arguments, TOP_LEVEL)
+    check(arguments, TOP_LEVEL, entry.short_names, required=("model", "data"))
     return arguments
 
 
-def check_overrides(options: argparse.Namespace, fields: Sequence[str]) -> None:
+def check_overrides(options: argparse.Namespace, fields: Sequence[str], entry: EntryPoint) -> None:
     """Checks flags that override fields in the configuration of a trained model.
 
     Raises:
@@ -154,7 +173,7 @@ def check_overrides(options: argparse.Namespace, fields: Sequence[str]) -> None:
         if field.startswith("--model"):
             raise InputError(f"{field} cannot change a model that is trained; leave it out")
     _refuse_unknown(options, fields, _SECTIONS)
-    check(list(fields), TOP_LEVEL)
+    check(list(fields), TOP_LEVEL, entry.short_names)
 
 
 def _refuse_unknown(

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
     require_at_least(1, [("--jobs", options.jobs)])
     require_at_least(3, [("--folds", options.folds)])
     if options.resume is None:
-        arguments = configuration_arguments(options, fields)
+        arguments = configuration_arguments(options, fields, entry)
     else:
         arguments = []
         _refuse_changes(options, fields)

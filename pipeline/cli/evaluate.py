@@ -60,7 +60,7 @@ def add_options(verbs: Verbs) -> None:
 def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
     """Checks the arguments, scores the model, and returns the exit code."""
     require_model_source(options)
-    check_overrides(options, fields)
+    check_overrides(options, fields, entry)
     dynamics = _dynamics(options)
     entry.load()
     from pipeline.run.evaluate import evaluate

@@ -63,10 +63,10 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
     """Checks the arguments, analyses the gradients, and returns the exit code."""
     request = _request(options)
     if options.config:
-        fields = configuration_arguments(options, fields)
+        fields = configuration_arguments(options, fields, entry)
     else:
         require_model_source(options)
-        check_overrides(options, fields)
+        check_overrides(options, fields, entry)
     entry.load()
     from pipeline.run.gradients import gradients
 

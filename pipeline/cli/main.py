@@ -9,17 +9,20 @@ SIGTERM.
 
 import argparse
 import difflib
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli import (
+    configs,
     crossvalidate,
     evaluate,
     export,
     generate,
     gradients,
     parameters,
+    parts,
     predict,
     prepare,
     probe,
@@ -32,7 +35,7 @@ from pipeline.console import print_error
 from pipeline.errors import InputError, TrainingError
 
 _VERBS = {
-    "prepare a corpus and train": (prepare, train, crossvalidate),
+    "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
     "use a trained model": (evaluate, predict, generate, score, export),
     "compare and inspect models": (runs, parameters, gradients, probe),
 }
@@ -40,8 +43,10 @@ _VERBS = {
 
 _EPILOG = """
 examples:
+  unroll configs ptb                                   list configurations by name
+  unroll parts                                         list encoders and all other parts
   unroll prepare ptb                                   download and verify the Penn Treebank
-  unroll train --config configs/lm/ptb-lstm-small.yaml train, then test the best checkpoint
+  unroll train --config lm/ptb-lstm-small              train, then test the best checkpoint
   unroll train --config C --model.encoder=GRU --trainer.max_epochs=3
   unroll train --resume RUN                            continue an interrupted run
   unroll crossvalidate --config C                      train and test on each fold
@@ -108,6 +113,22 @@ def _debug_first(arguments: Sequence[str]) -> list[str]:
     return ["--debug", *rest] if len(rest) < len(arguments) else rest
 
 
+def _search_current_folder_last(short_names: Sequence[str]) -> None:
+    """Moves the current folder to the end of the module search path.
+
+    Modules of the user are found there, but a file such as `tasks.py` hides none of ours. Our own
+    packages are imported first, since editable installations are searched even later.
+    """
+    here = Path.cwd()
+    if here == Path(__file__).resolve().parents[2]:
+        sys.path.insert(0, str(here))  # our packages are in this folder
+        return
+    sys.path[:] = [folder for folder in sys.path if folder not in ("", str(here))]
+    for package in {name.partition(".")[0] for name in short_names}:
+        importlib.import_module(package)
+    sys.path.append(str(here))
+
+
 def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
     """Runs a verb and returns the exit code.
 
@@ -116,8 +137,7 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
         entry: Parts that know our tasks and datamodules.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if "" not in sys.path and (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)  # classes of the user, found as `python -m` finds them
+    _search_current_folder_last(entry.short_names)
     try:
         options, fields = _parse(arguments)
         code: int = options.handler(options, fields, entry)

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
     """Checks the arguments, prints the counts, and returns the exit code."""
     if not options.config and fields:
         raise InputError(f"{fields[0]} cannot change a model that is trained; leave it out")
-    arguments = configuration_arguments(options, fields) if options.config else []
+    arguments = configuration_arguments(options, fields, entry) if options.config else []
     entry.load()
     from pipeline.analysis.parameters import count_parameters, to_json, to_table
     from pipeline.run.evaluate import untrained

@@ -65,7 +65,7 @@ def add_options(verbs: Verbs) -> None:
 def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
     """Checks the arguments, predicts, and returns the exit code."""
     require_model_source(options)
-    check_overrides(options, fields)
+    check_overrides(options, fields, entry)
     if options.input and fields:
         raise InputError(f"{fields[0]} cannot be combined with --input; leave it out")
     check_files(options.input, options.format)

@@ -62,7 +62,7 @@ def add_options(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
     """Checks the arguments, probes, and returns the exit code."""
-    found = checked_variants(options, fields)
+    found = checked_variants(options, fields, entry)
     entry.load()
     from pipeline.analysis.probes.agreement import RANGES
     from pipeline.run.variants import probe_model, probe_variants, resume_variants
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
 
 
 def checked_variants(
-    options: argparse.Namespace, fields: list[str]
+    options: argparse.Namespace, fields: list[str], entry: EntryPoint
 ) -> "tuple[dict[str, Any], list[Variant]] | None":
     """Returns the configuration and its variants, checked; None if a trained model is named.
 
@@ -99,7 +99,7 @@ def checked_variants(
     base, variants = read_variants(options.config[0])
     for variant in variants:
         parts = [json.dumps(part) for part in (base, *variant.overlays)]
-        check([*(f"--config={part}" for part in parts), *fields], TOP_LEVEL)
+        check([*(f"--config={part}" for part in parts), *fields], TOP_LEVEL, entry.short_names)
     return base, variants
 
 

@@ -16,6 +16,7 @@ from pipeline.preflight import check
 
 _FIELDS = """\
 fields of the configuration (flags override files):
+  --model=CLASS           Task; `unroll parts` lists the classes that fields take.
   --model.KEY=VALUE       Argument of the task: --model.encoder=GRU,
                           --model.encoder.hidden_size=650.
   --data.KEY=VALUE        Argument of the datamodule: --data.batch_size=10.
@@ -44,16 +45,18 @@ def add_options(verbs: Verbs) -> None:
 def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
     """Checks the arguments, trains, and returns the exit code."""
     if options.resume is None:
-        arguments = configuration_arguments(options, fields)
+        arguments = configuration_arguments(options, fields, entry)
     else:
-        arguments = _resume_arguments(options, fields)
+        arguments = _resume_arguments(options, fields, entry)
     entry.load()
     from pipeline.run.train import train
 
     return train(arguments, resume=options.resume, and_test=options.verb == "train")
 
 
-def _resume_arguments(options: argparse.Namespace, fields: list[str]) -> list[str]:
+def _resume_arguments(
+    options: argparse.Namespace, fields: list[str], entry: EntryPoint
+) -> list[str]:
     if options.config:
         raise InputError("--resume continues with the run's own configuration; leave --config out")
     for field in fields:
@@ -63,5 +66,5 @@ def _resume_arguments(options: argparse.Namespace, fields: list[str]) -> list[st
                 "--checkpoint_every can); to change it, start a new run"
             )
     arguments = [f"--config={resumable(options.resume).config}", *fields]
-    check(arguments, TOP_LEVEL)
+    check(arguments, TOP_LEVEL, entry.short_names)
     return arguments

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.preflight.modules import MissingNameError, Module, find, locate, read
 
 # Decorators that do not change the signature.
 _HARMLESS = frozenset({"final", "override", "_defaults_from_env_vars"})
+_CLASS = re.compile(r"^class (\w+)(?:\(([^)]*)\))?", re.MULTILINE)
 _EMPTY_BASES = frozenset({"object", "ABC", "Generic"})
 
 
@@ -171,15 +173,38 @@ def _files(package: str) -> Iterator[tuple[str, Path]]:
         yield from _files(f"{package}.{name}")
 
 
+class _Found(NamedTuple):
+    """Modules that define a class of some name, and the words in its list of base classes."""
+
+    modules: tuple[str, ...]
+    bases: frozenset[str]
+
+
 @functools.cache
-def _own_classes(packages: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """Returns the modules that define a class, by the name of the class, without parsing them."""
-    found: dict[str, tuple[str, ...]] = {}
-    for package in packages:
-        for name, file in _files(package):
-            for match in re.finditer(rb"^class (\w+)", file.read_bytes(), re.MULTILINE):
-                found[match[1].decode()] = (*found.get(match[1].decode(), ()), name)
+def _own_classes(packages: tuple[str, ...]) -> Mapping[str, _Found]:
+    """Returns the classes of packages by name, without parsing the modules."""
+    found: dict[str, _Found] = {}
+    for name, file in dict(pair for package in packages for pair in _files(package)).items():
+        for match in _CLASS.finditer(file.read_text(encoding="utf-8")):
+            before = found.get(match[1], _Found((), frozenset()))
+            words = frozenset(re.findall(r"\w+", match[2] or ""))
+            found[match[1]] = _Found((*before.modules, name), before.bases | words)
     return found
+
+
+def descendants(base: Class, packages: Sequence[str]) -> list[Class]:
+    """Returns the subclasses of a class in packages, sorted by name."""
+    # Classes in between may be elsewhere in our packages, or next to the base class.
+    tops = tuple(sorted({package.partition(".")[0] for package in packages}))
+    known = [*_own_classes(tops).items(), *_own_classes((base.module.name,)).items()]
+    names, size = {base.node.name}, 0
+    while len(names) > size:
+        size = len(names)
+        names |= {name for name, found in known if found.bases & names}
+    own = _own_classes(tuple(packages))
+    paths = [f"{module}.{n}" for n in sorted(names & own.keys()) for module in own[n].modules]
+    found = [c for path in paths if (c := find_or_none(path)) is not None]
+    return [c for c in found if c.is_subclass(base.path)]
 
 
 def _known_here(base: Class) -> Iterator[str]:
@@ -208,7 +233,7 @@ def subclasses(base: Class, packages: Sequence[str], names: Iterable[str]) -> li
     beside = list(_known_here(base))
     found = {}
     for name in names:
-        paths = [f"{module}.{name}" for module in own.get(name, ())]
+        paths = [f"{module}.{name}" for module in own[name].modules] if name in own else []
         for path in paths + [p for p in beside if p.rpartition(".")[2] == name]:
             candidate = find_or_none(path)
             if candidate is not None and candidate.is_subclass(base.path):

@@ -35,12 +35,12 @@ def find_configuration(name: str) -> Path:
                 return candidate
     if Path(name).is_dir():
         raise InputError(f"{name} is a folder; --config takes a YAML file or a name")
-    raise InputError(f"no configuration {name}{_suggest(name)}; `unroll configs` lists all")
+    raise InputError(f"no configuration {name}{_suggest(name)} (`unroll configs` lists all)")
 
 
 def configurations() -> dict[str, Path]:
     """Returns the file of each configuration by name, local ones in place of shipped ones."""
-    found = {}
+    found: dict[str, Path] = {}
     for folder in (SHIPPED, Path("configs")):
         files = [path for path in folder.rglob("*") if path.suffix in _SUFFIXES]
         found |= {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
@@ -74,9 +74,10 @@ def incomplete(files: Sequence[Path], group: str) -> InputError:
     if overlay is None:
         return InputError(f"{files[-1]} has no `{group}`; add its class, or give --{group}=CLASS")
     flags = " ".join(f"--config {name}" for name in _named_in_command(overlay))
+    name = str(overlay.relative_to(SHIPPED)) if overlay.is_relative_to(SHIPPED) else str(overlay)
     return InputError(
-        f"{overlay} is an overlay: it changes another configuration and cannot be used alone; "
-        f"combine them, for example {flags}"
+        f"{name} is an overlay: it changes another configuration and cannot be used alone; combine "
+        f"them, for example {flags}"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.preflight.checker import GROUPS
-from pipeline.preflight.classes import Class, class_names, find_or_none, subclasses
+from pipeline.preflight.classes import Class, Parameter, descendants, dotted_name, find_or_none
 from pipeline.preflight.values import types_of
 
 _CALLBACK = "lightning.pytorch.callbacks.callback.Callback"
@@ -30,25 +30,26 @@ class Parts(NamedTuple):
 def parts(packages: Sequence[str]) -> list[Parts]:
     """Returns the classes in packages for each flag that takes a class.
 
-    Tasks and datamodules come first. Each base class is listed once, with the first flag found.
+    Tasks come first, then datamodules. Each base class is listed with the first flag found.
     """
-    bases = {key: find_or_none(path) for key, path in GROUPS.items()}
-    bases["trainer.callbacks"] = find_or_none(_CALLBACK)
+    roots = {"data": GROUPS["data"], "model": GROUPS["model"], "trainer.callbacks": _CALLBACK}
+    bases = {key: find_or_none(path) for key, path in roots.items()}
     found: dict[str, Parts] = {}
     queue = [(key, base) for key, base in bases.items() if base is not None]
     for key, base in queue:  # grows
         if base.path in found:
             continue
-        names = [name for name in class_names(base, packages) if not name.startswith("_")]
-        own = [c for c in subclasses(base, packages, names) if not c.is_abstract]
-        own = [c for c in own if c.path.startswith(tuple(packages))]
+        own = [c for c in descendants(base, packages) if not c.is_abstract]
+        own = [c for c in own if not c.node.name.startswith("_")]
         is_root = key in bases
-        wrappers = [] if is_root else [c for c in own if any(_required(c))]
+        wrappers = [] if is_root else [c for c in own if _wraps(c, packages)]
         classes = [c for c in own if c not in wrappers]
         found[base.path] = Parts(f"--{key}", base, classes, wrappers)
         for c in classes:
-            queue += [(f"{key}.{name}", inner) for name, inner in _taken(c)]
-    return [p for p in found.values() if p.classes or not p.base.path.startswith(_tops(packages))]
+            queue += [(f"{key}.{name}", inner) for name, inner in _taken(c, packages)]
+    listed = {c.path for p in found.values() for c in p.classes if c != p.base}
+    shown = [p for p in found.values() if p.classes and p.base.path not in listed]
+    return sorted(shown, key=lambda p: p.flag != "--model")
 
 
 def summary(c: Class) -> str:
@@ -61,15 +62,29 @@ def _tops(packages: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{package.partition('.')[0]}." for package in packages)
 
 
-def _taken(c: Class) -> Iterator[tuple[str, Class]]:
+def _taken(c: Class, packages: Sequence[str]) -> Iterator[tuple[str, Class]]:
     """Yields name and class of the parameters that are given as classes."""
+    # Other packages are not read, to be fast: they define no types that our parts share.
+    tops = (*_tops(packages), "lightning.", "torch.optim.")
     for name, parameter in (c.signature or {}).items():
-        types = types_of(parameter.annotation, parameter.module)
-        if types.takes_classes:
-            yield from ((name, base) for base in types.classes)
+        if any(path.startswith(tops) for path in _names(parameter)):
+            types = types_of(parameter.annotation, parameter.module)
+            yield from ((name, base) for base in types.classes if types.takes_classes)
 
 
-def _required(c: Class) -> Iterator[str]:
-    for name, _ in _taken(c):
-        if c.signature is not None and c.signature[name].default is None:
-            yield name
+def _names(parameter: Parameter) -> list[str]:
+    """Returns the dotted names in the annotation of a parameter."""
+    nodes = ast.walk(parameter.annotation) if parameter.annotation else ()
+    named = [n for n in nodes if isinstance(n, ast.Name | ast.Attribute)]
+    return [dotted_name(parameter.module, node) or "" for node in named]
+
+
+def _wraps(c: Class, packages: Sequence[str]) -> bool:
+    """Returns whether the constructor requires another part."""
+    required = {name for name, p in (c.signature or {}).items() if p.default is None}
+    if any(
+        base.path.startswith(tuple(packages)) for n, base in _taken(c, packages) if n in required
+    ):
+        return True
+    names = [path for n in required for path in _names((c.signature or {})[n])]
+    return any(path.startswith("torch.nn.") for path in names)

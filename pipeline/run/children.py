@@ -177,9 +177,11 @@ def _job(parent: RunFolder, training: ChildTraining, kind: str, child: Child | N
     verb = ["train", *training.arguments]
     if child is not None and RunFolder.of(child.run_id).last.is_file():
         verb = ["train", f"--resume={child.run_id}"]
+    # -P: a folder named `pipeline` in the current folder would hide ours.
+    search = [] if Path.cwd() == Path(__file__).resolve().parents[2] else ["-P"]
     return Job(
         number=training.number,
-        command=[sys.executable, "-m", "pipeline", *verb],
+        command=[sys.executable, *search, "-m", "pipeline", *verb],
         environment={PARENT: parent.run_id, FOLD: str(training.number)},
         log=parent.path / f"{kind}s" / f"{training.number}.log",
     )

@@ -13,6 +13,7 @@ from pipeline.cli.probe import checked_variants
 from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
+from pipeline.preflight.configurations import is_overlay
 from tests.examples import vocabulary
 from tests.harness import REPOSITORY
 from tests.unit.datamodules.shards import write_shards
@@ -36,24 +37,25 @@ def identity(path: Path) -> str:
 def command(path: Path) -> list[str]:
     """The configurations that the first line says to lay over each other."""
     first = path.read_text(encoding="utf-8").splitlines()[0]
-    return [f"--config={REPOSITORY / file}" for file in re.findall(r"--config (\S+)", first)]
+    return [f"--config={name}" for name in re.findall(r"--config (\S+)", first)]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=identity)
 def test_flags_are_known_and_the_first_line_is_the_command(path):
-    check([f"--config={path}"], TOP_LEVEL)
+    check([f"--config={path}"], TOP_LEVEL, ENTRY_POINT.short_names)
     first = path.read_text(encoding="utf-8").splitlines()[0]
-    assert first.startswith("# unroll train --config configs/")
-    assert str(path.relative_to(REPOSITORY)) in first
+    name = path.relative_to(REPOSITORY / "configs").with_suffix("")
+    assert re.match(rf"# unroll train (--config \S+ )?--config {name}( |$)", first)
+    assert ("overlays" in path.parts) == is_overlay(path)
 
 
 def test_variants_of_the_comparison():
     options = make_parser().parse_args(["probe", f"--config={COMPARISON}"])
-    found = checked_variants(options, [])
+    found = checked_variants(options, [], ENTRY_POINT)
     assert found is not None
     assert len({one.name for one in found[1]}) == len(found[1]) == 42
     first = COMPARISON.read_text(encoding="utf-8").splitlines()[0]
-    assert first == "# unroll probe --config configs/probes/agreement.yaml"
+    assert first == "# unroll probe --config probes/agreement"
 
 
 def test_rows_of_the_class_table_differ_in_their_classes_only():

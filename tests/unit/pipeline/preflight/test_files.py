@@ -93,7 +93,7 @@ def test_a_missing_file_is_told_with_the_nearest(kit):
     write(kit / "configs/lm/ptb-lstm-small.yaml", CONFIG)
     write(kit / "configs/lm/ptb-gru.yaml", CONFIG)
     meant = "; did you mean configs/lm/ptb-lstm-small.yaml?"
-    known = "; `unroll configs` lists all"
+    known = " (`unroll configs` lists all)"
     for name in ("configs/lm/ptb-lstm-smal.yaml", "ptb-lstm-small.yaml", "configs/ptb-lstm-small"):
         assert complaint("--config", name) == f"no configuration {name}{meant}{known}"
     assert complaint("--config=zzzzzz") == f"no configuration zzzzzz{known}"

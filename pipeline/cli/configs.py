@@ -1,0 +1,59 @@
+"""`configs`: list the configurations that `--config` takes by name."""
+
+import argparse
+import difflib
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pipeline.cli.common import EntryPoint, Verbs, add_verb, require_no_fields
+from pipeline.console import print_result
+from pipeline.errors import InputError
+from pipeline.preflight.configurations import comments, configurations, is_overlay
+
+
+def add_options(verbs: Verbs) -> None:
+    """Adds the verb and its options."""
+    verb = add_verb(
+        verbs,
+        run,
+        "configs",
+        "List configurations with their command and expected score.",
+        "Files in ./configs replace shipped ones of the same name. Overlays change another "
+        "configuration and are combined with it.",
+    )
+    verb.add_argument(
+        "pattern",
+        metavar="PATTERN",
+        nargs="?",
+        default="",
+        help="Part of the name, or a pattern such as 'lm/ptb-*' (default: all).",
+    )
+
+
+def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+    """Prints the configurations and returns the exit code."""
+    require_no_fields(options, fields)
+    known = configurations()
+    names = [name for name in known if _matches(name, options.pattern)]
+    if not names:
+        near = difflib.get_close_matches(options.pattern, known, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"no configuration matches {options.pattern}{hint}")
+    overlays = [name for name in names if is_overlay(known[name])]
+    for title, found in (
+        ("Configurations", [name for name in names if name not in overlays]),
+        ("Overlays, to be combined with another configuration", overlays),
+    ):
+        if found:
+            print_result(f"{title}:")
+            print_result("\n".join(_entry(name, known[name]) for name in found))
+    return 0
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return pattern in name or fnmatchcase(name, pattern)
+
+
+def _entry(name: str, path: Path) -> str:
+    lines = comments(path)[:2]
+    return "\n".join([f"  {name}", *(f"      {line}" for line in lines)])

@@ -1,0 +1,37 @@
+"""Files in the current folder: they hide none of our packages, and the user's own are found."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness import REPOSITORY, environment
+
+MINE = """
+from tasks.language_model import LanguageModel
+
+class MyModel(LanguageModel):
+    pass
+"""
+SCRIPT = "import sys; from pipeline.__main__ import run; sys.exit(run())"
+
+
+@pytest.mark.parametrize("launcher", [("-m", "pipeline"), ("-P", "-c", SCRIPT)], ids=["m", "P"])
+@pytest.mark.parametrize("kind", ["files", "folders"])
+def test_names_of_our_packages(tmp_path, launcher, kind):
+    """The console script starts as with -P, where the current folder is not on the path."""
+    names = ["tasks", "datamodules", "yaml"] if launcher[0] == "-P" else ["tasks", "datamodules"]
+    if kind == "files":
+        for name in names:
+            (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file')")
+    else:
+        for name in (*names, "pipeline"):
+            (tmp_path / name).mkdir()
+    (tmp_path / "my_model.py").write_text(MINE)
+    flags = ["--config=lm/builtin-lstm", "--model=my_model.MyModel", "--json"]
+    done = subprocess.run(
+        [sys.executable, *launcher, "parameters", *flags],
+        cwd=tmp_path, env=environment(PYTHONPATH=str(REPOSITORY)), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "encoder 1" in done.stdout
