@@ -115,4 +115,4 @@ class LongMemory(LightningModule):
     def _log_scores(self, stage: str) -> None:
         scores = self.scores.compute()
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})

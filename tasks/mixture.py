@@ -151,7 +151,7 @@ class MixtureLanguageModel(LightningModule):
         weights = {f"val/weight_{m}": weight for m, weight in enumerate(self.head.weights)}
         if self.cache is not None:
             weights["val/weight_cache"] = self.cache_weights[-1]
-        self.log_dict(weights, logger=False)
+        self.log_dict(weights)
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/perplexity`, `test/nll` and `test/tokens`."""

@@ -264,6 +264,6 @@ class NgramLanguageModel(LightningModule):
         for order in range(1, self.order):
             model = self.encoder.estimate(self._counts.up_to(order)).model
             nll = torch.tensor(-float(np.mean(model.log_probs(ids))), dtype=torch.float64)
-            self.log(f"val/perplexity_order_{order}", perplexity(nll), logger=False)
+            self.log(f"val/perplexity_order_{order}", perplexity(nll))
         self._counts = None
         self._validated.clear()

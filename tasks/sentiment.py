@@ -264,7 +264,7 @@ class SentenceClassifier(LightningModule):
             self._evaluated = gathered(self._evaluated, self.trainer.world_size)
         scores = self.scores.compute()
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
 
 
 def _direction(monitor: str, names: set[str]) -> str:

@@ -253,7 +253,7 @@ class Tagger(LightningModule):
         self._evaluated = gathered(self._evaluated, self.trainer.world_size)
         scores = self.scores.compute()
         # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
 
     def _calibrate(self) -> None:
         log_probs, is_right = [], []

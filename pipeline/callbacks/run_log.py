@@ -38,6 +38,11 @@ class RunLog(Callback):
         self._grad_norm: float | None = None
         self._mark: tuple[float, int] | None = None  # (seconds, tokens seen) at the last log
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """See `Callback`."""
+        if isinstance(trainer.logger, RunTracker):
+            trainer.logger.own_scores()
+
     def state_dict(self) -> dict[str, Any]:
         """See `Callback`."""
         return {"tokens_seen": self.tokens_seen}
@@ -125,8 +130,8 @@ class RunLog(Callback):
         self._write(trainer, _scores(trainer, "test/"))
 
     def _write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        if trainer.logger is not None:
-            trainer.logger.log_metrics(metrics, step=trainer.global_step)
+        if isinstance(trainer.logger, RunTracker):
+            trainer.logger.log_scores(metrics, trainer.global_step)
 
 
 class TestReport(Callback):

@@ -27,5 +27,4 @@ def log_token_scores(
     )
     scores = token_scores(nll, evaluation.count, unit)
     scores |= {name: perplexity(metric.compute()) for name, metric in others.items()}
-    # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
-    task.log_dict({f"{stage}/{name}": score for name, score in scores.items()}, logger=False)
+    task.log_dict({f"{stage}/{name}": score for name, score in scores.items()})

@@ -1,4 +1,4 @@
-"""`crossvalidate`: a training a fold, each a run of its own below a run that sums them up."""
+"""Cross-validation: one child run per fold, and a parent run with means."""
 
 import json
 import statistics
@@ -31,12 +31,12 @@ _FOLDS = 10
 
 
 class _Plan(NamedTuple):
-    """What a crossvalidation has to do, kept so that it can be gone on with.
+    """A cross-validation, stored in the parent run's folder for resuming.
 
     Attributes:
-        name: of the parent run.
-        config: the resolved configuration of fold 0.
-        num_folds: how many.
+        name: Name of the parent run.
+        config: Resolved configuration of fold 0.
+        num_folds: Number of folds.
     """
 
     name: str
@@ -50,17 +50,17 @@ def crossvalidate(
     """Trains and tests a model on each fold of a corpus.
 
     Args:
-        arguments: of the configuration parser; not read where a run is resumed.
-        resume: the parent run to go on with: folds that are finished stay as they are.
-        num_folds: how many folds; those of the corpus if omitted.
-        jobs: trainings at the same time; as many as the machine has room for if omitted.
+        arguments: Arguments of the configuration parser. Ignored when resuming.
+        resume: Parent run to resume. Finished folds are kept.
+        num_folds: Number of folds. The folds of the corpus, or else 10, if omitted.
+        jobs: Maximum number of trainings at the same time. As many as fit the machine if omitted.
 
     Returns:
         The exit code, 0.
 
     Raises:
-        InputError: the data has no folds, or something in the configuration is wrong.
-        TrainingError: a fold failed; the others were run.
+        InputError: If the data has no folds, or the configuration is invalid.
+        TrainingError: If a fold failed. The others were run.
     """
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)

@@ -1,4 +1,4 @@
-"""Analyzes how far gradients reach back through the layers of a model, trained or not."""
+"""Analyzes how far gradients reach back through the layers of a model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,25 +18,26 @@ from pipeline.run.experiment import Experiment, build
 from pipeline.tracking.lookup import find_run, upload
 from pipeline.tracking.naming import run_name
 
-_LEAD = 20  # tokens that a row of a stream reads before those looked at: its memory is not empty
+_LEAD = 20  # tokens read before the analyzed ones, so that the carry is not empty
 
 
 def gradients(
     run: str | None, checkpoint: Path | None, fields: Sequence[str], request: GradientRequest
 ) -> int:
-    """Writes what a look at a model shows, and prints a short table.
+    """Writes a report of the gradients of a model, and prints a short table.
 
     Args:
-        run: the run that trained it, **or**
-        checkpoint: its file, **or**, where `request` says so, neither.
-        fields: arguments of the configuration parser, for a trained model flags that change it.
-        request: what to look at.
+        run: Run of the model, if it is trained and `checkpoint` is None.
+        checkpoint: Checkpoint of the model, if it is trained and `run` is None.
+        fields: Arguments of the configuration parser. For a trained model: flags that change its
+            configuration.
+        request: Settings of the analysis.
 
     Returns:
         The exit code, 0.
 
     Raises:
-        InputError: there is no such model, it is of another corpus, or has no recurrent layer.
+        InputError: If there is no such model, its corpus differs, or it has no recurrent layer.
     """
     if request.is_initial:
         experiment = build(fields)
@@ -51,7 +52,7 @@ def gradients(
     report = GradientReport(seen, f"{name}, {experiment.corpus.name} {request.split}")
     files = report.write(request.output or own)
     print_result(report.table())
-    print_note(f"see {files[0]} and the numbers beside it")
+    print_note(f"report: {files[0]} (numbers in the same folder)")
     if run_id is not None:
         _keep(run_id, files)
     return 0
@@ -75,7 +76,7 @@ def _look(experiment: Experiment, request: GradientRequest) -> GradientAnalysis:
     try:
         batch = sample(loaders[request.split](), request.rows, _LEAD + request.lags + 1)
         return analyze(model, batch, request.lags)
-    except ValueError as error:  # of parts, that know no command line
+    except ValueError as error:  # raised by parts, which do not know the command line
         raise InputError(str(error)) from error
 
 
@@ -93,4 +94,4 @@ def _keep(run_id: str, files: Sequence[Path]) -> None:
     try:
         upload(run_id, files, "gradients")
     except InputError as error:
-        print_note(f"not kept among the artifacts of run {run_id}: {error}")
+        print_note(f"report not logged to run {run_id}: {error}")

@@ -1,4 +1,4 @@
-"""Probes one trained model, or trains and probes all variants of a configuration."""
+"""Probes number agreement of a trained model, or of all variants of a configuration."""
 
 import json
 import math
@@ -34,18 +34,18 @@ _PLAN = "probe.json"
 _TABLE, _PICTURE = "agreement.tsv", "agreement.png"
 
 Verbs = Callable[[int], Sequence[Verb]]
-"""Gives so many verbs of each range of distances."""
+"""Function that returns a given number of verbs for each range of distances."""
 
 
 class _Plan(NamedTuple):
-    """What is to be trained and measured, kept so that it can be gone on with.
+    """A comparison of variants, stored in the parent run's folder for resuming.
 
     Attributes:
-        name: of the parent run.
-        labels: of each variant.
-        arguments: of each variant's training.
-        config: the resolved configuration of the first.
-        per_range: verbs of each range of distances.
+        name: Name of the parent run.
+        labels: Labels of each variant.
+        arguments: Arguments of each variant's training.
+        config: Resolved configuration of the first variant.
+        per_range: Number of verbs per range of distances.
     """
 
     name: str
@@ -62,20 +62,20 @@ def probe_model(
     per_range: int,
     output: Path | None,
 ) -> int:
-    """Prints how often a language model prefers the verb that agrees.
+    """Prints how often a language model prefers the verb that agrees with its subject.
 
     Args:
-        run: the run that trained it, **or**
-        checkpoint: its file.
-        verbs: gives the verbs.
-        per_range: how many of each range of distances.
-        output: folder for the table and the picture.
+        run: Run of the model, if `checkpoint` is None.
+        checkpoint: Checkpoint of the model, if `run` is None.
+        verbs: Function that returns the verbs.
+        per_range: Number of verbs per range of distances.
+        output: Folder for the table and the figure.
 
     Returns:
         The exit code, 0.
 
     Raises:
-        InputError: there is no such model, or it does not know the words.
+        InputError: If there is no such model, or its vocabulary lacks words of the grammar.
     """
     path = locate(run, checkpoint)
     trained = load_trained(path, *LANGUAGE_MODELS)
@@ -83,9 +83,9 @@ def probe_model(
     line = ModelScores.of({"model": name}, name, judge(trained, verbs(per_range)))
     print_result(write_table([line]).rstrip())
     if output is None:
-        print_note("--output FOLDER draws it")
+        print_note("use --output FOLDER to draw a figure")
     else:
-        print_note(f"see {_write(output, [line])[-1]}")
+        print_note(f"figure: {_write(output, [line])[-1]}")
     return 0
 
 
@@ -97,30 +97,29 @@ def probe_variants(
     per_range: int,
     jobs: int | None,
 ) -> int:
-    """Trains each variant below a run that compares them.
+    """Trains and probes each variant in a child run, and compares them in a parent run.
 
     Args:
-        base: the configuration without its variants.
-        variants: what is laid over it.
-        fields: flags for all of them.
-        verbs: gives the verbs.
-        per_range: how many of each range of distances.
-        jobs: trainings at the same time; as many as the machine has room for if omitted.
+        base: Configuration without its variants.
+        variants: Variants, which override the configuration.
+        fields: Flags for all variants.
+        verbs: Function that returns the verbs.
+        per_range: Number of verbs per range of distances.
+        jobs: Maximum number of trainings at the same time. As many as fit the machine if omitted.
 
     Returns:
         The exit code, 0.
 
     Raises:
-        InputError: something in the configuration is wrong, or the corpus lacks words of the
-            grammar.
-        TrainingError: a variant failed; the others were run and measured.
+        InputError: If the configuration is invalid, or the corpus lacks words of the grammar.
+        TrainingError: If a variant failed. The others were trained and probed.
     """
     tracker, plan = _begin(base, variants, fields, verbs, per_range)
     return _run(tracker, plan, verbs, jobs)
 
 
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
-    """Goes on with `probe_variants`: variants that are finished stay as they are."""
+    """Resumes `probe_variants`; finished variants are kept."""
     tracker, kept = reopen_parent(resume, _PLAN, "comparison")
     return _run(tracker, _Plan(**kept), verbs, jobs)
 
@@ -136,8 +135,8 @@ def _begin(
     experiment = build([*(f"--config={text}" for text in inline), *fields])
     if experiment.task.experiment != "lm":
         raise InputError(
-            f"agreement is measured on language models, and {type(experiment.task).__name__} is "
-            "none; give a configuration of LanguageModel on the corpus builtin"
+            f"{type(experiment.task).__name__} is not a language model, as expected for measuring "
+            "agreement; use a configuration of LanguageModel with the corpus builtin"
         )
     data: Any = experiment.data
     refuse_unknown(data.vocabulary, data.unit, verbs(per_range))
@@ -171,7 +170,7 @@ def _begin(
 def _arguments(
     folder: RunFolder, name: str, base: Mapping[str, Any], variant: Variant, fields: Sequence[str]
 ) -> list[str]:
-    """Writes what a variant is trained with, and gives the flags that name it."""
+    """Writes the configuration files of a variant, and returns its flags."""
     own = folder.path / "variants"
     own.mkdir(exist_ok=True)
     files = []
@@ -202,7 +201,7 @@ def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> in
 def _compare(
     tracker: RunTracker, parent: RunFolder, plan: _Plan, verbs: Verbs, done: Sequence[Child]
 ) -> None:
-    """Measures the trained variants, and shows and keeps what was found."""
+    """Probes the trained variants, and prints and logs the results."""
     if not done:
         return
     chosen = verbs(plan.per_range)
@@ -225,7 +224,7 @@ def _compare(
     for file in files:
         tracker.log_artifact(file)
     print_result(write_table(lines).rstrip())
-    print_note(f"see {files[-1]}")
+    print_note(f"figure: {files[-1]}")
 
 
 def _write(folder: Path, lines: Sequence[ModelScores]) -> list[Path]:
@@ -240,5 +239,5 @@ def _perplexity(scores: Mapping[str, float]) -> str:
     if perplexity is None:
         return ""
     if math.isnan(perplexity):
-        return "test/perplexity nan: its memory overflowed, so what it prefers says nothing"
+        return "test/perplexity nan: the carry overflowed, so its preferences are meaningless"
     return f"test/perplexity {perplexity:.4f}"

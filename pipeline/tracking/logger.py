@@ -46,6 +46,7 @@ class RunTracker(Logger):
         self._run_id = run_id
         self._outputs = outputs.absolute()  # the current folder may change
         self._finished = False
+        self._owns_scores = False
         self._run = run
         self._outbox = None if run is None else Outbox(run, self._outputs / run.run_id)
 
@@ -107,10 +108,25 @@ class RunTracker(Logger):
         return 0.0 if self._run is None else time.time() - self._run.start_time / 1000
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs values at a step, each (name, step) once per run.
+        """Logs values at a step; called by Lightning for `self.log`, and by callbacks.
 
-        Later values for the same name and step are ignored: a resumed training repeats some steps,
-        and Lightning adds `epoch` to each call.
+        `epoch`, `val/*` and `test/*` are ignored once a callback logs them with `log_scores`.
+
+        Raises:
+            ValueError: If `step` is None, or MLflow does not allow a name.
+        """
+        if self._owns_scores:
+            metrics = {key: metrics[key] for key in metrics if not _is_score(key)}
+        self.log_scores(metrics, step)
+
+    def own_scores(self) -> None:
+        """Leaves `epoch`, `val/*` and `test/*` to `log_scores`, since Lightning's steps differ."""
+        self._owns_scores = True
+
+    def log_scores(self, metrics: Mapping[str, float], step: int | None) -> None:
+        """Logs values of any name at a step, each (name, step) once per run.
+
+        Later values for the same name and step are ignored: a resumed training repeats some steps.
 
         Raises:
             ValueError: If `step` is None, or MLflow does not allow a name.
@@ -223,6 +239,10 @@ class RunTracker(Logger):
     def _put(self, *new: Record) -> None:
         if self._outbox is not None:
             self._outbox.put(*new)
+
+
+def _is_score(name: str) -> bool:
+    return name == "epoch" or name.startswith(("val/", "test/"))
 
 
 def _checked(name: str) -> str:

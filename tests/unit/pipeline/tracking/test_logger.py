@@ -212,6 +212,19 @@ def test_fit_and_test_of_a_trainer_are_one_running_run(store, start, project):
     assert steps(store, tracker.version, "epoch") == list(enumerate(map(float, epochs)))
 
 
+def test_scores_are_left_to_their_callback(store, start):
+    tracker = start()
+    tracker.own_scores()
+    tracker.log_metrics({"val/loss": 1.0, "test/loss": 1.0, "epoch": 0, "train/loss": 1.0}, 0)
+    tracker.log_scores({"val/loss": 2.0, "epoch": 0.5}, 1)
+    tracker.flush()
+    assert store.get_run(tracker.version).data.metrics == {
+        "train/loss": 1.0,
+        "val/loss": 2.0,
+        "epoch": 0.5,
+    }
+
+
 def test_other_ranks_do_nothing(project, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     tracker = RunTracker.start("lm/small", "name", params={"a": "1"}, tags={"b": "2"})

@@ -1,0 +1,67 @@
+"""With a plain Lightning Trainer, `validate` and `test` return the scores of every task."""
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from datamodules.language_model.datamodule import LanguageModelData
+from datamodules.long_memory.datamodule import LongMemoryData
+from datamodules.sentiment.builtin import BuiltinReviews
+from datamodules.sentiment.datamodule import SentimentData
+from datamodules.tagging.builtin import BuiltinOpinions
+from datamodules.tagging.datamodule import TaggingData
+from pipeline.encoders import GRU
+from pipeline.ngrams import KneserNey
+from pipeline.synthetic import Adding
+from tasks.language_model import LanguageModel
+from tasks.long_memory import LongMemory
+from tasks.ngram import NgramLanguageModel
+from tasks.sentiment import SentenceClassifier
+from tasks.tagging import Tagger
+
+
+def language_model(corpus):
+    data = LanguageModelData(str(corpus))
+    return LanguageModel(GRU(3, 4), data.vocabulary), data
+
+
+def ngram(corpus):
+    data = LanguageModelData(str(corpus))
+    return NgramLanguageModel(data.vocabulary, order=2, smoothing=KneserNey()), data
+
+
+def tagger(corpus):
+    data = TaggingData(BuiltinOpinions(num_train=20))
+    return Tagger(GRU(3, 4), data.lexicon, data.tags), data
+
+
+def classifier(corpus):
+    data = SentimentData(BuiltinReviews(num_train=20))
+    return SentenceClassifier(GRU(3, 4), data.lexicon, data.labels), data
+
+
+def long_memory(corpus):
+    data = LongMemoryData(Adding(5), num_batches=2, num_valid=10, num_test=10)
+    return LongMemory(GRU(2, 4), data.problem), data
+
+
+@pytest.mark.parametrize(
+    ("make", "score"),
+    [
+        (language_model, "perplexity"),
+        (ngram, "perplexity"),
+        (tagger, "f1"),
+        (classifier, "accuracy"),
+        (long_memory, "mse"),
+    ],
+)
+def test_scores_are_returned(project, corpus, make, score):
+    torch.manual_seed(1)
+    model, data = make(corpus)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    trainer = Trainer(accelerator="cpu", max_epochs=1, enable_checkpointing=False, **quiet)
+    trainer.fit(model, data)
+    for stage, evaluate in (("val", trainer.validate), ("test", trainer.test)):
+        (scores,) = evaluate(model, data, verbose=False)
+        assert f"{stage}/{score}" in scores
+        assert scores == {name: float(value) for name, value in trainer.callback_metrics.items()}
