@@ -15,7 +15,16 @@ _ADVICE = (
 
 
 class FiniteGuard(Callback):
-    """Raises `TrainingError` for a loss that is not finite, before the update."""
+    """Raises `TrainingError` for a loss that is not finite, before the update.
+
+    Example:
+        >>> guard = FiniteGuard()
+        >>> trainer = Trainer(callbacks=[guard], logger=False, enable_checkpointing=False)
+        >>> loss = torch.tensor(float("nan"))
+        >>> guard.on_before_backward(trainer, LightningModule(), loss)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        pipeline.errors.TrainingError: training stopped: the loss is nan at step 1 (epoch 1); ...
+    """
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor

@@ -160,7 +160,7 @@ def default_jobs(config: Mapping[str, Any]) -> int:
 def last_line(log: Path) -> str:
     """Returns the last line of a log that is not empty."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), f"see {log}")
+    return next((line for line in reversed(lines) if line.strip()), f"no message in {log}")
 
 
 def _unfinished(parent: RunFolder, trainings: Sequence[ChildTraining], kind: str) -> list[Job]:

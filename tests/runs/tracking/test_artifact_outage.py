@@ -14,7 +14,7 @@ from tests.unit.pipeline.tracking.test_logger import steps
 
 @pytest.fixture
 def blocked(store, project):
-    """A file in the place of the folder for the artifacts of the experiment."""
+    """Puts a file where the artifact folder of the experiment must be."""
     path = project / "blocked"
     path.touch()
     store.create_experiment("lm/small", artifact_location=(path / "small").as_uri())
@@ -75,7 +75,7 @@ def test_status_is_sent_though_artifacts_can_be_neither_stored_nor_journalled(st
 
 @pytest.fixture
 def slow_upload(store, monkeypatch):
-    """Makes `log_text` wait for a condition, which is given the client and the run's id."""
+    """Makes `log_text` wait for a condition of client and run id."""
     monkeypatch.setattr(writer, "PATIENCE", 0.05)
     real = type(store).log_text
 
@@ -95,7 +95,7 @@ def test_status_waits_for_artifacts(store, start, slow_upload):
     def is_late(client, run_id):
         finishing.wait(30)
         statuses.append(client.get_run(run_id).info.status)
-        return len(statuses) > 20  # time enough for a status that did not wait
+        return len(statuses) > 20  # long enough for a status that does not wait
 
     tracker = start()
     slow_upload(is_late)
@@ -140,4 +140,4 @@ def test_artifact_that_hangs_is_left_in_the_journal(
     [warning] = warnings_of()
     assert warning.startswith(f"artifacts of run {tracker.version} could not be stored; ")
     given_up.set()
-    wait_until(lambda: not artifact_journal_of(tracker).exists())  # the thread has come to its end
+    wait_until(lambda: not artifact_journal_of(tracker).exists())  # the thread has ended

@@ -1,4 +1,4 @@
-"""MLFLOW_RUN_ID: the run that `mlflow run` has made for a training."""
+"""MLFLOW_RUN_ID: the run that `mlflow run` creates for a training."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One MLflow run per training, however it is started; an honest status and exit code."""
+"""One MLflow run per training, however it is started, with the right status and exit code."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_plain_command(project, corpus):
     assert run.data.tags["encoder"] == "LSTM"
     names = {item.path for item in client(project).list_artifacts(run.info.run_id)}
     assert {"config.yaml", "vocabulary.txt", "checkpoints"} <= names
-    assert "epoch 2/2" in done.stderr  # a clean, short log where there is no terminal
+    assert "epoch 2/2" in done.stderr  # short log outside terminals
     assert "Warning" not in done.stderr
     assert f"test/tokens {count_tokens(corpus)}" in done.stdout
 
@@ -70,7 +70,7 @@ def count_tokens(corpus):
 
 
 def test_a_parameter_pasted_back_is_a_flag(project, corpus):
-    """The parameters of a run, given as flags, are the same configuration."""
+    """The parameters of a run, passed as flags, give the same configuration."""
     assert train(project, corpus, "--trainer.max_epochs=1").returncode == 0
     params = only_run(project).data.params
     flags = [f"--{name}={value}" for name, value in params.items() if value != "null"]
@@ -83,7 +83,7 @@ def test_a_parameter_pasted_back_is_a_flag(project, corpus):
 
 
 def test_mlflow_run(project, corpus):
-    """`mlflow run . -P ...` trains in the run that MLflow opened; any field is a parameter."""
+    """`mlflow run . -P ...` trains in the run created by MLflow; any field is a parameter."""
     import subprocess
 
     config = write_config(project, small_config(corpus))
@@ -170,12 +170,12 @@ def test_stopped(project, corpus, sent, code, flags):
     output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output
     assert only_run(project).info.status == "KILLED"
-    with pytest.raises(ProcessLookupError):  # no process is left behind
+    with pytest.raises(ProcessLookupError):  # no process remains
         wait_for(lambda: os.killpg(process.pid, 0), seconds=20)
 
 
 def test_the_death_of_another_process(project, corpus):
-    """The run ends as FAILED, not RUNNING, when a process of the job dies without a word."""
+    """The run ends with status FAILED when a process of the job is killed."""
     (project / "dying.py").write_text(
         "import os\n"
         "from lightning.pytorch import Callback\n"

@@ -1,4 +1,4 @@
-"""A store that is away, slow, or outlived by nobody: nothing that was flushed is ever lost."""
+"""A tracking store that is unavailable or slow: flushed values are never lost."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_training_goes_on_without_the_store_and_all_is_sent_later(
     (project / "picture.png").unlink()
     tracker.log_params({"model.lr": "1.0"})
     tracker.log_dataset("ptb", "0f", "train.txt", "train")
-    wait_until(journal_of(tracker).exists)  # at the first failure, unasked
+    wait_until(journal_of(tracker).exists)  # at the first failure, without a flush
     tracker.flush()
     wait_until(lambda: outage.attempts > 3)
     lines = [json.loads(line) for line in journal_of(tracker).read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A run that was killed and resumed is the run that was not."""
+"""A killed and resumed run equals an uninterrupted one."""
 
 import os
 import random
@@ -23,7 +23,7 @@ def kill_at(project, config, flags, is_time):
 
 @pytest.mark.parametrize("flags", [(), DDP], ids=["one-process", "two-processes"])
 def test_kill_and_resume(tmp_path_factory, project, corpus, monkeypatch, flags):
-    """Every loss and score is bit-identical, in one finished run, each step once; dropout is on."""
+    """All losses and scores are bit-identical with dropout, in one run, each step once."""
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 3}))
     whole = tmp_path_factory.mktemp("whole")
     monkeypatch.chdir(whole)
@@ -33,7 +33,7 @@ def test_kill_and_resume(tmp_path_factory, project, corpus, monkeypatch, flags):
 
     broken = tmp_path_factory.mktemp("broken")
     monkeypatch.chdir(broken)
-    wanted = random.randrange(2, 12)  # the moment may be any
+    wanted = random.randrange(2, 12)  # a random step
     saves = []
 
     def has_saved_often_enough():
@@ -65,7 +65,7 @@ def test_kill_and_resume(tmp_path_factory, project, corpus, monkeypatch, flags):
 
 
 def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
-    """Resuming from any update, the ones beside validation too, gives the same losses."""
+    """Resuming from any update, also next to a validation, gives the same losses."""
     changes = {
         "trainer.max_epochs": 3,
         "trainer.enable_progress_bar": False,
@@ -92,7 +92,7 @@ def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
 
 
 def test_plateau_schedule_and_validation_within_epochs(project, corpus, monkeypatch):
-    """Neither a step of the schedule nor a validation is lost by resuming before it."""
+    """Resuming right before a schedule step or a validation loses neither."""
     plateau = {
         "class_path": "lightning.pytorch.cli.ReduceLROnPlateau",
         "init_args": {"monitor": "val/perplexity", "factor": 0.5, "patience": 0, "threshold": 0.5},
@@ -138,7 +138,7 @@ def test_one_process_at_a_time(project, corpus, capsys):
 
 
 def test_accumulated_gradients(project, corpus, monkeypatch):
-    """An update of several windows is one step, and a checkpoint lies between updates."""
+    """With accumulated gradients an update is one step, and checkpoints are between updates."""
     changes = {"trainer.accumulate_grad_batches": 2, "checkpoint_every": 1}
     config = write_config(project, small_config(corpus, **changes))
     histories = []
@@ -158,7 +158,7 @@ def test_accumulated_gradients(project, corpus, monkeypatch):
 def test_without_validation_the_last_weights_are_kept(project, corpus, capsys):
     config = write_config(project, small_config(corpus))
     assert main(["train", "--config", str(config), "--trainer.max_steps=3"], ENTRY_POINT) == 0
-    assert "the last weights are kept" in capsys.readouterr().err
+    assert "best.ckpt has the last weights" in capsys.readouterr().err
     run = only_run(project)
     assert (project / "outputs" / run.info.run_id / "checkpoints" / "best.ckpt").is_file()
     assert run.data.metrics["test/tokens"] > 0

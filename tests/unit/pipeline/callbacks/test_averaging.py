@@ -1,4 +1,4 @@
-"""Triggered averaging against a loop of the paper's algorithm on one weight, in plain Python."""
+"""Triggered averaging against the paper's algorithm in plain Python, on one weight."""
 
 import re
 
@@ -9,18 +9,18 @@ from lightning.pytorch import LightningModule, Trainer
 from pipeline.callbacks import BestCheckpoint, PeriodicCheckpoint, TriggeredAveraging
 from pipeline.errors import InputError
 
-RATE, LENGTH = 0.25, 3  # of SGD; updates between two validations
-PULLS = [(7 * k) % 5 - 2.0 for k in range(60)]  # what each update pulls the weight to
+RATE, LENGTH = 0.25, 3  # learning rate; number of updates between two validations
+PULLS = [(7 * k) % 5 - 2.0 for k in range(60)]  # target of the weight in each update
 WORSE_AT = 6
 
 
 def score(index, weight):
-    """A score that falls, by the weight too, and rises once."""
+    """A score that depends on the weight, falls, and rises once."""
     return 50.0 - index + abs(weight) / 100 + (20 if index == WORSE_AT else 0)
 
 
 def by_hand(interval, num_updates):
-    """Algorithm 1 with the authors' trigger: what is validated, the average, the last weight."""
+    """Algorithm 1 with the authors' trigger: validated weights, average and current weight."""
     weight, logs, start, validated, iterates = 1.0, [], None, [], []
     for k in range(1, num_updates + 1):
         weight -= RATE * (weight - PULLS[k - 1])
@@ -36,7 +36,7 @@ def by_hand(interval, num_updates):
 
 
 class Batches:
-    """Nothing, so many times; a list would be a loader for each of its items."""
+    """An iterable of None; Lightning takes a list for several loaders."""
 
     def __init__(self, count):
         self.count = count
@@ -49,7 +49,7 @@ class Batches:
 
 
 class Toy(LightningModule):
-    """One weight, shared by two names as tied matrices are; each batch is its place in PULLS."""
+    """One weight with two names, like tied matrices; each batch is an index of PULLS."""
 
     monitor = "val/perplexity"
 
@@ -105,7 +105,7 @@ def fit(folder, num_updates, resume=None, interval=2, monitor="val/perplexity"):
 
 @pytest.fixture(autouse=True)
 def quiet(recwarn):
-    """Lightning's advice on loaders is nothing to a toy."""
+    """Ignores Lightning's advice on loaders."""
 
 
 @pytest.mark.parametrize("interval", [1, 2, 5, 7])
@@ -114,7 +114,7 @@ def test_the_algorithm(tmp_path, interval, capsys):
     assert (start is not None) == (interval < WORSE_AT)
     model, _ = fit(tmp_path, 36, interval=interval)
     assert model.validated == pytest.approx(validated, abs=1e-12)
-    # Left in the module is what would be validated.
+    # The module has the weights that would be validated.
     assert model.one.weight.item() == pytest.approx(validated[-1] if start else weight, abs=1e-12)
     said = f"weights are averaged from step {(WORSE_AT + 1) * LENGTH}: val/perplexity 64."
     assert (said in capsys.readouterr().err) == (start is not None)
@@ -144,7 +144,7 @@ def test_resumed_is_uninterrupted(tmp_path, stop):
 
 
 def test_a_checkpoint_while_the_averages_are_in_place_holds_both(tmp_path):
-    """As of a callback that comes before it and writes at the end of a validation."""
+    """A callback listed before it that writes a checkpoint at the end of a validation."""
     model = Toy()
     best = BestCheckpoint(tmp_path / "best.ckpt", "val/perplexity", "min")
     trainer(tmp_path, 36, [best, TriggeredAveraging(2)]).fit(model)

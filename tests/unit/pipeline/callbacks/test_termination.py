@@ -1,4 +1,4 @@
-"""SIGTERM becomes an exception, wherever it arrives."""
+"""SIGTERM raises an exception, wherever it arrives."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ class Destroyed:
 
 
 def test_within_a_destructor(capfd):
-    """Python ignores what a destructor raises: the signal would be lost, with a traceback."""
+    """Python ignores exceptions in destructors, so the signal would be lost."""
     install()
     try:
         Destroyed()

@@ -6,7 +6,7 @@ from pipeline.reports import apply_platt, expected_calibration_error, fit_platt
 
 
 def drawn(slope, shift, count=40_000):
-    """Probabilities that a model says, and what comes true of logits slope * x + shift."""
+    """Draws log-probabilities of a model, and outcomes with logits slope * x + shift."""
     random = np.random.default_rng(1)
     logits = random.normal(0.5, 1.5, count)
     said = 1 / (1 + np.exp(-logits))
@@ -58,7 +58,7 @@ def test_the_error_by_hand():
 @pytest.mark.parametrize("slope", [0.1, 0.3, 0.7, 1.5])
 @pytest.mark.parametrize("count", [200, 3000])
 def test_the_fit_is_the_optimum_however_sure_the_model_was(spread, slope, count):
-    """Against scipy's minimiser of the same smoothed nll."""
+    """Against scipy's minimizer of the same smoothed nll."""
     random = np.random.default_rng(int(10 * spread + 100 * slope))
     logits = random.normal(2, spread, count)
     right = random.random(count) < 1 / (1 + np.exp(-(slope * logits - 1)))

@@ -1,4 +1,4 @@
-"""The precision of machines that this one is not."""
+"""The precision chosen for simulated machines."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from pipeline.run.precision import resolve_precision
 @pytest.fixture
 def machine(monkeypatch):
     def become(avx512=False, amx=False, onednn=True, onednn_on=True, cuda=None, mps=False):
-        """`cuda`: None where there is none, else whether it multiplies bfloat16 itself."""
+        """Simulates a machine; `cuda`: None without a GPU, else whether it supports bfloat16."""
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
         mkldnn = SimpleNamespace(is_available=lambda: onednn, enabled=onednn_on)

@@ -1,4 +1,4 @@
-"""Commands at the same time: nothing is lost, nothing is left behind."""
+"""Parallel commands: each result is returned, and no process remains."""
 
 import os
 import signal

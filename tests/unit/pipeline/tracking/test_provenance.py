@@ -30,7 +30,7 @@ def test_tags_of_a_cluster_job(monkeypatch, tmp_path):
 
 @pytest.fixture
 def repository(tmp_path):
-    """A repository whose one commit holds a copy of the module; returns it and that commit."""
+    """Creates a repository with a copy of the module in one commit; returns both."""
     if shutil.which("git") is None:
         pytest.skip("needs git")
     (tmp_path / "code").mkdir()
@@ -46,7 +46,7 @@ def commit_all(folder):
 
 
 def loaded(path):
-    """The module that a copy of `pipeline.tracking.provenance` is."""
+    """Imports a copy of `pipeline.tracking.provenance`."""
     spec = importlib.util.spec_from_file_location("copied", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -74,7 +74,7 @@ def test_code_that_a_surrounding_repository_does_not_track(repository, tmp_path_
         shutil.copy(provenance.__file__, place / "provenance.py")
     for place in (untracked, installed, alone):
         assert loaded(place / "provenance.py").git_commit() is None
-    commit_all(folder)  # an environment that somebody committed is still no source
+    commit_all(folder)  # installed code has no commit, even if its environment is in git
     assert loaded(untracked / "provenance.py").git_commit() is not None
     copied = loaded(installed / "provenance.py")
     assert copied.git_commit() is None

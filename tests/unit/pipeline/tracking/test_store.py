@@ -31,7 +31,7 @@ print([process.exitcode for process in processes])
 
 
 def python(program):
-    """Runs a program; returns what it writes to stdout and stderr."""
+    """Runs a program and returns its stdout and stderr."""
     ended = subprocess.run(
         [sys.executable, "-c", program],
         env={"PATH": "", "PYTHONPATH": str(REPOSITORY), "HOME": str(Path.cwd())},
@@ -56,7 +56,7 @@ def test_password_is_not_shown():
 
 def test_six_processes_at_once_on_a_new_file(project):
     (project / "mlflow.db.unfinished").write_text("left by a process that was killed")
-    # All succeed, and nobody chatters.
+    # All succeed without output.
     assert python(OPEN_TOGETHER) == ("[0, 0, 0, 0, 0, 0]\n", "")
     client = open_store()
     names = {e.name: e.experiment_id for e in client.search_experiments()}

@@ -16,7 +16,7 @@ from pipeline.tracking.table import RunRow, list_runs, render, to_json
 
 @pytest.fixture
 def runs(store):
-    """Three runs in two experiments, one of them going on."""
+    """Three runs in two experiments, one of them still running."""
     ids = {}
     for name, experiment in (("lstm-1", "lm/ptb"), ("gru-1", "lm/ptb"), ("crf-1", "tagging/mpqa")):
         run = store.create_run(experiment_id(store, experiment), run_name=name)
@@ -103,7 +103,7 @@ def row(**changes):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """Makes stdout a terminal of that width."""
+    """Makes stdout a terminal of a given width."""
 
     def make(columns):
         monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
@@ -199,7 +199,7 @@ def test_no_store_yet(project):
             f"no runs yet: {project}/mlflow.db does not exist; train a model first, or set "
             "MLFLOW_TRACKING_URI to an existing tracking store"
         )
-    assert not list(project.iterdir())  # looking makes nothing
+    assert not list(project.iterdir())  # nothing is created
 
 
 def test_download(store, runs, project):
