@@ -74,6 +74,11 @@ class Buckets(ResumableBatches[BatchShare]):
 
     Raises:
         ValueError: If `batch_size` or a length is below 1.
+
+    Example:
+        >>> buckets = Buckets(lengths=[3, 9, 4, 8], batch_size=2, shuffle=False, seed=1)
+        >>> [batch.rows for batch in buckets]
+        [[1, 3], [2, 0]]
     """
 
     def __init__(

@@ -2,11 +2,11 @@
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tqdm import tqdm
-
+from pipeline.console import progress_bar
 from pipeline.errors import InputError
 
 MAX_LINE_BYTES = 1_000_000
@@ -39,14 +39,7 @@ def read_lines(
         InputError: If the file is not in this encoding, or a line is too long.
     """
     _refuse_utf16(path, encoding)
-    size = path.stat().st_size
-    hidden = None if size >= LARGE else True  # None: shown where stderr is a terminal
-    with (
-        path.open("rb") as file,
-        tqdm(
-            total=size, desc=path.name, unit="B", unit_scale=True, leave=False, disable=hidden
-        ) as bar,
-    ):
+    with path.open("rb") as file, _bar(path) as advance:
         number = offset = 0
         while line := file.readline(max_line_bytes):
             number += 1
@@ -60,7 +53,14 @@ def read_lines(
                 line = line.removeprefix(codecs.BOM_UTF8)  # written by some editors
             yield _decode(line, path, (number, offset), encoding, flag)
             offset += len(line)
-            bar.update(len(line))
+            advance(len(line))
+
+
+def _bar(path: Path) -> AbstractContextManager[Callable[[int], None]]:
+    size = path.stat().st_size
+    if size < LARGE:
+        return nullcontext(lambda _: None)
+    return progress_bar(path.name, size, is_bytes=True)
 
 
 def _refuse_utf16(path: Path, encoding: str) -> None:

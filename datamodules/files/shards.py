@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from datamodules.files.cache import sha256_of
 from datamodules.files.lines import LARGE
+from pipeline.console import progress
 
 _PATTERN = re.compile(r"[*?\[]")
 
@@ -53,4 +52,4 @@ def digest_of(path: Path) -> str:
 def with_progress(files: list[Path]) -> Iterator[Path]:
     """Iterates over files, with a progress bar if they are large together."""
     is_large = len(files) > 1 and sum(file.stat().st_size for file in files) >= LARGE
-    return iter(tqdm(files, unit=" files", leave=False, disable=None if is_large else True))
+    return progress(files, "files") if is_large else iter(files)

@@ -27,6 +27,11 @@ class ItemBatches(ResumableBatches[StreamWindow]):
 
     Raises:
         InputError: If `batch_size` is below 1, or a batch has fewer items than there are processes.
+
+    Example:
+        >>> text = np.array([5, 6, 0, 7, 0], dtype=np.int32)  # two items; 0 is <eos>
+        >>> next(iter(ItemBatches(text, eos_id=0, batch_size=2))).targets.tolist()
+        [[5, 6, 0], [7, 0, -100]]
     """
 
     def __init__(

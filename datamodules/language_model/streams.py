@@ -42,6 +42,11 @@ class Streams(ResumableBatches[StreamWindow]):
     Raises:
         InputError: If there are fewer tokens than columns, fewer columns than processes, a window
             is longer than a column, or a number is out of range.
+
+    Example:
+        >>> text = np.array([5, 6, 0, 7, 8, 0], dtype=np.int32)  # two lines; 0 is <eos>
+        >>> [window.targets.tolist() for window in Streams(text, eos_id=0, batch_size=2, bptt=2)]
+        [[[5, 6], [7, 8]], [[0], [0]]]
     """
 
     _noun = "windows"
