@@ -1,4 +1,4 @@
-"""Mixtures of language models: weights, members, caches."""
+"""Mixtures of language models: their members, weights and caches."""
 
 from pipeline.mixtures.caches import Cache, NeuralCache, UnigramCache
 from pipeline.mixtures.head import MixtureHead

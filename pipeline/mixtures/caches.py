@@ -1,4 +1,4 @@
-"""Caches: words that occurred a moment ago are likelier to occur again."""
+"""Caches, which make recent words more probable."""
 
 import abc
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 
 class CacheState(NamedTuple):
-    """What a cache remembers of one stream.
+    """The recent history of a stream.
 
     Attributes:
-        tokens: the last ones that were read, -1 before the stream's start [window].
-        states: what the model had after each, [window features].
+        tokens: Ids of the last tokens; -1 before the start of the stream [window].
+        states: States of the model after each of these tokens [window features].
     """
 
     tokens: Tensor
@@ -20,16 +20,16 @@ class CacheState(NamedTuple):
 
 
 class Cache(nn.Module, abc.ABC):
-    """A distribution made of the recent past; where there is none it is uniform.
+    """Abstract base class of distributions over recent words, uniform at the start of a stream.
 
     Args:
-        window: tokens that it looks back.
+        window: Number of recent tokens.
 
     Raises:
-        ValueError: `window` is below 1.
+        ValueError: If `window` is below 1.
 
     Attributes:
-        window: tokens that it looks back.
+        window: Number of recent tokens.
     """
 
     def __init__(self, window: int) -> None:
@@ -43,26 +43,26 @@ class Cache(nn.Module, abc.ABC):
         tokens: Tensor,
         states: Tensor,
         targets: Tensor,
-        memory: CacheState | None,
+        history: CacheState | None,
         vocab_size: int,
     ) -> tuple[Tensor, CacheState]:
-        """Scores the targets of a window of one stream.
+        """Returns the log-probabilities of the targets of a batch of one stream.
 
         Args:
-            tokens: ids read [time].
-            states: the model's after each [time features].
-            targets: the ids that come next [time].
-            memory: what an earlier window gave; None at the start.
-            vocab_size: number of token types.
+            tokens: Token ids [time].
+            states: States of the model after each token [time features].
+            targets: Ids of the next tokens [time].
+            history: State of the cache after the previous batch; None at the start.
+            vocab_size: Number of tokens in the vocabulary.
 
         Returns:
-            Natural logarithms of probabilities, float64 [time], and the memory.
+            Natural logarithms of probabilities, float64 [time], and the new state of the cache.
         """
-        if memory is None:
+        if history is None:
             none = tokens.new_full((self.window,), -1)
-            memory = CacheState(none, states.new_zeros(self.window, states.shape[-1]))
-        all_tokens = torch.cat([memory.tokens, tokens])
-        all_states = torch.cat([memory.states, states])
+            history = CacheState(none, states.new_zeros(self.window, states.shape[-1]))
+        all_tokens = torch.cat([history.tokens, tokens])
+        all_states = torch.cat([history.states, states])
         scores = self._scores(all_tokens, all_states, len(tokens))  # [time past]
         past = self._past(all_tokens, len(tokens))
         scores = scores.masked_fill(past < 0, -torch.inf)
@@ -75,24 +75,31 @@ class Cache(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def _past(self, tokens: Tensor, time: int) -> Tensor:
-        """The tokens that may be repeated at each of the last `time` steps [time past]."""
+        """Returns the tokens in the cache at each of the last `time` steps [time past]."""
 
     @abc.abstractmethod
     def _scores(self, tokens: Tensor, states: Tensor, time: int) -> Tensor:
-        """Logarithms of how much each of them counts, float64 [time past]."""
+        """Returns the log-weight of each token in the cache, float64 [time past]."""
 
 
 class UnigramCache(Cache):
-    """Counts of the last words, fading away (Kuhn & De Mori 1990; Clarkson & Robinson 1997).
+    """Unigram cache with exponential decay (Kuhn & De Mori 1990; Clarkson & Robinson 1997).
 
-    p(w) = sum of decay^age over the last `window` tokens that are w, normalised.
+    p(w) is the normalized sum of decay^age over the last `window` tokens equal to w.
 
     Args:
-        window: see `Cache`.
-        decay: what a token is worth for each step that has passed since.
+        window: Number of recent tokens.
+        decay: Factor of a token's weight for each step since it occurred.
 
     Raises:
-        ValueError: `window` is below 1, **or** `decay` is not in (0, 1].
+        ValueError: If `window` is below 1 or `decay` is not in (0, 1].
+
+    Example:
+        >>> cache = UnigramCache(window=4, decay=1.0)
+        >>> tokens, targets = torch.tensor([5, 7]), torch.tensor([7, 5])
+        >>> log_probs, _ = cache(tokens, torch.zeros(2, 3), targets, None, vocab_size=10)
+        >>> log_probs.exp().tolist()  # 7 has not occurred; 5 is half of the cache
+        [0.0, 0.5]
     """
 
     def __init__(self, window: int = 500, decay: float = 0.995) -> None:
@@ -111,27 +118,34 @@ class UnigramCache(Cache):
 
 
 class NeuralCache(Cache):
-    """Words that followed states like the present one (Grave et al. 2017, arXiv 1612.04426).
+    """Neural cache: words that followed similar states (Grave et al. 2017, arXiv 1612.04426).
 
-    p(w | h_t) is proportional to the sum of exp(theta h_t . h_i) over the last `window`
-    steps i < t after which w came.
+    p(w | h_t) is proportional to the sum of exp(theta h_t . h_i) over those of the last `window`
+    steps i < t that were followed by w.
 
     Args:
-        window: see `Cache`.
-        theta: how much likeness counts; 0 is a plain unigram cache.
+        window: Number of recent tokens.
+        theta: Weight of the similarity of states; with 0 all steps count equally.
 
     Raises:
-        ValueError: `window` is below 1, **or** `theta` is negative.
+        ValueError: If `window` is below 1 or `theta` is negative.
+
+    Example:
+        >>> cache = NeuralCache(window=4, theta=1.0)
+        >>> tokens, states = torch.tensor([5, 7, 5]), torch.tensor([[1.0], [0.0], [1.0]])
+        >>> log_probs, _ = cache(tokens, states, torch.tensor([7, 5, 7]), None, vocab_size=10)
+        >>> round(log_probs[2].exp().item(), 4)  # e / (e + 1): 7 followed an equal state
+        0.7311
     """
 
     def __init__(self, window: int = 500, theta: float = 0.3) -> None:
         super().__init__(window)
         if not theta >= 0:
-            raise ValueError(f"theta of a cache must be 0 or more, got {theta}")
+            raise ValueError(f"theta of a cache must be at least 0, got {theta}")
         self.theta = theta
 
     def _past(self, tokens: Tensor, time: int) -> Tensor:
-        # A state's word is the token after it; states before the stream's start have none.
+        # The word of a state is the token after it; there is none before the start of the stream.
         known = tokens.unfold(0, self.window + 1, 1)
         return known[:, 1:].masked_fill(known[:, :-1] < 0, -1)
 

@@ -1,48 +1,60 @@
-"""The weights of a mixture, by expectation maximisation."""
+"""Estimation of mixture weights by expectation maximization."""
 
 import torch
 from torch import Tensor
 
 _ITERATIONS = 2000
-_PRECISE = 1e-9
+_TOLERANCE = 1e-9
 
 
 def mixed(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """Mixes probabilities.
+    """Returns the log-probabilities of a mixture.
 
     Args:
-        log_probs: natural logarithms, each member's [member *].
-        weights: [member], adding up to 1; a member of weight 0 has no say.
+        log_probs: Natural logarithms of each member's probabilities [member *].
+        weights: Weights of the members [member], which sum to 1.
 
     Returns:
-        log sum_m weights_m exp(log_probs_m), float64 [*]; -inf where no member gives anything.
+        log sum_m weights_m exp(log_probs_m), float64 [*]; -inf where all probabilities are 0.
+
+    Example:
+        >>> log_probs = torch.tensor([[0.2], [0.6]]).log()
+        >>> round(mixed(log_probs, torch.tensor([0.5, 0.5])).exp().item(), 4)
+        0.4
     """
     shape = (-1, *[1] * (log_probs.dim() - 1))
     return torch.logsumexp(log_probs.double() + weights.double().log().view(shape), dim=0)
 
 
 def best_weights(log_probs: Tensor) -> Tensor:
-    """Finds the weights that make held-out tokens likeliest.
+    """Computes the weights that maximize the likelihood of held-out tokens.
 
-    Expectation maximisation (Jelinek & Mercer 1980): a member's next weight is the mean share that
-    it has in the mixture's probability of a token. The likelihood is concave in the weights, so
-    where it ends does not depend on where it starts. Tokens that no member gives any probability
-    say nothing about weights and are left out.
+    Expectation maximization (Jelinek & Mercer 1980): the next weight of a member is the mean, over
+    tokens, of its share in the mixture's probability. The log-likelihood is concave in the weights,
+    so that the result does not depend on the initial weights. Tokens with a probability of 0 in all
+    members are left out, because they do not depend on the weights.
 
     Args:
-        log_probs: natural logarithms of the tokens' probabilities, each member's [member tokens].
+        log_probs: Natural logarithms of each member's probabilities [member tokens].
 
     Returns:
-        The weights, float64 [member], to 9 digits unless members are nearly the same.
+        The weights, float64 [member], exact to 9 digits unless members are almost equal.
 
     Raises:
-        ValueError: there is no token, or none that any member gives a probability.
+        ValueError: If there is no token with a probability above 0.
+
+    Example:
+        >>> best_weights(torch.tensor([[0.9, 0.8], [0.1, 0.2]]).log()).round(decimals=4)
+        tensor([1., 0.], dtype=torch.float64)
     """
     log_probs = log_probs.double()
     log_probs = log_probs[:, (log_probs > -torch.inf).any(dim=0)]
     if not log_probs.shape[1]:
-        raise ValueError("the weights of a mixture need held-out tokens of some probability")
-    # Only ratios matter: the largest becomes 1, so that no token underflows.
+        raise ValueError(
+            "the weights of a mixture cannot be estimated, because no held-out token has a "
+            "probability above 0"
+        )
+    # Only ratios matter, so the largest probability becomes 1 and no token underflows.
     probs = (log_probs - log_probs.amax(dim=0)).exp()
     weights = torch.full((len(probs), 1), 1 / len(probs), dtype=torch.float64)
     for _ in range(_ITERATIONS):
@@ -50,6 +62,6 @@ def best_weights(log_probs: Tensor) -> Tensor:
         new = (shares / shares.sum(dim=0)).mean(dim=1, keepdim=True)
         change = (new - weights).abs().max()
         weights = new
-        if change < _PRECISE:
+        if change < _TOLERANCE:
             break
     return weights.squeeze(1)

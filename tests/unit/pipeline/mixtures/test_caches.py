@@ -64,7 +64,7 @@ def test_the_formula_whatever_the_windows(cache, by_hand, cut):
     [
         (lambda: UnigramCache(window=0), "window of a cache must be at least 1, got 0"),
         (lambda: UnigramCache(decay=0), "decay of a cache must be above 0 and at most 1, got 0"),
-        (lambda: NeuralCache(theta=-1), "theta of a cache must be 0 or more, got -1"),
+        (lambda: NeuralCache(theta=-1), "theta of a cache must be at least 0, got -1"),
     ],
 )
 def test_refused(make, message):
