@@ -69,5 +69,5 @@ def test_tokens_without_any_probability_say_nothing():
     torch.testing.assert_close(
         best_weights(torch.cat([log_probs, none], dim=1)), best_weights(log_probs)
     )
-    with pytest.raises(ValueError, match="held-out tokens of some probability"):
+    with pytest.raises(ValueError, match="no held-out token has a probability"):
         best_weights(none)
