@@ -1,4 +1,4 @@
-"""Watches how far gradients reach back while a model is trained."""
+"""Monitors how far gradients reach back during training."""
 
 import contextlib
 import math
@@ -23,31 +23,34 @@ from pipeline.reports import GradientReport
 from pipeline.tracking.logger import RunTracker
 
 _LOGGED_LAGS = (1, 10, 20)
-_SHARE = 0.03  # of the time of training that pages may take, but for the last one
+_SHARE = 0.03  # maximum fraction of training time for drawing, except at the end
 
 
 class GradientMonitor(Callback):
-    """Logs the gradient that reaches earlier states, and draws a page of it.
+    """Logs gradient norms by lag during training and draws figures of them.
 
-    Every n updates, of a few rows of the batch: under `gradients/<layer>/`, for lags 1, 10 and 20
-    the share of the gradient at lag 0 that arrives (`lag_10`), what a step back multiplies it by
-    (`per_step`), the steps after which half is left (`half_life`), and the mean of each gate; and
-    `train/grad_norm_clipped` and `train/clipped_share`, of all updates since the last. After an
-    epoch the page, its numbers and a table go to the run's artifacts, in `gradients/`, in place of
-    those before; where training blows up, of the batch that did it.
+    Every n updates it logs, for the longest rows of the batch, under `gradients/<layer>/`: the norm
+    at lags 1, 10 and 20 divided by that at lag 0 (`lag_10`), its factor per step (`per_step`), the
+    number of steps after which half is left (`half_life`) and the mean of each gate. It also logs
+    `train/grad_norm_clipped` and `train/clipped_share` of the updates since the last log. After an
+    epoch, figures and their numbers replace those in the artifact folder `gradients`; if training
+    diverges, they show the last batch.
 
-    Nothing in training changes, to the last bit: the model is looked at in evaluation mode, its own
-    modes, gradients and random numbers stay as they are, and no other rank is waited for.
+    Training is not changed by a single bit: the model is analyzed in evaluation mode, its modes,
+    gradients and random states stay unchanged, and no other rank is waited for.
 
     Args:
-        every_n_steps: updates between two looks.
-        rows: of a batch, the longest ones.
-        lags: the greatest lag; a window of a language model gives no more than its steps.
+        every_n_steps: Number of updates between two logs.
+        rows: Number of rows of the batch to analyze, the longest ones.
+        lags: Largest lag; at most the number of steps of a batch.
 
     Raises:
-        ValueError: a number is below 1.
-        InputError: the model has no recurrent layer, or one with zoneout, or its loss cannot be
-            followed back, when training starts.
+        ValueError: If a number is below 1.
+        InputError: If the model has no recurrent layer, has zoneout, or is not `Traceable`.
+
+    Example:
+        >>> GradientMonitor(every_n_steps=50, lags=20).rows
+        4
     """
 
     def __init__(self, every_n_steps: int = 100, rows: int = 4, lags: int = 50) -> None:
@@ -56,17 +59,17 @@ class GradientMonitor(Callback):
                 raise ValueError(f"{name} of GradientMonitor must be at least 1, got {value}")
         self.every_n_steps, self.rows, self.lags = every_n_steps, rows, lags
         self._clipping = Clipping(None, by_value=False)
-        self._batch: Any = None  # the last one
-        self._rows: Any = None  # of the last look: an epoch may end with a window of few steps
+        self._batch: Any = None
+        self._rows: Any = None  # last analyzed: an epoch may end with a batch of few steps
         self._drawn_at = -1
         self._began = self._spent = 0.0  # seconds
 
     def check_model(self, model: LightningModule) -> None:
-        """Refuses a model that cannot be looked at, see `ChecksModel`."""
+        """Refuses a model that cannot be analyzed; see `ChecksModel`."""
         _refuse(model)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuses a model that cannot be looked at."""
+        """Refuses a model that cannot be analyzed."""
         self.check_model(pl_module)
         by_value = trainer.gradient_clip_algorithm == "value"
         self._clipping = Clipping(trainer.gradient_clip_val, by_value)
@@ -79,13 +82,13 @@ class GradientMonitor(Callback):
         batch: Any,  # noqa: ANN401 (the datamodule's own)
         batch_idx: int,
     ) -> None:
-        """Holds the batch, in case that training ends with it."""
+        """Keeps the batch, in case training ends with it."""
         self._batch = batch
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """Notes whether the gradient is going to be clipped."""
+        """Records whether the gradient will be clipped."""
         if trainer.is_global_zero:
             self._clipping.before(list(pl_module.parameters()))
 
@@ -97,13 +100,13 @@ class GradientMonitor(Callback):
         batch: Any,  # noqa: ANN401 (the datamodule's own)
         batch_idx: int,
     ) -> None:
-        """Looks, where it is time."""
+        """Analyzes and logs every n updates."""
         is_time = trainer.global_step % self.every_n_steps == 0
         if not (is_time and trainer.is_global_zero and is_update(trainer, batch_idx)):
             return
         metrics = self._clipping.after(list(pl_module.parameters()))
         rows = few_rows(batch, self.rows)
-        # A batch of empty texts is no reason to stop: the next one is looked at.
+        # A batch of empty texts is skipped.
         with contextlib.suppress(NoLossError):
             seen = analyze(pl_module, rows, self.lags, deep=False)
             self._rows = rows
@@ -112,21 +115,21 @@ class GradientMonitor(Callback):
         _log(trainer, metrics)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws, as long as pages take little of the time."""
+        """Draws the figures, unless drawing has taken too much of the time."""
         if self._spent <= _SHARE * (time.perf_counter() - self._began):
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws the last page, and says where it is."""
+        """Draws the final figures and prints their path."""
         self._draw(trainer, pl_module)
         page = Path(trainer.default_root_dir) / "gradients" / "gradients.png"
         if trainer.is_global_zero and page.is_file():
-            print_note(f"how far gradients reach back: {page}")
+            print_note(f"figures of gradients: {page}")
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Draws the page of the batch at which training blew up."""
+        """Draws the figures of the batch at which training diverged."""
         if isinstance(exception, TrainingError):
             self._rows, self._drawn_at = None, -1
             self._draw(trainer, pl_module)
@@ -139,7 +142,7 @@ class GradientMonitor(Callback):
         rows = few_rows(self._batch, self.rows) if self._rows is None else self._rows
         try:
             seen = analyze(pl_module, rows, self.lags)
-        except NoLossError:  # as above; there is no page of such a batch
+        except NoLossError:  # a batch of empty texts
             return
         folder = Path(trainer.default_root_dir)
         name = f"{RunFolder(folder).name or type(pl_module).__name__}, step {trainer.global_step}"
@@ -165,9 +168,7 @@ def _refuse(model: LightningModule) -> None:
     name, advice = type(model).__name__, "leave the callback out"
     parts: list[Any] = list(model.encoder.modules()) if isinstance(model, Traceable) else []
     if not parts and any(isinstance(part, RecurrentLayer) for part in model.modules()):
-        raise InputError(
-            f"GradientMonitor cannot follow the loss of a {name} back from step to step; {advice}"
-        )
+        raise InputError(f"GradientMonitor cannot analyze the gradients of a {name}; {advice}")
     if not any(isinstance(part, RecurrentLayer) for part in parts):
         raise InputError(
             f"GradientMonitor needs recurrent layers, and this {name} has none; {advice}, or use "

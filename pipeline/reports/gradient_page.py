@@ -1,4 +1,4 @@
-"""The page that shows how far gradients reach back."""
+"""The figure of a gradient analysis."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,78 +13,80 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.analysis.gradients import GradientAnalysis, LayerGradients
 
-# Okabe and Ito (2008, "Color Universal Design"): told apart with any kind of colour vision.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_FEW_ENTRIES = 5  # of a legend that lies among the curves
-_FLOOR = -12.0  # powers of ten below which the heat map shows one colour
+# Okabe and Ito (2008, "Color Universal Design"): distinguishable with color blindness.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_FEW_ENTRIES = 5  # maximum size of a legend inside the axes
+_FLOOR = -12.0  # lowest power of ten in the heat map
 
 
 def draw_gradients(
-    look: GradientAnalysis, name: str, verdicts: Mapping[str, str], path: Path
+    analysis: GradientAnalysis, name: str, verdicts: Mapping[str, str], path: Path
 ) -> None:
     """Draws gradients by lag, Jacobians with their bound, a heat map, and gates.
 
     Args:
-        look: what was seen.
-        name: of the model.
-        verdicts: what each layer's gradient does, in a few words.
-        path: of the PNG file.
+        analysis: Result of `analyze`.
+        name: Name of the model.
+        verdicts: Layer name -> description of its gradient in a few words.
+        path: PNG file.
     """
-    gates = list(dict.fromkeys(gate for layer in look.layers for gate in layer.gates))
-    heights = [3.6, 1.1 + 0.36 * len(look.layers)] + ([2.6] if gates else [])
+    gates = list(dict.fromkeys(gate for layer in analysis.layers for gate in layer.gates))
+    heights = [3.6, 1.1 + 0.36 * len(analysis.layers)] + ([2.6] if gates else [])
     figure = Figure(figsize=(11.5, 1.2 + sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     upper, *lower = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     curves, products = upper.subplots(1, 2)
-    _curves(curves, look.layers, verdicts)
-    _products(products, look.layers)
-    _heat_map(lower[0], look.layers)
+    _curves(curves, analysis.layers, verdicts)
+    _products(products, analysis.layers)
+    _heat_map(lower[0], analysis.layers)
     if gates:
         row = lower[1].subplots(1, len(gates), squeeze=False)[0]
         for axes, gate in zip(row, gates, strict=True):
-            _gate(axes, gate, look.layers)
+            _gate(axes, gate, analysis.layers)
         lower[1].suptitle(
-            "Gates, colours as above: mean (line), share shut, below 0.1 (dotted), and open, above "
-            "0.9 (dash-dotted)",
+            "Gates, colors as above: mean (line), fraction closed, below 0.1 (dotted), and open, "
+            "above 0.9 (dash-dotted)",
             fontsize=10,
         )
-    count = look.layers[0].rows[0]
+    count = analysis.layers[0].rows[0]
     figure.suptitle(
         f"How far the gradient reaches back: {name}\n"
-        f"{look.loss}, mean of {count} {'row' if count == 1 else 'rows'}, without dropout"
+        f"{analysis.loss}, mean of {count} {'row' if count == 1 else 'rows'}, without dropout"
     )
     figure.savefig(path, dpi=110)
 
 
 def _curves(axes: Axes, layers: Sequence[LayerGradients], verdicts: Mapping[str, str]) -> None:
-    for layer, colour, style in _styled(layers):
+    for layer, color, style in _styled(layers):
         label = f"{layer.name}: {verdicts[layer.name]}"
-        _plot(axes, layer.gradients["state"], color=colour, linestyle=style, label=label)
-        if "memory" in layer.gradients:
-            is_last = layer is [other for other in layers if "memory" in other.gradients][-1]
-            label = "pale: by the memory cell" if is_last else "_"
-            values = layer.gradients["memory"]
-            _plot(axes, values, color=colour, linestyle=style, alpha=0.35, label=label)
-    _log_axis(axes, "norm of the gradient [nats]", "Gradient of the loss by earlier states")
+        _plot(axes, layer.gradients["state"], color=color, linestyle=style, label=label)
+        if "cell" in layer.gradients:
+            is_last = layer is [other for other in layers if "cell" in other.gradients][-1]
+            label = "pale: with respect to the cell" if is_last else "_"
+            values = layer.gradients["cell"]
+            _plot(axes, values, color=color, linestyle=style, alpha=0.35, label=label)
+    _log_axis(
+        axes, "norm of the gradient [nats]", "Gradient of the loss with respect to earlier states"
+    )
 
 
 def _products(axes: Axes, layers: Sequence[LayerGradients]) -> None:
-    for layer, colour, style in _styled(layers):
+    for layer, color, style in _styled(layers):
         measured = layer.jacobian_products
         if layer.bound is None or not measured:
-            _plot(axes, measured, color=colour, linestyle=style, label=layer.name)
+            _plot(axes, measured, color=color, linestyle=style, label=layer.name)
             continue
         label = rf"{layer.name}; $\beta_W \beta_h$ = {layer.bound:.3g}"
-        _plot(axes, measured, color=colour, linestyle=style, label=label)
+        _plot(axes, measured, color=color, linestyle=style, label=label)
         label = r"dotted: the bound $(\beta_W \beta_h)^{lag}$" if layer is layers[-1] else "_"
-        _plot(axes, layer.bounds(len(measured)), color=colour, linestyle=":", label=label)
+        _plot(axes, layer.bounds(len(measured)), color=color, linestyle=":", label=label)
     if any(layer.jacobian_products for layer in layers):
-        has_cell = any("memory" in layer.gradients for layer in layers)
+        has_cell = any("cell" in layer.gradients for layer in layers)
         what = "state and cell" if has_cell else "state"
-        _log_axis(axes, "spectral norm", f"Jacobian of the {what} by earlier ones")
+        _log_axis(axes, "spectral norm", f"Jacobian of the {what}, by lag")
     else:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "no Jacobians: one step, or too wide a layer", ha="center")
+        axes.text(0.5, 0.5, "no Jacobians: one step, or layer too wide", ha="center")
 
 
 def _heat_map(figure: SubFigure, layers: Sequence[LayerGradients]) -> None:
@@ -110,17 +112,17 @@ def _heat_map(figure: SubFigure, layers: Sequence[LayerGradients]) -> None:
     axes.set_xlabel("lag [steps before the loss]")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     none = "" if np.isfinite(powers).all() else " (white: none)"
-    axes.set_title(f"Gradient as a share of that at lag 0{none}", fontsize=10)
-    figure.colorbar(image, ax=axes, label="log10 of the share", pad=0.01)
+    axes.set_title(f"Gradient as a fraction of that at lag 0{none}", fontsize=10)
+    figure.colorbar(image, ax=axes, label="log10 of the fraction", pad=0.01)
 
 
 def _gate(axes: Axes, gate: str, layers: Sequence[LayerGradients]) -> None:
-    for layer, colour, style in _styled(layers):
+    for layer, color, style in _styled(layers):
         if gate in layer.gates:
             seen = layer.gates[gate]
-            axes.plot(seen.mean, color=colour, linestyle=style)
-            axes.plot(seen.low, color=colour, linestyle=":")
-            axes.plot(seen.high, color=colour, linestyle="-.")
+            axes.plot(seen.mean, color=color, linestyle=style)
+            axes.plot(seen.low, color=color, linestyle=":")
+            axes.plot(seen.high, color=color, linestyle="-.")
     axes.set_ylim(-0.02, 1.02)
     axes.set_title(f"{gate} gate", fontsize=10)
     axes.set_xlabel("lag [steps before the loss]")
@@ -129,17 +131,15 @@ def _gate(axes: Axes, gate: str, layers: Sequence[LayerGradients]) -> None:
 
 
 def _styled(layers: Sequence[LayerGradients]) -> list[tuple[LayerGradients, str, str]]:
-    """Gives each layer a colour, and each direction a kind of line."""
+    """Assigns each layer a color and each direction a line style."""
     names = list(dict.fromkeys(layer.name.partition(",")[0] for layer in layers))
-    colours: Sequence[str] = _COLOURS
-    if len(names) > len(_COLOURS):  # from dark to light, from the lowest up
-        colours = [
-            to_hex(colour) for colour in colormaps["viridis"](np.linspace(0, 0.9, len(names)))
-        ]
+    colors: Sequence[str] = _COLORS
+    if len(names) > len(_COLORS):  # from dark to light, from the lowest up
+        colors = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 0.9, len(names)))]
     return [
         (
             layer,
-            colours[names.index(layer.name.partition(",")[0])],
+            colors[names.index(layer.name.partition(",")[0])],
             "--" if layer.name.endswith("right to left") else "-",
         )
         for layer in layers
@@ -154,7 +154,7 @@ def _plot(
     label: str,
     alpha: float = 1.0,
 ) -> None:
-    # A logarithm has no place for 0, and a line no place for what is not finite.
+    # Values that a logarithmic axis cannot show.
     shown = [value if 0 < value < np.inf else np.nan for value in values]
     marker = "o" if len(values) < 60 and linestyle != ":" else None
     axes.plot(
@@ -175,7 +175,7 @@ def _log_axis(axes: Axes, unit: str, title: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     low, high = axes.get_ylim()
-    if low > high / 100:  # a curve that hardly falls is not to look as if it did
+    if low > high / 100:  # an almost constant curve must look constant
         middle = (low * high) ** 0.5
         axes.set_ylim(middle / 10, middle * 10)
     axes.grid(alpha=0.3, which="major")

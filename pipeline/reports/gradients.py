@@ -1,4 +1,4 @@
-"""How far gradients reach back, for a person and for programs."""
+"""Report of a gradient analysis: figure, numbers and table."""
 
 import csv
 import json
@@ -10,37 +10,37 @@ from pipeline.analysis.gradients import GradientAnalysis, LayerGradients
 from pipeline.reports.gradient_page import draw_gradients
 
 _LAGS = (1, 2, 5, 10, 20, 50)
-_LONG = 100  # steps of a half-life from which on a curve is called flat
-_GONE = 0.01
+_LONG = 100  # half-life in steps from which on a gradient counts as constant
+_GONE = 0.01  # fraction below which a gradient counts as vanished
 
 
 class GradientReport:
-    """Tells what a look at a model showed.
+    """Writes the result of a gradient analysis.
 
     Args:
-        look: what was seen.
-        name: of the model, as a person knows it.
+        analysis: Result of `analyze`.
+        name: Name of the model, for the titles.
     """
 
-    def __init__(self, look: GradientAnalysis, name: str) -> None:
-        self._look, self._name = look, name
+    def __init__(self, analysis: GradientAnalysis, name: str) -> None:
+        self._analysis, self._name = analysis, name
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes the report.
+        """Writes the files of the report.
 
         Args:
-            folder: made if need be.
+            folder: Folder, created if missing.
 
         Returns:
-            The files: the page `gradients.png`, its numbers in `gradients.json` and, a line each,
-            in `gradients.csv`, and `gradients.txt`, the table.
+            The files: the figure `gradients.png`, its numbers in `gradients.json` and
+            `gradients.csv`, and the table `gradients.txt`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         names = ("gradients.png", "gradients.json", "gradients.csv", "gradients.txt")
         page, data, lines, table = (folder / name for name in names)
-        verdicts = {layer.name: verdict(layer) for layer in self._look.layers}
-        draw_gradients(self._look, self._name, verdicts, page)
-        numbers = {"model": self._name, **self._look.as_data()}
+        verdicts = {layer.name: verdict(layer) for layer in self._analysis.layers}
+        draw_gradients(self._analysis, self._name, verdicts, page)
+        numbers = {"model": self._name, **self._analysis.as_data()}
         data.write_text(json.dumps(_finite(numbers), indent=1) + "\n", encoding="utf-8")
         with lines.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -50,15 +50,15 @@ class GradientReport:
         return [page, data, lines, table]
 
     def table(self) -> str:
-        """Writes a short table, with a sentence for each layer."""
-        layers = self._look.layers
+        """Returns a short table with a sentence about each layer."""
+        layers = self._analysis.layers
         width = max(12, *(len(layer.name) for layer in layers))
         heads = "".join(f"{f'lag {lag}':>9}" for lag in _LAGS)
         lines = [
-            f"Gradient of the {self._look.loss} with respect to earlier states, mean of "
+            f"Gradient of the {self._analysis.loss} with respect to earlier states, mean of "
             f"{layers[0].rows[0]} rows;",
-            "lag 0: its norm, other lags: shares of that; spectral radius: of the matrix from "
-            "state to state (with gates: of the candidate's)",
+            "lag 0: norm; other lags: fraction of that; spectral radius: of the recurrent matrix "
+            "(with gates: of the candidate)",
             f"{'':<{width}}{'lag 0':>10}{heads}  half-life  spectral radius",
         ]
         for layer in layers:
@@ -72,7 +72,7 @@ class GradientReport:
         return "\n".join([*lines, *(f"{each.name}: {explained(each)}" for each in layers)])
 
     def _lines(self) -> Iterator[tuple[str, str, int, float]]:
-        for layer in self._look.layers:
+        for layer in self._analysis.layers:
             series = {f"gradient by the {name}": part for name, part in layer.gradients.items()}
             series["norm of a product of Jacobians"] = layer.jacobian_products
             if layer.bound is not None:
@@ -89,12 +89,12 @@ class GradientReport:
 
 
 def verdict(layer: LayerGradients) -> str:
-    """Says in a few words whether the gradient vanishes or explodes."""
+    """Describes in a few words whether the gradient vanishes or explodes."""
     if layer.factor is None:
         return "no gradient goes back"
     if layer.factor > 2 ** (1 / _LONG):
         if layer.jacobian_products and layer.jacobian_products[-1] <= 1:
-            # What arrives later has more ways through a stack: that is no explosion in time.
+            # Earlier states have more paths through a stack; the recurrence does not explode.
             return "grows through the layers above"
         return f"explodes: doubles every {_steps(math.log(2) / math.log(layer.factor))} on average"
     if layer.half_life is None or layer.half_life > _LONG:
@@ -103,7 +103,7 @@ def verdict(layer: LayerGradients) -> str:
 
 
 def explained(layer: LayerGradients) -> str:
-    """Says in a sentence what the gradient does, and where it is gone."""
+    """Describes the gradient in a sentence, and the lag at which it has vanished."""
     found, last = verdict(layer), len(layer.rows) - 1
     if layer.factor is None:
         return f"{found}: all of it stays at the step of the loss"
@@ -129,7 +129,7 @@ def _number(value: float | None) -> str:
 
 
 def _finite(data: object) -> object:
-    """Makes null of what JSON has no number for."""
+    """Replaces inf and nan, which JSON lacks, by None."""
     if isinstance(data, dict):
         return {key: _finite(value) for key, value in data.items()}
     if isinstance(data, list):

@@ -1,4 +1,4 @@
-"""How far the gradient of a loss reaches back through recurrent layers: plain torch."""
+"""Gradient analysis: how far the gradient of a loss reaches back in recurrent layers."""
 
 from pipeline.analysis.gradients.analysis import (
     GateStatistics,

@@ -1,4 +1,4 @@
-"""One look at a model: what reaches earlier states, what the layers multiply by, what gates do."""
+"""Analyzes a model on one batch: gradient norms, Jacobians and gate activations by lag."""
 
 import contextlib
 import dataclasses
@@ -27,16 +27,16 @@ from pipeline.analysis.gradients.recording import LayerRecord, record_steps
 
 
 class NoLossError(ValueError):
-    """No row of a batch has a loss."""
+    """Raised if no row of a batch has a loss."""
 
 
 LOW, HIGH = 0.1, 0.9
-"""A gate below or above is saturated."""
+"""A gate below the first or above the second value is saturated."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GateStatistics:
-    """One gate by lag: the mean over rows and units, and the shares below 0.1 and above 0.9."""
+    """Activations of a gate by lag: mean, and fractions below 0.1 and above 0.9."""
 
     mean: list[float]
     low: list[float]
@@ -45,23 +45,23 @@ class GateStatistics:
 
 @dataclasses.dataclass(frozen=True)
 class LayerGradients:
-    """What was seen of one layer in one direction; lists are by lag, from 0.
+    """The analysis of one layer in one direction; lists are by lag, from 0.
 
     Attributes:
-        name: as "layer 1".
-        gradients: "state" (and "memory" of an LSTM) -> norm of the gradient of a row's loss, in
-            nats, by the state so many steps before; means over rows.
-        rows: rows that have a step at that lag, up to the last lag that half of them have.
-        followed: "state"; "memory" of a layer that does not hand its state on. It says which
-            gradient the next two are of.
-        factor: what a step back multiplies the norm by, fitted over all lags.
-        half_life: the steps after which half of it is left; None where it does not decay.
-        jacobian_steps: norms of the Jacobians from step to step, the latest first; [] where none
-            were measured.
-        jacobian_products: norms of the products of so many of them; [] where none were measured.
-        bound: beta_W * beta_h of an Elman layer.
-        spectral_radius: of the recurrent matrix of each gate.
-        gates: name -> what they do.
+        name: Name such as "layer 1".
+        gradients: "state" (and "cell" of an LSTM) -> norm of the gradient of a row's loss in nats
+            with respect to it, mean over rows.
+        rows: Number of rows that have a step at each lag, up to the last lag that half of them
+            have.
+        followed: "state", or "cell" of a layer whose carry does not contain the state: the gradient
+            that `factor` and `half_life` describe.
+        factor: Factor of the norm per step back, fitted over all lags.
+        half_life: Number of steps after which half of the norm is left; None without decay.
+        jacobian_steps: Norms of the Jacobians of single steps, the last first; [] if not computed.
+        jacobian_products: Norms of the products of Jacobians by lag; [] if not computed.
+        bound: Bound beta_W * beta_h of an Elman layer.
+        spectral_radius: Gate name -> spectral radius of its recurrent matrix.
+        gates: Gate name -> activations.
     """
 
     name: str
@@ -77,16 +77,17 @@ class LayerGradients:
     gates: dict[str, GateStatistics]
 
     def share(self, lag: int) -> float | None:
-        """Gives the norm at a lag as a share of that at lag 0; None where there is none.
+        """Returns the norm at a lag divided by that at lag 0; None if there is none.
 
-        A loss reads states, so that of a layer followed by its memory it is a share of lag 1.
+        For a layer whose cell is followed it is divided by that at lag 1, because the loss depends
+        on states.
         """
         norms = self.gradients[self.followed]
         first = next((norm for norm in norms[:2] if norm > 0), None)
         return norms[lag] / first if lag < len(norms) and first is not None else None
 
     def bounds(self, count: int) -> list[float]:
-        """Gives (beta_W * beta_h)^lag for lags from 0, infinite where no number is as large."""
+        """Returns (beta_W * beta_h)^lag for lags from 0; inf on overflow."""
         assert self.bound is not None
         powers = torch.tensor(self.bound, dtype=torch.float64) ** torch.arange(count)
         bounds: list[float] = powers.tolist()
@@ -95,40 +96,40 @@ class LayerGradients:
 
 @dataclasses.dataclass(frozen=True)
 class GradientAnalysis:
-    """What was seen.
+    """The result of `analyze`.
 
     Attributes:
-        loss: what was differentiated, as "nll of a token".
-        layers: from the lowest up.
+        loss: Name of the loss, such as "nll of a token".
+        layers: Layers from the lowest up.
     """
 
     loss: str
     layers: list[LayerGradients]
 
     def as_data(self) -> dict[str, Any]:
-        """Gives plain data, for JSON."""
+        """Returns plain data, for JSON."""
         return dataclasses.asdict(self)
 
 
 def analyze(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> GradientAnalysis:  # noqa: ANN401
-    """Looks at a model, in evaluation mode (without dropout), and leaves it as it was.
+    """Analyzes the gradients of a model in evaluation mode (without dropout).
 
-    Neither weights nor their gradients, modes nor random numbers are changed.
+    Weights, gradients, modes and random states of the model stay unchanged.
 
     Args:
-        model: a `Traceable` task.
-        batch: a few rows; each begins with no memory.
-        lags: the greatest lag.
-        deep: also Jacobians and spectral radii, which cost more than all the rest.
+        model: A task that implements `Traceable`.
+        batch: A few rows, each of which starts with the initial carry.
+        lags: Largest lag.
+        deep: Whether Jacobians and spectral radii are computed, which takes most of the time.
 
     Raises:
-        ValueError: the model cannot be looked at.
-        NoLossError: no row has a loss.
+        ValueError: If the model is not `Traceable` or has no recurrent layer, or has zoneout.
+        NoLossError: If no row has a loss.
     """
     if not isinstance(model, Traceable):
         raise ValueError(
-            f"the gradients of a {type(model).__name__} cannot be followed from step to step; take "
-            "a task with a recurrent encoder"
+            f"the gradients of a {type(model).__name__} cannot be analyzed; use a task with a "
+            "recurrent encoder"
         )
     loss, left = _one_side(model, batch, False, lags, deep)
     sides = [left]
@@ -139,15 +140,15 @@ def analyze(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Gradi
     if not layers:
         raise ValueError(
             f"this {type(model.encoder).__name__} has no recurrent layer (`RecurrentLayer`) of "
-            "pipeline.encoders, through which gradients can be followed; take Elman, GRU, LSTM or "
-            "another of docs/encoders.md (--model.encoder)"
+            "pipeline.encoders to analyze; use Elman, GRU, LSTM or another encoder of "
+            "docs/encoders.md (--model.encoder)"
         )
     return GradientAnalysis(loss, layers)
 
 
 @contextlib.contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Computes in evaluation mode and in full precision, and puts everything back afterwards."""
+    """Context with evaluation mode and full precision; restores modes and random states."""
     modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
@@ -155,7 +156,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         torch.random.fork_rng(devices=devices),
         torch.enable_grad(),
         torch.autocast(device.type, enabled=False),
-        # cuDNN differentiates recurrent layers in training mode only, where dropout would act.
+        # cuDNN differentiates recurrent layers in training mode only, which would enable dropout.
         torch.backends.cudnn.flags(enabled=False),
     ):
         model.eval()
@@ -175,49 +176,49 @@ def _one_side(
 ) -> tuple[str, list[LayerGradients]]:
     assert isinstance(model, nn.Module)
     with undisturbed(model):
-        with record_steps(model.encoder) as traces:
+        with record_steps(model.encoder) as records:
             loss = model.loss_at(batch, from_right)
-        traces = [trace for trace in traces if trace.from_right == from_right]
-        if not traces:
+        records = [record for record in records if record.from_right == from_right]
+        if not records:
             return loss.name, []
         if not bool((loss.steps >= 0).any()):
-            raise NoLossError("no row of the batch has a loss to follow back; take more rows")
-        found = gradient_norms(loss.total, loss.steps, traces, lags)
-        pairs = zip(traces, found, strict=True)
+            raise NoLossError("no row of the batch has a loss to differentiate; use more rows")
+        found = gradient_norms(loss.total, loss.steps, records, lags)
+        pairs = zip(records, found, strict=True)
         return loss.name, [_layer(*pair, loss.steps, lags, deep) for pair in pairs]
 
 
 def _layer(
-    trace: LayerRecord, flow: GradientNorms, steps: Tensor, lags: int, deep: bool
+    record: LayerRecord, flow: GradientNorms, steps: Tensor, lags: int, deep: bool
 ) -> LayerGradients:
-    factor = factor_per_step(flow.norms[trace.followed])
-    measured = jacobians(trace, steps, lags) if deep else None
-    blocks = recurrent_blocks(trace.leaf) if deep else {}
+    factor = factor_per_step(flow.norms[record.followed])
+    measured = jacobians(record, steps, lags) if deep else None
+    blocks = recurrent_blocks(record.layer) if deep else {}
     return LayerGradients(
-        name=trace.name,
+        name=record.name,
         gradients=flow.norms,
         rows=flow.rows,
-        followed=trace.followed,
+        followed=record.followed,
         factor=factor,
         half_life=half_life(factor),
         jacobian_steps=measured.steps if measured else [],
         jacobian_products=measured.products if measured else [],
-        bound=bound(trace.leaf) if deep else None,
+        bound=bound(record.layer) if deep else None,
         spectral_radius={name: spectral_radius(block) for name, block in blocks.items()},
-        gates=_gates(trace, steps, lags),
+        gates=_gates(record, steps, lags),
     )
 
 
 @torch.no_grad()
-def _gates(trace: LayerRecord, steps: Tensor, lags: int) -> dict[str, GateStatistics]:
-    batch, time = trace.inputs.shape[:2]
-    before = zip(*trace.carries[:-1], strict=True)
+def _gates(record: LayerRecord, steps: Tensor, lags: int) -> dict[str, GateStatistics]:
+    batch, time = record.inputs.shape[:2]
+    before = zip(*record.carries[:-1], strict=True)
     carry = tuple(_flat(part) for part in before)
-    values = trace.leaf.gate_values(trace.inputs.flatten(0, 1), carry)
-    places = trace.places(steps)
+    values = record.layer.gate_values(record.inputs.flatten(0, 1), carry)
+    positions = record.positions(steps)
 
     def means(value: Tensor) -> list[float]:
-        return by_lag(value.float().view(batch, time, -1).mean(dim=2), places, lags)
+        return by_lag(value.float().view(batch, time, -1).mean(dim=2), positions, lags)
 
     return {
         name: GateStatistics(means(value), means(value < LOW), means(value > HIGH))
@@ -226,5 +227,5 @@ def _gates(trace: LayerRecord, steps: Tensor, lags: int) -> dict[str, GateStatis
 
 
 def _flat(series: Sequence[Tensor]) -> Tensor:
-    """Puts the steps of a part [batch ...] below each other, row by row."""
+    """Flattens the steps [batch ...] of a part to [batch*time ...]."""
     return torch.stack(list(series), dim=1).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""Norms of the gradient of a loss by the states before it, lag by lag."""
+"""Norms of the gradient of a loss with respect to earlier states, by lag."""
 
 import math
 from collections.abc import Sequence
@@ -11,13 +11,14 @@ from pipeline.analysis.gradients.recording import LayerRecord
 
 
 class GradientNorms(NamedTuple):
-    """What reaches the states of one layer.
+    """The gradient norms of one layer.
 
     Attributes:
-        norms: of what is handed on, "state" (and "memory"), by lag: the mean over rows of the
-            Euclidean norm of the derivative of the loss of a row, in nats. The memory is 0 at lag
-            0: each holds the other still, and a loss reads the state.
-        rows: how many rows have a step at each lag, up to the last that half of them have.
+        norms: "state" (and "cell") -> by lag, the Euclidean norm of the derivative of a row's loss
+            in nats, mean over rows. State and cell are differentiated separately; for the cell it
+            is 0 at lag 0, because a loss depends on the state.
+        rows: Number of rows that have a step at each lag, up to the last lag that half of them
+            have.
     """
 
     norms: dict[str, list[float]]
@@ -25,69 +26,73 @@ class GradientNorms(NamedTuple):
 
 
 def gradient_norms(
-    total: Tensor, steps: Tensor, traces: Sequence[LayerRecord], lags: int
+    total: Tensor, steps: Tensor, records: Sequence[LayerRecord], lags: int
 ) -> list[GradientNorms]:
-    """Differentiates a loss by all that its layers handed on.
+    """Differentiates a loss by the states of all recorded layers.
 
-    dL_t/dh_k is the whole derivative: by the steps from k to t, and by the layers above.
+    dL_t/dh_k is the total derivative, through all steps from k to t and all layers above.
 
     Args:
-        total: the loss, summed over rows [].
-        steps: the token of each row at which the lag is 0, -1 for none [batch].
-        traces: of the layers.
-        lags: the greatest lag.
+        total: Loss, summed over rows [].
+        steps: Index of the token at lag 0 of each row, -1 for none [batch].
+        records: Records of the layers.
+        lags: Largest lag.
 
     Returns:
-        The flow of each trace.
+        The gradient norms of each layer.
     """
-    wanted = [part for trace in traces for series in trace.parts.values() for part in series]
+    wanted = [part for record in records for series in record.parts.values() for part in series]
     found = iter(torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True))
     results = []
-    for trace in traces:
-        places, norms = trace.places(steps), {}
-        for name, series in trace.parts.items():
+    for record in records:
+        positions, norms = record.positions(steps), {}
+        for name, series in record.parts.items():
             gradients = [next(found) for _ in series]
             each = [_norms(one, part) for one, part in zip(gradients, series, strict=True)]
-            norms[name] = by_lag(torch.stack(each, dim=1), places, lags)
-        results.append(GradientNorms(norms, rows_by_lag(places, lags)))
+            norms[name] = by_lag(torch.stack(each, dim=1), positions, lags)
+        results.append(GradientNorms(norms, rows_by_lag(positions, lags)))
     return results
 
 
 def _norms(gradient: Tensor | None, part: Tensor) -> Tensor:
-    if gradient is None:  # nothing of the loss depends on it
+    if gradient is None:  # the loss does not depend on it
         return torch.zeros(len(part), dtype=torch.float64, device=part.device)
     norms: Tensor = torch.linalg.vector_norm(gradient.detach().double().flatten(1), dim=1)
     return norms
 
 
-def rows_by_lag(places: Tensor, lags: int) -> list[int]:
+def rows_by_lag(positions: Tensor, lags: int) -> list[int]:
     """Counts the rows that have a step at each lag, up to the last lag that half of them have.
 
-    Beyond it a mean would be over few rows, and jump where one of them ends.
+    Means at larger lags would be over few rows and jump where a row ends.
     """
-    return [int((places >= lag).sum()) for lag in range(_deepest(places, lags) + 1)]
+    return [int((positions >= lag).sum()) for lag in range(_deepest(positions, lags) + 1)]
 
 
-def _deepest(places: Tensor, lags: int) -> int:
-    real = places[places >= 0].sort(descending=True).values
+def _deepest(positions: Tensor, lags: int) -> int:
+    real = positions[positions >= 0].sort(descending=True).values
     return min(lags, int(real[(len(real) - 1) // 2]))
 
 
-def by_lag(values: Tensor, places: Tensor, lags: int) -> list[float]:
-    """Averages over rows, at each lag.
+def by_lag(values: Tensor, positions: Tensor, lags: int) -> list[float]:
+    """Averages values over rows, by lag.
 
     Args:
-        values: of each row at each step [batch time].
-        places: the step of each row at which the lag is 0; -1 for a row to leave out [batch].
-        lags: the greatest lag.
+        values: Values of each row at each step [batch time].
+        positions: Step at lag 0 of each row; -1 excludes a row [batch].
+        lags: Largest lag.
 
     Returns:
-        A mean for each lag that half of the rows have.
+        Means for the lags that half of the rows have.
+
+    Example:
+        >>> by_lag(torch.tensor([[1.0, 2.0, 6.0]]), torch.tensor([2]), lags=1)
+        [6.0, 2.0]
     """
     means = []
-    for lag in range(_deepest(places, lags) + 1):
-        (rows,) = torch.nonzero(places >= lag, as_tuple=True)
-        means.append(float(values[rows, places[rows] - lag].mean()))
+    for lag in range(_deepest(positions, lags) + 1):
+        (rows,) = torch.nonzero(positions >= lag, as_tuple=True)
+        means.append(float(values[rows, positions[rows] - lag].mean()))
     return means
 
 
@@ -95,10 +100,14 @@ def factor_per_step(norms: Sequence[float]) -> float | None:
     """Fits norm = a * factor^lag by least squares of the logarithms.
 
     Args:
-        norms: by lag.
+        norms: Norms by lag.
 
     Returns:
-        What each step back multiplies the norm by; None where fewer than two norms are above 0.
+        Factor of the norm per step back; None if fewer than two norms are above 0.
+
+    Example:
+        >>> round(factor_per_step([8.0, 4.0, 2.0]), 6)
+        0.5
     """
     points = [(lag, math.log(x)) for lag, x in enumerate(norms) if 0 < x < math.inf]
     if len(points) < 2:
@@ -110,7 +119,7 @@ def factor_per_step(norms: Sequence[float]) -> float | None:
 
 
 def half_life(factor: float | None) -> float | None:
-    """Gives the steps after which half is left; None where nothing decays, or nothing is known."""
+    """Returns the number of steps after which half is left; None without decay or factor."""
     if factor is None or factor <= 0 or factor > 1 - 1e-9:
         return None
     return math.log(0.5) / math.log(factor)

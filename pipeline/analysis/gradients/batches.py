@@ -1,4 +1,4 @@
-"""A few rows to look at, long enough to look far back."""
+"""Selects long rows of batches for the analysis."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -9,18 +9,23 @@ from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX, Series, StreamWindow
 
-_BATCHES = 20  # among which the longest rows are looked for
+_BATCHES = 20  # searched for the longest rows
 
 
 def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task)
     """Keeps the longest rows of a batch.
 
     Args:
-        batch: a `StreamWindow`, `Sentences`, `Texts` or `Series`.
-        rows: how many to keep, if there are so many.
+        batch: Batch of type `StreamWindow`, `Sentences`, `Texts` or `Series`.
+        rows: Maximum number of rows.
 
     Returns:
-        A batch of the same kind.
+        A batch of the same type.
+
+    Example:
+        >>> from pipeline.batches import Series
+        >>> few_rows(Series(torch.zeros(3, 5, 1), torch.zeros(3), 3.0), rows=2).inputs.shape
+        torch.Size([2, 5, 1])
     """
     order = _lengths(batch).argsort(descending=True, stable=True)[:rows]
     parts = zip(batch._fields, batch, strict=True)
@@ -29,24 +34,23 @@ def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task
 
 
 def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401 (as the loader)
-    """Takes rows from a split.
+    """Selects rows of a split: parts of a stream, or the longest rows of the first batches.
 
     Args:
-        loader: of a datamodule's batches.
-        rows: how many.
-        steps: tokens of a row of a stream, if there are so many; sentences and texts are whole,
-            the longest of the first batches.
+        loader: Batches of a datamodule.
+        rows: Number of rows.
+        steps: Maximum number of tokens of each row of a stream. Sentences and texts are not cut.
 
     Returns:
-        A batch of the loader's own kind.
+        A batch of the loader's type.
 
     Raises:
-        ValueError: the loader gives nothing, or a stream too short for two tokens a row.
+        ValueError: If the loader is empty, or a stream has fewer than two tokens per row.
     """
     iterator = iter(loader)
     first = next(iterator, None)
     if first is None:
-        raise ValueError("there is nothing to look at: the split gives no batch")
+        raise ValueError("there is nothing to analyze: the split has no batches")
     if isinstance(first, StreamWindow) and not first.afresh:
         columns, time = first.targets.shape
         needed = -(-rows // columns) * steps - time
@@ -73,15 +77,15 @@ def _until(windows: Iterable[StreamWindow], needed: int) -> Iterable[StreamWindo
 
 
 def _cut(windows: list[StreamWindow], rows: int, steps: int) -> StreamWindow:
-    """Makes rows of consecutive tokens out of a stream, each within one of its columns."""
+    """Cuts a stream into rows of consecutive tokens, each within one column."""
     pairs = [torch.stack((w.tokens[:, -w.targets.shape[1] :], w.targets)) for w in windows]
     columns = torch.cat(pairs, dim=2)
     _, count, time = columns.shape
-    each = -(-rows // count)  # rows of a column
+    each = -(-rows // count)  # rows per column
     steps = min(steps, time // each)
     if steps < 2:
         raise ValueError(
-            f"the text has {count * time} tokens, too few for {rows} rows of two; take fewer"
+            f"the text has {count * time} tokens, too few for {rows} rows of two; use fewer rows"
         )
     cut = columns[:, :, : each * steps].reshape(2, count * each, steps)
     tokens, targets = cut[:, :rows]

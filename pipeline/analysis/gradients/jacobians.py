@@ -1,4 +1,4 @@
-r"""Jacobians from state to state, their products, and the bound of the lectures.
+r"""Jacobians from state to state, their products, and the bound of their norms.
 
 .. math::
     \left\| \frac{\partial h_t}{\partial h_k} \right\|
@@ -18,16 +18,16 @@ from pipeline.encoders import Carry
 from pipeline.encoders.layers.base import RecurrentLayer
 
 WIDEST = 1024
-"""Numbers in a carry above which no Jacobian is made: each needs a matrix of its square."""
+"""Maximum number of values in a carry; Jacobians are quadratic in it."""
 _ROWS, _LAGS = 2, 20
 
 
 class Jacobians(NamedTuple):
-    """The derivatives of one layer's carry: of all of it, for an LSTM (hidden, memory).
+    """Norms of the Jacobians of one layer's whole carry, for an LSTM (hidden, cell).
 
     Attributes:
-        steps: the norm of the Jacobian of each single step, the latest first: the mean over rows.
-        products: by lag, the norm of the product of so many steps; 1 at lag 0.
+        steps: Norm of the Jacobian of each single step, the last first, mean over rows.
+        products: By lag, norm of the product of the Jacobians of that many steps; 1 at lag 0.
     """
 
     steps: list[float]
@@ -35,24 +35,24 @@ class Jacobians(NamedTuple):
 
 
 @torch.enable_grad()
-def step_jacobian(leaf: RecurrentLayer, step: Tensor, carry: Carry) -> Tensor:
-    """Differentiates the carry after a step by the one before it.
+def step_jacobian(layer: RecurrentLayer, step: Tensor, carry: Carry) -> Tensor:
+    """Differentiates the carry after a step by the carry before it.
 
     Args:
-        leaf: the layer.
-        step: what it reads, of one row [input].
-        carry: before the step, of one row: flat tensors [1 ...].
+        layer: Recurrent layer.
+        step: Input of one row [input].
+        carry: Carry of one row before the step, flat tensors [1 ...].
 
     Returns:
-        float64 [size size], of `size` numbers in the carry; a row for each number after the step.
+        float64 [size size], `size` being the number of values in the carry; rows are outputs.
     """
     size = sum(part.numel() for part in carry)
-    # A copy of the row for each output, so that one backward pass gives all rows of the matrix.
+    # One copy of the row per output, so that one backward pass gives all rows of the Jacobian.
     before = [part.detach().expand(size, *part.shape[1:]).clone() for part in carry]
     for part in before:
         part.requires_grad_()
-    # The layer's own step; who watches the layer itself is not to see these.
-    after = type(leaf).forward(leaf, step.expand(size, 1, -1), None, tuple(before)).carry
+    # The method of the class: `record_steps` replaces that of the instance.
+    after = type(layer).forward(layer, step.expand(size, 1, -1), None, tuple(before)).carry
     chosen = torch.cat([part.flatten(1) for part in after], dim=1).diagonal().sum()
     found = torch.autograd.grad(chosen, before, allow_unused=True)
     rows = (
@@ -62,36 +62,35 @@ def step_jacobian(leaf: RecurrentLayer, step: Tensor, carry: Carry) -> Tensor:
     return torch.cat([row.flatten(1) for row in rows], dim=1).double()
 
 
-def jacobians(trace: LayerRecord, steps: Tensor, lags: int) -> Jacobians | None:
-    """Measures the Jacobians of the last steps of a few rows.
+def jacobians(record: LayerRecord, steps: Tensor, lags: int) -> Jacobians | None:
+    """Computes the norms of the Jacobians of the last steps of a few rows.
 
     Args:
-        trace: of the layer.
-        steps: the token of each row at which the lag is 0, -1 for none [batch].
-        lags: the greatest lag; no more than 20 are measured.
+        record: Record of the layer.
+        steps: Index of the token at lag 0 of each row, -1 for none [batch].
+        lags: Largest lag, at most 20.
 
     Returns:
-        Means over the two rows that reach furthest; None for a layer that is too wide, or without a
-        second step.
+        Means over the two longest rows; None for a layer that is too wide or has only one step.
     """
-    places = trace.places(steps)
-    order = places.argsort(descending=True, stable=True)[:_ROWS].tolist()
-    rows = [row for row in order if int(places[row]) > 0]
-    if not rows or sum(part[:1].numel() for part in trace.carries[0]) > WIDEST:
+    positions = record.positions(steps)
+    order = positions.argsort(descending=True, stable=True)[:_ROWS].tolist()
+    rows = [row for row in order if int(positions[row]) > 0]
+    if not rows or sum(part[:1].numel() for part in record.carries[0]) > WIDEST:
         return None
-    depth = min(lags, _LAGS, *(int(places[row]) for row in rows))
-    measured = [_of_row(trace, row, int(places[row]), depth) for row in rows]
+    depth = min(lags, _LAGS, *(int(positions[row]) for row in rows))
+    measured = [_of_row(record, row, int(positions[row]), depth) for row in rows]
     steps_, products = (torch.tensor(part).mean(dim=0) for part in zip(*measured, strict=True))
     return Jacobians(steps_.tolist(), products.tolist())
 
 
 def _of_row(
-    trace: LayerRecord, row: int, place: int, depth: int
+    record: LayerRecord, row: int, position: int, depth: int
 ) -> tuple[list[float], list[float]]:
     norms, products, product = [], [1.0], None
-    for step in range(place, place - depth, -1):
-        carry = tuple(part[row : row + 1] for part in trace.carries[step])  # before this step
-        one = step_jacobian(trace.leaf, trace.inputs[row, step], carry)
+    for step in range(position, position - depth, -1):
+        carry = tuple(part[row : row + 1] for part in record.carries[step])  # before this step
+        one = step_jacobian(record.layer, record.inputs[row, step], carry)
         product = one if product is None else product @ one
         norms.append(spectral_norm(one))
         products.append(spectral_norm(product))
@@ -99,35 +98,35 @@ def _of_row(
 
 
 def spectral_norm(matrix: Tensor) -> float:
-    """Gives the greatest singular value; NaN where a number is not finite."""
+    """Returns the largest singular value; NaN if a value is not finite."""
     if not bool(matrix.isfinite().all()):
         return float("nan")
     return float(torch.linalg.matrix_norm(matrix.detach().double(), 2))
 
 
 def spectral_radius(matrix: Tensor) -> float:
-    """Gives the greatest absolute value of an eigenvalue; NaN where a number is not finite."""
+    """Returns the largest absolute eigenvalue; NaN if a value is not finite."""
     if not bool(matrix.isfinite().all()):
         return float("nan")
     return float(torch.linalg.eigvals(matrix.detach().double().cpu()).abs().max())
 
 
-def recurrent_blocks(leaf: RecurrentLayer) -> dict[str, Tensor]:
-    """Gives the matrix from state to state of each gate, [hidden hidden].
+def recurrent_blocks(layer: RecurrentLayer) -> dict[str, Tensor]:
+    """Returns the recurrent matrix of each gate.
 
     Returns:
-        Name -> matrix; {} for a layer without such matrices, or with too wide ones.
+        Gate name -> matrix [hidden hidden]; {} for layers without matrices or with too wide ones.
     """
-    weights = leaf.weights
+    weights = layer.weights
     if weights.recurrent is None or weights.hidden_size > WIDEST:
         return {}
     blocks = weights.recurrent.chunk(len(weights.gates))
     return dict(zip(weights.gates, blocks, strict=True))
 
 
-def bound(leaf: RecurrentLayer) -> float | None:
-    """Gives beta_W * beta_h of a layer; None for a recurrence for which there is none."""
-    blocks, slope = recurrent_blocks(leaf), leaf.slope_bound
+def bound(layer: RecurrentLayer) -> float | None:
+    """Returns beta_W * beta_h of a layer; None if the recurrence has no such bound."""
+    blocks, slope = recurrent_blocks(layer), layer.slope_bound
     if slope is None or len(blocks) != 1:
         return None
     (matrix,) = blocks.values()

@@ -1,4 +1,4 @@
-"""What a task offers, so that its loss can be followed back to earlier states."""
+"""The protocol of tasks whose gradients can be analyzed."""
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -8,13 +8,12 @@ from pipeline.encoders import Encoder
 
 
 class LossAt(NamedTuple):
-    """The loss of a few rows, and the step of each where going back begins.
+    """The loss of one step of each row.
 
     Attributes:
-        total: in nats, summed over the rows [].
-        steps: the token of each row at which the lag is 0, counted from the left, int64 [batch];
-            -1 for a row without a loss.
-        name: what it is, as "nll of a token".
+        total: Loss in nats, summed over the rows [].
+        steps: Index of the token at lag 0 of each row, int64 [batch]; -1 for a row without a loss.
+        name: Name of the loss, such as "nll of a token".
     """
 
     total: Tensor
@@ -24,18 +23,18 @@ class LossAt(NamedTuple):
 
 @runtime_checkable
 class Traceable(Protocol):
-    """A task with an encoder, whose loss can be followed back.
+    """A task whose loss can be differentiated by the states of its recurrent layers.
 
     Attributes:
-        encoder: the states that are looked at are those of its layers.
+        encoder: The encoder whose layers are analyzed.
     """
 
     encoder: Encoder
 
     def loss_at(self, batch: Any, from_right: bool) -> LossAt:  # noqa: ANN401 (the task's own)
-        """Gives the loss that is read off the last state, of readers from one side.
+        """Computes a loss that depends on the last state of the layers of one direction.
 
         Args:
-            batch: as in training.
-            from_right: of layers that read from right to left; else of those from left to right.
+            batch: A batch as in training.
+            from_right: Whether the layers that read from right to left are analyzed.
         """

@@ -1,4 +1,4 @@
-"""Runs the recurrent layers of an encoder step by step, and keeps what goes from step to step."""
+"""Runs the recurrent layers of an encoder step by step and records states and carries."""
 
 import contextlib
 import re
@@ -16,34 +16,34 @@ _BACKWARD = "right_to_left"  # the attribute of `Bidirectional`
 
 @dataclass
 class LayerRecord:
-    """One layer, in one direction, over the steps of a batch, in the order in which it reads them.
+    """The states and carries of one layer in one direction, in the order of reading.
 
     Attributes:
-        name: as "layer 2, right to left"; layers count from 1, from the lowest up.
-        leaf: the layer.
-        from_right: whether it reads from right to left.
-        inputs: what it read [batch time input].
-        lengths: real steps of each row; all of them if None.
-        states: of each step [batch hidden], as the layers above read them.
-        carries: before the first step, and after each; flat tuples of tensors [batch ...].
+        name: Name such as "layer 2, right to left"; layers are numbered from 1, the lowest first.
+        layer: The recurrent layer.
+        from_right: Whether it reads from right to left.
+        inputs: Inputs of the layer [batch time input].
+        lengths: Number of real steps of each row; all steps are real if None.
+        states: State of each step [batch hidden], as read by the layers above.
+        carries: Carry before the first step and after each step; flat tuples of [batch ...].
     """
 
     name: str
-    leaf: RecurrentLayer
+    layer: RecurrentLayer
     from_right: bool
     inputs: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0))
     lengths: Tensor | None = None
     states: list[Tensor] = field(default_factory=list)
     carries: list[Carry] = field(default_factory=list)
 
-    def places(self, steps: Tensor) -> Tensor:
-        """Says at which of its own steps this layer reads tokens.
+    def positions(self, steps: Tensor) -> Tensor:
+        """Converts token indices to steps in the order of reading.
 
         Args:
-            steps: a token of each row, counted from the left; -1 for none [batch].
+            steps: Token index of each row, -1 for none [batch].
 
         Returns:
-            Steps in the order of reading; -1 for none [batch].
+            Step of each row in the order of reading, -1 for none [batch].
         """
         if not self.from_right:
             return steps
@@ -53,64 +53,70 @@ class LayerRecord:
 
     @property
     def followed(self) -> str:
-        """Which part the loss is followed by: the state, or the memory where that alone goes on."""
+        """The part whose gradient is reported: "state", or "cell" if the carry has no state."""
         is_handed_on = any(part is self.states[0] for part in self.carries[1])
-        return "state" if is_handed_on else "memory"
+        return "state" if is_handed_on else "cell"
 
     @property
     def parts(self) -> dict[str, list[Tensor]]:
-        """What is handed on, by name: "state", and "memory" where a layer has a cell beside it."""
+        """The recorded tensors by name: "state", and "cell" if the carry has another part."""
         named = {"state": self.states}
         for index, part in enumerate(zip(*self.carries[1:], strict=True)):
             if part[0] is not self.states[0]:
-                named["memory" if "memory" not in named else f"carry {index}"] = list(part)
+                named["cell" if "cell" not in named else f"carry {index}"] = list(part)
         return named
 
 
 @contextlib.contextmanager
 def record_steps(encoder: Encoder) -> Iterator[list[LayerRecord]]:
-    """Has each recurrent layer of an encoder read one step at a time, while the context lasts.
+    """Context in which recurrent layers run step by step and record states and carries.
 
-    States and carries are those of the ordinary call, where they are specified. Each can be
-    differentiated by, whether or not any weight can, with the others of the same step held still.
+    The values are those of the ordinary call. Each recorded tensor can be differentiated by, with
+    the others of the same step held constant, even if all weights are frozen.
 
     Args:
-        encoder: any; layers are its `RecurrentLayer`s.
+        encoder: Any encoder; its `RecurrentLayer`s are recorded.
 
     Yields:
-        The list to which each call of a layer adds its trace.
+        List to which each call of a layer adds its record.
 
     Raises:
-        ValueError: a layer has zoneout, which calls it once for each step.
+        ValueError: If a layer has zoneout, which calls it once per step.
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> encoder = LSTM(3, 4, num_layers=2)
+        >>> with record_steps(encoder) as records:
+        ...     _ = encoder(torch.zeros(1, 5, 3))
+        >>> [record.name for record in records]
+        ['layer 1', 'layer 2']
     """
     if any(isinstance(part, Zoneout) for part in encoder.modules()):
         raise ValueError(
-            "layers with zoneout are called once for each step, and cannot be looked at; take an "
-            "encoder without it (--model.encoder.zoneout=0)"
+            "gradients of layers with zoneout cannot be analyzed, because they are called once per "
+            "step; use an encoder without it (--model.encoder.zoneout=0)"
         )
-    traces: list[LayerRecord] = []
-    leaves = {
+    records: list[LayerRecord] = []
+    layers = {
         path: part for path, part in encoder.named_modules() if isinstance(part, RecurrentLayer)
     }
     try:
-        for path, leaf in leaves.items():
-            # An attribute of the instance hides the method of the class, and is removed again.
-            leaf.__dict__["forward"] = _Stepper(_name(path, leaves), leaf, path, traces)
-        yield traces
+        for path, layer in layers.items():
+            # An attribute of the instance hides the method of the class; removed below.
+            layer.__dict__["forward"] = _Stepper(_name(path, layers), layer, path, records)
+        yield records
     finally:
-        for leaf in leaves.values():
-            leaf.__dict__.pop("forward", None)
+        for layer in layers.values():
+            layer.__dict__.pop("forward", None)
 
 
-def _name(path: str, leaves: dict[str, RecurrentLayer]) -> str:
-    """Names a layer after its place among the layers of its own direction."""
-    depths = sorted({_depth(other) for other in leaves})
-    layer = f"layer {depths.index(_depth(path)) + 1}"
-    if not any(_BACKWARD in other for other in leaves):
-        name = layer
-    else:
-        name = f"{layer}, {'right to left' if _is_backward(path) else 'left to right'}"
-    same = [other for other in leaves if _key(other) == _key(path)]
+def _name(path: str, layers: dict[str, RecurrentLayer]) -> str:
+    """Names a layer by its position among the layers of its direction."""
+    depths = sorted({_depth(other) for other in layers})
+    name = f"layer {depths.index(_depth(path)) + 1}"
+    if any(_BACKWARD in other for other in layers):
+        name += ", right to left" if _is_backward(path) else ", left to right"
+    same = [other for other in layers if _key(other) == _key(path)]
     return name if len(same) == 1 else f"{name} ({path})"
 
 
@@ -123,37 +129,37 @@ def _key(path: str) -> tuple[tuple[int, ...], bool]:
 
 
 def _is_backward(path: str) -> bool:
-    return path.split(".").count(_BACKWARD) % 2 == 1  # what is turned twice reads as before
+    return path.split(".").count(_BACKWARD) % 2 == 1  # reversing twice restores the order
 
 
 class _Stepper:
-    """The forward call of a layer, one step at a time."""
+    """Replaces the forward method of a layer: runs and records one step at a time."""
 
     def __init__(
-        self, name: str, leaf: RecurrentLayer, path: str, traces: list[LayerRecord]
+        self, name: str, layer: RecurrentLayer, path: str, records: list[LayerRecord]
     ) -> None:
-        self._name, self._leaf, self._from_right = name, leaf, _is_backward(path)
-        self._traces = traces
+        self._name, self._layer, self._from_right = name, layer, _is_backward(path)
+        self._records = records
 
     def __call__(
         self, inputs: Tensor, lengths: Tensor | None = None, carry: Carry | None = None
     ) -> Encoded:
-        leaf = self._leaf
-        carry = leaf.initial_carry(len(inputs)) if carry is None else carry
-        trace = LayerRecord(self._name, leaf, self._from_right, inputs, lengths, [], [carry])
-        for step in range(max(inputs.shape[1], 1)):  # no step is the layer's own error
-            one = type(leaf).forward(leaf, inputs[:, step : step + 1], None, carry)
+        layer = self._layer
+        carry = layer.initial_carry(len(inputs)) if carry is None else carry
+        record = LayerRecord(self._name, layer, self._from_right, inputs, lengths, [], [carry])
+        for step in range(max(inputs.shape[1], 1)):  # for 0 steps the layer raises the error
+            one = type(layer).forward(layer, inputs[:, step : step + 1], None, carry)
             carry = tuple(_differentiable(part) for part in one.carry)
-            # The state that is read and the one that is handed on are one to differentiate by. Not
-            # told by their values: zeros may be equal by chance, and what is not a number never is.
-            is_one = leaf.reads_carry
-            trace.states.append(carry[0] if is_one else _differentiable(one.states[:, 0]))
-            trace.carries.append(carry)
-        self._traces.append(trace)
-        return Encoded(torch.stack(trace.states, dim=1), carry)
+            # One node for the state in the output and in the carry. Values cannot tell whether
+            # they are the same: zeros are equal by chance, and nan never is.
+            is_one = layer.reads_carry
+            record.states.append(carry[0] if is_one else _differentiable(one.states[:, 0]))
+            record.carries.append(carry)
+        self._records.append(record)
+        return Encoded(torch.stack(record.states, dim=1), carry)
 
 
 def _differentiable(part: Tensor) -> Tensor:
-    # A node of its own, so that a derivative by the cell of an LSTM holds the state still, whether
-    # a kernel gives both or the state is computed from the cell.
+    # A separate node, so that the derivative by the cell of an LSTM holds the state constant,
+    # whether a kernel returns both or the state is computed from the cell.
     return part.view_as(part) if part.requires_grad else part.detach().requires_grad_()

@@ -76,24 +76,24 @@ def test_an_lstm_by_hand():
     (leaf,) = model.encoder.layers.layers
     w, u, b, c, *_ = leaf.weights
     batch = window(rows=2, time=5)
-    expected = {"state": [], "memory": []}
+    expected = {"state": [], "cell": []}
     for ids, targets in zip(batch.tokens, batch.targets, strict=True):
         hidden = memory = torch.zeros(4, dtype=torch.float64)
-        seen = {"state": [], "memory": []}
+        seen = {"state": [], "cell": []}
         for token in ids:
             i, f, g, o = (w @ model.embedding.weight[token] + b + u @ hidden + c).chunk(4)
             memory = f.sigmoid() * memory + i.sigmoid() * g.tanh()
             hidden = o.sigmoid() * memory.tanh()
             memory = memory.clone()  # what the next step reads
             seen["state"].append(hidden)
-            seen["memory"].append(memory)
+            seen["cell"].append(memory)
         loss = nll(model, hidden, targets[-1])
         for name, parts in seen.items():
             held = {"retain_graph": True, "materialize_grads": True, "allow_unused": True}
             found = torch.autograd.grad(loss, parts, **held)
             expected[name].append([part.norm().item() for part in reversed(found)])
     found = analyze(model, batch, lags=50).layers[0].gradients
-    assert found.keys() == {"state", "memory"}
+    assert found.keys() == {"state", "cell"}
     for name in expected:
         assert found[name] == pytest.approx(means(expected[name]), rel=1e-10)
 
@@ -202,7 +202,7 @@ def test_rows_without_a_loss_are_left_out():
     assert seen.gradients["state"] == pytest.approx(expected.gradients["state"], rel=1e-12)
     assert seen.rows == expected.rows == [2, 2, 2, 1, 1]
     batch.tags[:, 0] = -1
-    with pytest.raises(ValueError, match=r"^no row of the batch has a loss to follow back"):
+    with pytest.raises(ValueError, match=r"^no row of the batch has a loss to differentiate"):
         analyze(model, batch, lags=9)
 
 

@@ -48,10 +48,10 @@ def test_pieces_of_a_stream_are_the_text_in_order(columns):
 def test_a_short_text_gives_shorter_rows_or_an_error():
     found = sample(Streams(torch.arange(9).numpy(), 0, 1, 5), 3, 50)
     assert found.tokens.tolist() == [[0, 0, 1], [2, 3, 4], [5, 6, 7]]
-    message = "the text has 9 tokens, too few for 5 rows of two; take fewer"
+    message = "the text has 9 tokens, too few for 5 rows of two; use fewer rows"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sample(Streams(torch.arange(9).numpy(), 0, 1, 5), 5, 50)
-    with pytest.raises(ValueError, match=r"^there is nothing to look at: the split gives no ba"):
+    with pytest.raises(ValueError, match=r"^there is nothing to analyze: the split has no ba"):
         sample([], 1, 1)
 
 

@@ -83,8 +83,8 @@ class Leaky(RecurrentLayer):
 
 def test_a_layer_that_hands_on_its_memory_alone():
     layer = analyze(language_model(Leaky()), window(time=6), lags=9).layers[0]
-    assert layer.followed == "memory"
-    assert layer.gradients["memory"][0] == 0.0  # a loss reads states
+    assert layer.followed == "cell"
+    assert layer.gradients["cell"][0] == 0.0  # a loss reads states
     assert [layer.share(lag) for lag in range(1, 6)] == pytest.approx(
         [0.5**lag for lag in range(5)]
     )
@@ -99,14 +99,14 @@ def test_what_is_handed_on_is_not_told_by_values():
     inputs[:, 1:] = 1.0
     with record_steps(model.encoder) as traces:
         model.encoder(inputs)
-    assert traces[0].followed == "memory"
+    assert traces[0].followed == "cell"
     with record_steps(encoder := LSTM(3, 4)) as traces:
         encoder(torch.full((1, 2, 3), torch.nan))
-    assert (traces[0].followed, list(traces[0].parts)) == ("state", ["state", "memory"])
+    assert (traces[0].followed, list(traces[0].parts)) == ("state", ["state", "cell"])
 
 
 def test_zoneout_is_refused():
-    with pytest.raises(ValueError, match=r"^layers with zoneout are called once for each step"):
+    with pytest.raises(ValueError, match=r"^gradients of layers with zoneout cannot be analyzed"):
         analyze(language_model(LSTM(3, 4, zoneout=0.1)), window(), lags=9)
 
 
