@@ -4,8 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from pipeline.console import progress_bar
 from pipeline.errors import InputError
 
 _RETRIES = 3
@@ -86,15 +85,8 @@ def _store(response: Any, partial: Path, done: int) -> None:  # noqa: ANN401 - r
     total = int(response.headers.get("Content-Length", 0)) + done
     with (
         partial.open("ab" if done else "wb") as file,
-        tqdm(
-            total=total or None,
-            initial=done,
-            desc=partial.stem,
-            unit="B",
-            unit_scale=True,
-            disable=None,
-        ) as bar,
+        progress_bar(partial.stem, total or None, done, is_bytes=True) as advance,
     ):
         for block in response.iter_content(_BLOCK):
             file.write(block)
-            bar.update(len(block))
+            advance(len(block))
