@@ -4,18 +4,21 @@ import contextlib
 import functools
 import io
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, TypeVar
 
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
+Justify: TypeAlias = Literal["left", "right"]
 T = TypeVar("T")
+UNLIMITED = 10_000  # columns, so that no line is cut
 _UPDATE_SECONDS = 0.1  # an update of the bar takes microseconds, a line of text less
 
 
@@ -43,6 +46,39 @@ def print_result(text: str) -> None:
     if is_first_process():
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+def format_table(
+    columns: Mapping[str, Justify],
+    rows: Iterable[Sequence["RenderableType"]],
+    wraps: Collection[str],
+) -> str:
+    """Returns a table, at most as wide as the terminal; elsewhere as wide as its contents.
+
+    Args:
+        columns: Heading and alignment of each column.
+        rows: The cells of each row.
+        wraps: Headings of the columns that become narrower if the terminal is too narrow.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in columns.items():
+        table.add_column(heading, justify=justify, no_wrap=heading not in wraps)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(
+        file=io.StringIO(), width=terminal_width(), color_system=None, emoji=False, markup=False
+    )
+    with console.capture() as capture:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def terminal_width() -> int:
+    """Returns the width of the terminal of standard output, or `UNLIMITED` if there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
 
 
 @contextlib.contextmanager
@@ -88,16 +124,18 @@ def progress_bar(
         yield advance
 
 
-def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yields the items and shows a progress bar, as `progress_bar` does.
+def progress(items: Iterable[T], description: str, output: TextIO | None = None) -> Iterator[T]:
+    """Yields the items and shows a progress bar on standard error, if that is a terminal.
 
     Args:
         items: Items to yield.
         description: Text in front of the bar.
-        total: Number of items; by default their length, if they have one.
+        output: File that is written to meanwhile; if it is a terminal, there is no bar.
     """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
+    if output is not None and output.isatty():
+        yield from items
+        return
+    total = len(items) if isinstance(items, Sized) else None
     with progress_bar(description, total) as advance:
         for item in items:
             yield item

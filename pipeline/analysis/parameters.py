@@ -6,25 +6,34 @@ from typing import NamedTuple
 
 from torch import nn
 
+from pipeline.console import Justify, format_table
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.errors import InputError
 from pipeline.heads import FullSoftmax
 from pipeline.heads.ngram import NgramHead
 
-_INNER = {"layers", "inner", "layer", "kernel", "cell"}  # names that tell a person nothing
+_INNER = {"layers", "inner", "layer", "kernel", "cell"}  # names left out of the table
+_COLUMNS: dict[str, Justify] = {
+    "part": "left",
+    "kind": "left",
+    "parameters": "right",
+    "share": "right",
+    "formula": "left",
+}
+_LEGEND = "N words, d inputs and h units of a layer; without a formula: sizes of the tensors"
 
 
 class Part(NamedTuple):
-    """The parameters of a part of a model that no part before it has.
+    """Number of parameters of a part of a model.
 
     Attributes:
-        name: where it stands, as "encoder 1 backward": the layer, from 1, and the direction.
-        kind: its class.
-        num_parameters: shared ones left out.
-        num_biases: those among them that are biases of a recurrent layer.
-        formula: how the count comes about, with the sizes put in.
-        shared: the part that has the other parameters, if it has any.
-        is_learned: whether all of them are.
+        name: Place in the model: "encoder 1 right_to_left" is a layer, from 1, and its direction.
+        kind: Name of the class.
+        num_parameters: Number of parameters that are not shared with an earlier part.
+        num_biases: Number of them that are biases of a recurrent layer.
+        formula: Formula of the count, with the sizes filled in.
+        shared: Name of the earlier part that has the other parameters, or "".
+        is_learned: Whether all of them are trained.
     """
 
     name: str
@@ -37,11 +46,17 @@ class Part(NamedTuple):
 
 
 def count_parameters(model: nn.Module) -> list[Part]:
-    """Counts parameters by part; each counts once, where it is met first.
+    """Counts the parameters of each part of a model.
 
-    A part is a recurrent layer in one direction, or a module with parameters of its own. Counts are
-    those of the formulas (LSTM 4(hd + hh) with two biases: 8h more; GRU 3(hd + hh) and 6h; Elman
-    hd + hh and 2h; N words of size d have Nd, an output layer over them hN and N biases).
+    A part is a recurrent layer in one direction, or a module with parameters of its own. A shared
+    parameter is counted in the first part that has it. For d inputs, h units and N words the
+    counts are: LSTM 4(hd + hh) + 8h, GRU 3(hd + hh) + 6h, Elman hd + hh + 2h (with two bias
+    vectors), embedding Nd, output layer hN + N.
+
+    Example:
+        >>> from torch import nn
+        >>> [part.formula for part in count_parameters(nn.Embedding(1000, 50))]
+        ['Nd = 1000·50']
 
     Raises:
         InputError: If the model is an n-gram model.
@@ -71,7 +86,7 @@ def count_parameters(model: nn.Module) -> list[Part]:
 
 
 def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    # A module that stands at two places is given at each: the second is all shared.
+    # A module with two places is yielded at each; at the second one all is shared.
     leaves = tuple[str, ...]()
     for path, module in model.named_modules(remove_duplicate=False):
         if any(path.startswith(f"{leaf}.") for leaf in leaves):
@@ -91,14 +106,14 @@ def _shown(path: str) -> str:
 
 
 def _kind(module: nn.Module) -> str:
-    """The class; of a recurrent layer the encoder's that is made of such layers, as "Elman"."""
+    """Returns the class name; for a recurrent layer, that of its encoder, such as "Elman"."""
     inside = [getattr(module, name, None) for name in ("kernel", "cell")]
     found = type(next((part for part in inside if isinstance(part, nn.Module)), module)).__name__
     return "Elman" if found == "RNN" else found.removesuffix("Cell")
 
 
 def _layer_formula(leaf: RecurrentLayer, count: int) -> str:
-    """The textbook's formula, where it gives the count."""
+    """Returns the formula of the textbooks, or "" where it does not give the count."""
     weights = leaf.weights
     size, gates = leaf.output_size, len(weights.gates)
     inputs, times = weights.input.shape[1], "" if gates == 1 else f"{gates}"
@@ -108,7 +123,7 @@ def _layer_formula(leaf: RecurrentLayer, count: int) -> str:
     if expected + sum(matrix.numel() for matrix in weights.others) != count:
         return ""
     symbols, numbers = "hd", f"{size}·{leaf.input_size}"
-    if inputs != leaf.input_size:  # of a layer that reads some inputs at a step
+    if inputs != leaf.input_size:  # a layer that reads several inputs per step
         reads = inputs // leaf.input_size
         symbols, numbers = f"{reads}hd", f"{reads}·{numbers}"
     if has_recurrent:
@@ -156,7 +171,7 @@ def to_json(parts: Sequence[Part]) -> str:
 def to_table(parts: Sequence[Part]) -> str:
     """Returns the counts as a table with a legend."""
     total = sum(part.num_parameters for part in parts)
-    rows = [["part", "kind", "parameters", "share", "formula"]]
+    rows = []
     for part in parts:
         notes = [part.formula] * bool(part.num_parameters)
         notes += [f"shared with {part.shared}"] * bool(part.shared)
@@ -164,24 +179,18 @@ def to_table(parts: Sequence[Part]) -> str:
         share = f"{part.num_parameters / total:.1%}" if total else ""
         rows.append([part.name, part.kind, f"{part.num_parameters:,}", share, "; ".join(notes)])
     rows.append(["total", "", f"{total:,}", "", "shared parameters are counted once"])
-    legend = "N words, d inputs and h units of a layer; without a formula: sizes of the tensors"
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  "
-        f"{row[3]:>{widths[3]}}  {row[4]}".rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, legend, *_bias_note(parts)])
+    table = format_table(_COLUMNS, rows, wraps=("formula",))
+    return f"{table}{_LEGEND}{_bias_note(parts)}"
 
 
-def _bias_note(parts: Sequence[Part]) -> list[str]:
+def _bias_note(parts: Sequence[Part]) -> str:
     biases = sum(part.num_biases for part in parts)
     if not biases:
-        return []
-    note = f"{biases:,} of them are biases of recurrent layers"
+        return ""
+    note = f"\n{biases:,} of them are biases of recurrent layers"
     if any("hh" in part.formula for part in parts):  # a matrix from state to state
         note += (
-            ": as in torch's kernels two vectors, one beside each matrix, of which textbooks count "
-            "one or, as in 4(hd + hh), none"
+            ": torch's kernels have two bias vectors, one per matrix; textbooks count one or, as "
+            "in 4(hd + hh), none"
         )
-    return [note]
+    return note

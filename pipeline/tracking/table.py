@@ -2,16 +2,14 @@
 
 import dataclasses
 import datetime
-import io
 import itertools
 import json
 import math
-import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.console import UNLIMITED, Justify, format_table, terminal_width
 from pipeline.tracking.lookup import SHORT_ID, existing_store, find_experiments, search_runs
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from rich.measure import Measurement
     from rich.text import Text
 
-_UNLIMITED = 10_000  # columns of output that is not a terminal
 _OVERFLOW = 1e300  # MLflow stores infinity as the largest float
 
 
@@ -85,23 +82,12 @@ def render(rows: Sequence[RunRow]) -> str:
     in the middle, and narrow terminals get fewer columns. Elsewhere nothing is cut. Score columns
     without any value are left out.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
+    width = terminal_width()
     cells = [_cells(row, width) for row in rows]
-    table = Table(box=None, pad_edge=False)
     headings = _headings(cells, width)
-    for heading in headings:
-        is_name = heading in ("name", "experiment")
-        justify = "left" if heading in _TEXTS else "right"
-        table.add_column(heading, justify=justify, no_wrap=not is_name)  # type: ignore[arg-type]
-    for row in cells:
-        table.add_row(*(_Name(row[h]) if h == "name" else row[h] for h in headings))
-    console = Console(file=io.StringIO(), width=width, color_system=None, emoji=False, markup=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    columns: dict[str, Justify] = {h: "left" if h in _TEXTS else "right" for h in headings}
+    table = [[_Name(row[h]) if h == "name" else row[h] for h in headings] for row in cells]
+    return format_table(columns, table, wraps=("name", "experiment"))
 
 
 def to_json(rows: Sequence[RunRow]) -> str:
@@ -117,7 +103,7 @@ def _cells(row: RunRow, width: int) -> dict[str, str]:
     perplexities, f1s = (row.val_perplexity, row.test_perplexity), (row.val_f1, row.test_f1)
     scores = (*perplexities, *f1s, row.val_accuracy, row.test_accuracy)
     return {
-        "run": row.run_id if width == _UNLIMITED else row.run_id[:SHORT_ID],
+        "run": row.run_id if width == UNLIMITED else row.run_id[:SHORT_ID],
         "name": row.name,
         "experiment": row.experiment,
         "status": row.status,

@@ -84,7 +84,7 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
     formatted = _formatter(output_format, cast(Any, trained.model).labels.names, has_colors(file))
     classifier = _Classifier(trained, request.explain, STANDARD_INPUT in request.sources)
     classified = classifier.classify(texts)
-    for text in progress(classified, "texts"):
+    for text in progress(classified, "texts", file):
         file.write(formatted(text) + "\n")
     print_note(classifier.reader.summary("texts"))
 

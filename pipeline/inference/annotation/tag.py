@@ -79,7 +79,7 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     formatted = _formatter(request.output_format or default_format(file), has_colors(file))
     tagger = _Tagger(trained, has_columns, STANDARD_INPUT in request.sources)
     sentences = tagger.tag(passages)
-    for tagged in progress(sentences, "sentences"):
+    for tagged in progress(sentences, "sentences", file):
         file.write(formatted(tagged) + "\n")
     print_note(tagger.reader.summary("sentences"))
 

@@ -60,7 +60,7 @@ def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
     is_interactive = request.source == STANDARD_INPUT and sys.stdin.isatty()
     scorer, totals = Scorer(trained, request.stream, is_interactive), Totals()
     output_lines = _reranked_lines if request.nbest else _sentence_lines
-    for line in output_lines(scorer, totals, request):
+    for line in progress(output_lines(scorer, totals, request), "lines", file):
         file.write(line + "\n")
         if is_interactive:
             file.flush()
@@ -69,16 +69,14 @@ def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
 
 def _sentence_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:
     output_format = ScoreFormat(request.style, request.tokens, request.log10)
-    for scored in progress(totals.add(scorer.score(read_lines(request.source))), "sentences"):
+    for scored in totals.add(scorer.score(read_lines(request.source))):
         yield from output_format.lines(scored)
 
 
 def _reranked_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:
     # The two iterators are at most one chunk of the scorer apart.
     hypotheses, texts = itertools.tee(read_nbest(request.source))
-    scores = progress(
-        totals.add(scorer.score(hypothesis.line for hypothesis in texts)), "sentences"
-    )
+    scores = totals.add(scorer.score(hypothesis.line for hypothesis in texts))
     output_format = ScoreFormat(request.style, log10=request.log10)
     pairs: Iterator[tuple[Hypothesis, float]] = (
         (hypothesis, output_format.logarithm(scored.log_prob))
