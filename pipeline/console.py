@@ -51,14 +51,16 @@ def print_result(text: str) -> None:
 def format_table(
     columns: Mapping[str, Justify],
     rows: Iterable[Sequence["RenderableType"]],
-    wraps: Collection[str],
+    wraps: Collection[str] = (),
+    width: int | None = None,
 ) -> str:
-    """Returns a table, at most as wide as the terminal; elsewhere as wide as its contents.
+    """Returns a table with aligned columns.
 
     Args:
         columns: Heading and alignment of each column.
         rows: The cells of each row.
-        wraps: Headings of the columns that become narrower if the terminal is too narrow.
+        wraps: Headings of the columns that become narrower if the table is too wide.
+        width: Maximum width; if omitted, `terminal_width()`.
     """
     from rich.console import Console
     from rich.table import Table
@@ -69,7 +71,11 @@ def format_table(
     for row in rows:
         table.add_row(*row)
     console = Console(
-        file=io.StringIO(), width=terminal_width(), color_system=None, emoji=False, markup=False
+        file=io.StringIO(),
+        width=width or terminal_width(),
+        color_system=None,
+        emoji=False,
+        markup=False,
     )
     with console.capture() as capture:
         console.print(table)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.analysis.gradients import GradientAnalysis, LayerGradients
+from pipeline.console import UNLIMITED, Justify, format_table
 from pipeline.reports.gradient_page import draw_gradients
 
 _LAGS = (1, 2, 5, 10, 20, 50)
@@ -52,24 +53,25 @@ class GradientReport:
     def table(self) -> str:
         """Returns a short table with a sentence about each layer."""
         layers = self._analysis.layers
-        width = max(12, *(len(layer.name) for layer in layers))
-        heads = "".join(f"{f'lag {lag}':>9}" for lag in _LAGS)
-        lines = [
-            f"Gradient of the {self._analysis.loss} with respect to earlier states, mean of "
-            f"{layers[0].rows[0]} rows;",
-            "lag 0: norm; other lags: fraction of that; spectral radius: of the recurrent matrix "
-            "(with gates: of the candidate)",
-            f"{'':<{width}}{'lag 0':>10}{heads}  half-life  spectral radius",
-        ]
-        for layer in layers:
-            shares = "".join(f"{_number(layer.share(lag)):>9}" for lag in _LAGS)
-            norm = f"{layer.gradients['state'][0]:.2e}"
-            radius = _number(layer.spectral_radius.get("candidate"))
-            lines.append(
-                f"{layer.name:<{width}}{norm:>10}{shares}  {_number(layer.half_life):>9}"
-                f"  {radius:>15}"
+        names = ("lag 0", *(f"lag {lag}" for lag in _LAGS), "half-life", "spectral radius")
+        columns: dict[str, Justify] = {"": "left", **dict.fromkeys(names, "right")}
+        rows = [
+            (
+                layer.name,
+                f"{layer.gradients['state'][0]:.2e}",
+                *(_number(layer.share(lag)) for lag in _LAGS),
+                _number(layer.half_life),
+                _number(layer.spectral_radius.get("candidate")),
             )
-        return "\n".join([*lines, *(f"{each.name}: {explained(each)}" for each in layers)])
+            for layer in layers
+        ]
+        return (
+            f"Gradient of the {self._analysis.loss} with respect to earlier states, mean of "
+            f"{layers[0].rows[0]} rows;\nlag 0: norm; other lags: fraction of that; spectral "
+            "radius: of the recurrent matrix (with gates: of the candidate)\n"
+            + format_table(columns, rows, width=UNLIMITED)
+            + "\n".join(f"{each.name}: {explained(each)}" for each in layers)
+        )
 
     def _lines(self) -> Iterator[tuple[str, str, int, float]]:
         for layer in self._analysis.layers:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from pipeline.analysis.probes.variants import Variant, joined
 from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import LANGUAGE_MODELS, load_trained
-from pipeline.console import print_note, print_result
+from pipeline.console import Justify, format_table, print_note, print_result
 from pipeline.errors import InputError
 from pipeline.run.children import (
     ChildTraining,
@@ -81,7 +82,7 @@ def probe_model(
     trained = load_trained(path, *LANGUAGE_MODELS)
     name = run or path.stem
     line = ModelScores.of({"model": name}, name, judge(trained, verbs(per_range)))
-    print_result(write_table([line]).rstrip())
+    print_result(_shown([line]))
     if output is None:
         print_note("use --output FOLDER to draw a figure")
     else:
@@ -223,8 +224,20 @@ def _compare(
     files = _write(parent.path, lines)
     for file in files:
         tracker.log_artifact(file)
-    print_result(write_table(lines).rstrip())
+    print_result(_shown(lines))
     print_note(f"figure: {files[-1]}")
+
+
+def _shown(lines: Sequence[ModelScores]) -> str:
+    """Returns the table, with aligned columns in a terminal and with tabs elsewhere."""
+    table = write_table(lines).rstrip()
+    if not sys.stdout.isatty():
+        return table
+    headings, *rows = [row.split("\t") for row in table.splitlines()]
+    num_labels = len(lines[0].labels) + 1
+    columns: dict[str, Justify] = dict.fromkeys(headings, "right")
+    columns |= dict.fromkeys(headings[:num_labels], "left")
+    return format_table(columns, rows, wraps=headings).rstrip()
 
 
 def _write(folder: Path, lines: Sequence[ModelScores]) -> list[Path]:
