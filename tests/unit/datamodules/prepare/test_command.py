@@ -34,7 +34,7 @@ FILES = {f"tiny.{split}.txt": text for split, text in TEXTS.items()} | {
 
 
 class Server:
-    """Serves FILES; `faults` are done to the first requests, `log` is (path, range) of each."""
+    """Serves FILES; `faults` apply to the first requests, `log` has path and range of each."""
 
     def __init__(self, faults=(), ranges=True):
         self.files, self.faults, self.ranges, self.log = dict(FILES), list(faults), ranges, []
@@ -144,7 +144,7 @@ def test_a_failed_or_corrupt_download_is_tried_again(serve, tmp_path, fault):
 
 
 def whole_blocks(length):
-    """What is left of a cut answer: the block that it broke off in is lost."""
+    """Returns the size of a partial file: the last, incomplete block is lost."""
     return length // download._BLOCK * download._BLOCK
 
 

@@ -14,7 +14,7 @@ ANNOTATION = "1\t1,5\tstring\tGATE_{}\n"
 
 @pytest.fixture
 def release(monkeypatch):
-    """Contents of a small release, which counts as the published one."""
+    """Contents of a small release, registered as the published one."""
     contents = {
         name: f"contents of {name}\n".encode() if "filelist" not in name else name.encode()
         for name in prepare_mpqa.FILES
@@ -26,7 +26,7 @@ def release(monkeypatch):
 
 @pytest.fixture
 def pack(monkeypatch, tmp_path):
-    """Makes an archive, which counts as the published one, in a folder of its own."""
+    """Makes an archive in its own folder, registered as the published one."""
 
     def make(contents, links=()):
         path = tmp_path / "archives" / prepare_mpqa.ARCHIVE

@@ -1,4 +1,4 @@
-"""Corpora of labelled texts, from folders and archives, and what is refused."""
+"""Preparation of labelled texts from folders and archives, and invalid files."""
 
 import hashlib
 import tarfile
@@ -15,7 +15,7 @@ TEXTS = {"train.txt": "(3 caf\u00e9)\n", "dev.txt": "(1 bad)\n", "test.txt": "(2
 
 @pytest.fixture
 def published(monkeypatch):
-    """The treebank with small files, in cp1252 as Movie Review is."""
+    """A treebank of small files, in cp1252 like Movie Review."""
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in TEXTS.items()}
     known = module._PUBLISHED["sst"]._replace(files=digests, encoding="cp1252")
     monkeypatch.setitem(module._PUBLISHED, "sst", known)

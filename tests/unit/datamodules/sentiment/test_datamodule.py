@@ -1,4 +1,4 @@
-"""What is trained on, and what a checkpoint of it may go on with."""
+"""Labels and words of phrases, and which checkpoint states are accepted."""
 
 import pytest
 

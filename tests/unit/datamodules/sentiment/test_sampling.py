@@ -1,4 +1,4 @@
-"""What an epoch draws, by its definition."""
+"""Samplers choose the rows that their definitions require."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Trees in brackets, by hand, against another reader, and what is refused."""
+"""Trees: expected phrases, agreement with NLTK, and malformed lines."""
 
 import pytest
 from nltk import Tree

@@ -18,13 +18,13 @@ def sample():
 
 
 def test_each_word_is_in_one_class():
-    """Upper case at the beginning of a sentence does not make it another one."""
+    """Classes ignore the case of words, because sentences begin with a capital letter."""
     assert len(CLASS_OF) == sum(len(kind.words) for kind in LEXICON.values())
     assert {name for clause in clauses() for name in clause.classes} | {"LINK", "."} == set(LEXICON)
 
 
 def test_every_sentence_has_one_tagging():
-    """Over all that the grammar can write: clauses of like classes have like tags.
+    """All clauses of the grammar with the same word classes have the same tags.
 
     As a clause holds no word that links clauses, a sentence can be cut in only one way.
     """
@@ -66,7 +66,7 @@ def test_sentences_are_clauses_with_bio_tags(sample):
 
 
 def cut(classes, tags):
-    """Gives the clauses of a sentence."""
+    """Splits a sentence into its clauses."""
     if "LINK" not in classes:
         return [(tuple(classes[:-1]), tuple(tags[:-1]))]
     link = classes.index("LINK")
@@ -91,7 +91,7 @@ def test_what_sentences_are_like(sample):
 
 
 def test_every_span_that_the_right_decides():
-    """What may begin a span may also begin none: verbs, adverbs, articles, "far", "not", ..."""
+    """Words that begin a span in some clauses and no span in others: verbs, adverbs, "far", ..."""
     begins, begins_not = defaultdict(set), defaultdict(set)
     for clause in clauses():
         for place, tag in enumerate(clause.tags):
@@ -112,7 +112,7 @@ def test_every_span_that_the_right_decides():
 
 
 def test_the_bound_by_hand():
-    """`x` begins a span in one of two, `y` always."""
+    """`x` begins a span in half of its clauses, `y` always."""
     written = [
         Clause(0.3, ("x", "p"), ("B-DSE", "I-DSE")),
         Clause(0.3, ("x", "q"), ("O", "O")),
@@ -130,7 +130,7 @@ def test_no_tagger_can_do_it_from_the_left(sample):
     assert bound["DSE"] < 60
     assert bound["ESE"] < 70
     assert bound["micro"] < 65
-    # the best such tagger that can be had from these very sentences is hardly better
+    # the best left-to-right tagger for exactly these sentences is hardly better
     seen, begun = Counter(), Counter()
     for sentence in sample:
         classes = [CLASS_OF[token.lower()] for token in sentence.tokens]
@@ -142,7 +142,9 @@ def test_no_tagger_can_do_it_from_the_left(sample):
     for left in sorted(seen, key=lambda left: -begun[left] / seen[left]):
         right, called = right + begun[left], called + seen[left]
         best = max(best, 200 * right / (called + num_spans))
-    assert bound["micro"] - 2 < best < bound["micro"] + 8  # what is rare in a sample looks sure
+    assert (
+        bound["micro"] - 2 < best < bound["micro"] + 8
+    )  # a sample overstates how certain rare prefixes are
 
 
 def test_the_same_sentences_everywhere():

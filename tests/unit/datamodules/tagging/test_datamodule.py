@@ -1,4 +1,4 @@
-"""What a checkpoint's state is taken by, and by nothing else."""
+"""Checkpoint states are accepted by the same corpus and settings only."""
 
 import shutil
 
@@ -23,7 +23,7 @@ def test_the_same_corpus_goes_on(opinions, other):
 
 
 def test_another_column_is_refused(opinions, other):
-    """The same words, tags and values; but other values are the frequent ones."""
+    """Words, tags and values are the same, but the values have other frequencies."""
     for path in other.iterdir():
         text = path.read_text()
         swapped = text.replace("\tNN\t", "\t?\t").replace("\tDT\t", "\tNN\t")

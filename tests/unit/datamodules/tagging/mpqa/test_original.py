@@ -12,7 +12,7 @@ TOKENS = "He said -LRB- so -RRB- he hates caf\u00e9s . Good ! They ca n't ."  # 
 
 
 def place(text, part, encoding="utf-8"):
-    """Byte offsets of the part."""
+    """Returns the byte offsets of a part of a text."""
     data = text.encode(encoding)
     start = data.index(part.encode(encoding))
     return start, start + len(part.encode(encoding))
@@ -20,7 +20,7 @@ def place(text, part, encoding="utf-8"):
 
 @pytest.fixture
 def distribution(tmp_path):
-    """Adds documents to a distribution, and gives its folder."""
+    """Adds a document to a distribution and returns its folder."""
     folder = tmp_path / "database"
 
     def add(
@@ -54,7 +54,7 @@ def distribution(tmp_path):
 
 
 def labels(destination, name="dse"):
-    """The conversion's tokens with their labels, those that are not O."""
+    """Returns the converted tokens with a label other than O."""
     rows = [
         line.split("\t") for line in (destination / f"{name}.txt").read_text("utf-8").split("\n")
     ]
@@ -63,7 +63,7 @@ def labels(destination, name="dse"):
 
 
 def test_the_sample_converts_to_the_expected_files(real_data, tmp_path):
-    """All but the parts of speech: a parser made those, and no distribution has them."""
+    """All columns agree except parts of speech, which the distribution does not contain."""
     sample = real_data / "mpqa" / "standoff_sample"
     report = convert(sample, tmp_path, sample / "doclist.sample")
     for name in ("dse.txt", "ese.txt"):

@@ -6,7 +6,7 @@ from datamodules.tagging.mpqa.released import LISTS, MPQA, read_documents, read_
 from pipeline.errors import InputError
 from pipeline.text.tags import spans
 
-ROWS = {  # document -> its only sentence; d4 is in no list, and has a token with U+00A0
+ROWS = {  # document -> its only sentence; d4 is in no list and has a token with U+00A0
     "a/d0": ["He\tPRP\tO", "said\tVBD\tB", "so\tRB\tI"],
     "a/d1": ["-LRB-\t-LRB-\tO", "fine\tJJ\tB"],
     "a/d2": ["1\u00a01/2\tCD\tO"],
@@ -17,7 +17,7 @@ ROWS = {  # document -> its only sentence; d4 is in no list, and has a token wit
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five documents; a/d1 develops, a/d0 and a/d2 train, a/d3 tests in each fold."""
+    """Five documents; in each fold a/d0 and a/d2 are training, a/d1 validation and a/d3 test."""
     (tmp_path / "datasplit").mkdir()
     text = "".join("\n".join(rows) + "\n\n" for rows in ROWS.values())
     for name in ("dse", "ese"):
