@@ -57,9 +57,7 @@ class BuiltinOpinions(Source):
     def read(self) -> TaggedCorpus:
         """See `Source`."""
         sums = [sha256_of(Path(module)) for module in (__file__, builtin_grammar.__file__)]
-        version = "-".join(
-            digest[:16] for digest in sums
-        )  # another version of the grammar gets another folder
+        version = "-".join(digest[:16] for digest in sums)
         folder = cached(f"opinions-{self._sizes['train']}-{version}", self._write)
         return Columns(str(folder), features={"pos": 1}, separator="tab").read()
 
