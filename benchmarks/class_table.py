@@ -1,12 +1,12 @@
-"""Minutes per epoch and seconds per test of class-based output layers, beside those published.
+"""Compares the training and test times of class-based output layers with the published ones.
 
     UNROLL_DATA=... python benchmarks/class_table.py [--steps 150] [--threads 2] [--picture FILE]
 
-The network of Mikolov et al. (2011, "Extensions of recurrent neural network language model", table
-3): an Elman network with 200 hidden units on the Penn Treebank, its output layer divided into 30 to
-8000 classes, or not at all. Each row is a process of its own: steps of training in float32 (batch
-20, bptt 20, Adam), extrapolated to an epoch, and one pass over the whole test file. The published
-seconds are of one core of 2011, token by token: what is compared is the shape of the curve.
+The network is that of Mikolov et al. (2011, "Extensions of recurrent neural network language
+model", table 3): an Elman network with 200 hidden units on the Penn Treebank, with 30 to 8000
+classes or a full softmax. Each row runs in its own process: training steps in float32 (batch size
+20, bptt 20, Adam), extrapolated to an epoch, and one pass over the test file. The published times
+are for one core of 2011, one token at a time, so only the shapes of the curves are comparable.
 """
 
 import argparse
@@ -32,11 +32,11 @@ PUBLISHED = {  # classes: (perplexity, minutes per epoch, seconds per test)
     8000: (124, 107.0, 148.0),
     0: (123, 154.0, 212.0),
 }
-"""0 stands for the full softmax."""
+"""The key 0 is the full softmax."""
 
 
 def measure(classes: int, steps: int, threads: int) -> dict[str, float]:
-    """Returns minutes per epoch, seconds per test and the classes that there really are."""
+    """Returns minutes per epoch, seconds per test and the actual number of classes."""
     sys.path.insert(0, str(REPOSITORY))
     from pipeline.process import configure_allocator
 
@@ -82,7 +82,7 @@ def measure(classes: int, steps: int, threads: int) -> dict[str, float]:
 
 
 def draw(rows: dict[int, dict[str, float]], file: Path) -> None:
-    """Draws both curves, each relative to its full softmax."""
+    """Plots measured and published times, each relative to the full softmax."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -105,7 +105,7 @@ def draw(rows: dict[int, dict[str, float]], file: Path) -> None:
 
 
 def main() -> None:
-    """Measures and prints the table."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--threads", type=int, default=2)
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if "UNROLL_DATA" not in os.environ:
-        sys.exit("set UNROLL_DATA to the folder that holds ptb/")
+        sys.exit("UNROLL_DATA is not set; set it to the folder that contains ptb/")
     if options.only is not None:
         print(json.dumps(measure(options.only, options.steps, options.threads)))
         return

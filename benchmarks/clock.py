@@ -1,4 +1,4 @@
-"""Measures the seconds between two steps of a training."""
+"""A callback that measures the time of training steps."""
 
 import json
 import time
@@ -11,11 +11,11 @@ from pipeline.batches import StreamWindow
 
 
 class Clock(Callback):
-    """Writes how long the steps after the warm-up took.
+    """Writes the number of steps after the warm-up and their time in seconds.
 
     Args:
-        path: file of JSON: steps, seconds.
-        warm_up: steps that do not count.
+        path: JSON file to write.
+        warm_up: Number of first steps to exclude.
     """
 
     def __init__(self, path: str, warm_up: int) -> None:

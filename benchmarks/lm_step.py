@@ -1,16 +1,16 @@
-"""Tokens per second of the whole training loop against a plain PyTorch loop of the same model.
+"""Compares the speed of `unroll fit` with a plain PyTorch loop that trains the same model.
 
     python benchmarks/lm_step.py [--rounds 3] [--steps 300] [--epochs 3]
 
-The model is a 2 x 200 LSTM with a vocabulary of 10,000, batch 20, bptt 35, clipping, SGD: on the
-Penn Treebank where `UNROLL_DATA` holds it, else on random words with a Zipf distribution. "plain"
-is a loop as one writes it in a notebook: float32, logits materialised, nothing logged but the loss
-every 50 steps. "ours" is `unroll fit`: Lightning, MLflow on sqlite, checkpoints, metrics. Each
-measurement is a process of its own, the variants take turns, and the first 30 steps of each do not
-count. "classes", "adaptive" and "hierarchical" are other output layers at their defaults; "kept
-memory" is the plain loop with the allocator setting that ours has
-(pipeline/process.py). `--epochs N` also trains one epoch in float32 and in `precision: auto`, from
-N seeds, and compares the validation perplexities.
+The model is a 2 x 200 LSTM with a vocabulary of 10,000, batch size 20, bptt 35, clipping and SGD.
+The text is the Penn Treebank if it is in `UNROLL_DATA`, otherwise random words with a Zipf
+distribution. "plain" is a typical notebook loop in float32, which computes all logits and logs
+only the loss every 50 steps. "ours" is `unroll fit` with Lightning, MLflow on SQLite, checkpoints
+and metrics. Each measurement runs in its own process without the first 30 steps, and the variants
+take turns. "classes", "adaptive" and "hierarchical" are other output layers with default settings.
+"kept memory" is the plain loop with the memory allocator settings of ours (pipeline/process.py).
+`--epochs N` also trains one epoch in float32 and one with `precision: auto` for each of N seeds,
+and compares the validation perplexities.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TOKENS_PER_STEP = 20 * 35
 
 
 def corpus_folder(folder: Path) -> Path:
-    """Returns the Penn Treebank's folder, or makes a folder of random words."""
+    """Returns the folder of the Penn Treebank, or writes random words into a folder."""
     found = Path(os.environ.get("UNROLL_DATA", "data")) / "ptb"
     if found.is_dir():
         return found.absolute()
@@ -43,7 +43,7 @@ def corpus_folder(folder: Path) -> Path:
     for split, lines in (("train", 42_068), ("valid", 3_370), ("test", 3_761)):
         drawn = generator.choice(words, size=(lines, 21), p=chances / chances.sum())
         if split == "train":
-            drawn.flat[: len(words)] = words  # each word at least once
+            drawn.flat[: len(words)] = words  # every word occurs
         text = "\n".join(" ".join(line) for line in drawn)
         (folder / f"{split}.txt").write_text(text + "\n", encoding="utf-8")
     return folder
@@ -78,7 +78,7 @@ def config(
 
 
 def run_ours(folder: Path, settings: dict[str, Any]) -> str:
-    """Runs `unroll fit` in a folder; returns what it says."""
+    """Runs `unroll fit` in a folder and returns its messages."""
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command = [sys.executable, "-m", "pipeline", "fit", "--config", str(file)]
@@ -94,7 +94,7 @@ def run_ours(folder: Path, settings: dict[str, Any]) -> str:
 
 
 def ours(corpus: Path, precision: str, steps: int, head: str = "FullSoftmax") -> float:
-    """Returns tokens per second of our loop."""
+    """Returns the tokens per second of `unroll fit`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clock = {
@@ -110,7 +110,7 @@ def ours(corpus: Path, precision: str, steps: int, head: str = "FullSoftmax") ->
 
 
 def plain(corpus: Path, kept_memory: bool, steps: int) -> float:
-    """Returns tokens per second of the plain loop, which runs in a process of its own."""
+    """Returns the tokens per second of the plain loop in a new process."""
     command = [sys.executable, __file__, "--plain", str(corpus), "--steps", str(steps)]
     if kept_memory:
         command.append("--configure-allocator")
@@ -119,7 +119,7 @@ def plain(corpus: Path, kept_memory: bool, steps: int) -> float:
 
 
 def plain_loop(corpus: Path, steps: int) -> float:
-    """The plain loop."""
+    """Trains with the plain loop in this process and returns the tokens per second."""
     import torch
     from torch import nn
 
@@ -157,7 +157,7 @@ def plain_loop(corpus: Path, steps: int) -> float:
 
 
 def compare_epochs(corpus: Path, seeds: int) -> None:
-    """Trains an epoch in float32 and in `precision: auto`, from the same seeds."""
+    """Trains an epoch in float32 and one with `precision: auto` for each seed."""
     found: dict[str, list[float]] = {"32-true": [], "auto": []}
     for seed in range(1, seeds + 1):
         for precision, perplexities in found.items():
@@ -172,7 +172,7 @@ def compare_epochs(corpus: Path, seeds: int) -> None:
 
 
 def compare_loops(corpus: Path, rounds: int, steps: int) -> None:
-    """Measures each variant in turn, and prints the medians."""
+    """Measures all variants in turns and prints the medians."""
     variants = {
         "plain float32": lambda: plain(corpus, False, steps),
         "plain float32, kept memory": lambda: plain(corpus, True, steps),
@@ -195,11 +195,11 @@ def compare_loops(corpus: Path, rounds: int, steps: int) -> None:
 
 
 def main() -> None:
-    """Measures and prints a table."""
+    """Runs the comparisons."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--epochs", type=int, default=0, help="seeds to compare an epoch from")
+    parser.add_argument("--epochs", type=int, default=0, help="Number of seeds for one epoch each.")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--configure-allocator", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

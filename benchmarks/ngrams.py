@@ -1,15 +1,14 @@
-"""Seconds and memory of n-gram models, and how many times faster than counting in dictionaries.
+"""Compares the time and memory of n-gram models with an implementation based on dictionaries.
 
     python benchmarks/ngrams.py [--order 5] [--millions 20] [--plain 100000]
 
-Each measurement is a process of its own: it imports, makes the text, and then estimates a modified
-Kneser-Ney model and scores the test text. The text is the Penn Treebank's where `UNROLL_DATA` holds
-it, else random words with a Zipf distribution. `--millions N` also takes N million tokens: the
-training text over and over, with a fifth of the words drawn anew, from a seed, so that there are
-about as many different n-grams as in new text. "plain" is the same estimate with Python's
-dictionaries, of the first `--plain` tokens; ours of the same tokens is beside it. Seconds are those
-of the clock and those of the processor, which differ where others use the machine; the ratio is of
-the latter. Memory is the peak of the process, what was there before the text included.
+Each measurement runs in its own process, which estimates a modified Kneser-Ney model and scores the
+test text. The text is the Penn Treebank if it is in `UNROLL_DATA`, otherwise random words with a
+Zipf distribution. `--millions N` adds a measurement with N million tokens: the repeated training
+text, in which a fifth of the words are replaced at random, so that there are about as many distinct
+n-grams as in new text. "plain" is the same estimate with Python dictionaries on the first `--plain`
+tokens, compared with "ours" on the same tokens. Both wall time and CPU time are shown; they differ
+on a busy machine, and the ratio is of CPU times. Memory is the peak of the whole process.
 """
 
 import argparse
@@ -32,7 +31,7 @@ NEW_WORDS = 0.2
 
 
 def texts() -> tuple[Any, Any, int, int]:
-    """Returns training and test ids, the id of the sentence's end, and the vocabulary's size."""
+    """Returns training and test ids, the id of the end of a sentence, and the vocabulary size."""
     if (Path(os.environ.get("UNROLL_DATA", "data")) / "ptb").is_dir():
         from datamodules.language_model.datamodule import LanguageModelData
 
@@ -46,7 +45,7 @@ def texts() -> tuple[Any, Any, int, int]:
 
 
 def repeated(ids: Any, eos_id: int, millions: float) -> Any:  # noqa: ANN401 (arrays)
-    """Returns the text as often as it takes, words replaced by others of it, ends left in place."""
+    """Returns the repeated text with randomly replaced words but unchanged sentence ends."""
     generator = np.random.default_rng(1)
     text = np.resize(ids, round(millions * 1e6))
     replaced = (generator.random(len(text)) < NEW_WORDS) & (text != eos_id)
@@ -57,7 +56,7 @@ def repeated(ids: Any, eos_id: int, millions: float) -> Any:  # noqa: ANN401 (ar
 
 
 def ours(train: Any, test: Any, eos_id: int, size: int, order: int) -> tuple[float, int]:  # noqa: ANN401
-    """Returns the perplexity of the test text, and the number of n-grams of all orders."""
+    """Returns the perplexity of the test text and the number of n-grams of all orders."""
     from pipeline.ngrams import KneserNey, count
 
     model = KneserNey().estimate(count(train, eos_id, size, order)).model
@@ -66,7 +65,7 @@ def ours(train: Any, test: Any, eos_id: int, size: int, order: int) -> tuple[flo
 
 
 class Plain:
-    """Modified Kneser-Ney in dictionaries, as one writes it first."""
+    """A simple implementation of modified Kneser-Ney smoothing with dictionaries."""
 
     def __init__(self, ids: Sequence[int], eos_id: int, size: int, order: int) -> None:
         self.size, self.order, self.eos_id = size, order, eos_id
@@ -104,7 +103,7 @@ class Plain:
         return discounts, totals, gammas
 
     def prob(self, gram: tuple[int, ...]) -> float:
-        """Returns the probability of the last word after the others."""
+        """Returns the probability of the last word given the others."""
         lower = self.prob(gram[1:]) if len(gram) > 1 else 1 / self.size
         length, context = len(gram), gram[:-1]
         if context not in self.totals[length]:
@@ -125,7 +124,7 @@ class Plain:
 
 
 def measure(kind: str, tokens: int, order: int) -> dict[str, float]:
-    """Measures in this process."""
+    """Runs a measurement in this process."""
     train, test, eos_id, size = texts()
     train = repeated(train, eos_id, tokens / 1e6) if tokens > len(train) else train[:tokens]
     start, used = time.perf_counter(), time.process_time()
@@ -142,7 +141,7 @@ def measure(kind: str, tokens: int, order: int) -> dict[str, float]:
 
 
 def in_a_process(kind: str, tokens: int, order: int) -> dict[str, float]:
-    """Measures in a process of its own, and prints a line."""
+    """Runs a measurement in a new process and prints the result."""
     command = [sys.executable, __file__, "--measure", kind, str(tokens), str(order)]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path}
@@ -150,7 +149,7 @@ def in_a_process(kind: str, tokens: int, order: int) -> dict[str, float]:
     found: dict[str, float] = json.loads(done.stdout)
     print(
         f"{kind:6}{found['tokens']:12,.0f} tokens{found['seconds']:8.2f} s"
-        f" ({found['processor']:.2f} s of the processor)"
+        f" ({found['processor']:.2f} s CPU)"
         f"{found['megabytes']:9.0f} MB{found['ngrams']:13,.0f} n-grams"
         f"   test perplexity {found['perplexity']:.4f}",
         flush=True,
@@ -159,11 +158,11 @@ def in_a_process(kind: str, tokens: int, order: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures and prints a table."""
+    """Runs all measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--order", type=int, default=5)
-    parser.add_argument("--millions", type=float, default=0, help="million tokens of repeated text")
-    parser.add_argument("--plain", type=int, default=100_000, help="tokens to compare on")
+    parser.add_argument("--millions", type=float, default=0, help="Millions of repeated tokens.")
+    parser.add_argument("--plain", type=int, default=100_000, help="Number of tokens to compare.")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -175,7 +174,7 @@ def main() -> None:
         in_a_process("ours", round(options.millions * 1e6), options.order)
     fast = in_a_process("ours", options.plain, options.order)
     slow = in_a_process("plain", options.plain, options.order)
-    print(f"ours is {slow['processor'] / fast['processor']:.1f} times as fast")
+    print(f"ours is {slow['processor'] / fast['processor']:.1f} times as fast as plain")
 
 
 if __name__ == "__main__":

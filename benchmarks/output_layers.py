@@ -1,15 +1,14 @@
-"""Time and memory of each output layer against `nn.Linear` and `F.cross_entropy`.
+"""Compares the time and memory of output layers with `nn.Linear` and `F.cross_entropy`.
 
     python benchmarks/output_layers.py [--precision 32|bf16] [--vocabulary 10000 100000]
                                        [--layers plain FullSoftmax ...] [--rounds 5] [--threads 2]
 
-One measurement is the forward and backward pass of a batch of 700 targets, drawn by Zipf's law,
-from 200 features, with the gradients of states and parameters. Every layer has a process of its
-own; all of them are alive at a time and take turns, a few batches each, so that a busy machine is
-busy for all. Shown are the least and the median time of a batch, the ratios of the least times, and
-how much the process grew by what the layer and its batches take (the peak of its resident memory,
-less what it held before the layer was made). All keep freed memory, as `unroll` does
-(pipeline/process.py).
+A measurement is the forward and backward pass of a batch of 700 targets, drawn by Zipf's law, with
+200 features, including the gradients of states and parameters. Every layer runs in its own process.
+The processes take turns of a few batches, so that other load on the machine affects all of them.
+The table has the minimum and the median time of a batch, ratios of the minima, and the growth of
+the process's peak resident memory since before the layer was created. The memory allocator is set
+like in `unroll` (pipeline/process.py).
 """
 
 import argparse
@@ -40,7 +39,7 @@ LAYERS = [
 
 
 def make_loss(name: str, size: int) -> tuple[Callable, list]:  # type: ignore[type-arg]
-    """Returns a layer's loss of (states, targets), and its parameters."""
+    """Returns the loss function (states, targets) of a layer and its parameters."""
     import torch
     import torch.nn.functional as F  # noqa: N812
 
@@ -62,7 +61,7 @@ def make_loss(name: str, size: int) -> tuple[Callable, list]:  # type: ignore[ty
 
 
 def serve(name: str, size: int, bf16: bool, threads: int) -> None:
-    """Measures a few batches for each line that comes in; the child's side."""
+    """Measures as many batches as each input line says (in a child process)."""
     sys.path.insert(0, str(REPOSITORY))
     from pipeline.process import configure_allocator
 
@@ -97,7 +96,7 @@ def serve(name: str, size: int, bf16: bool, threads: int) -> None:
 
 
 def measure(size: int, options: argparse.Namespace) -> None:
-    """Prints a table of all layers at one size of the vocabulary."""
+    """Prints a table of all layers for one vocabulary size."""
     children = {}
     for name in options.layers:
         command = [sys.executable, __file__, "--serve", name, "--vocabulary", str(size)]
@@ -119,7 +118,7 @@ def measure(size: int, options: argparse.Namespace) -> None:
     least = {name: min(values) * 1000 for name, values in seconds.items()}
     plain, full = least.get("plain", float("nan")), least.get("FullSoftmax", float("nan"))
     print(f"\nV = {size:,}, precision {options.precision}, {options.threads} threads")
-    print(f"{'':34}{'least ms':>9}{'median ms':>10}{'x plain':>9}{'x full':>8}{'peak MB':>9}")
+    print(f"{'':34}{'min ms':>9}{'median ms':>10}{'x plain':>9}{'x full':>8}{'peak MB':>9}")
     for name, best in least.items():
         middle = statistics.median(seconds[name]) * 1000
         print(
@@ -130,13 +129,13 @@ def measure(size: int, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Measures and prints a table for each size."""
+    """Prints a table for each vocabulary size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--precision", choices=["32", "bf16"], default="32")
     parser.add_argument("--vocabulary", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--layers", nargs="+", default=LAYERS)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each layer")
-    parser.add_argument("--batches", type=int, default=5, help="batches of a turn")
+    parser.add_argument("--rounds", type=int, default=5, help="Number of turns of each layer.")
+    parser.add_argument("--batches", type=int, default=5, help="Number of batches in a turn.")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The output side of a mixture: what `log_probs` and `log_distribution` are for any model."""
+"""The output layer of a mixture of language models."""
 
 from collections.abc import Sequence
 
@@ -10,43 +10,52 @@ from pipeline.mixtures.weights import mixed
 
 
 class MixtureHead(nn.Module):
-    """Mixes what the heads of several language models say.
+    """Mixes the distributions of the heads of several language models.
 
-    The states of a mixture are those of its members side by side, in float64, which holds float32
-    features and the ids of an n-gram's context alike without a change.
+    The states of a mixture are the concatenated states of its members in float64, which represents
+    float32 features and the token ids of n-gram contexts exactly.
 
     Args:
-        heads: each with `log_probs` and `log_distribution`.
-        kinds: features and dtype of each member's states.
+        heads: Heads of the members.
+        kinds: Number of features and data type of each member's states.
 
     Attributes:
-        weights: float64 [member]; equal at first.
-        first_size: features of the first member's states, which come first.
+        weights: Weights of the members, float64 [member]; initially equal.
+        first_size: Number of features of the first member's states.
+
+    Example:
+        >>> from pipeline.heads import FullSoftmax
+        >>> from pipeline.text.vocabulary import Vocabulary
+        >>> heads = [FullSoftmax(2, Vocabulary(["<eos>", "<unk>"])) for _ in range(2)]
+        >>> mixture = MixtureHead(heads, [(2, torch.float32), (2, torch.float32)])
+        >>> states = mixture.join([torch.ones(2), torch.zeros(2)])
+        >>> round(mixture.log_distribution(states).exp().sum().item(), 4)
+        1.0
     """
 
     weights: Tensor
 
     def __init__(self, heads: Sequence[Head], kinds: Sequence[tuple[int, torch.dtype]]) -> None:
         super().__init__()
-        self._heads = tuple(heads)  # a tuple: they are registered where they belong
+        self._heads = tuple(heads)  # a tuple, because the members register their heads
         self._kinds = tuple(kinds)
         self.first_size = self._kinds[0][0]
         count = len(self._heads)
         self.register_buffer("weights", torch.full((count,), 1 / count, dtype=torch.float64))
 
     def join(self, states: Sequence[Tensor]) -> Tensor:
-        """Puts the members' states [* features] side by side."""
+        """Concatenates the members' states [* features]."""
         return torch.cat([part.double() for part in states], dim=-1)
 
     def member_log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Scores targets with each member.
+        """Returns each member's log-probabilities of targets.
 
         Args:
-            states: of `join` [* features].
-            targets: ids [*].
+            states: States from `join` [* features].
+            targets: Token ids [*].
 
         Returns:
-            Natural logarithms, float64 [member *].
+            Natural logarithms of probabilities, float64 [member *].
         """
         scores = [
             head.log_probs(part, targets).double()
@@ -55,11 +64,11 @@ class MixtureHead(nn.Module):
         return torch.stack(scores)
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Scores targets [*]; natural logarithms, float64 [*]."""
+        """Returns the mixture's log-probabilities of targets [*], float64 [*]."""
         return mixed(self.member_log_probs(states, targets), self.weights)
 
     def log_distribution(self, states: Tensor) -> Tensor:
-        """Gives the logarithm of each token's probability, float64 [* vocab]."""
+        """Returns the mixture's log-probability of every token, float64 [* vocab]."""
         each = [
             head.log_distribution(part)
             for head, part in zip(self._heads, self._parted(states), strict=True)
