@@ -2,7 +2,6 @@
 
 import ast
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,36 +9,15 @@ import yaml
 
 from pipeline.errors import InputError
 from pipeline.preflight import files
-from pipeline.preflight.classes import (
-    Class,
-    Parameter,
-    class_names,
-    find_class,
-    find_or_none,
-    named,
-    subclasses,
-)
+from pipeline.preflight.classes import Class, Parameter, find_or_none, named
 from pipeline.preflight.configurations import find_configuration, incomplete
 from pipeline.preflight.flags import Flag, next_flag
-from pipeline.preflight.messages import (
-    Location,
-    missing_class,
-    nearest,
-    no_such_class,
-    unknown,
-)
-from pipeline.preflight.modules import MissingNameError
+from pipeline.preflight.messages import Location, unknown
+from pipeline.preflight.names import GROUPS, ClassNames
 from pipeline.preflight.values import OPEN, Types, accepts, types_of
 
-GROUPS = {
-    "model": "lightning.pytorch.core.module.LightningModule",
-    "data": "lightning.pytorch.core.datamodule.LightningDataModule",
-}
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
-# Importing these packages does not give the user's own classes short names.
-_LIBRARIES = frozenset({"torch", "lightning", "torchmetrics"})
-_CLASS_LIKE = re.compile(r"[A-Z]\w*")
 
 Slot = tuple[str, ...]
 
@@ -125,15 +103,12 @@ class _Checker:
     ) -> None:
         # None: only `model` is checked.
         self.options = None if options is None else {"seed_everything": "bool | int", **options}
-        self.packages = packages
-        self.own = tuple({f"{package.partition('.')[0]}." for package in packages})
+        self.names = ClassNames(packages)
         self.classes: dict[Slot, Class | None] = {("trainer",): find_or_none(_TRAINER)}
         self.classes |= {(group,): find_or_none(path) for group, path in defaults.items()}
         self.texts: dict[Slot, tuple[str, Location]] = {}
         self.model_name: str | None = None
         self.files: list[Path] = []
-        # Whether a module of the user was named; importing it can add any short name.
-        self.is_foreign = False
 
     def take(self, flag: Flag) -> None:
         """Checks one flag."""
@@ -153,7 +128,7 @@ class _Checker:
         if "://" in value:
             self.classes = {("trainer",): self.classes["trainer",]}
             self.classes |= {(group,): None for group in GROUPS}
-            self.is_foreign = True
+            self.names.are_complete = False
         elif isinstance(inline, yaml.MappingNode) and not os.path.exists(value):
             self._file(inline, Location(flag="--config", keys=()))
         else:
@@ -209,7 +184,7 @@ class _Checker:
         signature = owner.signature if owner else None
         if slot in self.texts:
             # A string with keys below it can only be the name of a class.
-            self._misnamed(self._types(slot), *self.texts[slot])
+            self.names.require(self._types(slot), *self.texts[slot])
         if owner is None or signature is None:
             return
         key, *rest = keys
@@ -280,85 +255,12 @@ class _Checker:
         if slot == ("model",):
             self.model_name = name if isinstance(name, str) else None
         if not isinstance(name, str):
-            self._not_a_name(types, node, name, at)
+            if not self.names.accepts(types, name):
+                raise at.error(f"expected {types.describe()}, got {_shown(node, name)}")
         elif "${" not in name and not _is_file(name):
-            self._name(slot, types, name, at, is_class_path)
-
-    def _name(self, slot: Slot, types: Types, name: str, at: Location, is_class_path: bool) -> None:
-        if "." in name:
-            self._path(slot, types, name, at, is_class_path or types.takes_only_classes)
-        elif found := self._subclasses(types, [name]):
-            self.classes[slot] = found[0] if len(found) == 1 else None
-        elif is_class_path or not accepts(types.without_classes, name):
-            self._misnamed(types, name, at)
-        elif types.takes_classes:
-            self._text(slot, types, name, at)
-
-    def _text(self, slot: Slot, types: Types, name: str, at: Location) -> None:
-        """Checks a string that is the name of a class or something else, such as a run."""
-        if self.is_foreign:
-            return
-        known = self._concrete(types, name)
-        is_near = nearest(name, [c.node.name for c in known], cutoff=0.8)
-        if is_near and _CLASS_LIKE.fullmatch(name):
-            raise no_such_class(at, name, known)
-        self.texts[slot] = (name, at)
-
-    def _not_a_name(self, types: Types, node: yaml.Node, value: object, at: Location) -> None:
-        is_own = any(self._is_own(base) for base in types.classes)
-        if is_own and types.takes_classes and not accepts(types.without_classes, value):
-            raise at.error(f"expected {types.describe()}, got {_shown(node, value)}")
-
-    def _path(self, slot: Slot, types: Types, name: str, at: Location, is_certain: bool) -> None:
-        """Sets the class of a slot to the one with a dotted name."""
-        top = name.split(".")[0]
-        is_own = f"{top}." in self.own
-        if top not in _LIBRARIES and not is_own:
-            self.is_foreign = True
-        try:
-            self.classes[slot] = find_class(name)
-        except MissingNameError as error:
-            if is_certain or (is_own and _CLASS_LIKE.fullmatch(name.rpartition(".")[2])):
-                bases = {base.path for base in types.classes}
-                fitting = [n for n in error.candidates if self._fits(f"{error.parent}.{n}", bases)]
-                meant = nearest(error.name, fitting) or nearest(error.name, error.candidates)
-                raise missing_class(at, name, error, meant) from None
-
-    def _fits(self, path: str, bases: set[str]) -> bool:
-        found = find_or_none(path)
-        return found is not None and any(found.is_subclass(base) for base in bases)
-
-    def _misnamed(self, types: Types, name: str, at: Location) -> None:
-        """Raises an error if no class that fits has this short name."""
-        if self.is_foreign or not types.takes_classes or not self.packages:
-            return
-        known = self._concrete(types, name)
-        # All short names of our own classes are known, those of other packages are not.
-        if known or any(self._is_own(base) for base in types.classes):
-            raise no_such_class(at, name, known, types)
-
-    def _is_own(self, base: Class) -> bool:
-        return base.path.startswith(self.own) or base.path in GROUPS.values()
-
-    def _concrete(self, types: Types, name: str) -> list[Class]:
-        """Returns the classes that fit and have a similar name; all that fit if none has."""
-        names = [n for base in types.classes for n in class_names(base, self.packages)]
-        known = self._fitting(types, nearest(name, names, num=20))
-        if not known and any(self._is_own(base) for base in types.classes):
-            known = self._fitting(types, names)
-        return known
-
-    def _fitting(self, types: Types, names: Sequence[str]) -> list[Class]:
-        found = self._subclasses(types, names)
-        return [
-            c
-            for c in found
-            if not c.is_abstract and (c not in types.classes or c.path.startswith(self.own))
-        ]
-
-    def _subclasses(self, types: Types, names: Sequence[str]) -> list[Class]:
-        found = [c for base in types.classes for c in subclasses(base, self.packages, names)]
-        return list({c.path: c for c in found}.values())
+            self.classes[slot] = self.names.find(types, name, at, is_class_path)
+            if self.classes[slot] is None and "str" in types.simple:
+                self.texts[slot] = (name, at)
 
 
 def _default_class(parameter: Parameter) -> Class | None:

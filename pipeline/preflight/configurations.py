@@ -103,8 +103,8 @@ def _suggest(name: str) -> str:
     beside = [path for path in Path(name).parent.glob("*") if path.suffix in _SUFFIXES]
     known = _names() | {path.stem: str(path) for path in beside}
     short = _name(name)
-    # The folder can be wrong as well, so the last part of the name is compared next.
-    for text in (short, short.rpartition("/")[2]):
-        if near := difflib.get_close_matches(text, known, n=1):
+    last = short.rpartition("/")[2]
+    for text, cutoff in ((last, 1.0), (short, 0.6), (last, 0.6)):  # the folder may be wrong
+        if near := difflib.get_close_matches(text, known, n=1, cutoff=cutoff):
             return f"; did you mean {known[near[0]]}?"
     return ""

@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pipeline.preflight.checker import GROUPS
 from pipeline.preflight.classes import Class, Parameter, descendants, dotted_name, find_or_none
+from pipeline.preflight.names import GROUPS
 from pipeline.preflight.values import types_of
 
 _CALLBACK = "lightning.pytorch.callbacks.callback.Callback"

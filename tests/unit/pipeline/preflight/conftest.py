@@ -32,7 +32,7 @@ def inside(kit, monkeypatch):
 
 @pytest.fixture(scope="module")
 def parser(kit):
-    """Lightning's own, made as LightningCLI makes it in subclass mode."""
+    """Lightning's parser, set up as LightningCLI does in subclass mode."""
     import lightning.pytorch as pl
     from lightning.pytorch.cli import LightningArgumentParser
 

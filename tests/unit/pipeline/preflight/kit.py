@@ -1,4 +1,4 @@
-"""A small project, the mistakes that may be made with it, and what is asked about them."""
+"""A small project with classes and a configuration, and helpers to check flags of it."""
 
 import contextlib
 import inspect
@@ -136,7 +136,7 @@ def complaint(*arguments, **settings):
 
 
 def split(words):
-    """Splits at blanks, but inside braces and brackets."""
+    """Splits at spaces outside of braces and brackets."""
     arguments = []
     for word in words.split(" "):
         last = arguments[-1] if arguments else ""

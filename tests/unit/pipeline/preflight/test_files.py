@@ -1,4 +1,4 @@
-"""Configuration files: wrong keys, and files that are no configuration."""
+"""Configuration files: wrong keys, invalid files, and the class of the model."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), WRONG)
-def test_a_wrong_key_is_told_with_its_line(kit, old, new, message, parser):
+def test_a_wrong_key_is_reported_with_its_line(kit, old, new, message, parser):
     path = kit / "wrong.yaml"
     path.write_text(CONFIG.replace(old, new, 1))
     assert not accepted(parser, ["--config", "wrong.yaml"])
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_configuration(kit):
     assert complaint("-c", "folder") == "folder is a folder; --config takes a YAML file or a name"
 
 
-def test_a_missing_file_is_told_with_the_nearest(kit):
+def test_a_missing_file_is_reported_with_the_nearest(kit):
     write(kit / "configs/lm/ptb-lstm-small.yaml", CONFIG)
     write(kit / "configs/lm/ptb-gru.yaml", CONFIG)
     meant = "; did you mean configs/lm/ptb-lstm-small.yaml?"

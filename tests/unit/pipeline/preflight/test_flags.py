@@ -1,4 +1,4 @@
-"""Mistakes on the command line, each told in one sentence; the parser refuses each of them too."""
+"""Messages for wrong flags; Lightning's parser refuses each of these flags as well."""
 
 import pytest
 
@@ -124,7 +124,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("words", MISTAKES)
-def test_a_wrong_flag_is_told(words, parser):
+def test_a_wrong_flag_is_reported(words, parser):
     arguments = ["--config", "run.yaml", *split(words)]
     assert complaint(*arguments) == MISTAKES[words]
     assert not accepted(parser, arguments)
@@ -143,4 +143,13 @@ def test_defaults_name_the_classes_that_nothing_else_names():
     check(["--data.bpt=3"], OPTIONS, packages=PACKAGES)
     assert complaint("--data.bpt=3", defaults={"data": "kit.tasks.Data"}) == (
         "unknown flag --data.bpt: kit.tasks.Data has no parameter 'bpt'; did you mean 'bptt'?"
+    )
+
+
+def test_a_string_that_is_nearly_the_name_of_a_class():
+    near = "flag --model.start: unknown class Startt; did you mean Start?"
+    assert complaint("-c", "run.yaml", "--model.start=Startt") == near
+    inline = "--config={model: {class_path: kit.tasks.Model, init_args: {start: Startt}}}"
+    assert complaint(inline) == (
+        "flag --config (model.init_args.start): unknown class Startt; did you mean Start?"
     )

@@ -1,4 +1,4 @@
-"""The check against Lightning's parser: it may miss a mistake, not refuse what is right."""
+"""The check against Lightning's parser: it never refuses what the parser accepts."""
 
 import inspect
 import random
