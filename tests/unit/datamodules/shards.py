@@ -1,4 +1,4 @@
-"""A sample in the layout of the billion-word corpus: shards of made-up words, as rare as Zipf's."""
+"""A sample in the layout of the billion-word corpus, with Zipf-distributed random words."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ HELD_OUT = "heldout-monolingual.tokenized.shuffled"
 
 
 def write_shards(folder: Path, num_train: int = 3, sentences: int = 100, words: int = 500) -> Path:
-    """Writes `num_train` shards to train on and three that are held out; the same every time."""
+    """Writes `num_train` training shards and three held-out shards; the contents never change."""
     random = np.random.default_rng(1)
     chances = 1 / np.arange(1, words + 1)
     chances /= chances.sum()

@@ -28,7 +28,7 @@ def sentence_lengths(count, seed=0):
 
 
 def padding(lengths, batches):
-    """Padded tokens for each real one."""
+    """Ratio of padded tokens to real tokens."""
     padded = sum(len(batch.rows) * max(lengths[row] for row in batch.rows) for batch in batches)
     return padded / sum(lengths)
 
@@ -42,7 +42,7 @@ def test_batches_by_hand():
         ([5, 3, 0], 3, 6),
     ]
     assert list(buckets(lengths, 4, shuffle=False)) == [([2, 1, 4, 5], 4, 20), ([3, 0], 2, 3)]
-    # a sentence that is longer than a batch stands alone
+    # a sentence longer than a batch is a batch of its own
     assert [share.rows for share in buckets(lengths, 3, "tokens", shuffle=False)] == [
         [2],
         [1],
@@ -73,7 +73,7 @@ def test_no_batch_is_too_large_and_none_could_be_joined(lengths, size, shuffle, 
         width = max(lengths[row] for row in batch.rows)
         assert len(batch.rows) == 1 or len(batch.rows) * width <= size
     widest = sorted(((max(lengths[r] for r in b.rows), len(b.rows)) for b in batches), reverse=True)
-    # only the sentences of least length may leave room, for want of others
+    # only the batch of the shortest sentences may have room left
     for (width, count), _ in pairwise(widest):
         assert (count + 1) * width > size
 
@@ -104,7 +104,7 @@ def test_a_rank_may_get_nothing():
 def test_the_order_is_a_function_of_seed_and_epoch(lengths, size, unit, epoch):
     expected = list(buckets(lengths, size, unit, epoch=epoch))
     made = buckets(lengths, size, unit)
-    for other in (3, 0, epoch):  # whatever came before
+    for other in (3, 0, epoch):  # the order does not depend on earlier epochs
         made.set_epoch(other)
         seen = list(made)
     assert seen == expected
@@ -121,14 +121,14 @@ def test_epochs_and_seeds_differ_in_batches_and_their_order(unit):
         companies = {frozenset(batch.rows) for batch in order}
         for other in orders[:index]:
             shared = companies & {frozenset(batch.rows) for batch in other}
-            assert len(shared) < 0.1 * len(companies)  # the longest sentences may meet again
+            assert len(shared) < 0.1 * len(companies)  # some of the longest sentences meet again
         means = [batch.num_tokens / len(batch.rows) for batch in order]
         drift = np.corrcoef(means, np.arange(len(means)))[0, 1]
-        assert abs(drift) < 0.5  # short and long ones take turns
+        assert abs(drift) < 0.5  # short and long batches alternate
 
 
 def test_a_sentence_meets_many_others():
-    """In 40 epochs: more than those of its own length."""
+    """Over 40 epochs, a sentence meets more than those of its own length."""
     lengths = sentence_lengths(1000)
     row, met = lengths.index(22), set()
     assert lengths.count(22) < 40
@@ -150,7 +150,7 @@ def test_the_rest_of_an_epoch_elsewhere(lengths, size, unit, shuffle):
         assert made.position == (index + 1) % len(made)
         elsewhere = make(0)
         elsewhere.position = made.position
-        iterator = iter(elsewhere)  # Lightning makes it before it tells the epoch
+        iterator = iter(elsewhere)  # Lightning creates it before it sets the epoch
         elsewhere.set_epoch(3)
         assert elsewhere.position == made.position
         assert list(iterator) == whole[made.position :]

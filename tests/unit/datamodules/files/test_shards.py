@@ -1,4 +1,4 @@
-"""A split in several files is one text, in the order of their names."""
+"""Splits that consist of several files."""
 
 import hashlib
 import re
@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 
 def test_shards_are_one_text(folder, write_corpus):
-    """The ids, the vocabulary and the counts are those of the shards in one file."""
+    """Ids, vocabulary and counts equal those of one file with the same text."""
     parts = {split: shards(path) for split, path in find_files(folder, FILES).items()}
     assert [len(files) for files in parts.values()] == [3, 2, 1]
     whole = write_corpus(*("".join(f.read_text() for f in files) for files in parts.values()))
@@ -45,7 +45,7 @@ def test_shards_are_one_text(folder, write_corpus):
 
 
 def test_one_digest_for_all(folder):
-    """sha256 of the shards' own sums; a shard that is swapped or changed is another text."""
+    """The digest is the sha256 of the shards' sums; it depends on their contents and order."""
     data = LanguageModelData(str(folder), files=FILES, batch_size=2)
     sums = [hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted((folder / TRAIN).iterdir())]
     train, _, test = data.describe()

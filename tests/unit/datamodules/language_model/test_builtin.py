@@ -13,7 +13,7 @@ from datamodules.language_model.builtin import (
 
 
 def categories():
-    """word -> its category, numbers by brute force: what a form may agree with."""
+    """Returns word -> (category, number)."""
     table = {"who": ("who", None)}
     for kind in ("N", "Vt", "Vi"):
         for number in (builtin_grammar.SINGULAR, builtin_grammar.PLURAL):
@@ -38,7 +38,7 @@ def agree(first, second):
 
 
 def noun_phrases(words, start):
-    """Gives every (end, number) of a noun phrase that begins at `start`, by brute force."""
+    """Yields (end, number) of each noun phrase that starts at `start`, by brute force."""
     kinds = [TABLE[word] for word in words]
     if start < len(words) and kinds[start][0] == "Name":
         yield start + 1, builtin_grammar.SINGULAR
@@ -67,7 +67,7 @@ def verb_phrases(words, start, number):
 
 
 def derivations(sentence):
-    """The number of ways in which the grammar gives the sentence."""
+    """Counts the derivations of a sentence."""
     words = sentence.split()
     return sum(
         end == len(words)

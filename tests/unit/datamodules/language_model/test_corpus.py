@@ -208,8 +208,7 @@ def test_memory_does_not_grow_with_the_text(write_corpus):
     )
     tokens, grown = map(int, done.stdout.split())
     assert tokens == 50_000 * 201
-    # as Python strings 500 MB, as ids 40 MB; pages of the mapped file count as well until they are
-    # given back, so they are allowed for
+    # As Python strings 500 MB, as ids 40 MB; the limit includes resident pages of the mapped file.
     assert grown < 4 * tokens + 30e6
 
 
@@ -227,11 +226,11 @@ def test_published_counts(real_data, name, unit, size, counts):
     assert [(s.lines, s.tokens) for s in corpus.statistics.values()] == counts
     assert [len(ids) for ids in corpus.ids.values()] == [tokens for _, tokens in counts]
     written = UNK in corpus.vocabulary.decode(corpus.ids["train"].tolist())
-    assert written == (unit == "word")  # PTB's characters spell <unk> out: the id is for other text
+    assert written == (unit == "word")  # in characters, PTB spells <unk> out
 
 
 def test_a_byte_order_mark_is_no_word(tmp_path):
-    """At the start of a file only: WikiText-2 holds U+FEFF as a token."""
+    """Only at the start of a file, because WikiText-2 contains U+FEFF as a token."""
     path = tmp_path / "train.txt"
     path.write_bytes(b"\xef\xbb\xbfone two\n\xef\xbb\xbf three\n")
     assert list(read_lines(path)) == ["one two\n", "\ufeff three\n"]

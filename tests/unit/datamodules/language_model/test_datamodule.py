@@ -28,7 +28,7 @@ def data(folder, batch_size=4, bptt=9, **more):
 
 
 class Recorder(LightningModule):
-    """Keeps the targets it is given."""
+    """Records the targets of each step."""
 
     def __init__(self):
         super().__init__()
@@ -44,7 +44,7 @@ class Recorder(LightningModule):
 
     def configure_optimizers(self):
         optimizer = torch.optim.SGD(self.parameters(), 0.1)
-        steps = self.trainer.estimated_stepping_batches  # makes Lightning ask for the loader early
+        steps = self.trainer.estimated_stepping_batches  # makes Lightning request the loader early
         return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, steps)]
 
 
@@ -91,7 +91,7 @@ def test_evaluation_is_one_column_over_the_whole_file(folder):
         assert targets.tolist() == [module._corpus.ids[split].tolist()]
         assert {w.targets.size(1) for w in windows[:-1]} <= {4}
         assert not (targets == IGNORE_INDEX).any()
-    assert len(list(data(folder).test_dataloader())) == 1  # eval_bptt may be more than there is
+    assert len(list(data(folder).test_dataloader())) == 1  # eval_bptt exceeds the text
 
 
 def test_the_vocabulary_is_there_before_setup(folder):
@@ -137,7 +137,7 @@ def test_the_state_is_plain_and_goes_through_a_file(folder, tmp_path):
     other.load_state_dict(state)
     rest = list(other.train_dataloader())
     assert [w.targets.tolist() for w in rest] == [w.targets.tolist() for w in windows]
-    assert len(list(other.train_dataloader())) == len(rest) + 2  # asked for again: a new epoch
+    assert len(list(other.train_dataloader())) == len(rest) + 2  # a second call starts a new epoch
 
 
 def test_a_state_that_is_read_after_the_loader_was_asked_for(folder):

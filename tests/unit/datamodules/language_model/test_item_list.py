@@ -148,7 +148,7 @@ def test_batches_that_cannot_be(size, world_size, message):
 
 
 def test_no_item_knows_of_another():
-    """The model's scores of a list are those of its items alone, in any order."""
+    """The score of a list is the sum of the scores of its items, in any order."""
     torch.manual_seed(0)
     ids = torch.tensor([3, 4, 0, 5, 0, 4, 4, 3, 0, 5, 5, 0]).numpy()
     words = ["<eos>", "<unk>", "b", "c", "d", "e"]

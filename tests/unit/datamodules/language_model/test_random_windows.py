@@ -1,4 +1,4 @@
-"""Windows of random lengths: the law they are drawn by, and the laws of every cut of a stream."""
+"""Windows of random lengths: their distribution, and the laws of all windows."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX
 from pipeline.errors import InputError
 
-IDS = np.arange(1, 2001, dtype=np.int32)  # all different, so that each can be told from the others
+IDS = np.arange(1, 2001, dtype=np.int32)  # all different
 
 
 def streams(epoch=0, batch_size=7, bptt=20, rank=0, world_size=1, seed=1, reread=0):
@@ -27,7 +27,7 @@ def widths(windows):
 
 
 def law(bptt):
-    """Each length's chance: the drawn number without its fraction, brought into its range."""
+    """Returns the probability of each length: a normal number, rounded down and clipped."""
 
     def below(x, mean):
         return statistics.NormalDist(mean, 5).cdf(x)
@@ -43,7 +43,7 @@ def law(bptt):
 
 @pytest.mark.parametrize("bptt", [70, 35, 5])
 def test_the_lengths_have_the_law(bptt):
-    """Of about 200,000 lengths, the number of each is within five deviations of its chance."""
+    """Each length occurs as often as expected, within five standard deviations."""
     length, epochs = 100_000, 2 * bptt
     counts = np.zeros(bptt + 21)
     for epoch in range(epochs):
@@ -92,7 +92,7 @@ def test_the_rest_of_an_epoch_elsewhere():
 
 
 def test_short_texts():
-    """Each is cut, whatever its length, also where the usual window is all of it."""
+    """Texts of any length are divided, even if a typical window contains the whole text."""
     for length in range(5, 60):
         ids = IDS[:length]
         for bptt in (5, length):

@@ -14,7 +14,7 @@ EOS = 0
 
 
 def text(length):
-    """Tokens that are all different, so that each can be told from the others."""
+    """Returns tokens that are all different."""
     return np.arange(1, length + 1, dtype=np.int32)
 
 
@@ -32,7 +32,7 @@ def refuses(message):
 
 
 def test_windows_by_hand():
-    # 8 targets in 3 columns: 0 1 | 2 3 4 | 5 6 7, the first one is a step shorter
+    # 8 targets in 3 columns: 0 1 | 2 3 4 | 5 6 7, the first one is one step shorter
     windows = list(Streams(np.array([7, 1, 2, 7, 3, 4, 5, 7], dtype=np.int32), 7, 3, 2))
     assert [(w.tokens.tolist(), w.targets.tolist(), w.targets_per_rank) for w in windows] == [
         ([[7, 7], [1, 2], [3, 4]], [[7, 1], [2, 7], [4, 5]], 6.0),
@@ -42,7 +42,7 @@ def test_windows_by_hand():
 
 
 def test_reading_again_by_hand():
-    # columns 7 1 2 7 3 | 4 5 7 8 9: windows of 2 that read 3 tokens again, as far as there are any
+    # columns 7 1 2 7 3 | 4 5 7 8 9: windows of 2 that reread up to 3 tokens
     windows = list(Streams(np.array([7, 1, 2, 7, 3, 4, 5, 7, 8, 9], np.int32), 7, 2, 2, reread=3))
     assert [(w.tokens.tolist(), w.targets.tolist(), w.reread_next) for w in windows] == [
         ([[7, 7], [3, 4]], [[7, 1], [4, 5]], 2),
@@ -52,7 +52,7 @@ def test_reading_again_by_hand():
 
 
 def test_the_owned_columns_by_hand():
-    # 3 columns by 2 processes: the first has one of them, and the mean is over all 6 and 2 targets
+    # 3 columns, 2 processes: the first owns one of them; the means are over all 6 and 2 targets
     ids = np.array([7, 1, 2, 7, 3, 4, 5, 7], dtype=np.int32)
     first, last = (list(Streams(ids, 7, 3, 2, rank, 2)) for rank in (0, 1))
     assert [w.targets.tolist() for w in first] == [[[7, 1]], [[IGNORE_INDEX]]]
@@ -78,7 +78,7 @@ def test_columns_are_the_text_cut_in_equal_parts():
         bounds = [index * len(ids) // batch_size for index in range(batch_size + 1)]
         assert columns == [ids[a:b].tolist() for a, b in pairwise(bounds)]
         assert targets.size(1) == max(map(len, columns)) <= min(map(len, columns)) + 1
-        # what is ignored comes last
+        # IGNORE_INDEX occurs only at the end
         assert not (targets[:, :-1] == IGNORE_INDEX).any()
         assert all(w.targets.size(1) == bptt for w in windows[:-1])
 
@@ -130,7 +130,7 @@ def test_the_rest_of_an_epoch_elsewhere():
             elsewhere.position = streams.position
             assert elsewhere.position == streams.position
             same(list(elsewhere), whole[streams.position :])
-            same(list(elsewhere), whole)  # the epoch after it is a whole one
+            same(list(elsewhere), whole)  # the next epoch is complete
 
 
 def test_asking_for_an_iterator_changes_nothing():

@@ -83,6 +83,11 @@ def test_going_on_from_the_middle_of_an_epoch():
         data(Copying(3)).load_state_dict(state)
 
 
+def test_an_unknown_kind_of_problem():
+    with pytest.raises(InputError, match=r"^unknown problem 'sorting'; known problems: adding, "):
+        Problem.from_state({"kind": "sorting"})
+
+
 def test_the_line_of_each_sequence():
     built = data(Copying(delay=1, num_symbols=2, alphabet=2))
     batch = next(iter(built.test_dataloader()))
