@@ -1,17 +1,16 @@
-"""Time of every recurrent encoder, and of ours against plain `torch.nn` of the same shape.
+"""Measures the time of every recurrent encoder, and of ours against `torch.nn` of the same shape.
 
     python benchmarks/encoders.py [--hidden 200] [--batch 20] [--times 35 200 1000] [--rounds 5]
                                   [--threads 1] [--clock wall] [--tables kinds torch ragged]
 
-One measurement is the forward and backward pass of one batch in float32, from as many features as
-the encoder has, with the gradients of inputs and parameters. "kinds" has every encoder, one layer
-in one direction, against `nn.LSTM`; "torch" our LSTM and GRU, one and two layers in one and both
-directions, against the module of torch that has the same parameters; "ragged" the same two in both
-directions on rows of 1 to `time` steps, against that module on a packed sequence. Within a table
-the variants take turns, so that a busy machine is busy for all; shown are the least and the median
-time of a round, and the ratio of the least times. `--clock cpu` counts the seconds that processors
-spent instead of those that went by: what to ask for on one thread of a machine that others use.
-Freed memory is kept, as `unroll` does (pipeline/process.py).
+One measurement is the forward and backward pass of one batch in float32, with the gradients of inputs
+and parameters; inputs are as wide as states. Tables: "kinds" compares every encoder, one layer in one
+direction, with `nn.LSTM`; "torch" compares our LSTM and GRU, one and two layers in one and both
+directions, with torch's module of the same parameters; "ragged" compares both, bidirectional, on rows
+of 1 to `time` steps, with torch's module on a packed sequence. The variants of a table alternate, so
+that other load affects all of them. The columns are the minimum and median time of a round and the
+ratio of the minima. `--clock cpu` measures processor time instead of wall time, which is better on a
+shared machine. Freed memory is kept, as in `unroll` (pipeline/process.py).
 """
 
 import argparse
@@ -58,7 +57,7 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 class Settings(NamedTuple):
-    """How often and by what a table is measured."""
+    """Number of rounds and clock of a table."""
 
     rounds: int
     clock: Callable[[], float]
@@ -76,12 +75,14 @@ def seconds(module: nn.Module, run: Run, inputs: Tensor, clock: Callable[[], flo
 def compare(
     title: str, variants: dict[str, tuple[nn.Module, Run]], inputs: Tensor, settings: Settings
 ) -> None:
-    """Measures variants in turn and prints a table; others are divided by the first one."""
+    """Measures variants alternately and prints a table with times relative to the first one."""
     taken: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(settings.rounds + 1):
         for name, (module, run) in variants.items():
             taken[name].append(seconds(module, run, inputs, settings.clock))
-    least = {name: min(values[1:]) for name, values in taken.items()}  # the first one warms up
+    least = {
+        name: min(values[1:]) for name, values in taken.items()
+    }  # the first round is a warm-up
     base = next(iter(least.values()))
     print(f"\n{title:44}{'least ms':>10}{'median ms':>11}{'ratio':>8}")
     for name, values in taken.items():
@@ -91,17 +92,17 @@ def compare(
 
 
 def ours(encoder: encoders.Encoder, lengths: Tensor | None = None) -> tuple[nn.Module, Run]:
-    """Returns one of our encoders, and what runs it."""
+    """Returns one of our encoders and a function that runs it."""
     return encoder, lambda inputs: encoder(inputs, lengths).states
 
 
 def plain(module: nn.RNNBase) -> tuple[nn.Module, Run]:
-    """Returns a module of torch, and what runs it."""
+    """Returns a torch module and a function that runs it."""
     return module, lambda inputs: module(inputs)[0]
 
 
 def packed(module: nn.RNNBase, lengths: Tensor) -> tuple[nn.Module, Run]:
-    """Returns a module of torch, and what runs it on a packed sequence."""
+    """Returns a torch module and a function that runs it on a packed sequence."""
 
     def run(inputs: Tensor) -> Tensor:
         sequence = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
@@ -112,7 +113,7 @@ def packed(module: nn.RNNBase, lengths: Tensor) -> tuple[nn.Module, Run]:
 
 
 def compare_kinds(inputs: Tensor, settings: Settings) -> None:
-    """Every encoder against torch's LSTM."""
+    """Compares every encoder with torch's LSTM."""
     size = inputs.shape[-1]
     variants = {"torch.nn.LSTM": plain(nn.LSTM(size, size, batch_first=True))}
     variants |= {name: ours(make(size, size)) for name, make in KINDS.items()}
@@ -120,7 +121,7 @@ def compare_kinds(inputs: Tensor, settings: Settings) -> None:
 
 
 def compare_with_torch(inputs: Tensor, settings: Settings) -> None:
-    """Our LSTM and GRU against torch's, all rows of full length."""
+    """Compares our LSTM and GRU with torch's, without padding."""
     size = inputs.shape[-1]
     for name, (mine, theirs) in PAIRS.items():
         for layers in (1, 2):
@@ -137,7 +138,7 @@ def compare_with_torch(inputs: Tensor, settings: Settings) -> None:
 
 
 def compare_ragged(inputs: Tensor, settings: Settings) -> None:
-    """Our bidirectional encoders against packed sequences."""
+    """Compares our bidirectional encoders with packed sequences."""
     batch, steps, size = inputs.shape
     lengths = torch.randint(1, steps + 1, (batch,))
     lengths[0] = steps
@@ -157,9 +158,11 @@ TABLES = {"kinds": compare_kinds, "torch": compare_with_torch, "ragged": compare
 
 
 def main() -> None:
-    """Measures and prints tables."""
+    """Measures and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--hidden", type=int, default=200, help="features of inputs and states")
+    parser.add_argument(
+        "--hidden", type=int, default=200, help="Number of features of inputs and states."
+    )
     parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--times", type=int, nargs="+", default=[35, 200, 1000])
     parser.add_argument("--rounds", type=int, default=5)

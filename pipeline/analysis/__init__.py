@@ -1,1 +1,1 @@
-"""What happens inside a trained model: gradients and probes."""
+"""Analysis of models: gradients through time and probes of what states contain."""

@@ -123,14 +123,17 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
 @pytest.mark.parametrize(
     ("variants", "words"),
     [
-        ({}, "a key 'variants' is missing"),
-        ({"encoder": "gru"}, "variants.encoder: settings with a name each are expected"),
-        ({"encoder": {"gru": "GRU"}}, "variants.encoder.gru: a configuration to be laid over"),
+        ({}, "the key 'variants' is missing"),
+        ({"encoder": "gru"}, "variants.encoder: expected a mapping of setting names"),
+        ({"encoder": {"gru": "GRU"}}, "variants.encoder.gru: expected an overriding configuration"),
         ({"encoder": {"gru": {"model": {"encodr": "GRU"}}}}, "encodr"),
-        ({"clipping": {"w/o": {}}}, "since files are named after it, got 'w/o'"),
-        ({"clipping": {True: {}}}, "in quotes YAML takes"),
-        ({"clipping": {"a b": {}, "a-b": {}}}, "two variants have one name"),
-        ({"seed": {"mean": {"seed_everything": 1}}}, "'mean' is how the mean over seeds is called"),
+        ({"clipping": {"w/o": {}}}, "'_' and '-', got 'w/o'"),
+        ({"clipping": {True: {}}}, "YAML needs quotes"),
+        ({"clipping": {"a b": {}, "a-b": {}}}, "two variants have the same name"),
+        (
+            {"seed": {"mean": {"seed_everything": 1}}},
+            "the name 'mean' is reserved for the mean over seeds",
+        ),
     ],
 )
 def test_wrong_configurations(project, capsys, variants, words):
@@ -165,5 +168,5 @@ def test_a_corpus_without_the_words_is_told_before_anything_is_trained(project, 
     path = project / "other.yaml"
     path.write_text(yaml.safe_dump(json.loads(json.dumps(config))), encoding="utf-8")
     assert main(["probe", "--config", str(path)], ENTRY_POINT) == 2
-    assert "this model knows no '" in capsys.readouterr().err
+    assert "the model lacks '" in capsys.readouterr().err
     assert not (project / "outputs").exists()

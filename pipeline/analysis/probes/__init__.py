@@ -1,1 +1,1 @@
-"""What a trained model keeps in mind, measured."""
+"""Probes: tests of what a trained model keeps in its states."""

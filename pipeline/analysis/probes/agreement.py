@@ -1,8 +1,8 @@
-"""Number agreement: does a language model prefer the verb that agrees with its subject?
+"""Number agreement: how often a language model prefers the verb that agrees with its subject.
 
 After Linzen et al. (2016, "Assessing the Ability of LSTMs to Learn Syntax-Sensitive Dependencies",
-TACL 4, arXiv 1611.01368): "the writer of the books is / are". A model is right where, after the
-words before a verb, it gives that verb a higher probability than its form in the other number.
+TACL 4, arXiv 1611.01368): "the writer of the books is / are". A prediction is correct if the verb
+has a higher probability, given the words before it, than its form in the other number.
 """
 
 import math
@@ -20,41 +20,45 @@ from pipeline.errors import InputError
 from pipeline.text.vocabulary import EOS, Vocabulary
 
 RANGES = (0, 1, 3, 6, 9, 12)
-"""The least distance of each range that is reported; the built-in grammar has up to 15."""
-_SENTENCES = 256  # side by side
+"""Smallest distance of each reported range; the built-in grammar has distances up to 15."""
+_SENTENCES = 256  # per batch
 
 
 class Verb(Protocol):
-    """A verb in a sentence; `datamodules.language_model.builtin.Agreement` is one."""
+    """A verb in a sentence, with its form in the other number."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The sentence, without `<eos>`."""
+        """Words of the sentence, without `<eos>`."""
 
     @property
     def verb(self) -> int:
-        """The verb's position."""
+        """Position of the verb."""
 
     @property
     def subject(self) -> int:
-        """The position of the subject's noun or name, before the verb."""
+        """Position of the subject's noun or name, before the verb."""
 
     @property
     def attractors(self) -> int:
-        """Nouns of the other number between the two."""
+        """Number of nouns of the other number between subject and verb."""
 
     @property
     def wrong(self) -> str:
-        """The verb in the other number."""
+        """Form of the verb in the other number."""
 
 
 class Judged(NamedTuple):
-    """What a model makes of a verb.
+    """The preference of a model for one verb.
 
     Attributes:
-        distance: words between the subject and the verb.
-        attractors: nouns of the other number among these.
-        margin: log P(verb) - log P(wrong verb), in nats.
+        distance: Number of words between the subject and the verb.
+        attractors: Number of nouns of the other number among them.
+        margin: log P(verb) - log P(wrong verb) in nats.
+
+    Example:
+        >>> Judged(distance=3, attractors=1, margin=0.7).is_right
+        True
     """
 
     distance: int
@@ -63,17 +67,21 @@ class Judged(NamedTuple):
 
     @property
     def is_right(self) -> bool:
-        """Whether the verb is preferred; where both are as likely it is not."""
+        """Whether the verb is more probable than the wrong form."""
         return self.margin > 0
 
 
 class AgreementRate(NamedTuple):
-    """How many verbs of a group are right.
+    """The rate of correct verbs in a group.
 
     Attributes:
-        group: which verbs, as "3-5".
-        right: how many are right.
-        total: how many there are.
+        group: Name of the group, such as "3-5".
+        right: Number of correct verbs.
+        total: Number of verbs.
+
+    Example:
+        >>> AgreementRate("3-5", right=3, total=4).accuracy
+        0.75
     """
 
     group: str
@@ -82,25 +90,25 @@ class AgreementRate(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """Their share."""
+        """Fraction of correct verbs."""
         return self.right / self.total
 
 
 @torch.inference_mode()
 def judge(trained: Trained, verbs: Sequence[Verb]) -> list[Judged]:
-    """Has a language model choose between the two forms of each verb.
+    """Computes the preference of a language model for each verb over its wrong form.
 
-    Sentences are read apart, each after an `<eos>` and with no memory of others.
+    Each sentence is read separately, after an `<eos>`.
 
     Args:
-        trained: a language model over words.
-        verbs: in sentences that its vocabulary knows.
+        trained: A language model over words.
+        verbs: Verbs in sentences whose words are in its vocabulary.
 
     Returns:
-        One judgement for each verb, in their order.
+        One result per verb, in their order.
 
     Raises:
-        InputError: a word is unknown to the model, or its tokens are no words.
+        InputError: If a word is not in the vocabulary, or the tokens are not words.
     """
     vocabulary = Vocabulary(trained.data["vocabulary"])
     refuse_unknown(vocabulary, trained.data["unit"], verbs)
@@ -118,37 +126,41 @@ def judge(trained: Trained, verbs: Sequence[Verb]) -> list[Judged]:
 
 
 def by_range(judged: Sequence[Judged], starts: Sequence[int] = RANGES) -> list[AgreementRate]:
-    """Counts by ranges of distances.
+    """Computes agreement rates by ranges of distances; empty ranges are omitted.
 
     Args:
-        judged: what a model made of verbs.
-        starts: the least distance of each range, rising; the last range has no end.
+        judged: Results of `judge`.
+        starts: Smallest distance of each range, increasing; the last range has no end.
+
+    Example:
+        >>> by_range([Judged(0, 0, 1.0), Judged(7, 1, -1.0)], starts=(0, 1, 6))
+        [AgreementRate(group='0', right=1, total=1), AgreementRate(group='6+', right=0, total=1)]
     """
-    shares = []
+    rates = []
     for first, following in zip_longest(starts, starts[1:]):
         last = math.inf if following is None else following - 1
         name = f"{first}+" if following is None else f"{first}-{last}"
         chosen = [one for one in judged if first <= one.distance <= last]
-        shares.append(_share(str(first) if first == last else name, chosen))
-    return [share for share in shares if share.total]
+        rates.append(_rate(str(first) if first == last else name, chosen))
+    return [rate for rate in rates if rate.total]
 
 
 def by_attractors(judged: Sequence[Judged]) -> list[AgreementRate]:
-    """Counts by the number of attractors."""
+    """Computes agreement rates by the number of attractors."""
     numbers = sorted({one.attractors for one in judged})
     return [
-        _share(str(number), [one for one in judged if one.attractors == number])
+        _rate(str(number), [one for one in judged if one.attractors == number])
         for number in numbers
     ]
 
 
-def _share(group: str, judged: Sequence[Judged]) -> AgreementRate:
+def _rate(group: str, judged: Sequence[Judged]) -> AgreementRate:
     return AgreementRate(group, sum(one.is_right for one in judged), len(judged))
 
 
 def _margins(trained: Trained, vocabulary: Vocabulary, verbs: Sequence[Verb]) -> Tensor:
     model = cast(Generator, trained.model)
-    # What follows the longest prefix is not read, and what follows the others is not looked at.
+    # Prefixes are padded on the right; the states of padding are not used.
     rows = [torch.tensor(vocabulary.encode([EOS, *one.words[: one.verb]])) for one in verbs]
     tokens = pad_sequence(rows, batch_first=True, padding_value=vocabulary.eos_id)
     states, _ = model(tokens, None)
@@ -163,13 +175,13 @@ def _margins(trained: Trained, vocabulary: Vocabulary, verbs: Sequence[Verb]) ->
 
 
 def refuse_unknown(vocabulary: Vocabulary, unit: str, verbs: Sequence[Verb]) -> None:
-    """Raises `InputError` unless a model of this vocabulary can be asked about the verbs."""
+    """Raises `InputError` unless the vocabulary contains the words of the verbs' sentences."""
     words = [word for one in verbs for word in (*one.words[: one.verb + 1], one.wrong)]
     unknown = vocabulary.unknown(words)
     if unit == "word" and not unknown:
         return
-    what = f"no '{unknown[0]}'" if unit == "word" else "characters"
+    what = f"the model lacks '{unknown[0]}'" if unit == "word" else "the model reads characters"
     raise InputError(
-        f"agreement is measured in sentences of the built-in grammar, and this model knows {what}; "
-        "give a model over words that was trained on the corpus builtin"
+        f"number agreement is measured on sentences of the built-in grammar, but {what}; use a "
+        "model over words that was trained on the corpus builtin"
     )

@@ -73,9 +73,9 @@ def test_shares_by_range_and_by_attractors():
 def test_models_that_cannot_be_asked():
     model = LanguageModel(GRU(4, 5), VOCABULARY)
     stranger = Agreement(("the", "xylophone", "is"), 2, 1, "singular", 0, "are")
-    with pytest.raises(InputError, match="this model knows no 'xylophone'"):
+    with pytest.raises(InputError, match="the model lacks 'xylophone'"):
         judge(trained(model), [stranger])
-    with pytest.raises(InputError, match="this model knows characters"):
+    with pytest.raises(InputError, match="the model reads characters"):
         judge(trained(model, "character"), VERBS)
 
 
