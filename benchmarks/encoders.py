@@ -3,14 +3,15 @@
     python benchmarks/encoders.py [--hidden 200] [--batch 20] [--times 35 200 1000] [--rounds 5]
                                   [--threads 1] [--clock wall] [--tables kinds torch ragged]
 
-One measurement is the forward and backward pass of one batch in float32, with the gradients of inputs
-and parameters; inputs are as wide as states. Tables: "kinds" compares every encoder, one layer in one
-direction, with `nn.LSTM`; "torch" compares our LSTM and GRU, one and two layers in one and both
-directions, with torch's module of the same parameters; "ragged" compares both, bidirectional, on rows
-of 1 to `time` steps, with torch's module on a packed sequence. The variants of a table alternate, so
-that other load affects all of them. The columns are the minimum and median time of a round and the
-ratio of the minima. `--clock cpu` measures processor time instead of wall time, which is better on a
-shared machine. Freed memory is kept, as in `unroll` (pipeline/process.py).
+One measurement is the forward and backward pass of one batch in float32, with the gradients of
+inputs and parameters; inputs are as wide as states. Tables: "kinds" compares every encoder, one
+layer in one direction, with `nn.LSTM`; "torch" compares our LSTM and GRU, one and two layers in
+one and both directions, with torch's module of the same parameters; "ragged" compares both,
+bidirectional, on rows of 1 to `time` steps, with torch's module on a packed sequence. The
+variants of a table alternate, so that other load affects all of them. The columns are the minimum
+and median time of a round and the ratio of the minima. `--clock cpu` measures processor time
+instead of wall time, which is better on a shared machine. Freed memory is kept, as in `unroll`
+(pipeline/process.py).
 """
 
 import argparse
