@@ -1,13 +1,13 @@
 #!/bin/sh
-# `make demo`: what a newcomer sees first. Trains through MLflow, then shows what came of it.
+# `make demo`: trains four small models through MLflow and shows what they predict.
 set -eu
 
-# Trains a configuration and leaves the run's ID in $run. What matches $3 is not shown.
+# Trains configuration $2 in experiment $1, hides output that matches $3, and sets $run to the run's id.
 train() {
-    said=$(mktemp)
-    mlflow run . -e train --env-manager local --experiment-name "$1" -P "config=$2" | tee "$said" | grep -v "$3"
-    run=$(sed -n 's/^run \([0-9a-f]*\) .*/\1/p' "$said" | tail -n 1)
-    rm -f "$said"
+    log=$(mktemp)
+    mlflow run . -e train --env-manager local --experiment-name "$1" -P "config=$2" | tee "$log" | grep -v "$3"
+    run=$(sed -n 's/^run \([0-9a-f]*\) .*/\1/p' "$log" | tail -n 1)
+    rm -f "$log"
     test -n "$run"
 }
 
@@ -20,9 +20,9 @@ echo
 echo "== unroll generate --run $run --prompt 'the boys who' --num 3"
 python -m pipeline generate --run "$run" --prompt "the boys who" --num 3
 echo
-python -c "from datamodules.language_model.builtin import perplexity_floor; print(f\"The grammar itself has a perplexity of {perplexity_floor():.2f}: no model can do better in the long run.\")"
+python -c "from datamodules.language_model.builtin import perplexity_floor; print(f\"The grammar has a perplexity of {perplexity_floor():.2f}; on enough text no model can do better.\")"
 echo
-echo "== mlflow run . -e train -P config=configs/tagging/builtin-bilstm-crf.yaml (opinions, which need context on both sides)"
+echo "== mlflow run . -e train -P config=configs/tagging/builtin-bilstm-crf.yaml (a tagger of opinions, which need context on both sides)"
 train tagging/builtin configs/tagging/builtin-bilstm-crf.yaml "_DSE\|_ESE\|precision\|recall"
 echo
 echo "== unroll predict --run $run --input - --as text"
@@ -32,10 +32,10 @@ Mr. Brown said on Monday that the plan was a draft.
 The reply was far from perfect, and she flew far from Cairo.
 TEXT
 echo
-echo "== mlflow run . -e train -P config=configs/sentiment/builtin-dan.yaml (reviews by averages of words, which cannot see their order)"
+echo "== mlflow run . -e train -P config=configs/sentiment/builtin-dan.yaml (a classifier that averages word vectors and ignores word order)"
 train sentiment/builtin configs/sentiment/builtin-dan.yaml "_negative\|_positive"
 echo
-echo "== mlflow run . -e train -P config=configs/sentiment/builtin-bilstm.yaml (the same reviews by a recurrent network)"
+echo "== mlflow run . -e train -P config=configs/sentiment/builtin-bilstm.yaml (a recurrent network on the same reviews)"
 train sentiment/builtin configs/sentiment/builtin-bilstm.yaml "_negative\|_positive"
 echo
 echo "== unroll runs --experiment sentiment/builtin"

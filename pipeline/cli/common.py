@@ -1,4 +1,4 @@
-"""What verbs share: the parser, the entry point, and options that several verbs have."""
+"""Shared by verbs: the parser, the entry point, and options of several verbs."""
 
 import argparse
 import difflib
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from pipeline.analysis.probes.agreement import Verb
 
 _SECTIONS = ("trainer", "data", "model", "seed_everything", "print_config", *TOP_LEVEL)
-"""Fields of a configuration: flags begin with one of these names."""
-
+"""Names with which the flags of fields begin."""
 
 CONFIG_HELP = "Configuration file. Can be repeated: later files override earlier ones."
 
 
 class EntryPoint(NamedTuple):
-    """The parts of the command line that know our tasks and datamodules.
+    """What verbs need from tasks and datamodules, which `pipeline` does not import.
 
     Attributes:
         short_names: Modules whose classes can be named without their path.
@@ -73,7 +72,7 @@ def add_verb(
 
     Args:
         verbs: The verbs so far.
-        run: Function that checks the options and calls what does the work.
+        run: Function that checks the options, does the work and returns the exit code.
         name: Name of the verb.
         summary: One line, also shown in the list of verbs.
         details: Further sentences, wrapped.

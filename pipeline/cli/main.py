@@ -61,7 +61,7 @@ RUN is the id of a run, the beginning of the id, or the name of the run.
 
 
 def make_parser() -> Parser:
-    """Returns the parser of the command line; it leaves over the fields of a configuration."""
+    """Returns the parser of all verbs; fields of a configuration are unknown to it."""
     return _parser_and_verbs()[0]
 
 
@@ -72,8 +72,7 @@ def _parser_and_verbs() -> tuple[Parser, list[str]]:
         description="Recurrent networks on text: trained with Lightning, tracked with MLflow.",
         add_help=False,
     )
-    for flag in ("-h", "--help"):
-        parser.add_argument(flag, action="help", help=argparse.SUPPRESS)
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     verbs = parser.add_subparsers(
         prog="unroll", dest="verb", help=argparse.SUPPRESS, parser_class=Parser
@@ -93,7 +92,7 @@ def _parser_and_verbs() -> tuple[Parser, list[str]]:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Splits arguments into options of the verb and flags that are fields of a configuration."""
+    """Returns the options of the verb, and the arguments that are fields of a configuration."""
     parser, verbs = _parser_and_verbs()
     word = next((word for word in arguments if not word.startswith("-")), None)
     if word is not None and word not in verbs:
@@ -150,5 +149,5 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
     except KeyboardInterrupt:
         print_error("interrupted")
         return 130
-    except BrokenPipeError:  # as of `unroll runs | head`
+    except BrokenPipeError:  # for example `unroll runs | head`
         return 1

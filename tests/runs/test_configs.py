@@ -1,4 +1,4 @@
-"""Every shipped configuration is one that the command line takes, and says its own command."""
+"""Every shipped configuration is valid, and its first line is the command that runs it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The verb and the callback from the command line, on the built-in corpora."""
+"""`unroll gradients` and GradientMonitor, on the built-in corpora."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Counts of parameters: the lectures' formulas retyped, every tensor once, tied ones said."""
+"""Parameter counts agree with the formulas of the textbooks; shared parameters count once."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`probe`: variants are trained below one run, measured and drawn; a killed run goes on."""
+"""`unroll probe`: variants are trained, measured and drawn; an interrupted comparison continues."""
 
 import json
 

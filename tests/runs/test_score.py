@@ -1,4 +1,4 @@
-"""`unroll score` from the command line: what is written, and mistakes."""
+"""`unroll score` from the command line: its output and its errors."""
 
 import json
 import math

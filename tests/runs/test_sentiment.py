@@ -1,4 +1,4 @@
-"""A classifier through the command line: its run, its scores, and what they may not depend on."""
+"""A classifier through the command line: its run, its scores, and what must not change them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A tagger through the command line: its run, its scores, and what they may not depend on."""
+"""A tagger through the command line: its run, its scores, and what must not change them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A person's mistake: one sentence on stderr, exit code 2, no traceback, nothing lost."""
+"""Errors of users: one sentence on standard error, exit code 2, no traceback."""
 
 import os
 

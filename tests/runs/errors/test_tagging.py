@@ -1,4 +1,4 @@
-"""Mistakes with a tagger: one sentence on stderr, exit code 2, before any run is opened."""
+"""Errors with taggers: one sentence on standard error, exit code 2, no run is opened."""
 
 import pytest
 
