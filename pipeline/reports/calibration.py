@@ -38,12 +38,18 @@ def fit_platt(log_probs: Sequence[float], is_right: Sequence[bool]) -> tuple[flo
     if min(num_right, num_wrong) < _LEAST:
         return 1.0, 0.0
     targets = np.where(right, (num_right + 1) / (num_right + 2), 1 / (num_wrong + 2))
-    features = np.stack([_logits(log_probs), np.ones(len(right))])
+    slope, shift = _fit(np.stack([_logits(log_probs), np.ones(len(right))]), targets)
+    if not slope > 0:  # would reverse the model's order of predictions
+        return 1.0, 0.0
+    return float(slope), float(shift)
+
+
+def _fit(features: Floats, targets: Floats) -> Floats:
     weights = np.array([1.0, 0.0])
     for _ in range(_STEPS):
         found = _sigmoid(weights @ features)
         slope = features @ (targets - found)
-        if np.abs(slope).max() < 1e-9 * len(right):
+        if np.abs(slope).max() < 1e-9 * len(targets):
             break
         curve = (features * (found * (1 - found))) @ features.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curve, slope)
@@ -52,9 +58,7 @@ def fit_platt(log_probs: Sequence[float], is_right: Sequence[bool]) -> tuple[flo
         while _nll(weights + step, features, targets) > reached and np.abs(step).max() > 1e-12:
             step = step / 2
         weights = weights + step
-    if not weights[0] > 0:  # would reverse the model's order of predictions
-        return 1.0, 0.0
-    return float(weights[0]), float(weights[1])
+    return weights
 
 
 def _nll(weights: Floats, features: Floats, targets: Floats) -> float:

@@ -29,14 +29,9 @@ def draw_confusion(
         kind: Name of the predictions, "tag" or "label".
         unit: Name of the counted units, e.g. "tokens".
     """
-    totals: dict[str, int] = {}
-    for (gold, found), count in counts.items():
-        totals[gold] = totals.get(gold, 0) + count
-        totals.setdefault(found, 0)
-    frequent = sorted(totals, key=lambda tag: -totals[tag])[:_MOST_TAGS]
-    tags = sorted(frequent, key=lambda tag: (tag == "O", tag[2:], tag))
+    tags = _most_frequent(counts)
     if order is not None:
-        tags = [tag for tag in order if tag in frequent]
+        tags = [tag for tag in order if tag in tags]
     table = np.array([[counts.get((gold, found), 0) for found in tags] for gold in tags])
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.55 * len(tags)
@@ -56,6 +51,15 @@ def draw_confusion(
         )
     figure.colorbar(image, ax=axes, label=f"share of the gold {kind}", shrink=0.8)
     figure.savefig(path, dpi=110)
+
+
+def _most_frequent(counts: Mapping[tuple[str, str], int]) -> list[str]:
+    totals: dict[str, int] = {}
+    for (gold, found), count in counts.items():
+        totals[gold] = totals.get(gold, 0) + count
+        totals.setdefault(found, 0)
+    frequent = sorted(totals, key=lambda tag: -totals[tag])[:_MOST_TAGS]
+    return sorted(frequent, key=lambda tag: (tag == "O", tag[2:], tag))
 
 
 def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], path: Path) -> None:
