@@ -13,7 +13,7 @@ from pipeline.heads.base import (
     check_init_scale,
     check_shapes,
     exact_linear,
-    pieces,
+    in_chunks,
 )
 from pipeline.heads.class_softmax.assign import word_counts
 from pipeline.heads.full.fused import softmax_nll
@@ -92,10 +92,7 @@ class AdaptiveSoftmax(OutputLayer):
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
-        rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        cuts = pieces(len(rows), self.vocab_size, self.weights[0].dtype)
-        scores = [self._scores(rows[piece], row_targets[piece]) for piece in cuts]
-        return torch.cat(scores).reshape(targets.shape)
+        return in_chunks(self._scores, states, targets, self.vocab_size, self.weights[0].dtype)
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """See `OutputLayer.log_distribution`."""

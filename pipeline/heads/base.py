@@ -1,7 +1,7 @@
 """The interface of all output layers, and functions that they share."""
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -135,7 +135,7 @@ def check_tied(weight: Tensor, embedding: nn.Embedding) -> None:
         )
 
 
-def pieces(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
+def chunks(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
     """Returns slices of rows whose logits take at most `LOGIT_BYTES`; at least one slice.
 
     Args:
@@ -147,6 +147,32 @@ def pieces(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
     size = max(1, LOGIT_BYTES // (row_size * itemsize))
     # A batch without rows gives one empty slice.
     return (slice(start, start + size) for start in range(0, max(num_rows, 1), size))
+
+
+def in_chunks(
+    score: Callable[[Tensor, Tensor], Tensor],
+    states: Tensor,
+    targets: Tensor,
+    row_size: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Computes the scores of targets chunk by chunk.
+
+    Args:
+        score: Function of states [rows input] and targets [rows] that returns scores [rows].
+        states: States [* input].
+        targets: Token ids [*].
+        row_size: Number of logits in a row.
+        dtype: Data type of the logits.
+
+    Returns:
+        Scores [*].
+    """
+    rows, row_targets = states.reshape(-1, states.shape[-1]), targets.reshape(-1)
+    slices = chunks(len(rows), row_size, dtype)
+    return torch.cat([score(rows[chunk], row_targets[chunk]) for chunk in slices]).reshape(
+        targets.shape
+    )
 
 
 def fits_at_once(num_rows: int, row_size: int, dtype: torch.dtype) -> bool:
@@ -184,14 +210,9 @@ def exact_log_probs(states: Tensor, weight: Tensor, bias: Tensor | None, targets
     Returns:
         Natural logarithms [*] in float32 or float64. Autocast has no effect.
     """
-    rows, row_targets = states.reshape(-1, states.shape[-1]), targets.reshape(-1)
-    scores = [
-        -F.cross_entropy(
-            exact_linear(rows[piece], weight, bias),
-            row_targets[piece],
-            ignore_index=IGNORE_INDEX,
-            reduction="none",
-        )
-        for piece in pieces(len(rows), len(weight), weight.dtype)
-    ]
-    return torch.cat(scores).reshape(targets.shape)
+
+    def score(rows: Tensor, row_targets: Tensor) -> Tensor:
+        logits = exact_linear(rows, weight, bias)
+        return -F.cross_entropy(logits, row_targets, ignore_index=IGNORE_INDEX, reduction="none")
+
+    return in_chunks(score, states, targets, len(weight), weight.dtype)

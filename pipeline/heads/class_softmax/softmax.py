@@ -14,11 +14,11 @@ from pipeline.heads.base import (
     check_shapes,
     check_tied,
     exact_linear,
-    pieces,
+    in_chunks,
 )
 from pipeline.heads.class_softmax.assign import FrequencyBins, StoredClasses, WordClasses
 from pipeline.heads.class_softmax.partition import Partition, group
-from pipeline.heads.class_softmax.within import summed_nll_within
+from pipeline.heads.class_softmax.within import nll_within_classes
 from pipeline.heads.full.fused import softmax_nll
 from pipeline.text.vocabulary import Vocabulary
 
@@ -87,17 +87,14 @@ class ClassSoftmax(OutputLayer):
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
         classes = self.partition.classes_of(row_targets)
-        return softmax_nll(rows, self.class_weight, self.class_bias, classes) + summed_nll_within(
+        return softmax_nll(rows, self.class_weight, self.class_bias, classes) + nll_within_classes(
             rows, self.weight, self.bias, row_targets, self.partition
         )
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
-        rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        cuts = pieces(len(rows), self.vocab_size, self.weight.dtype)
-        scores = [self._scores(rows[piece], row_targets[piece]) for piece in cuts]
-        return torch.cat(scores).reshape(targets.shape)
+        return in_chunks(self._scores, states, targets, self.vocab_size, self.weight.dtype)
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """See `OutputLayer.log_distribution`."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.heads.class_softmax.partition import Groups, Partition, group
 
 
-def summed_nll_within(
+def nll_within_classes(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, partition: Partition
 ) -> Tensor:
     """Sums the nll of targets given their classes, under a softmax over each class.

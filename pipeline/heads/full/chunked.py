@@ -12,10 +12,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.heads.base import pieces
+from pipeline.heads.base import chunks
 
 
-def summed_nll_in_pieces(
+def chunked_nll(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype
 ) -> Tensor:
     """Sums the nll of targets under softmax(weight state + bias).
@@ -53,19 +53,19 @@ class _ChunkedNll(torch.autograd.Function):
         rows, table = states.to(dtype), weight.to(dtype)
         offset = None if bias is None else bias.to(dtype)
         total = weight.new_zeros((), dtype=accurate)
-        for piece in pieces(len(states), len(weight), accurate):
-            part = rows[piece]
+        for chunk in chunks(len(states), len(weight), accurate):
+            part = rows[chunk]
             log_probs = F.log_softmax(F.linear(part, table, offset), -1, dtype=accurate)
-            of_pieces = targets[piece]
-            total += F.nll_loss(log_probs, of_pieces, ignore_index=IGNORE_INDEX, reduction="sum")
+            of_chunk = targets[chunk]
+            total += F.nll_loss(log_probs, of_chunk, ignore_index=IGNORE_INDEX, reduction="sum")
             if not any(wanted[:3]):
                 continue
-            errors = _errors(log_probs, of_pieces)
+            errors = _errors(log_probs, of_chunk)
             if to_bias is not None:
                 to_bias += errors.sum(0)
             errors = errors.to(dtype)
             if to_states is not None:
-                to_states[piece] = (errors @ table).to(states.dtype)
+                to_states[chunk] = (errors @ table).to(states.dtype)
             if to_weight is not None and dtype == accurate:
                 to_weight.addmm_(errors.t(), part)
             elif to_weight is not None:

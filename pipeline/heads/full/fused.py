@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import fits_at_once
-from pipeline.heads.full.chunked import summed_nll_in_pieces
+from pipeline.heads.full.chunked import chunked_nll
 
 # Without float16, whose smallest normal probability is e^-9.7.
 _FUSED = (torch.bfloat16, torch.float32, torch.float64)
@@ -35,15 +35,15 @@ def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Te
     """
     dtype = _product_dtype(states, weight)
     if not fits_at_once(len(states), len(weight), dtype):
-        return summed_nll_in_pieces(states, weight, bias, targets, dtype)
+        return chunked_nll(states, weight, bias, targets, dtype)
     if states.device.type == "cpu" and dtype in _FUSED:
-        return summed_nll(states, weight, bias, targets, dtype)
+        return fused_nll(states, weight, bias, targets, dtype)
     return F.cross_entropy(
         F.linear(states, weight, bias), targets, ignore_index=IGNORE_INDEX, reduction="sum"
     )
 
 
-def summed_nll(
+def fused_nll(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype
 ) -> Tensor:
     """Sums the nll of targets under softmax(weight state + bias).

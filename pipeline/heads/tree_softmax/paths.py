@@ -111,7 +111,7 @@ class Paths(nn.Module):
             levels.append(below)
 
 
-def summed_nll_of_paths(
+def path_nll(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, paths: Paths
 ) -> Tensor:
     """Sums the nll of targets: -log sigmoid(sign (weight state + bias)) over the steps to them.

@@ -9,9 +9,9 @@ from pipeline.heads.base import (
     check_init_scale,
     check_shapes,
     exact_linear,
-    pieces,
+    in_chunks,
 )
-from pipeline.heads.tree_softmax.paths import Paths, step_scores, summed_nll_of_paths
+from pipeline.heads.tree_softmax.paths import Paths, path_nll, step_scores
 from pipeline.heads.tree_softmax.trees import HuffmanTree, WordTree
 from pipeline.text.vocabulary import Vocabulary
 
@@ -66,15 +66,13 @@ class HierarchicalSoftmax(OutputLayer):
         """See `OutputLayer.loss`."""
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        return summed_nll_of_paths(rows, self.weight, self.bias, row_targets, self.paths)
+        return path_nll(rows, self.weight, self.bias, row_targets, self.paths)
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
-        rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        cuts = pieces(len(rows), len(self.paths.level_sizes) * self.input_size, self.weight.dtype)
-        scores = [self._scores(rows[piece], row_targets[piece]) for piece in cuts]
-        return torch.cat(scores).reshape(targets.shape)
+        row_size = len(self.paths.level_sizes) * self.input_size
+        return in_chunks(self._scores, states, targets, row_size, self.weight.dtype)
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """See `OutputLayer.log_distribution`."""

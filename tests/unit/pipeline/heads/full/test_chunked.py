@@ -1,4 +1,4 @@
-"""The chunked loss of the full softmax against the loss in one piece."""
+"""The chunked loss of the full softmax against the loss in one chunk."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.heads import FullSoftmax, base
-from pipeline.heads.full.chunked import summed_nll_in_pieces
+from pipeline.heads.full.chunked import chunked_nll
 from tests.unit.pipeline.heads.layers import INPUT_SIZE, VOCAB_SIZE, make
 
 
@@ -83,7 +83,7 @@ def test_on_a_gpu(bf16):
     layer, states = layer.cuda(), states.detach().cuda().requires_grad_()
     dtype = torch.bfloat16 if bf16 else torch.float32
     rows, targets = states.reshape(-1, INPUT_SIZE), targets.cuda()
-    found = summed_nll_in_pieces(rows, layer.weight, layer.bias, targets.flatten(), dtype)
+    found = chunked_nll(rows, layer.weight, layer.bias, targets.flatten(), dtype)
     tolerance = 1e-2 if bf16 else 1e-5
     torch.testing.assert_close(found, reference(layer, states, targets), rtol=tolerance, atol=0)
     assert isinstance(layer.weight, nn.Parameter)

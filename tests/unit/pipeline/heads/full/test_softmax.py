@@ -61,9 +61,7 @@ def test_gradients_are_finite_differences():
 
     def loss(states, weight, bias):
         layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
-        return fused.summed_nll(
-            states.flatten(0, -2), weight, bias, targets.flatten(), weight.dtype
-        )
+        return fused.fused_nll(states.flatten(0, -2), weight, bias, targets.flatten(), weight.dtype)
 
     parameters = [parameter.detach().requires_grad_() for parameter in layer.parameters()]
     assert torch.autograd.gradcheck(loss, (rows, *parameters))
