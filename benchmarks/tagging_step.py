@@ -103,14 +103,14 @@ def load_data(folder: Path, settings: dict[str, Any], sentences: int) -> "Taggin
         settings: the configuration.
         sentences: of the built-in opinions.
     """
-    from datamodules.batching.sentences import Source
+    from datamodules.batching.sentences import TaggedSource
     from datamodules.tagging.builtin import BuiltinOpinions
     from datamodules.tagging.datamodule import TaggingData
     from datamodules.tagging.mpqa.released import MPQA
 
     init = settings["data"]["init_args"]
     root = Path(os.environ.get("UNROLL_DATA") or "data").absolute()
-    source: Source
+    source: TaggedSource
     if (root / "mpqa").is_dir() and (root / "vectors" / init["vectors"]).is_file():
         os.environ["UNROLL_DATA"] = str(root)  # ours runs in another folder
         source = MPQA(**init["source"]["init_args"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 
-from datamodules.batching.sentences import Source, TaggedCorpus
+from datamodules.batching.sentences import TaggedCorpus, TaggedSource
 from datamodules.batching.splits import stratified
 from datamodules.batching.texts import LabelledCorpus, LabelledSource
 from pipeline.errors import InputError
@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 _Row = TypeVar("_Row")
 
 
-class SentenceFolds(Source):
+class SentenceFolds(TaggedSource):
     """Splits the training and validation sentences of a tagged corpus into folds.
 
     One fold is the test split, the next one the validation split and all others the training split.
@@ -35,13 +35,15 @@ class SentenceFolds(Source):
         {'train': 400, 'valid': 100, 'test': 100}
     """
 
-    def __init__(self, source: Source, num_folds: int = 10, fold: int = 0, seed: int = 1) -> None:
+    def __init__(
+        self, source: TaggedSource, num_folds: int = 10, fold: int = 0, seed: int = 1
+    ) -> None:
         _check(num_folds, fold)
         self._source, self.num_folds, self._fold, self._seed = source, num_folds, fold, seed
         self.name = source.name
 
     def read(self) -> TaggedCorpus:
-        """See `Source`."""
+        """See `TaggedSource`."""
         corpus = self._source.read()
         sentences = [s for split in ("train", "valid") for s in corpus.splits[split]]
         _check_size(len(sentences), self.num_folds, f"{self.name} has", "lower num_folds")

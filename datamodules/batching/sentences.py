@@ -39,7 +39,7 @@ class TaggedCorpus(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class Source(abc.ABC):
+class TaggedSource(abc.ABC):
     """A reader of a tagged corpus.
 
     Attributes:

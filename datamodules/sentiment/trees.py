@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from datamodules.files.lines import read_lines
 from pipeline.errors import InputError
 
-MAX_LABEL = 4
-_WORD = re.compile("[^() ]+")
+_PART = re.compile(r"\((?:([0-4]) )?|\)|[^() ]+")
 
 
 class Phrase(NamedTuple):
@@ -64,68 +63,38 @@ def parse_tree(text: str) -> list[Phrase]:
         >>> parse_tree("(3 (2 Good) (2 film))")[0]
         Phrase(tokens=('Good', 'film'), label=3)
     """
-    builder = _Builder(text)
-    position = 0
-    while position < len(text):
-        position = builder.read(position)
-    return builder.finish()
+    words: list[str] = []
+    phrases: list[Phrase] = []
+    unclosed: list[tuple[int, int]] = []  # index of the phrase, index of its first word
+    for part in _PART.finditer(text):
+        place = f"character {part.start() + 1}"
+        if part[0].startswith("("):
+            if phrases and not unclosed:
+                raise ValueError(f"a second tree begins at {place}")
+            unclosed.append((len(phrases), len(words)))
+            phrases.append(Phrase((), _label(part)))
+        elif not unclosed:
+            closes = part[0] == ")"
+            raise ValueError(
+                f"the bracket at {place} closes nothing" if closes else f"{place} is outside a tree"
+            )
+        elif part[0] == ")":
+            index, first = unclosed.pop()
+            if first == len(words):
+                raise ValueError(f"the node that ends at {place} has no word")
+            phrases[index] = phrases[index]._replace(tokens=tuple(words[first:]))
+        else:
+            words.append(part[0])
+    if unclosed:
+        raise ValueError(f"{len(unclosed)} brackets are not closed")
+    return phrases
 
 
-class _Builder:
-    """Collects the phrases of a tree from left to right."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._words: list[str] = []
-        self._phrases: list[Phrase | None] = []
-        self._open: list[
-            tuple[int, int, int]
-        ] = []  # index of the phrase, label, index of its first word
-
-    def read(self, position: int) -> int:
-        """Reads the element at a position; returns the position of the next element."""
-        character = self._text[position]
-        if character == "(":
-            return self._begin(position)
-        if character == ")":
-            return self._end(position)
-        if character == " ":
-            return position + 1
-        if not self._open:
-            raise ValueError(f"character {position + 1} is outside all brackets")
-        word = cast(re.Match[str], _WORD.match(self._text, position))[0]
-        self._words.append(word)
-        return position + len(word)
-
-    def finish(self) -> list[Phrase]:
-        """Returns the phrases after the whole text was read."""
-        if self._open:
-            raise ValueError(f"{len(self._open)} brackets are not closed")
-        return [phrase for phrase in self._phrases if phrase is not None]
-
-    def _begin(self, position: int) -> int:
-        if self._phrases and not self._open:
-            raise ValueError(f"a second tree begins at character {position + 1}")
-        label = _label(self._text, position + 1)
-        self._open.append((len(self._phrases), label, len(self._words)))
-        self._phrases.append(None)
-        return position + 3
-
-    def _end(self, position: int) -> int:
-        if not self._open:
-            raise ValueError(f"the bracket at character {position + 1} closes nothing")
-        place, label, first = self._open.pop()
-        if first == len(self._words):
-            raise ValueError(f"the node that ends at character {position + 1} has no word")
-        self._phrases[place] = Phrase(tuple(self._words[first:]), label)
-        return position + 1
-
-
-def _label(text: str, position: int) -> int:
-    digit, space = text[position : position + 1], text[position + 1 : position + 2]
-    if not (digit.isascii() and digit.isdigit() and int(digit) <= MAX_LABEL and space == " "):
+def _label(part: re.Match[str]) -> int:
+    if part[1] is None:
+        start = part.end()
         raise ValueError(
-            f"a number from 0 to {MAX_LABEL} and a space are expected at character {position + 1}, "
-            f"got {text[position : position + 2]!r}"
+            f"a number from 0 to 4 and a space are expected at character {start + 1}, "
+            f"got {part.string[start : start + 2]!r}"
         )
-    return int(digit)
+    return int(part[1])

@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 
-from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
+from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.cache import cached, sha256_of
 from datamodules.tagging import builtin_grammar
 from datamodules.tagging.builtin_grammar import LEXICON, Clause, clauses
@@ -29,7 +29,7 @@ _NUM_HELD_OUT = 500  # sentences of the validation split and of the test split
 _LINKED = 0.3  # probability that a sentence has two clauses
 
 
-class BuiltinOpinions(Source):
+class BuiltinOpinions(TaggedSource):
     """Generates the built-in opinion corpus: types DSE and ESE, and the column `pos`.
 
     The validation and test splits have 500 sentences each. The corpus is kept in the cache.
@@ -55,7 +55,7 @@ class BuiltinOpinions(Source):
         self._sizes = {"train": num_train, "valid": _NUM_HELD_OUT, "test": _NUM_HELD_OUT}
 
     def read(self) -> TaggedCorpus:
-        """See `Source`."""
+        """See `TaggedSource`."""
         sums = [sha256_of(Path(module)) for module in (__file__, builtin_grammar.__file__)]
         version = "-".join(digest[:16] for digest in sums)
         folder = cached(f"opinions-{self._sizes['train']}-{version}", self._write)

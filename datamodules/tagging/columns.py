@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
+from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.paths import SPLITS, TAGGED, find_tagged_files, locate
 from datamodules.tagging.column_file import ColumnFile, Separator, read_column_file
 from pipeline.errors import InputError
@@ -19,7 +19,7 @@ from pipeline.text.tags import (
 )
 
 
-class Columns(Source):
+class Columns(TaggedSource):
     r"""Reads a folder of column files with one token and its tag per line.
 
     Sentences are separated by blank lines. Tags of any scheme are converted to BIO; an I that
@@ -80,7 +80,7 @@ class Columns(Source):
         self._separator, self._scheme, self._default_type = separator, scheme, default_type
 
     def read(self) -> TaggedCorpus:
-        """See `Source`."""
+        """See `TaggedSource`."""
         paths = find_tagged_files(locate(self._corpus, TAGGED), self._files)
         files = {split: read_column_file(path, self._separator) for split, path in paths.items()}
         for file in files.values():

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from datamodules.batching.base import Batching, BucketedData
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.folds import SentenceFolds, folds_config
-from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
+from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.batching.splits import SplitDigest
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
 from datamodules.tagging.statistics import describe_tagged, digest, statistics
@@ -49,7 +49,7 @@ class TaggingData(BucketedData[Sentences]):
 
     def __init__(
         self,
-        source: Source,
+        source: TaggedSource,
         batch_size: int = 32,
         batch_unit: Literal["sentences", "tokens"] = "sentences",
         eval_batch_tokens: int = 8192,

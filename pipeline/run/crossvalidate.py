@@ -131,7 +131,7 @@ def _folded(experiment: Experiment, num_folds: int | None) -> tuple[dict[str, An
 
 
 def _run_folds(parent: RunFolder, plan: _Plan, jobs: int) -> list[Outcome]:
-    """Runs what is not finished; gives the folds that failed."""
+    """Trains all unfinished folds; returns the outcomes of failed ones."""
     folder = parent.path / "folds"
     folder.mkdir(exist_ok=True)
     trainings = [_training(folder, plan, fold) for fold in range(plan.num_folds)]
@@ -181,6 +181,6 @@ def _table(
 
 def _shown(scores: Mapping[str, float]) -> str:
     chosen = [name for name in ("test/accuracy", "test/macro_f1") if name in scores]
-    if "test/f1" in scores:  # of spans, beside which accuracy says little
+    if "test/f1" in scores:  # F1 of spans: accuracy is dominated by O
         chosen = [name for name in scores if name.startswith("test/f1") and name.count("_") <= 1]
     return "  ".join(f"{name} {scores[name]:.4f}" for name in sorted(chosen or scores)[:4])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
+from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.lines import read_lines
 from datamodules.files.paths import OPINIONS, locate
 from pipeline.errors import InputError
@@ -20,7 +20,7 @@ LISTS = (
 SENTENCES = "sentenceid.txt"
 
 
-class MPQA(Source):
+class MPQA(TaggedSource):
     """Reads the opinion expressions of MPQA, split by one of ten folds.
 
     Opinion Mining with Deep Recurrent Neural Networks (Irsoy & Cardie 2014), section 5.1: ten folds
@@ -54,7 +54,7 @@ class MPQA(Source):
         self.name = f"{Path(corpus).resolve().name}-{expressions}"
 
     def read(self) -> TaggedCorpus:
-        """See `Source`."""
+        """See `TaggedSource`."""
         folder = locate(self._corpus, OPINIONS)
         path = folder / f"{self._expressions}.txt"
         sentences = read_expressions(path, self._expressions.upper())

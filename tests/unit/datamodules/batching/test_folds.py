@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from datamodules.batching.folds import SentenceFolds
-from datamodules.batching.sentences import Sentence, Source, TaggedCorpus
+from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from pipeline.errors import InputError
 
 
-class Numbered(Source):
+class Numbered(TaggedSource):
     """Sentences that are all different."""
 
     name = "numbered"

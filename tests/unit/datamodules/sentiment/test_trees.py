@@ -33,7 +33,7 @@ def test_a_tree_by_hand():
         ("(5 a)", "a number from 0 to 4 and a space are expected at character 2, got '5 '"),
         ("(good a)", "got 'go'"),
         ("(3 )", "the node that ends at character 4 has no word"),
-        ("a (3 b)", "character 1 is outside all brackets"),
+        ("a (3 b)", "character 1 is outside a tree"),
     ],
 )
 def test_what_is_no_tree(tmp_path, text, message):
