@@ -1,37 +1,88 @@
-"""What the command line expects of a task and of a datamodule, beside being Lightning's."""
+"""Protocols that the commands expect of tasks, datamodules and callbacks.
 
-from collections.abc import Iterator, Mapping, Sequence
+A task or datamodule of a user takes part in every command whose protocol it implements; no class is
+recognized by its name. `docs/your_own_task.md` lists which command needs which protocol.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from lightning.pytorch import LightningModule
-from torch import Tensor
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch import Tensor, nn
 
-from pipeline.encoders import Carry
+from pipeline.batches import Sentences, Texts
+from pipeline.encoders import Carry, Encoder
+from pipeline.metrics.gather import Prediction
+from pipeline.ngrams import NgramModel
+from pipeline.text.lexicon import Labels
+from pipeline.text.tags import Span
+from pipeline.text.vocabulary import Vocabulary
 
 
+@runtime_checkable
 class Task(Protocol):
     """A LightningModule that can be trained, tracked and compared.
 
     Attributes:
-        experiment: the first part of the MLflow experiment's name, as "lm".
-        monitor: the validation metric that says which checkpoint is best.
+        experiment: First part of the name of the MLflow experiment, such as "lm".
+        monitor: Validation metric that determines the best checkpoint.
         monitor_mode: "min" or "max".
-        encoder: what the run is named after.
+        encoder: The part that the run is named after.
     """
 
     experiment: str
     monitor: str
     monitor_mode: str
-    encoder: object
+    encoder: Any
+
+
+@runtime_checkable
+class ReadsData(Protocol):
+    """A task with constructor arguments that come from the datamodule.
+
+    Attributes:
+        from_data: Name of the argument -> function that makes it from the datamodule's state in a
+            checkpoint. In training the argument is the attribute of that name of the datamodule.
+    """
+
+    from_data: ClassVar[Mapping[str, Callable[[Mapping[str, Any]], Any]]]
+
+
+@runtime_checkable
+class ReadsModels(Protocol):
+    """A task with constructor arguments that are lists of trained models.
+
+    Attributes:
+        trained: Names of the arguments. A configuration names runs or checkpoint files; the
+            constructor gets `pipeline.checkpoints.read.Trained` objects.
+    """
+
+    trained: ClassVar[Sequence[str]]
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A task whose configuration names files or runs that a checkpoint must not depend on."""
+
+    @classmethod
+    def portable(
+        cls, init_args: Mapping[str, Any], checkpoint: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns arguments which need nothing but the checkpoint.
+
+        Args:
+            init_args: Constructor arguments in the configuration.
+            checkpoint: Contents of the checkpoint.
+        """
 
 
 class Split(Protocol):
-    """What tracking records of a file of a corpus."""
+    """A file of a corpus, as it is recorded with a run."""
 
     @property
     def split(self) -> str:
-        """Its use: train, valid or test."""
+        """Its use: "train", "valid" or "test"."""
 
     @property
     def path(self) -> Path:
@@ -39,63 +90,80 @@ class Split(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of the file's bytes."""
+        """SHA-256 of the file's bytes."""
 
     @property
     def profile(self) -> Mapping[str, int]:
-        """Counts of what it holds, as {"tokens": 929589}."""
+        """Counts of its contents, such as {"tokens": 929589}."""
 
 
+@runtime_checkable
 class Corpus(Protocol):
-    """A LightningDataModule over text."""
+    """A LightningDataModule for text."""
 
     @property
     def name(self) -> str:
-        """The second part of the MLflow experiment's name, as "ptb"."""
+        """Second part of the name of the MLflow experiment, such as "ptb"."""
 
     @property
     def summary(self) -> str:
-        """What a person should see of it before training."""
+        """Sizes and peculiarities of the corpus, printed before training."""
 
     def describe(self) -> Sequence[Split]:
-        """Tells what each split holds."""
+        """Returns what each split consists of."""
 
     def texts(self) -> Mapping[str, str]:
-        """Gives what a run keeps of it: file name -> contents, as {"vocabulary.txt": ...}."""
+        """Returns text artifacts of the run: file name -> contents."""
 
     def lines(self, batch: Any, outputs: Any) -> Iterator[str]:  # noqa: ANN401 (the task's own)
-        """Gives the lines that say what `predict_step` made of a batch of the test split."""
+        """Yields the lines that `unroll predict` writes for a batch of the test split."""
 
 
 @runtime_checkable
 class Reporting(Protocol):
-    """A task that tells more of a test than its scores."""
+    """A task that writes report files after a test."""
 
     def write_report(self, folder: Path) -> list[Path]:
-        """Writes what the last test showed into files, and returns them."""
+        """Writes the report of the last test and returns its files."""
 
 
 @runtime_checkable
 class ReadsFiles(Protocol):
-    """A task that starts from a file which its configuration names."""
+    """A task or callback that starts from a file or run which its configuration names."""
 
     def read_files(self) -> None:
-        """Reads it; `InputError` if it is missing or damaged, which is told before a run opens."""
+        """Reads it before a run is opened, unless training is resumed.
+
+        Raises:
+            InputError: If it is missing or damaged.
+        """
 
 
 @runtime_checkable
 class ChecksModel(Protocol):
-    """A callback that is not for every model."""
+    """A callback that works with some models only."""
 
     def check_model(self, model: LightningModule) -> None:
-        """Raises `InputError` for a model that it is not for, before a run is opened."""
+        """Raises `InputError`, before a run is opened, if the callback cannot work with a model."""
 
 
-class Head(Protocol):
-    """What evaluation, generation and mixtures ask of a language model's head.
+@runtime_checkable
+class ScalesRates(Protocol):
+    """A callback that gives some parameters a learning rate of their own.
 
-    Output layers have it, and so have n-gram tables.
+    Attributes:
+        rate: Factor of the optimizer's learning rate.
     """
+
+    rate: float
+
+    def parameters_of(self, model: LightningModule) -> list[nn.Parameter]:
+        """Returns the parameters."""
+
+
+@runtime_checkable
+class Head(Protocol):
+    """What scoring, generation and mixtures need of the output layer of a language model."""
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `pipeline.heads.OutputLayer`."""
@@ -104,13 +172,79 @@ class Head(Protocol):
         """See `pipeline.heads.OutputLayer`."""
 
 
+@runtime_checkable
 class Generator(Protocol):
-    """A task that text can be sampled from."""
+    """A language model: text can be scored with it and sampled from it.
 
+    Attributes:
+        vocabulary: Token types.
+        head: Reads the states that calling the model returns.
+    """
+
+    vocabulary: Vocabulary
     head: Head
 
     def __call__(self, tokens: Tensor, carry: Carry | None) -> tuple[Tensor, Carry]:
-        """Reads tokens [batch time]; gives what the head reads, and the carry."""
+        """Reads tokens [batch time]; returns states for `head`, and the carry."""
+
+
+@runtime_checkable
+class EmbeddedLanguageModel(Protocol):
+    """A language model whose embedding and encoder other tasks can start from."""
+
+    vocabulary: Vocabulary
+    embedding: nn.Embedding
+    encoder: Encoder
+
+
+@runtime_checkable
+class NgramTables(Protocol):
+    """A language model that consists of n-gram tables, which `unroll export` writes."""
+
+    vocabulary: Vocabulary
+    ngrams: NgramModel
+
+
+@runtime_checkable
+class SentenceTagger(Protocol):
+    """A task that tags sentences outside of its corpus.
+
+    Attributes:
+        inputs: Input parts; `inputs.index` looks up new words.
+        calibration: Slope and shift of the Platt calibration [2].
+    """
+
+    inputs: Any
+    calibration: Tensor
+
+    def predict(
+        self, sentences: Sentences, tables: Sequence[Tensor] | None = None
+    ) -> list[Prediction]:
+        """Predicts the tags of a batch, one prediction per row."""
+
+    def units(self, tags: Sequence[str]) -> list[Span]:
+        """Returns the spans of tags."""
+
+
+@runtime_checkable
+class TextClassifier(Protocol):
+    """A task that classifies texts outside of its corpus.
+
+    Attributes:
+        inputs: Input parts; `inputs.index` looks up new words.
+        labels: Labels, in the order of the probabilities.
+        pooling: Pooling; `Attention` can explain its decisions.
+    """
+
+    inputs: Any
+    labels: Labels
+    pooling: Any
+
+    def predict(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
+        """Returns the probabilities of the labels [batch label]."""
+
+    def attention(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
+        """Returns attention weights [batch time]."""
 
 
 @runtime_checkable
@@ -134,3 +268,14 @@ class HasFolds(Protocol):
         Raises:
             InputError: If the corpus has fewer rows than folds.
         """
+
+
+if TYPE_CHECKING:
+
+    class TaskModule(LightningModule, Task):
+        """A LightningModule that implements `Task`."""
+
+    class CorpusModule(LightningDataModule, Corpus):
+        """A LightningDataModule that implements `Corpus`."""
+
+        name: str

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from torch import nn
 
+from pipeline.contracts import ScalesRates
 from pipeline.errors import InputError
 
 
@@ -31,24 +32,22 @@ def optimization(
     optimizer: OptimizerCallable,
     lr_scheduler: LRSchedulerCallable | None,
     monitor: str,
-    slower: Sequence[nn.Parameter] = (),
-    rate: float = 1.0,
 ) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
     """Returns the optimizer and schedule in the form that `configure_optimizers` must return.
 
     Args:
-        task: Task whose parameters are trained.
+        task: Task whose parameters are trained. A callback of its trainer that implements
+            `pipeline.contracts.ScalesRates` gives some of them another learning rate.
         optimizer: Function that creates the optimizer.
         lr_scheduler: Function that creates the schedule, which steps once per epoch after
             validation; None for a constant learning rate.
         monitor: Metric for `ReduceLROnPlateau` if the schedule does not name one.
-        slower: Parameters with a different learning rate.
-        rate: Factor of the learning rate of `slower`.
 
     Raises:
         InputError: If the schedule sets the same learning rate for all parameters.
     """
     built = optimizer(learned(task))
+    slower, rate = _scaled_parameters(task)
     if slower:
         apart = {id(parameter) for parameter in slower}
         others = [parameter for parameter in learned(task) if id(parameter) not in apart]
@@ -73,6 +72,14 @@ def optimization(
         "frequency": (task.trainer.check_val_every_n_epoch or 1) if own else 1,
     }
     return {"optimizer": built, "lr_scheduler": schedule}
+
+
+def _scaled_parameters(task: LightningModule) -> tuple[Sequence[nn.Parameter], float]:
+    callbacks = task.trainer.callbacks if task._trainer is not None else []  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, ScalesRates):
+            return callback.parameters_of(task), callback.rate
+    return (), 1.0
 
 
 @contextmanager

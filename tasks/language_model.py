@@ -1,6 +1,6 @@
 """Language modelling: predict each token of a stream from all that came before it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from pipeline.analysis.gradients import LossAt
 from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
+from pipeline.checkpoints.build import class_at
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
@@ -58,6 +59,7 @@ class LanguageModel(LightningModule):
     experiment: ClassVar[str] = "lm"
     monitor: ClassVar[str] = "val/perplexity"
     monitor_mode: ClassVar[str] = "min"
+    from_data: ClassVar[dict[str, Any]] = {"vocabulary": Vocabulary.from_data}
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class LanguageModel(LightningModule):
                 "change with inputs to the right, so that a language model would see the word that "
                 "it predicts; pipeline.encoders.testing.assert_laws tells more"
             )
+        self.vocabulary = vocabulary
         self.embedding = nn.Embedding(len(vocabulary), encoder.input_size)
         nn.init.uniform_(self.embedding.weight, -embedding_scale, embedding_scale)
         self.dropout = dropout if isinstance(dropout, Dropouts) else _at_each_step(dropout)
@@ -99,6 +102,21 @@ class LanguageModel(LightningModule):
         self.evaluation = TokenNll(sync_on_compute=False)
         self._carries: dict[str, Carry] = {}
         self._rate_factors: list[float] = []  # of the windows since the last update
+
+    @classmethod
+    def portable(
+        cls, init_args: Mapping[str, Any], checkpoint: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """See `pipeline.contracts.Portable`: a head may have its own part that names files."""
+        head = init_args.get("head")
+        if head is None or not hasattr(class_at(head["class_path"]), "portable"):
+            return dict(init_args)
+        weights = {
+            key.removeprefix("head."): value
+            for key, value in checkpoint["state_dict"].items()
+            if key.startswith("head.")
+        }
+        return {**init_args, "head": class_at(head["class_path"]).portable(head, weights)}
 
     def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
         """Reads tokens.

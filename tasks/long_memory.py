@@ -29,6 +29,9 @@ class LongMemory(LightningModule):
     """
 
     experiment: ClassVar[str] = "memory"
+    from_data: ClassVar[dict[str, Any]] = {
+        "problem": lambda data: Problem.from_state(data["problem"])
+    }
 
     def __init__(
         self,

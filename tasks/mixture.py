@@ -1,6 +1,6 @@
 """Mixtures of trained language models, as a network and KN5, weighted by held-out text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
@@ -8,13 +8,23 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX, StreamWindow
+from pipeline.checkpoints.read import Trained
 from pipeline.console import print_note
 from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.metrics import TokenNll
 from pipeline.metrics.token_log import log_token_scores
-from pipeline.mixtures import Cache, MixtureHead, NeuralCache, best_weights, load_member, mixed
+from pipeline.mixtures import (
+    Cache,
+    MixtureHead,
+    NeuralCache,
+    best_weights,
+    card,
+    check_vocabulary,
+    members_of,
+    mixed,
+)
 from pipeline.mixtures.caches import CacheState
 from pipeline.text.vocabulary import Vocabulary
 
@@ -28,28 +38,37 @@ class MixtureLanguageModel(LightningModule):
     of its own, scores are also logged as `val/perplexity_cache` and `test/perplexity_cache`.
 
     Args:
-        members: runs, or files of checkpoints, of `LanguageModel` or `NgramLanguageModel`.
-        vocabulary: the token types (the command line takes them from the corpus).
-        cache: of recent words; it reads the states of the first member.
+        members: Trained language models of the same vocabulary. A configuration names runs or
+            checkpoint files; from Python, pass what `pipeline.checkpoints.read.load_trained`
+            returns.
+        vocabulary: Token types (the command line takes them from the corpus).
+        cache: Cache of recent words, as one more member; a `NeuralCache` reads the states of the
+            first member.
 
     Raises:
-        InputError: there is no member, one cannot be found, its vocabulary is another, **or** a
-            neural cache stands beside a first member that is no network.
+        InputError: If there is no member, a member has another vocabulary or is a mixture itself,
+            or a neural cache is combined with a first member that is not a network.
     """
 
     experiment: ClassVar[str] = "lm"
     monitor: ClassVar[str] = "val/perplexity"
     monitor_mode: ClassVar[str] = "min"
+    from_data: ClassVar[dict[str, Any]] = {"vocabulary": Vocabulary.from_data}
+    trained: ClassVar[tuple[str, ...]] = ("members",)
 
     def __init__(
-        self, members: list[str], vocabulary: Vocabulary, cache: Cache | None = None
+        self,
+        members: Sequence[Trained] | list[str],
+        vocabulary: Vocabulary,
+        cache: Cache | None = None,
     ) -> None:
         super().__init__()
-        if not members:
-            raise InputError("members of a mixture: name at least one trained model, by its run")
-        self.names = members
-        loaded = [load_member(name, vocabulary) for name in members]
-        self.cards = [member.card for member in loaded]
+        loaded = [_checked(member, vocabulary) for member in members]
+        if not loaded:
+            raise InputError("members: a mixture needs at least one trained model; name its run")
+        self.vocabulary = vocabulary
+        self.names = [member.name for member in loaded]
+        self.cards = [card(member) for member in loaded]
         self.members = nn.ModuleList(member.model for member in loaded).requires_grad_(False)
         self._nothing = nn.Parameter(torch.zeros(()))  # ddp refuses a module with none to train
         self.cache, self._vocab_size = cache, len(vocabulary)
@@ -57,8 +76,9 @@ class MixtureLanguageModel(LightningModule):
         kinds = self._kinds(vocabulary)
         if isinstance(cache, NeuralCache) and not kinds[0][1].is_floating_point:
             raise InputError(
-                f"model.cache: a NeuralCache compares the states of a network, and the first of "
-                f"the members, {members[0]}, has none; name a network first, or take UnigramCache"
+                f"model.cache: a NeuralCache compares the states of a network, but the first "
+                f"member, {self.names[0]}, is not a network; name a network first, or use "
+                "UnigramCache"
             )
         self.head = MixtureHead(heads, kinds)
         equal = torch.full((len(loaded) + 1,), 1 / (len(loaded) + 1), dtype=torch.float64)
@@ -76,6 +96,13 @@ class MixtureLanguageModel(LightningModule):
         with torch.no_grad():
             states = [member(token, None)[0] for member in self.members]
         return [(part.shape[-1], part.dtype) for part in states]
+
+    @classmethod
+    def portable(
+        cls, init_args: Mapping[str, Any], checkpoint: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """See `pipeline.contracts.Portable`: the checkpoint contains the members."""
+        return {**init_args, "members": members_of(checkpoint)}
 
     @property
     def encoder(self) -> nn.Module:
@@ -202,3 +229,12 @@ class MixtureLanguageModel(LightningModule):
     def _log_scores(self, stage: str) -> None:
         others = {} if self.cache is None else {"perplexity_cache": self.cached}
         log_token_scores(self, stage, self.plain, **others)
+
+
+def _checked(member: Trained | str, vocabulary: Vocabulary) -> Trained:
+    if isinstance(member, str):
+        raise TypeError(f"members: {member!r} is a name; load it with load_trained(path)")
+    if isinstance(member.model, MixtureLanguageModel):
+        raise InputError(f"members: {member.name} is a mixture itself; name its members instead")
+    check_vocabulary(member, vocabulary)
+    return member

@@ -57,6 +57,7 @@ class NgramLanguageModel(LightningModule):
     experiment: ClassVar[str] = "lm"
     monitor: ClassVar[str] = "val/perplexity"
     monitor_mode: ClassVar[str] = "min"
+    from_data: ClassVar[dict[str, Any]] = {"vocabulary": Vocabulary.from_data}
 
     def __init__(
         self,
@@ -87,6 +88,11 @@ class NgramLanguageModel(LightningModule):
         self._counts: Counts | None = None
         self._carry: Carry | None = None
         self._num_impossible = 0  # tokens of probability 0
+
+    @property
+    def ngrams(self) -> NgramModel:
+        """The estimated tables."""
+        return self.head.model
 
     def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
         """Reads tokens.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
@@ -63,6 +63,10 @@ class SentenceClassifier(LightningModule):
     """
 
     experiment: ClassVar[str] = "sentiment"
+    from_data: ClassVar[dict[str, Any]] = {
+        "lexicon": Lexicon.from_data,
+        "labels": Labels.from_data,
+    }
 
     def __init__(
         self,
@@ -94,7 +98,7 @@ class SentenceClassifier(LightningModule):
         self.layers = _layers(sizes, dropout)
         self.labels, self.word_dropout, self.monitor = labels, word_dropout, monitor
         self._weights = _class_weights(labels.counts, class_weights)
-        self._start = EncoderStart.of(encoder_from)
+        self.encoder_start = EncoderStart.of(encoder_from)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
         self.scores = LabelScores(labels.names, labels.is_ordinal)
@@ -114,10 +118,9 @@ class SentenceClassifier(LightningModule):
         logits: Tensor = self.layers(self.pooling(self._states(texts, tables), texts.lengths))
         return logits
 
-    def setup(self, stage: str) -> None:
-        """Takes the encoder and embedding of a language model; a resumed training has them."""
-        if self._start is not None and stage == "fit" and self.trainer.ckpt_path is None:
-            self._start.load(self.inputs, self.encoder)
+    def configure_callbacks(self) -> list[Callback]:
+        """See `LightningModule.configure_callbacks`."""
+        return [self.encoder_start] if self.encoder_start is not None else []
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what was predicted before."""
@@ -192,17 +195,7 @@ class SentenceClassifier(LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
-        made = (self.make_optimizer, self.make_lr_scheduler, self.monitor)
-        if self._start is None:
-            return optimization(self, *made)
-        taken = self._start.parts(self.inputs, self.encoder)
-        return optimization(self, *made, slower=taken, rate=self._start.rate)
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Holds still what is frozen."""
-        if self._start is not None:
-            taken = self._start.parts(self.inputs, self.encoder)
-            self._start.hold_still(self.current_epoch, taken)
+        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
 
     @torch.no_grad()
     def predict(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:

@@ -1,11 +1,12 @@
 """Tagging: a tag for each token of a sentence, from all of the sentence."""
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
@@ -60,6 +61,10 @@ class Tagger(LightningModule):
 
     experiment: ClassVar[str] = "tagging"
     monitor_mode: ClassVar[str] = "max"
+    from_data: ClassVar[dict[str, Any]] = {
+        "lexicon": Lexicon.from_data,
+        "tags": itemgetter("tags"),
+    }
 
     def __init__(
         self,
@@ -83,7 +88,7 @@ class Tagger(LightningModule):
         self.encoder = encoder
         self.decoder: Decoder = decoder(encoder.output_size, tags)
         self.gradients = gradients
-        self._start = EncoderStart.of(encoder_from)
+        self.encoder_start = EncoderStart.of(encoder_from)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
         self.monitor = monitor or ("val/accuracy" if are_labels(tags) else "val/f1")
@@ -107,10 +112,9 @@ class Tagger(LightningModule):
         states: Tensor = self.dropout(self.encoder(inputs, sentences.lengths).states)
         return states
 
-    def setup(self, stage: str) -> None:
-        """Takes the encoder and embedding of a language model; a resumed training has them."""
-        if self._start is not None and stage == "fit" and self.trainer.ckpt_path is None:
-            self._start.load(self.inputs, self.encoder)
+    def configure_callbacks(self) -> list[Callback]:
+        """See `LightningModule.configure_callbacks`."""
+        return [self.encoder_start] if self.encoder_start is not None else []
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what was predicted before."""
@@ -192,17 +196,7 @@ class Tagger(LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
-        made = (self.make_optimizer, self.make_lr_scheduler, self.monitor)
-        if self._start is None:
-            return optimization(self, *made)
-        taken = self._start.parts(self.inputs, self.encoder)
-        return optimization(self, *made, slower=taken, rate=self._start.rate)
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Holds still what is frozen."""
-        if self._start is not None:
-            taken = self._start.parts(self.inputs, self.encoder)
-            self._start.hold_still(self.current_epoch, taken)
+        return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
 
     @torch.no_grad()
     def predict(

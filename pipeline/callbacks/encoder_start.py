@@ -1,36 +1,37 @@
-"""Starting a tagger or classifier from a language model: its encoder and its embedding."""
+"""Starts a tagger or classifier from the encoder and embedding of a language model."""
 
-from collections.abc import Iterable
+import copy
 from functools import partial
+from typing import Any, cast
 
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import Trained, load_trained
+from pipeline.checkpoints.read import Trained, load_run
 from pipeline.console import print_note
+from pipeline.contracts import EmbeddedLanguageModel
 from pipeline.encoders import Encoder
 from pipeline.errors import InputError
 from pipeline.inputs import Inputs, Words
 from pipeline.text.vocabulary import EOS, UNK
 
 
-class EncoderStart:
-    """Takes the encoder and the embedding of a trained language model as a start.
+class EncoderStart(Callback):
+    """Starts training from the encoder and the embedding of a trained language model.
 
-    The encoder must be of the same class and sizes. Of the embedding each word takes the vector of
-    the same word, else of the word in lower case, else of `<unk>`; how many found one is said. The
-    words that the language model knows and the training text lacks are taken along: few labels are
-    where that matters most. A checkpoint of what was trained so does not need the language model
-    again.
+    Works with every task that has an `encoder` and `inputs` (`pipeline.inputs.Inputs`). The encoder
+    must have the class and sizes of the language model's. Each word takes the vector of the same
+    word, else of the word in lower case, else of `<unk>`; the words that only the language model
+    knows are added. The checkpoint of the trained model does not need the language model again.
 
     Args:
-        run: of the language model: id, beginning of an id, or name.
-        frozen_epochs: so many epochs what was taken stays as it is, while the rest learns.
-        rate: what was taken learns at the optimiser's rate times this.
+        run: Run (id, beginning of an id, or name) or checkpoint file of the language model.
+        frozen_epochs: Number of epochs in which the encoder and the embedding are not updated.
+        rate: Factor of the optimizer's learning rate for the encoder and the embedding.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: If a number is out of its range.
     """
 
     def __init__(self, run: str, frozen_epochs: int = 0, rate: float = 1.0) -> None:
@@ -39,66 +40,84 @@ class EncoderStart:
         if rate <= 0:
             raise ValueError(f"rate of EncoderStart must be above 0, got {rate}")
         self._run, self._frozen_epochs, self.rate = run, frozen_epochs, rate
+        self._source: Trained | None = None
 
     @classmethod
     def of(cls, start: "EncoderStart | str | None") -> "EncoderStart | None":
-        """Makes one of the name of a run; passes on anything else."""
+        """Returns the callback for the name of a run; returns anything else unchanged."""
         return cls(start) if isinstance(start, str) else start
 
-    def load(self, inputs: Inputs, encoder: Encoder) -> None:
-        """Takes them; called once, before the first update.
+    def read_files(self) -> None:
+        """See `pipeline.contracts.ReadsFiles`: loads the language model."""
+        try:
+            self._source = load_run(
+                self._run, EmbeddedLanguageModel, "language model with an encoder"
+            )
+        except InputError as error:
+            raise InputError(f"encoder_from: {error}") from error
 
-        Args:
-            inputs: its `Words` part that is learned takes the embedding.
-            encoder: takes the encoder's parameters.
+    def check_model(self, model: LightningModule) -> None:
+        """See `pipeline.contracts.ChecksModel`: the encoder and the word vectors must fit."""
+        if self._source is None:
+            return  # a resumed training has them
+        inputs, encoder = _parts(model)
+        source = cast(EmbeddedLanguageModel, self._source.model)
+        self._check_encoder(source.encoder, encoder)
+        part, size = _words(inputs), source.embedding.embedding_dim
+        if part.output_size != size:
+            raise InputError(
+                f"encoder_from: the language model {self._run} has vectors of {size} numbers, but "
+                f"Words has size {part.output_size}; set it to the former"
+            )
 
-        Raises:
-            InputError: there is no such run, or its model does not fit.
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Copies the parameters; a resumed training has them in its checkpoint."""
+        if stage != "fit" or trainer.ckpt_path is not None:
+            return
+        if self._source is None:
+            self.read_files()
+        self.check_model(pl_module)
+        assert self._source is not None
+        source = cast(EmbeddedLanguageModel, self._source.model)
+        inputs, encoder = _parts(pl_module)
+        encoder.load_state_dict(source.encoder.state_dict())
+        print_note(f"encoder and embedding start from {self._run}: {self._embed(source, inputs)}")
+        self._source = None
+
+    def parameters_of(self, model: LightningModule) -> list[nn.Parameter]:
+        """See `pipeline.contracts.ScalesRates`: the trained parameters that were copied."""
+        inputs, encoder = _parts(model)
+        taken = [*encoder.parameters(), *_words(inputs).parameters()]
+        return [parameter for parameter in taken if parameter.requires_grad]
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Drops the gradients of frozen parameters.
+
+        DDP has averaged them by then; not computing them would need DDP to know of each change.
         """
-        trained = load_trained(locate(self._run, None), "LanguageModel")
-        source = trained.model.encoder
-        assert isinstance(source, Encoder)
+        if trainer.current_epoch < self._frozen_epochs:
+            for parameter in self.parameters_of(pl_module):
+                parameter.grad = None
+
+    def _check_encoder(self, source: Encoder, encoder: Encoder) -> None:
         if type(source) is not type(encoder) or _shapes(source) != _shapes(encoder):
             raise InputError(
                 f"encoder_from: the language model {self._run} has the encoder "
                 f"{_described(source)}, which does not fit into {_described(encoder)}; set "
-                "model.encoder to the former (without bidirectional), or take another run"
+                "model.encoder to the former (without bidirectional), or name another run"
             )
-        encoder.load_state_dict(source.state_dict())
         if not _is_same(source, encoder):
             raise InputError(
-                f"encoder_from: the encoder of the language model {self._run} makes other states "
-                f"of the same parameters than {_described(encoder)} does; give model.encoder the "
-                "settings that it was trained with (nonlinearity, skip)"
+                f"encoder_from: with the same parameters, the encoder of the language model "
+                f"{self._run} computes other states than {_described(encoder)}; give model.encoder "
+                "the settings of the language model (nonlinearity, skip)"
             )
-        print_note(f"encoder and embedding start from {self._run}: {self._embed(trained, inputs)}")
 
-    def parts(self, inputs: Inputs, encoder: Encoder) -> list[nn.Parameter]:
-        """Gives the learned parameters that are taken from the language model."""
-        taken = [*encoder.parameters(), *_words(inputs).parameters()]
-        return [parameter for parameter in taken if parameter.requires_grad]
-
-    def hold_still(self, epoch: int, parameters: Iterable[nn.Parameter]) -> None:
-        """Drops the gradients of what is frozen in this epoch, so that nothing moves it.
-
-        DDP has averaged them by then; not to compute them would need it to be told of each change.
-        """
-        if epoch < self._frozen_epochs:
-            for parameter in parameters:
-                parameter.grad = None
-
-    def _embed(self, trained: Trained, inputs: Inputs) -> str:
-        embedding = trained.model.embedding
-        assert isinstance(embedding, nn.Embedding)
-        vocabulary = {word: row for row, word in enumerate(trained.data["vocabulary"])}
-        part = _words(inputs)
-        if part.output_size != embedding.embedding_dim:
-            raise InputError(
-                f"encoder_from: the language model {self._run} has vectors of "
-                f"{embedding.embedding_dim} numbers, but Words has size {part.output_size}; set "
-                "it to the former"
-            )
-        weight = embedding.weight.detach()
+    def _embed(self, source: EmbeddedLanguageModel, inputs: Inputs) -> str:
+        vocabulary = {word: row for row, word in enumerate(source.vocabulary.words)}
+        part, weight = _words(inputs), source.embedding.weight.detach()
         find = partial(_row, vocabulary=vocabulary, weight=weight)
         num_own = part.num_words
         part.add([word for word in vocabulary if word not in (EOS, UNK)])
@@ -107,8 +126,18 @@ class EncoderStart:
         inputs.reindex()
         return (
             f"{found:,} of {num_own:,} words of the training text have a vector there, and "
-            f"{num_added:,} more words are taken along"
+            f"{num_added:,} words are added"
         )
+
+
+def _parts(model: LightningModule) -> tuple[Inputs, Encoder]:
+    task = cast(Any, model)
+    if not (isinstance(getattr(task, "inputs", None), Inputs) and hasattr(task, "encoder")):
+        raise InputError(
+            "EncoderStart needs a task with an encoder and input parts, such as Tagger or "
+            f"SentenceClassifier, and {type(model).__name__} has none"
+        )
+    return task.inputs, task.encoder
 
 
 def _row(word: str, vocabulary: dict[str, int], weight: Tensor) -> Tensor | None:
@@ -121,8 +150,8 @@ def _words(inputs: Inputs) -> Words:
         if isinstance(part, Words) and part.tuned and not part.has_given:
             return part
     raise InputError(
-        "encoder_from: there is no input part Words that is learned and starts at random, to take "
-        "the language model's embedding; leave data.vectors out, or give such a part"
+        "encoder_from: no input part Words is trained from random values, so nothing can take the "
+        "language model's embedding; leave data.vectors out, or add such a part"
     )
 
 
@@ -132,12 +161,14 @@ def _shapes(encoder: Encoder) -> dict[str, torch.Size]:
 
 @torch.no_grad()
 def _is_same(source: Encoder, encoder: Encoder) -> bool:
-    generator = torch.Generator().manual_seed(0)  # the run's own random numbers stay as they are
+    """Returns whether two encoders compute the same states from the same parameters."""
+    copied = copy.deepcopy(encoder)
+    copied.load_state_dict(source.state_dict())
+    generator = torch.Generator().manual_seed(0)  # leaves the run's own random numbers alone
     inputs = torch.randn(2, 5, encoder.input_size, generator=generator)
     states = []
-    for one in (source, encoder):
-        device = next(one.parameters()).device
-        was_training = one.training
+    for one in (source, copied):
+        device, was_training = next(one.parameters()).device, one.training
         states.append(one.eval()(inputs.to(device)).states.cpu())
         one.train(was_training)
     return torch.allclose(states[0], states[1], rtol=1e-3, atol=1e-5)

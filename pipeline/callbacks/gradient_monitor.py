@@ -19,6 +19,7 @@ from pipeline.console import print_note
 from pipeline.encoders import Zoneout
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.errors import InputError, TrainingError
+from pipeline.protocols import implements
 from pipeline.reports import GradientReport
 from pipeline.tracking.logger import RunTracker
 
@@ -166,7 +167,7 @@ def _metrics(layer: LayerGradients) -> dict[str, float]:
 
 def _refuse(model: LightningModule) -> None:
     name, advice = type(model).__name__, "leave the callback out"
-    parts: list[Any] = list(model.encoder.modules()) if isinstance(model, Traceable) else []
+    parts: list[Any] = list(model.encoder.modules()) if implements(model, Traceable) else []
     if not parts and any(isinstance(part, RecurrentLayer) for part in model.modules()):
         raise InputError(f"GradientMonitor cannot analyze the gradients of a {name}; {advice}")
     if not any(isinstance(part, RecurrentLayer) for part in parts):

@@ -1,4 +1,4 @@
-"""Finds the checkpoint of a trained model from what a person typed."""
+"""Finds the checkpoint that the options --run and --checkpoint name."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from pipeline.checkpoints.folder import RunFolder, find_local
 
 
 def locate(run: str | None, checkpoint: Path | None) -> Path:
-    """Finds the best checkpoint of a run, on this machine or among the run's artifacts.
+    """Returns the best checkpoint of a run: a local file, or the downloaded artifact.
 
     Args:
-        run: id, beginning of an id, or name of a run.
-        checkpoint: a file; wins over `run`.
+        run: Run id, beginning of a run id, or run name.
+        checkpoint: Checkpoint file; takes precedence over `run`.
 
     Raises:
-        InputError: there is no such run or file, or the run has no checkpoint.
+        InputError: If there is no such run, or the run has no checkpoint.
     """
     if checkpoint is not None:
         return checkpoint

@@ -1,167 +1,119 @@
-"""Checkpoints that say what they are: a file alone is enough to use a model again, anywhere."""
+"""Reads checkpoints: from a file alone to a model that can be used, on any machine."""
 
-import copy
-import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from jsonargparse import ArgumentParser
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule
 
+from pipeline.checkpoints.build import build_model, class_at
+from pipeline.checkpoints.locate import locate
 from pipeline.errors import InputError
-from pipeline.text.lexicon import Labels, Lexicon
-from pipeline.text.vocabulary import Vocabulary
-
-LANGUAGE_MODELS = ("LanguageModel", "NgramLanguageModel", "MixtureLanguageModel")
-"""Tasks that score and generate text: `pipeline.contracts.Generator`."""
-
-
-class ModelCard(Callback):
-    """Writes the resolved configuration into each checkpoint.
-
-    Args:
-        config: plain data, as in `config.yaml`.
-    """
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """See `Callback`."""
-        checkpoint["config"] = self.config
-
-
-_INSIDE = "::"
+from pipeline.protocols import implements
 
 
 class Trained(NamedTuple):
-    """A trained model, out of a checkpoint alone.
+    """A trained model.
 
     Attributes:
-        model: in evaluation mode, on the CPU.
-        data: what the datamodule kept: the words and whatever else its batches are made of.
-        config: the configuration that it was trained with.
+        model: The task, in evaluation mode, on the CPU.
+        data: State of the datamodule: vocabulary, labels, tokenizer.
+        config: Configuration that the model was trained with.
+        name: What the user called it: a run or a file.
     """
 
     model: LightningModule
     data: dict[str, Any]
     config: dict[str, Any]
+    name: str = ""
+
+    @property
+    def unit(self) -> Any:  # noqa: ANN401 (one of `pipeline.text.units.Unit`)
+        """Unit of the tokens of a language model: "word" or "character"."""
+        return self.data.get("unit", "word")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint that this software wrote.
+    """Reads a checkpoint, with its tensors memory-mapped.
 
     Raises:
-        InputError: the file is missing, torn, or not one of ours.
+        InputError: If the file is missing, damaged, or from another program.
     """
     if not path.is_file():
         raise InputError(f"there is no checkpoint file {path}")
     try:
-        # Mapped: who only wants the configuration reads no weights, and n-gram tables stay there.
+        # Mapped: n-gram tables stay in the file, and only those weights are read that are used.
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # the unpickler answers garbage with errors of any kind
+    except Exception as error:  # the unpickler raises errors of any type
         raise InputError(
-            f"checkpoint {path} cannot be read, it is torn or of another program; expected a file "
-            "written by `unroll train`, so take another checkpoint or train again"
+            f"checkpoint {path} cannot be read: it is damaged or from another program; expected a "
+            "file written by `unroll train`"
         ) from error
     if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= checkpoint.keys():
         raise InputError(
-            f"{path} is not a checkpoint of this software: it holds no configuration; expected a "
-            "file written by `unroll train`"
+            f"{path} is not a checkpoint of Unroll: it contains no configuration; expected a file "
+            "written by `unroll train`"
         )
     return checkpoint
 
 
-def load_trained(path: Path, *expected_tasks: str) -> Trained:
-    """Builds the model of a checkpoint.
+def load_trained(path: Path, needed: type = LightningModule, kind: str = "model") -> Trained:
+    """Loads the model of a checkpoint.
 
     Args:
-        path: the checkpoint.
-        expected_tasks: class names of tasks, as "LanguageModel", that will do.
+        path: The checkpoint.
+        needed: Protocol of `pipeline.contracts` that the task must implement.
+        kind: What such a task is called in an error message, such as "language model".
 
     Raises:
-        InputError: the file cannot be read, or holds a model of another task.
+        InputError: If the file cannot be read, or its task does not implement the protocol.
     """
-    return assemble(path, read_checkpoint(path), *expected_tasks)
+    return require(assemble(read_checkpoint(path), str(path)), needed, kind)
 
 
-def assemble(path: Path, checkpoint: dict[str, Any], *expected_tasks: str) -> Trained:
-    """Builds the model of a checkpoint that was read; as `load_trained`."""
-    config = checkpoint["config"]
-    class_path = config["model"]["class_path"]
-    task = class_path.rpartition(".")[2]
-    if task not in expected_tasks:
+def load_run(name: str, needed: type = LightningModule, kind: str = "model") -> Trained:
+    """Loads the model of a run or of a checkpoint file, as `load_trained` does."""
+    try:
+        path = Path(name) if Path(name).is_file() else locate(name, None)
+    except InputError as error:
+        raise InputError(f"{name} is no checkpoint file, and {error}") from error
+    return require(assemble(read_checkpoint(path), name), needed, kind)
+
+
+def require(trained: Trained, needed: type, kind: str) -> Trained:
+    """Returns the model, or raises an `InputError` if it does not implement a protocol."""
+    if not implements(trained.model, needed):
         raise InputError(
-            f"checkpoint {path} holds a {task}, but this command needs a "
-            f"{' or a '.join(expected_tasks)}"
+            f"{trained.name} contains a {type(trained.model).__name__}, but this command needs a "
+            f"{kind}; name another run or checkpoint"
         )
-    data = data_state(checkpoint)
-    model = _build_model(portable_model(path, checkpoint), _linked(data))
-    model.load_state_dict(checkpoint["state_dict"])
-    return Trained(model.eval(), data, config)
+    return trained
 
 
-def portable_model(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Gives the configuration of a model, with nothing in it that the file itself does not hold.
-
-    The members of a mixture are those inside the file, instead of runs that are somewhere else; so
-    are the classes of words that were found with vectors.
+def assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
+    """Builds the model of a checkpoint that was read.
 
     Args:
-        path: of the checkpoint.
-        checkpoint: what it holds.
+        checkpoint: Contents of the file.
+        name: What the user called it.
 
-    Returns:
-        A class path and its arguments.
+    Raises:
+        InputError: If its configuration does not describe a model of this version.
     """
-    model: dict[str, Any] = copy.deepcopy(checkpoint["config"]["model"])
-    if "members" in checkpoint:
-        names = [f"{path}{_INSIDE}{index}" for index in range(len(checkpoint["members"]))]
-        model["init_args"]["members"] = names
-    head = model["init_args"].get("head")
-    if head is not None:
-        module, _, name = head["class_path"].rpartition(".")
-        portable = getattr(getattr(importlib.import_module(module), name), "portable", None)
-    if head is not None and portable is not None:
-        weights = {
-            key.removeprefix("head."): value
-            for key, value in checkpoint["state_dict"].items()
-            if key.startswith("head.")
-        }
-        model["init_args"]["head"] = portable(head, weights)
-    return model
+    spec, data = checkpoint["config"]["model"], data_state(checkpoint)
+    task = class_at(spec["class_path"])
+    values = {key: read(data) for key, read in getattr(task, "from_data", {}).items()}
+    if hasattr(task, "portable"):
+        spec = {**spec, "init_args": task.portable(spec["init_args"], checkpoint)}
+        values |= {key: spec["init_args"][key] for key in getattr(task, "trained", ())}
+    model = build_model(spec, values)
+    model.load_state_dict(checkpoint["state_dict"])
+    return Trained(model.eval(), data, checkpoint["config"], name)
 
 
-def split_member(name: str) -> tuple[Path, int] | None:
-    """Takes apart what `portable_model` calls a member; None if it is another name."""
-    path, _, index = name.rpartition(_INSIDE)
-    return (Path(path), int(index)) if path and index.isdigit() else None
-
-
-def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the datamodule kept in a checkpoint."""
+def data_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the state that the datamodule wrote into a checkpoint."""
     datamodule = checkpoint["config"]["data"]["class_path"].rpartition(".")[2]
     state: dict[str, Any] = checkpoint[datamodule]
     return state
-
-
-def _linked(data: dict[str, Any]) -> dict[str, Any]:
-    """Gives the arguments of a task that the command line takes from the data."""
-    if "vocabulary" in data:
-        return {"vocabulary": Vocabulary(data["vocabulary"], data.get("counts"))}
-    linked: dict[str, Any] = {"lexicon": Lexicon.from_state(data["lexicon"])}
-    if "tags" in data:
-        return {**linked, "tags": data["tags"]}
-    return {**linked, "labels": Labels.from_state(data["labels"])}
-
-
-def _build_model(config: dict[str, Any], linked: dict[str, Any]) -> LightningModule:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(LightningModule, "model")
-    init_args = {**config["init_args"], **linked}
-    parsed = parser.parse_object({"model": {**config, "init_args": init_args}})
-    model: LightningModule = parser.instantiate(parsed).model
-    return model

@@ -1,4 +1,4 @@
-"""How checkpoints reach the disk, whole or not at all, and come back, mapped."""
+"""Writes checkpoints: atomically, and with the configuration inside."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,31 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class ModelCard(Callback):
+    """Writes the resolved configuration into each checkpoint.
+
+    Args:
+        config: Plain data, as in `config.yaml`.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """See `Callback`."""
+        checkpoint["config"] = self.config
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes beside the final name and renames.
+    """Writes each checkpoint under a temporary name in the same folder, then renames it.
 
-    Lightning writes to the system's folder of temporary files and moves: where that is another file
-    system, the move is a copy, and a kill tears it.
+    Lightning writes to the system's temporary folder and moves the file. If that is another file
+    system, the move is a copy, and a kill leaves half a file.
     """
 
     def __init__(self) -> None:
@@ -37,7 +55,7 @@ class AtomicCheckpointIO(CheckpointIO):
         map_location: Any = None,  # noqa: ANN401 (torch's union of five types)
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """See `CheckpointIO`; maps the file, so that what is taken as it is takes no memory."""
+        """See `CheckpointIO`; the file is memory-mapped, so unused tensors are not read."""
         location = map_location or "cpu"
         checkpoint: dict[str, Any] = torch.load(
             path, map_location=location, weights_only=weights_only, mmap=True

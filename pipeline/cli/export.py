@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from pipeline.cli.common import (
     EntryPoint,
@@ -38,12 +38,12 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
     entry.load()
     from pipeline.checkpoints.locate import locate
     from pipeline.checkpoints.read import load_trained
+    from pipeline.contracts import NgramTables
     from pipeline.ngrams import write_arpa
-    from pipeline.text.vocabulary import Vocabulary
 
-    trained = load_trained(locate(options.run, options.checkpoint), "NgramLanguageModel")
-    model = cast(Any, trained.model).head.model
-    write_arpa(options.output, model, Vocabulary(trained.data["vocabulary"]))
+    path = locate(options.run, options.checkpoint)
+    model = cast(NgramTables, load_trained(path, NgramTables, "n-gram language model").model)
+    write_arpa(options.output, model.ngrams, model.vocabulary)
     print_result(str(options.output))
     return 0
 

@@ -38,8 +38,8 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
     arguments = configuration_arguments(options, fields, entry) if options.config else []
     entry.load()
     from pipeline.analysis.parameters import count_parameters, to_json, to_table
-    from pipeline.run.evaluate import untrained
+    from pipeline.run.evaluate import load_or_build
 
-    parts = count_parameters(untrained(options.run, options.checkpoint, arguments))
+    parts = count_parameters(load_or_build(options.run, options.checkpoint, arguments))
     print_result(to_json(parts) if options.json else to_table(parts))
     return 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import LANGUAGE_MODELS, Trained, load_trained
+from pipeline.checkpoints.read import Trained, load_trained
 from pipeline.console import print_note, print_result
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry
@@ -44,7 +44,7 @@ def generate(
         InputError: If there is no such model or file.
     """
     lines = None if known is None else {line.text.strip() for line in read_lines(str(known))}
-    trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
+    trained = load_trained(locate(run, checkpoint), Generator, "language model")
     for text in generate_texts(trained, prompt, sampling, lines):
         print_result(text)
     return 0
@@ -65,7 +65,7 @@ def generate_texts(
     Returns:
         The texts with their prompts; with `known`, fewer if not enough new texts are found.
     """
-    vocabulary, unit = Vocabulary(trained.data["vocabulary"]), trained.data["unit"]
+    vocabulary, unit = cast(Generator, trained.model).vocabulary, trained.unit
     words = split_line(prompt, unit)
     if unknown := vocabulary.unknown(words):
         print_note(f"not in the vocabulary, read as {UNK}: {', '.join(map(repr, unknown))}")

@@ -2,16 +2,17 @@
 
 from pipeline.mixtures.caches import Cache, NeuralCache, UnigramCache
 from pipeline.mixtures.head import MixtureHead
-from pipeline.mixtures.members import Member, load_member
+from pipeline.mixtures.members import card, check_vocabulary, members_of
 from pipeline.mixtures.weights import best_weights, mixed
 
 __all__ = [
     "Cache",
-    "Member",
     "MixtureHead",
     "NeuralCache",
     "UnigramCache",
     "best_weights",
-    "load_member",
+    "card",
+    "check_vocabulary",
+    "members_of",
     "mixed",
 ]

@@ -85,12 +85,12 @@ def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker,
     config, count = _folded(experiment, num_folds)
     name = f"{experiment.config['run_name'] or run_name(experiment.config)}-cv{count}"
     tracker = RunTracker.start(
-        experiment=config["experiment"] or f"{experiment.task.experiment}/{experiment.corpus.name}",
+        experiment=config["experiment"] or f"{experiment.model.experiment}/{experiment.data.name}",
         run_name=name,
         tags={
-            "task": experiment.task.experiment,
-            "encoder": type(experiment.task.encoder).__name__,
-            "corpus": experiment.corpus.name,
+            "task": experiment.model.experiment,
+            "encoder": type(experiment.model.encoder).__name__,
+            "corpus": experiment.data.name,
             "config_hash": config_hash(config),
             "folds": str(count),
             **provenance_tags(1),
@@ -120,7 +120,7 @@ def _folded(experiment: Experiment, num_folds: int | None) -> tuple[dict[str, An
     if data.num_folds:
         if num_folds not in (None, data.num_folds):
             raise InputError(
-                f"--folds {num_folds}: {experiment.corpus.name} defines {data.num_folds} folds; "
+                f"--folds {num_folds}: {experiment.data.name} defines {data.num_folds} folds; "
                 "omit --folds"
             )
         return config, data.num_folds

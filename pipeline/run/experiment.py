@@ -1,184 +1,240 @@
-"""From files and flags to a built model and datamodule: LightningCLI, without its trainer."""
+"""From flags, configuration files and checkpoints to a model, its data and trainer settings."""
 
-import re
-from collections.abc import Sequence
-from functools import partial
-from importlib import import_module
-from inspect import signature
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
 import torch
 import yaml
+from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 from jsonargparse.typing import PositiveInt
-from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.cli import LightningArgumentParser
 
-from pipeline.contracts import Corpus, Task
+from pipeline.checkpoints.build import build_model, class_at, one_sentence_errors
+from pipeline.checkpoints.read import Trained, assemble, load_run, read_checkpoint
+from pipeline.contracts import Corpus, Generator, ReadsData, ReadsModels, Task
 from pipeline.errors import InputError
+from pipeline.preflight import model_class_path
 from pipeline.process import configure_process
+from pipeline.protocols import implements, missing_members
 
-LINKED = ("vocabulary", "lexicon", "tags", "labels", "problem")
-"""Arguments of tasks that come from the data."""
+if TYPE_CHECKING:
+    from pipeline.contracts import CorpusModule, TaskModule
+
 Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
 class Experiment(NamedTuple):
-    """What a configuration describes, built.
+    """A configuration, built.
 
     Attributes:
-        model: the task, for Lightning.
-        task: the task, for tracking.
-        data: the datamodule, for Lightning.
-        corpus: the datamodule, for tracking.
-        trainer: arguments of `Trainer`, with callbacks and plugins built.
-        config: the resolved configuration, plain data; as `config.yaml` it gives the same
+        model: The task.
+        data: The datamodule.
+        trainer: Arguments of `Trainer`, with callbacks and plugins built.
+        config: The resolved configuration as plain data; as `config.yaml` it gives the same
             experiment again.
     """
 
-    model: LightningModule
-    task: Task
-    data: LightningDataModule
-    corpus: Corpus
+    model: "TaskModule"
+    data: "CorpusModule"
     trainer: dict[str, Any]
     config: dict[str, Any]
 
 
 def build(arguments: Sequence[str]) -> Experiment:
-    """Parses and builds an experiment.
+    """Parses flags and builds the experiment that they describe.
 
     Args:
-        arguments: flags, `--config=FILE` among them; later ones override earlier ones.
+        arguments: Flags such as `--config=FILE`; later ones override earlier ones.
 
     Raises:
-        InputError: a value does not fit, or a part refuses it.
+        InputError: If a value does not fit, or a part refuses it.
     """
     configure_process()
-    cli = _Parser(list(arguments))
-    dumped = cli.parser.dump(cli.config, skip_unset=False)
-    return Experiment(
-        model=cli.model,
-        task=cast(Task, cli.model),
-        data=cli.datamodule,
-        corpus=cast(Corpus, cli.datamodule),
-        trainer={**cli.config_init.trainer, "accelerator": _accelerator(cli.config_init.trainer)},
-        config=yaml.safe_load(dumped),
+    parser = _parser(_arguments_from_data(arguments))
+    parsed = _parse(parser, arguments)
+    config = yaml.safe_load(parser.dump(parsed, skip_unset=False))
+    spec = config["model"]
+    task = class_at(spec["class_path"])
+    del parsed["model"]
+    _seed(config)
+    data, trainer = _instantiate(parser, parsed)
+    values = {**_values_from(data, task), **_models_of(task, spec)}
+    model = _checked_task(build_model(spec, values))
+    return Experiment(model, data, trainer, config)
+
+
+def load_experiment(checkpoint: Path, fields: Sequence[str]) -> Experiment:
+    """Loads a trained model together with its data; the file is read once.
+
+    Args:
+        checkpoint: The checkpoint.
+        fields: Flags that change its `data` or `trainer` sections.
+
+    Raises:
+        InputError: If the file cannot be read, a flag does not fit, or the data is not the corpus
+            of training.
+    """
+    held = read_checkpoint(checkpoint)
+    trained = assemble(held, str(checkpoint))
+    data, trainer, config = load_data(trained, fields)
+    return Experiment(_checked_task(trained.model), data, trainer, config)
+
+
+def load_data(
+    trained: Trained, fields: Sequence[str]
+) -> tuple["CorpusModule", dict[str, Any], dict[str, Any]]:
+    """Builds the datamodule that a model was trained on.
+
+    Args:
+        trained: The model.
+        fields: Flags that change its `data` or `trainer` sections.
+
+    Returns:
+        The datamodule, the arguments of `Trainer`, and the configuration.
+
+    Raises:
+        InputError: If a flag does not fit, or the data is another corpus than that of training.
+    """
+    configure_process()
+    parser = _parser(None)
+    # The trainer section describes the machine of training, which may be another one.
+    sections = {k: v for k, v in trained.config.items() if k not in ("model", "trainer")}
+    inline = yaml.safe_dump({**sections, "trainer": {"devices": 1}}, sort_keys=False)
+    parsed = _parse(parser, [f"--config={inline}", *fields])
+    config = {
+        **yaml.safe_load(parser.dump(parsed, skip_unset=False)),
+        "model": trained.config["model"],
+    }
+    _seed(config)
+    data, trainer = _instantiate(parser, parsed)
+    data.load_state_dict(trained.data)  # a datamodule refuses the state of another corpus
+    return data, trainer, config
+
+
+def _parser(from_data: set[str] | None) -> LightningArgumentParser:
+    """Makes the parser of configurations.
+
+    Args:
+        from_data: Arguments of the task that come from the data; None for a parser without task.
+    """
+    parser = LightningArgumentParser(exit_on_error=False, allow_abbrev=False, prog="unroll train")
+    parser.add_argument("-c", "--config", action=ActionConfigFile, help="Configuration file.")
+    parser.add_argument(
+        "--seed_everything", type=bool | int, default=1, help="Random seed; true draws one."
     )
-
-
-class _Parser(LightningCLI):
-    """LightningCLI up to the point where the trainer is built, which needs the tracker."""
-
-    def __init__(self, arguments: list[str]) -> None:
-        super().__init__(
-            save_config_callback=None,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            args=arguments,
-            run=False,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            seed_everything_default=1,
-            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
-            parser_kwargs={
-                "exit_on_error": False,
-                "allow_abbrev": False,
-                "prog": "unroll train",
-            },
+    parser.add_lightning_class_args(Trainer, "trainer")
+    parser.set_defaults(
+        {"trainer.use_distributed_sampler": False, "trainer.num_sanity_val_steps": 0}
+    )
+    if from_data is not None:
+        parser.add_subclass_arguments(
+            LightningModule, "model", fail_untyped=False, required=True, skip=from_data
         )
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """See `LightningCLI`; `pipeline.options.TOP_LEVEL` lists the same options."""
-        parser.add_argument(
-            "--precision", type=Precision, default="auto", help="auto, or Trainer's precision"
-        )
-        parser.add_argument(
-            "--checkpoint_every", type=PositiveInt, default=200, help="updates between checkpoints"
-        )
-        parser.add_argument("--experiment", type=str | None, default=None, help="<task>/<corpus>")
-        parser.add_argument(
-            "--run_name", type=str | None, default=None, help="<encoder>-<hash>-s<seed>"
-        )
-        for name in LINKED:  # those that the task does not have are left out
-            parser.link_arguments(
-                "data",
-                f"model.init_args.{name}",
-                compute_fn=partial(_linked, name=name),
-                apply_on="instantiate",
-            )
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
-        """See `LightningCLI`."""
-        try:
-            self.config = parser.parse_args(args)
-        except (jsonargparse.ArgumentError, TypeError) as error:
-            raise InputError(_one_sentence(str(error))) from error
-
-    def instantiate_classes(self) -> None:
-        """Builds the datamodule and the model."""
-        _check_pair(self.config.data.class_path, self.config.model.class_path)
-        try:
-            self.config_init = self.parser.instantiate(self.config)
-        except InputError:
-            raise
-        except (ValueError, TypeError) as error:  # a part's constructor refuses its arguments
-            raise (_cause(error) or InputError(_one_sentence(str(error)))) from error
-        self.datamodule = self.config_init.data
-        self.model = self.config_init.model
+    parser.add_subclass_arguments(LightningDataModule, "data", fail_untyped=False, required=True)
+    # `pipeline.options.TOP_LEVEL` lists the same options.
+    parser.add_argument(
+        "--precision", type=Precision, default="auto", help="Precision of training."
+    )
+    parser.add_argument(
+        "--checkpoint_every", type=PositiveInt, default=200, help="Updates between checkpoints."
+    )
+    parser.add_argument(
+        "--experiment", type=str | None, help="MLflow experiment (default: <task>/<corpus>)."
+    )
+    parser.add_argument(
+        "--run_name", type=str | None, help="Run name (default: <encoder>-<hash>-s<seed>)."
+    )
+    return parser
 
 
-def _linked(data: LightningDataModule, name: str) -> Any:  # noqa: ANN401 (of any task)
-    # jsonargparse asks for the links of all tasks, and drops those that the chosen one lacks.
-    return getattr(data, name, None)
+def _parse(parser: LightningArgumentParser, arguments: Sequence[str]) -> jsonargparse.Namespace:
+    with one_sentence_errors():
+        parsed: jsonargparse.Namespace = parser.parse_args(list(arguments))
+    return parsed
 
 
-def _cause(error: BaseException | None) -> InputError | None:
-    """Finds what we said ourselves below what jsonargparse made of it."""
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return error
+def _seed(config: dict[str, Any]) -> None:
+    """Seeds all random number generators, and records the seed."""
+    seed = config["seed_everything"]
+    if seed is not False:
+        config["seed_everything"] = seed_everything(None if seed is True else seed, workers=True)
 
 
-def _check_pair(data_path: str, task_path: str) -> None:
-    """Refuses a task on a corpus of another task."""
-    data, task = (_class_at(path) for path in (data_path, task_path))
-    wanted = [name for name in LINKED if name in signature(task).parameters]
-    missing = [name for name in wanted if not hasattr(data, name)]
+def _instantiate(
+    parser: LightningArgumentParser, parsed: jsonargparse.Namespace
+) -> tuple["CorpusModule", dict[str, Any]]:
+    """Builds the datamodule, and the parts in the trainer section."""
+    with one_sentence_errors():
+        built = parser.instantiate(parsed)
+    trainer = {**built.trainer, "accelerator": _accelerator(built.trainer)}
+    _check(built.data, Corpus, "--data")
+    return cast("CorpusModule", built.data), trainer
+
+
+def _arguments_from_data(arguments: Sequence[str]) -> set[str]:
+    """Returns the names of the task's arguments that come from the data."""
+    path = model_class_path(arguments)
+    if path is not None:
+        task = class_at(path)
+        return set(task.from_data) if implements(task, ReadsData) else set()
+    tasks = [cls for cls in _subclasses(LightningModule) if implements(cls, ReadsData)]
+    return {name for task in tasks for name in task.from_data}
+
+
+def _subclasses(cls: type[Any]) -> list[type[Any]]:
+    return [found for child in cls.__subclasses__() for found in (child, *_subclasses(child))]
+
+
+def _values_from(data: LightningDataModule, task: type[Any]) -> dict[str, Any]:
+    """Returns the arguments of a task that come from the data.
+
+    Raises:
+        InputError: If the data is that of another task.
+    """
+    names = list(task.from_data) if implements(task, ReadsData) else []
+    missing = [name for name in names if not hasattr(type(data), name) and name not in vars(data)]
     if missing:
         raise InputError(
-            f"--data: {data.__name__} has no {' or '.join(missing)}, which {task.__name__} needs: "
-            "give the datamodule of this task, or another --model"
+            f"--data: {type(data).__name__} has no {' or '.join(missing)}, which {task.__name__} "
+            "needs; choose the datamodule of this task, or another --model"
         )
+    with one_sentence_errors():
+        return {name: getattr(data, name) for name in names}
 
 
-def _class_at(path: str) -> type[Any]:
-    module, _, name = path.rpartition(".")
-    return cast(type[Any], getattr(import_module(module), name))
+def _models_of(task: type[Any], spec: Mapping[str, Any]) -> dict[str, list[Trained]]:
+    """Loads the trained models that a task's configuration names."""
+    if not implements(task, ReadsModels):
+        return {}
+    given = spec.get("init_args") or {}
+    models = {}
+    for key in task.trained:
+        try:
+            models[key] = [
+                load_run(name, Generator, "language model") for name in given.get(key) or []
+            ]
+        except InputError as error:
+            raise InputError(f"--model.{key}: {error}") from error
+    return models
+
+
+def _checked_task(model: LightningModule) -> "TaskModule":
+    _check(model, Task, "--model")
+    return cast("TaskModule", model)
+
+
+def _check(part: object, protocol: type, flag: str) -> None:
+    if missing := missing_members(part, protocol):
+        raise InputError(
+            f"{flag}: {type(part).__name__} has no {', '.join(missing)}; "
+            f"pipeline.contracts.{protocol.__name__} describes what is needed"
+        )
 
 
 def _accelerator(trainer: Any) -> Any:  # noqa: ANN401 (a namespace; a name or a built accelerator)
     """Prefers the CPU to Apple's GPU, which has no float64 for the sums of the scores."""
     is_automatic = trainer.accelerator == "auto"
     return "cpu" if is_automatic and not torch.cuda.is_available() else trainer.accelerator
-
-
-_NOISE = re.compile(
-    r"Does not validate|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>|Parser key|"
-    r"Problem with given class_path|Type typing\.|Expected a path but|Expected a dot import path"
-)
-
-
-# The repr of a whole part, whose linked arguments (vectors, say) may fill many lines.
-_DUMP = re.compile(r"(Got|Given) value: Namespace\(.*?(?=\n\s*- |\n *(?:Given|Parser)|\Z)", re.S)
-
-
-def _one_sentence(message: str) -> str:
-    """Keeps what a person needs of jsonargparse's message: which flag, what is wrong, what came."""
-    message = _DUMP.sub(r"\1 value", message)
-    lines = [line.strip(" -") for line in message.splitlines()]
-    kept = [re.sub(r"<class '(\w+)'>", r"\1", x) for x in lines if x and not _NOISE.match(x)]
-    keys = re.findall(r'Parser key "([\w.]+)"', message)
-    value = re.search(r"NestedArg\(key='[^']*', val=(.*)\)", message)
-    where = f"--{'.'.join(keys)}: " if keys else ""
-    came = f", got {value[1]}" if value else ""
-    return where + "; ".join(kept or lines[:1]) + came

@@ -8,13 +8,11 @@ from lightning.pytorch import LightningModule
 from pipeline.analysis.gradients import GradientAnalysis, analyze, sample
 from pipeline.checkpoints.folder import RunFolder, find_local
 from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import read_checkpoint
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError
 from pipeline.options import GradientRequest
 from pipeline.reports import GradientReport
-from pipeline.run.evaluate import rebuild, refuse_other_corpus
-from pipeline.run.experiment import Experiment, build
+from pipeline.run.experiment import Experiment, build, load_experiment
 from pipeline.tracking.lookup import find_run, upload
 from pipeline.tracking.naming import run_name
 
@@ -44,25 +42,18 @@ def gradients(
         name = f"{run_name(experiment.config)}, untrained"
     else:
         path = locate(run, checkpoint)
-        experiment = _trained(path, fields)
+        experiment = load_experiment(path, fields)
         name = path.name if run is None else _run_name(run)
     seen = _look(experiment, request)
     run_id = None if run is None else _run_id(run)
     own = Path("gradients") if run_id is None else RunFolder.of(run_id).path / "gradients"
-    report = GradientReport(seen, f"{name}, {experiment.corpus.name} {request.split}")
+    report = GradientReport(seen, f"{name}, {experiment.data.name} {request.split}")
     files = report.write(request.output or own)
     print_result(report.table())
     print_note(f"report: {files[0]} (numbers in the same folder)")
     if run_id is not None:
         _keep(run_id, files)
     return 0
-
-
-def _trained(path: Path, fields: Sequence[str]) -> Experiment:
-    experiment = rebuild(path, fields)
-    refuse_other_corpus(experiment, path)
-    experiment.model.load_state_dict(read_checkpoint(path)["state_dict"])
-    return experiment
 
 
 def _look(experiment: Experiment, request: GradientRequest) -> GradientAnalysis:

@@ -15,11 +15,12 @@ from pipeline.callbacks import BestCheckpoint, ProcessWatcher, Terminated, termi
 from pipeline.checkpoints.folder import RunFolder, outputs_root
 from pipeline.checkpoints.read import read_checkpoint
 from pipeline.console import is_first_process, print_note, print_result
-from pipeline.contracts import ReadsFiles, Reporting, Task
+from pipeline.contracts import Generator, SentenceTagger, Task, TextClassifier
 from pipeline.errors import InputError
 from pipeline.options import resumable
+from pipeline.protocols import implements
 from pipeline.run.experiment import Experiment, build
-from pipeline.run.trainer import choose_precision, refuse_bad_settings, training_trainer
+from pipeline.run.trainer import choose_precision, read_files, refuse_bad_settings, training_trainer
 from pipeline.tracking.family import family_tags
 from pipeline.tracking.logger import FinalStatus, RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
@@ -60,9 +61,9 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         read_checkpoint(resumed.last)  # reports a damaged file before the run is opened
     experiment = build(arguments)
     precision = choose_precision(experiment)
+    if resumed is None:
+        read_files(experiment)
     refuse_bad_settings(experiment, precision)
-    if resumed is None and isinstance(experiment.task, ReadsFiles):
-        experiment.task.read_files()
     with _locked(resumed):
         name = resumed.name if resumed else experiment.config["run_name"]
         name = name or run_name(experiment.config)
@@ -71,7 +72,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         print_note(
             f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}"
         )
-        print_note(f"corpus {experiment.corpus.name}: {experiment.corpus.summary}")
+        print_note(f"corpus {experiment.data.name}: {experiment.data.summary}")
         job = _OpenTraining(
             experiment, name, precision, tracker, folder, resumed is not None, and_test
         )
@@ -86,14 +87,15 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
             termination.uninstall()
     tracker.finish("FINISHED")
     print_result(f"run {tracker.version} ({name})")
-    print_note(f"next: unroll {_next_verb(experiment.task)} --run {tracker.version}")
+    print_note(f"next: unroll {_next_verb(experiment.model)} --run {tracker.version}")
     return 0
 
 
 def _next_verb(task: Task) -> str:
-    if isinstance(task, Reporting):
-        return "predict --input -"
-    return "generate" if task.experiment == "lm" else "predict"
+    if implements(task, Generator):
+        return "generate"
+    reads_text = implements(task, SentenceTagger) or implements(task, TextClassifier)
+    return "predict --input -" if reads_text else "predict"
 
 
 def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:
@@ -102,7 +104,7 @@ def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:
 
 
 def _run(job: _OpenTraining) -> None:
-    tracker, task = job.tracker, job.experiment.task
+    tracker, task = job.tracker, job.experiment.model
     if tracker.is_active:
         job.folder.create(job.name, yaml.safe_dump(job.experiment.config, sort_keys=False))
         _log_inputs(job)
@@ -141,7 +143,7 @@ def _fit_and_test(job: _OpenTraining, trainer: Trainer, best: BestCheckpoint) ->
 def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTracker:
     wanted = experiment.config["experiment"]
     return RunTracker.start(
-        experiment=wanted or f"{experiment.task.experiment}/{experiment.corpus.name}",
+        experiment=wanted or f"{experiment.model.experiment}/{experiment.data.name}",
         run_name=name,
         run_id=run_id,
         tags=family_tags(),
@@ -151,7 +153,7 @@ def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTrac
 
 def _log_inputs(job: _OpenTraining) -> None:
     tracker, config = job.tracker, job.experiment.config
-    task, corpus = job.experiment.task, job.experiment.corpus
+    task, corpus = job.experiment.model, job.experiment.data
     tracker.log_params(flatten(config))
     tracker.set_tags(
         {

@@ -22,9 +22,8 @@ from pipeline.callbacks import (
     TestReport,
 )
 from pipeline.checkpoints.folder import RunFolder
-from pipeline.checkpoints.read import ModelCard
-from pipeline.checkpoints.write import AtomicCheckpointIO
-from pipeline.contracts import ChecksModel
+from pipeline.checkpoints.write import AtomicCheckpointIO, ModelCard
+from pipeline.contracts import ChecksModel, ReadsFiles
 from pipeline.errors import InputError
 from pipeline.run.experiment import Experiment
 from pipeline.run.precision import resolve_precision
@@ -57,11 +56,23 @@ def choose_precision(experiment: Experiment) -> str:
     return resolve_precision(requested, accelerator=str(trainer["accelerator"]))
 
 
+def read_files(experiment: Experiment) -> None:
+    """Reads the files and runs that the task and the callbacks start from."""
+    for part in (experiment.model, *_callbacks(experiment)):
+        if isinstance(part, ReadsFiles):
+            part.read_files()
+
+
+def _callbacks(experiment: Experiment) -> list[Callback]:
+    own = experiment.model.configure_callbacks()
+    return [*_as_list(experiment.trainer["callbacks"]), *_as_list(own)]
+
+
 def refuse_bad_settings(experiment: Experiment, precision: str) -> None:
     """Raises `InputError` for invalid settings of the Trainer, before a run is opened."""
     settings = copy.deepcopy({k: v for k, v in experiment.trainer.items() if k != "logger"})
     make_trainer({**settings, "logger": False, "precision": precision})
-    for callback in _as_list(experiment.trainer["callbacks"]):
+    for callback in _callbacks(experiment):
         if isinstance(callback, ChecksModel):
             callback.check_model(experiment.model)
 
@@ -82,7 +93,7 @@ def training_trainer(
         Termination(processes),
         RandomState(),
         ModelCard(experiment.config),
-        RunLog(experiment.task.monitor, best, arguments["log_every_n_steps"] or 50),
+        RunLog(experiment.model.monitor, best, arguments["log_every_n_steps"] or 50),
         TestReport(folder.report),
     ]
     if arguments["enable_checkpointing"] is not False:
@@ -90,7 +101,7 @@ def training_trainer(
     has_terminal = sys.stderr.isatty()
     wants_progress = arguments["enable_progress_bar"] is not False
     if wants_progress:
-        ours += _progress(experiment.task.monitor, theirs, has_terminal)
+        ours += _progress(experiment.model.monitor, theirs, has_terminal)
     if not has_terminal:
         theirs = [callback for callback in theirs if not isinstance(callback, ProgressBar)]
     plugins = _as_list(arguments["plugins"])

@@ -14,9 +14,11 @@ from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_
 from pipeline.analysis.probes.variants import Variant, joined
 from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
 from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import LANGUAGE_MODELS, load_trained
+from pipeline.checkpoints.read import load_trained
 from pipeline.console import Justify, format_table, print_note, print_result
+from pipeline.contracts import Generator
 from pipeline.errors import InputError
+from pipeline.protocols import implements
 from pipeline.run.children import (
     ChildTraining,
     default_jobs,
@@ -79,7 +81,7 @@ def probe_model(
         InputError: If there is no such model, or its vocabulary lacks words of the grammar.
     """
     path = locate(run, checkpoint)
-    trained = load_trained(path, *LANGUAGE_MODELS)
+    trained = load_trained(path, Generator, "language model")
     name = run or path.stem
     line = ModelScores.of({"model": name}, name, judge(trained, verbs(per_range)))
     print_result(_shown([line]))
@@ -134,22 +136,23 @@ def _begin(
 ) -> tuple[RunTracker, _Plan]:
     inline = [json.dumps(part) for part in (base, *variants[0].overlays)]
     experiment = build([*(f"--config={text}" for text in inline), *fields])
-    if experiment.task.experiment != "lm":
+    is_language_model = implements(experiment.model, Generator)
+    if not is_language_model:
         raise InputError(
-            f"{type(experiment.task).__name__} is not a language model, as expected for measuring "
+            f"{type(experiment.model).__name__} is not a language model, as expected for measuring "
             "agreement; use a configuration of LanguageModel with the corpus builtin"
         )
     data: Any = experiment.data
     refuse_unknown(data.vocabulary, data.unit, verbs(per_range))
     config = experiment.config
-    named = f"agreement-{experiment.corpus.name}-{config_hash(config)[:6]}"
+    named = f"agreement-{experiment.data.name}-{config_hash(config)[:6]}"
     name = f"{config['run_name'] or named}-variants{len(variants)}"
     tracker = RunTracker.start(
-        experiment=config["experiment"] or f"{experiment.task.experiment}/{experiment.corpus.name}",
+        experiment=config["experiment"] or f"{experiment.model.experiment}/{experiment.data.name}",
         run_name=name,
         tags={
-            "task": experiment.task.experiment,
-            "corpus": experiment.corpus.name,
+            "task": experiment.model.experiment,
+            "corpus": experiment.data.name,
             "config_hash": config_hash(config),
             "variants": str(len(variants)),
             **provenance_tags(1),
@@ -208,7 +211,7 @@ def _compare(
     chosen = verbs(plan.per_range)
     lines = []
     for child in done:
-        trained = load_trained(locate(child.run_id, None), *LANGUAGE_MODELS)
+        trained = load_trained(locate(child.run_id, None), Generator, "language model")
         lines.append(
             ModelScores.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen))
         )

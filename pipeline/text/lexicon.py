@@ -63,6 +63,11 @@ class Lexicon:
         }
 
     @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Lexicon":
+        """Returns the lexicon in the state of a datamodule; its vectors are zeros."""
+        return cls.from_state(data["lexicon"])
+
+    @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Lexicon":
         """Creates a lexicon from the result of `to_state`; its vectors are zeros."""
         vectors = state["vectors"]
@@ -106,8 +111,9 @@ class Labels:
         return {"names": list(self.names), "counts": list(self.counts), "ordinal": self.is_ordinal}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "Labels":
-        """Creates labels from the result of `to_state`."""
+    def from_data(cls, data: Mapping[str, Any]) -> "Labels":
+        """Creates the labels in the state of a datamodule."""
+        state = data["labels"]
         return cls(state["names"], state["counts"], state["ordinal"])
 
 

@@ -1,6 +1,7 @@
 """The vocabulary of a language model: words and their ids."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 EOS = "<eos>"
 """Token at the end of each line."""
@@ -52,6 +53,11 @@ class Vocabulary:
                 )
         self.eos_id = self._ids[EOS]
         self.unk_id = self._ids[UNK]
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Vocabulary":
+        """Returns the vocabulary in the state of a datamodule."""
+        return cls(data["vocabulary"], data.get("counts"))
 
     @classmethod
     def from_counts(

@@ -88,7 +88,7 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
         name = run.info.run_name.rpartition("-")[2]
         assert run.data.params["model.encoder"].endswith({"elman": "Elman", "gru": "GRU"}[name])
         folder = project / "outputs" / run.info.run_id
-        judged = judge(load_trained(folder / "checkpoints" / "best.ckpt", "LanguageModel"), verbs)
+        judged = judge(load_trained(folder / "checkpoints" / "best.ckpt"), verbs)
         for share in by_range(judged):
             least = share.group.rstrip("+").split("-")[0]
             assert parent.data.metrics[f"{name}/distance_{least}"] == share.accuracy

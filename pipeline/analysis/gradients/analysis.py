@@ -24,6 +24,7 @@ from pipeline.analysis.gradients.jacobians import (
 )
 from pipeline.analysis.gradients.loss import Traceable
 from pipeline.analysis.gradients.recording import LayerRecord, record_steps
+from pipeline.protocols import implements
 
 
 class NoLossError(ValueError):
@@ -126,7 +127,7 @@ def analyze(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Gradi
         ValueError: If the model is not `Traceable` or has no recurrent layer, or has zoneout.
         NoLossError: If no row has a loss.
     """
-    if not isinstance(model, Traceable):
+    if not implements(model, Traceable):
         raise ValueError(
             f"the gradients of a {type(model).__name__} cannot be analyzed; use a task with a "
             "recurrent encoder"

@@ -110,8 +110,8 @@ def judge(trained: Trained, verbs: Sequence[Verb]) -> list[Judged]:
     Raises:
         InputError: If a word is not in the vocabulary, or the tokens are not words.
     """
-    vocabulary = Vocabulary(trained.data["vocabulary"])
-    refuse_unknown(vocabulary, trained.data["unit"], verbs)
+    vocabulary = cast(Generator, trained.model).vocabulary
+    refuse_unknown(vocabulary, trained.unit, verbs)
     order = sorted(range(len(verbs)), key=lambda index: verbs[index].verb)
     margins = [0.0] * len(verbs)
     for start in range(0, len(order), _SENTENCES):

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import load_trained
+from pipeline.checkpoints.read import load_trained, require
 from pipeline.console import open_output, print_note
+from pipeline.contracts import SentenceTagger, TextClassifier
 from pipeline.errors import InputError
 from pipeline.inference.annotation.classify import ClassifyRequest, classify
 from pipeline.inference.annotation.tag import TagRequest, annotate
+from pipeline.protocols import implements
 from pipeline.text import treebank
 
 
@@ -29,13 +31,15 @@ def predict_texts(
         InputError: If there is no such model, or a file cannot be read.
     """
     path = locate(run, checkpoint)
-    trained = load_trained(path, "Tagger", "SentenceClassifier")
+    trained = load_trained(path)
+    is_tagger = implements(trained.model, SentenceTagger)
+    if not is_tagger:
+        require(trained, TextClassifier, "tagger or text classifier")
     if trained.data["text"] != treebank.state():
         print_note(
             f"tokenizer {treebank.state()} differs from tokenizer {trained.data['text']} used in "
             "training; tokens may differ"
         )
-    is_tagger = "tags" in trained.data
     if is_tagger and request.explain:
         raise InputError("--explain is for classifiers; leave it out for a tagger")
     with open_output(output) as file:

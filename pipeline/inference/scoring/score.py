@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline.checkpoints.locate import locate
-from pipeline.checkpoints.read import LANGUAGE_MODELS, Trained, load_trained
+from pipeline.checkpoints.read import Trained, load_trained
 from pipeline.console import open_output, print_note, progress
+from pipeline.contracts import Generator
 from pipeline.inference.scoring.nbest import Hypothesis, read_nbest, rerank
 from pipeline.inference.scoring.output_formats import ScoreFormat
 from pipeline.inference.scoring.scorer import Scorer, Totals
@@ -36,7 +37,7 @@ def score(
         InputError: If there is no such model, or the text cannot be read.
     """
     configure_process()
-    trained = load_trained(locate(run, checkpoint), *LANGUAGE_MODELS)
+    trained = load_trained(locate(run, checkpoint), Generator, "language model")
     with open_output(output) as file:
         print_note(score_text(trained, request, file))
     return 0

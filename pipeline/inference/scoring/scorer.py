@@ -15,7 +15,7 @@ from pipeline.contracts import Generator
 from pipeline.encoders import Carry
 from pipeline.inference.scoring.sentence_files import InputLine
 from pipeline.text.units import Unit, split_line
-from pipeline.text.vocabulary import EOS, Vocabulary
+from pipeline.text.vocabulary import EOS
 
 _MAX_SENTENCES = 2048  # of a chunk, which is sorted by length
 _MAX_TOKENS = 65_536  # a chunk with as many tokens is complete
@@ -80,9 +80,9 @@ class Scorer:
     def __init__(
         self, trained: Trained, is_stream: bool = False, is_interactive: bool = False
     ) -> None:
-        self.vocabulary = Vocabulary(trained.data["vocabulary"])
-        self.unit: Unit = trained.data["unit"]
         self._model = cast(Generator, trained.model)
+        self.vocabulary = self._model.vocabulary
+        self.unit: Unit = trained.unit
         self._is_stream = is_stream
         self._max_sentences = 1 if is_interactive else _MAX_SENTENCES
         self._carry: Carry | None = None

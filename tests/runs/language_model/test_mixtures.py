@@ -119,8 +119,8 @@ def test_another_vocabulary_is_refused_by_its_first_word(corpus, members, tmp_pa
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "members of a mixture: name at least one trained model"),
-        (["nowhere"], "members: nowhere is no file of a checkpoint, and no runs yet"),
+        ([], "members: a mixture needs at least one trained model; name its run"),
+        (["nowhere"], "--model.members: nowhere is no checkpoint file, and no runs yet"),
     ],
 )
 def test_members_that_are_not_there(corpus, project, capsys, names, message):

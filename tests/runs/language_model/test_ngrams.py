@@ -81,7 +81,7 @@ def test_a_run_and_what_its_checkpoint_is_good_for(corpus, project, capsys):
 
     path = locate(run.info.run_id, None)
     assert "read" not in torch.load(path)  # the text is not in it
-    trained = load_trained(path, "NgramLanguageModel")
+    trained = load_trained(path)
     texts = generate_texts(trained, "the", Sampling(3, 20, 1, 1.0, None, None, 1, allow_unk=False))
     assert len(texts) == 3
     assert all(text.startswith("the ") for text in texts)

@@ -1,5 +1,7 @@
 """Starting from a language model: what is taken, what stays, what moves, and what is refused."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -27,8 +29,7 @@ def source(monkeypatch):
     torch.manual_seed(1)
     model = LanguageModel(LSTM(4, 6, num_layers=2), Vocabulary(VOCABULARY))
     trained = Trained(model, {"vocabulary": VOCABULARY, "counts": None}, {})
-    monkeypatch.setattr(encoder_start, "locate", lambda run, checkpoint: run)
-    monkeypatch.setattr(encoder_start, "load_trained", lambda path, task: trained)
+    monkeypatch.setattr(encoder_start, "load_run", lambda run, needed, kind: trained)
     return model
 
 
@@ -42,8 +43,17 @@ def classifier(start, encoder=None, lexicon=LEXICON, **settings):
     )
 
 
+def trainer_of(model, epoch=0, ckpt_path=None):
+    """What the callback and the optimizer read of a trainer."""
+    callbacks = model.configure_callbacks()
+    return SimpleNamespace(callbacks=callbacks, current_epoch=epoch, ckpt_path=ckpt_path)
+
+
 def begin(model):
-    model._start.load(model.inputs, model.encoder)
+    model._trainer = trainer_of(model)
+    model.encoder_start.read_files()
+    model.encoder_start.check_model(model)
+    model.encoder_start.setup(model._trainer, model, "fit")
     return model
 
 
@@ -64,11 +74,7 @@ def steps(model, epoch):
     batch = EncodedTexts(texts, LEXICON, ("bad", "good")).batch(BatchShare([0, 1], 2, 4), 1)
     optimizer = model.configure_optimizers()
     model.training_step(batch, 0).backward()
-    type(model).current_epoch = property(lambda self: epoch)
-    try:
-        model.on_before_optimizer_step(optimizer)
-    finally:
-        del type(model).current_epoch
+    model.encoder_start.on_before_optimizer_step(trainer_of(model, epoch), model, optimizer)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     gradients = {name: value.grad for name, value in model.named_parameters()}
     optimizer.step()
@@ -116,14 +122,14 @@ def test_what_is_frozen_does_not_move_and_then_learns_slowly(source):
 
 def test_a_resumed_training_takes_nothing(source):
     model = classifier("a-run")
+    start = model.encoder_start
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model._trainer = type("T", (), {"ckpt_path": "last.ckpt"})()
-    model.setup("fit")
-    model._trainer.ckpt_path = None
-    model.setup("test")
+    start.check_model(model)  # nothing was read, so nothing is compared
+    start.setup(trainer_of(model, ckpt_path="last.ckpt"), model, "fit")
+    start.setup(trainer_of(model), model, "test")
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
-    model.setup("fit")
+    start.setup(trainer_of(model), model, "fit")
     for name, value in source.encoder.state_dict().items():
         assert torch.equal(model.encoder.state_dict()[name], value)
 
@@ -144,7 +150,7 @@ def test_another_encoder(source, encoder, message):
 def test_no_part_for_the_embedding(source):
     vectors = Vectors("v", ("The",), np.zeros((1, 4), dtype=np.float32))
     given = Lexicon(LEXICON.counts, {}, vectors)
-    with pytest.raises(InputError, match="no input part Words that is learned and starts at rand"):
+    with pytest.raises(InputError, match="no input part Words is trained from random values"):
         begin(classifier("a-run", lexicon=given))
     wide = [Words(size=3), Words(size=1)]
     with pytest.raises(InputError, match="vectors of 4 numbers, but Words has size 3"):
@@ -153,7 +159,7 @@ def test_no_part_for_the_embedding(source):
 
 def test_an_encoder_that_computes_something_else(source, monkeypatch):
     monkeypatch.setattr(source, "encoder", Elman(4, 6, nonlinearity="relu"))
-    with pytest.raises(InputError, match="makes other states of the same parameters than Elman"):
+    with pytest.raises(InputError, match="computes other states than Elman"):
         begin(classifier("a-run", Elman(4, 6, nonlinearity="tanh")))
     begin(classifier("a-run", Elman(4, 6, nonlinearity="relu")))
 
@@ -162,7 +168,7 @@ def test_a_schedule_that_knows_one_rate(source):
     def one_cycle(optimizer):
         return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10)
 
-    model = classifier(EncoderStart("a-run", rate=0.1), lr_scheduler=one_cycle)
+    model = begin(classifier(EncoderStart("a-run", rate=0.1), lr_scheduler=one_cycle))
     with pytest.raises(InputError, match="OneCycleLR sets one learning rate for all parameters"):
         model.configure_optimizers()
 

@@ -99,6 +99,7 @@ def test_a_model_of_the_last_noun_is_right_without_attractors_only():
     is_noun = torch.tensor([w in nouns for w in words])
 
     class LastNoun(torch.nn.Module):
+        vocabulary = Vocabulary(words)
         head = property(lambda self: self)
 
         def forward(self, tokens, carry):

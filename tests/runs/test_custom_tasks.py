@@ -1,0 +1,156 @@
+"""Tasks in a file outside of the project work with every command whose protocol they implement."""
+
+import json
+
+import pytest
+
+from pipeline.__main__ import ENTRY_POINT
+from pipeline.cli.main import main
+from tests.harness import only_run, small_config, small_tagger, write_config
+
+TASKS = '''
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+
+from pipeline.heads import FullSoftmax
+from pipeline.metrics import TokenNll
+from pipeline.metrics.token_log import log_token_scores
+from pipeline.text.vocabulary import Vocabulary
+from tasks.language_model import LanguageModel
+from tasks.tagging import Tagger
+
+
+class LouderLanguageModel(LanguageModel):
+    """A subclass of a task of ours."""
+
+
+class LouderTagger(Tagger):
+    """A subclass of another task of ours."""
+
+
+class Bigram(LightningModule):
+    """A language model from scratch: each word predicts the next one."""
+
+    experiment: ClassVar[str] = "lm"
+    monitor: ClassVar[str] = "val/perplexity"
+    monitor_mode: ClassVar[str] = "min"
+    from_data: ClassVar[dict[str, Any]] = {"vocabulary": Vocabulary.from_data}
+
+    def __init__(self, vocabulary: Vocabulary, size: int = 8) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.encoder = nn.Embedding(len(vocabulary), size)
+        self.head = FullSoftmax(size, vocabulary)
+        self.nll = TokenNll(sync_on_compute=False)
+
+    def forward(self, tokens, carry=None):
+        return self.encoder(tokens), ()
+
+    def training_step(self, window, batch_idx):
+        return self.head.loss(self(window.tokens)[0], window.targets) / window.targets_per_rank
+
+    def score(self, window):
+        return self.head.log_probs(self(window.tokens)[0], window.targets)
+
+    def on_validation_epoch_start(self):
+        self.nll.reset()
+
+    def validation_step(self, window, batch_idx):
+        self.nll.update(self.score(window), window.targets)
+
+    def on_validation_epoch_end(self):
+        log_token_scores(self, "val", self.nll)
+
+    def on_test_epoch_start(self):
+        self.nll.reset()
+
+    def test_step(self, window, batch_idx):
+        self.nll.update(self.score(window), window.targets)
+
+    def on_test_epoch_end(self):
+        log_token_scores(self, "test", self.nll)
+
+    def predict_step(self, window, batch_idx):
+        return window.targets, self.score(window)
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=0.05)
+'''
+
+
+@pytest.fixture
+def folder(project, monkeypatch):
+    (project / "my_tasks.py").write_text(TASKS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(project))
+    return project
+
+
+def run(capsys, *arguments):
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments], ENTRY_POINT)
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    return captured.out
+
+
+def scores(text):
+    return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if "/" in line}
+
+
+@pytest.mark.parametrize("name", ["LouderLanguageModel", "Bigram"])
+def test_a_language_model(corpus, folder, capsys, name):
+    config = small_config(
+        corpus, **{"trainer.max_epochs": 1, "model.class_path": f"my_tasks.{name}"}
+    )
+    if name == "Bigram":
+        config["model"]["init_args"] = {"size": 6}
+    file = write_config(folder, config)
+    trained = scores(run(capsys, "train", f"--config={file}"))
+    first = only_run(folder)
+    assert first.data.tags["task"] == "lm"
+    resumed = run(capsys, "train", f"--resume={first.info.run_id}", "--trainer.max_epochs=3")
+    again = scores(resumed)
+    assert only_run(folder).info.status == "FINISHED"
+    assert only_run(folder).data.metrics["epoch"] == 3
+    assert again["test/perplexity"] <= trained["test/perplexity"]
+    tested = scores(run(capsys, "test", f"--run={first.info.run_id}"))
+    assert tested["test/perplexity"] == pytest.approx(again["test/perplexity"], rel=1e-5)
+    predicted = run(capsys, "predict", f"--run={first.info.run_id}").splitlines()
+    assert len(predicted) == tested["test/tokens"]
+    mean = -sum(float(line.split("\t")[1]) for line in predicted) / len(predicted)
+    assert mean == pytest.approx(tested["test/nll"], rel=1e-5)
+    assert len(run(capsys, "generate", f"--run={first.info.run_id}", "--num=2").splitlines()) == 2
+    (folder / "text.txt").write_text("the boys who see her run\n", encoding="utf-8")
+    scored = run(capsys, "score", f"--run={first.info.run_id}", "--input=text.txt")
+    assert float(scored.split("\t")[0]) < 0
+    assert "total" in run(capsys, "parameters", f"--run={first.info.run_id}")
+
+
+def test_a_tagger(opinions, folder, capsys):
+    changes = {"trainer.max_epochs": 1, "model.class_path": "my_tasks.LouderTagger"}
+    config = small_tagger(opinions, **changes)
+    config["model"]["init_args"]["inputs"] = config["model"]["init_args"]["inputs"][:1]
+    config["model"]["init_args"]["encoder"]["init_args"]["input_size"] = 12
+    run(capsys, "train", f"--config={write_config(folder, config)}")
+    (folder / "text.txt").write_text("The plan was a disaster .\n", encoding="utf-8")
+    line = run(capsys, "predict", f"--run={only_run(folder).info.run_id}", "--input=text.txt")
+    assert json.loads(line)["text"].startswith("The plan")
+
+
+def test_a_task_that_lacks_something_is_told_what(corpus, folder, capsys):
+    text = TASKS.replace('monitor: ClassVar[str] = "val/perplexity"', "pass")
+    (folder / "their_tasks.py").write_text(text, encoding="utf-8")
+    config = small_config(corpus, **{"model.class_path": "their_tasks.Bigram"})
+    config["model"]["init_args"] = {}
+    assert main(["fit", f"--config={write_config(folder, config)}"], ENTRY_POINT) == 2
+    assert "--model: Bigram has no monitor; pipeline.contracts.Task" in capsys.readouterr().err
+
+
+def test_a_command_that_needs_another_task(opinions, folder, capsys):
+    config = small_tagger(opinions, **{"trainer.max_epochs": 1})
+    run(capsys, "fit", f"--config={write_config(folder, config)}")
+    assert main(["generate", f"--run={only_run(folder).info.run_id}"], ENTRY_POINT) == 2
+    assert "contains a Tagger, but this command needs a language model" in capsys.readouterr().err
