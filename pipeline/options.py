@@ -30,14 +30,14 @@ class Sampling(NamedTuple):
         allow_unk: Whether `<unk>` can be sampled.
     """
 
-    num: int
-    length: int
-    lines: int
-    temperature: float
-    top_k: int | None
-    top_p: float | None
-    seed: int
-    allow_unk: bool
+    num: int = 5
+    length: int = 100
+    lines: int = 1
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 1
+    allow_unk: bool = False
 
 
 class Dynamics(NamedTuple):
