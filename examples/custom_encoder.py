@@ -34,8 +34,7 @@ class Smoothing(Encoder):
         (hidden,) = self.initial_carry(len(inputs)) if carry is None else carry
         decay, states = torch.sigmoid(self.decay), []
         for step in inputs.unbind(dim=1):
-            hidden = decay * hidden + (1 - decay) * step
-            states.append(hidden)
+            states.append(hidden := decay * hidden + (1 - decay) * step)
         return Encoded(torch.stack(states, dim=1), (hidden,))
 
     def initial_carry(self, batch_size: int) -> Carry:
