@@ -42,7 +42,7 @@ def main(max_epochs: int = 2) -> None:
     print(f"test perplexity {scores['test/perplexity']:.2f}")
 
     trained = Trained(model.eval(), data.state_dict(), {})
-    lines = [InputLine(1, "the boys laugh"), InputLine(2, "the boys laughs")]
+    lines = [InputLine(1, "the boys laugh"), InputLine(2, "laugh the boys")]
     for scored in Scorer(trained).score(iter(lines)):
         print(f"{scored.log_prob:8.2f}  {scored.line.text}")
     for text in generate_texts(trained, "the boys", Sampling(num=3, length=20)):
