@@ -10,7 +10,6 @@ from functools import partial
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from datamodules.language_model.datamodule import LanguageModelData
 from pipeline.encoders import Carry, Encoded, Encoder
@@ -31,10 +30,9 @@ class Smoothing(Encoder):
         self, inputs: Tensor, lengths: Tensor | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`; padding is on the right, so it cannot reach states before it."""
-        (hidden,) = self.initial_carry(len(inputs)) if carry is None else carry
-        decay, states = torch.sigmoid(self.decay), []
-        for step in inputs.unbind(dim=1):
-            states.append(hidden := decay * hidden + (1 - decay) * step)
+        (hidden,) = carry or self.initial_carry(len(inputs))
+        decay = torch.sigmoid(self.decay)
+        states = [hidden := decay * hidden + (1 - decay) * step for step in inputs.unbind(dim=1)]
         return Encoded(torch.stack(states, dim=1), (hidden,))
 
     def initial_carry(self, batch_size: int) -> Carry:
@@ -47,7 +45,8 @@ def main(max_epochs: int = 2) -> None:
     assert_laws(lambda: Smoothing(input_size=3))
     seed_everything(1)
     data = LanguageModelData("builtin", batch_size=20, bptt=35)
-    model = LanguageModel(Smoothing(64), data.vocabulary, optimizer=partial(Adam, lr=0.01))
+    adam = partial(torch.optim.Adam, lr=0.01)
+    model = LanguageModel(Smoothing(64), data.vocabulary, optimizer=adam)
     trainer = Trainer(
         max_epochs=max_epochs, accelerator="cpu", logger=False, enable_checkpointing=False
     )
