@@ -28,8 +28,7 @@ def span_log_probs(
     """Computes the log-probability of each span.
 
     Args:
-        tags: Tags in the order of their ids. If they are labels (parts of speech), each token is a
-            span of its own.
+        tags: Tags in the order of their ids. Each token with a label (part of speech) is a span.
         posterior: Distribution of the tags.
         lengths: Number of real steps of each row, int64 [batch].
         spans: Spans of each row.

@@ -93,7 +93,7 @@ class GradientReport:
 def verdict(layer: LayerGradients) -> str:
     """Describes in a few words whether the gradient vanishes or explodes."""
     if layer.factor is None:
-        return "no gradient goes back"
+        return "no gradient reaches earlier states"
     if layer.factor > 2 ** (1 / _LONG):
         if layer.jacobian_products and layer.jacobian_products[-1] <= 1:
             # Earlier states have more paths through a stack; the recurrence does not explode.

@@ -27,10 +27,9 @@ def linear_scan(
 
     .. math:: h_t = a_t \circ h_{t-1} + b_t
 
-    The gradient is the same recurrence from the last step to the first: it takes the time of the
-    states and keeps two tensors of their size. Steps are composed as affine maps (Blelloch 1990,
-    "Prefix sums and their applications", section 1.4), without divisions by products of decays and
-    without logarithms: a product of decays in [0, 1] can only underflow to 0, which is harmless.
+    The gradient is the same recurrence in reverse: it takes the time of the states and keeps two
+    tensors of their size. Steps are composed as affine maps (Blelloch 1990, "Prefix sums and their
+    applications", section 1.4). Products of decays in [0, 1] can only underflow to 0, harmlessly.
 
     Args:
         decay: Coefficients a.
@@ -38,8 +37,7 @@ def linear_scan(
         start: State h before the first step.
 
     Returns:
-        The states h, in the common dtype of the three and in float32 or higher, because sums over
-        many steps would lose their small terms in bfloat16.
+        The states h, in float32 or higher; sums over many steps would be inexact in bfloat16.
 
     Raises:
         ValueError: If there is no step, or the shapes do not fit each other.
