@@ -52,9 +52,9 @@ def test_files(capsys, project, opinions, content, expected):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--model.encoder.input_size=49"], "encoder reads input_size 49; set model.encoder.inp"),
+        (["--model.encoder.input_size=49"], "set --model.encoder.input_size=50"),
         (["--data.vectors=none.txt"], "none.txt"),
-        (["--data.vectors=vectors.txt"], "has size 50, but the vectors of vectors.txt have 3"),
+        (["--data.vectors=vectors.txt"], "has size 50, but the vectors of vectors.txt have size 3"),
         (["--data.source=Columns", "--data.source.corpus=none"], "none"),
         (["--data.source.num_sentences=0"], "num_sentences"),
         (["--data=LanguageModelData"], "LanguageModelData has no lexicon or tags, which Tagger"),
