@@ -65,30 +65,36 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         read_files(experiment)
     refuse_bad_settings(experiment, precision)
     with _locked(resumed):
-        name = resumed.name if resumed else experiment.config["run_name"]
-        name = name or run_name(experiment.config)
-        tracker = _start_run(experiment, name, resumed.run_id if resumed else None)
-        folder = RunFolder.of(tracker.version or "of-another-rank")
-        print_note(
-            f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}"
-        )
-        print_note(f"corpus {experiment.data.name}: {experiment.data.summary}")
-        job = _OpenTraining(
-            experiment, name, precision, tracker, folder, resumed is not None, and_test
-        )
+        job = _open(experiment, precision, resumed, and_test)
         try:
             termination.install()
-            with SystemMetrics(tracker):
+            with SystemMetrics(job.tracker):
                 _run(job)
         except BaseException as error:
-            _end(tracker, error)
+            _end(job.tracker, error)
             raise
         finally:
             termination.uninstall()
-    tracker.finish("FINISHED")
-    print_result(f"run {tracker.version} ({name})")
-    print_note(f"next: unroll {_next_verb(experiment.model)} --run {tracker.version}")
+    job.tracker.finish("FINISHED")
+    print_result(f"run {job.tracker.version} ({job.name})")
+    print_note(f"next: unroll {_next_verb(experiment.model)} --run {job.tracker.version}")
     return 0
+
+
+def _open(
+    experiment: Experiment, precision: str, resumed: RunFolder | None, and_test: bool
+) -> _OpenTraining:
+    name = resumed.name if resumed else experiment.config["run_name"]
+    name = name or run_name(experiment.config)
+    tracker = _start_run(experiment, name, resumed.run_id if resumed else None)
+    print_note(
+        f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}"
+    )
+    print_note(f"corpus {experiment.data.name}: {experiment.data.summary}")
+    folder = RunFolder.of(tracker.version or "of-another-rank")
+    return _OpenTraining(
+        experiment, name, precision, tracker, folder, resumed is not None, and_test
+    )
 
 
 def _next_verb(task: Task) -> str:

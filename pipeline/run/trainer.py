@@ -88,16 +88,7 @@ def training_trainer(
     """Builds the Trainer of a run, with the user's and our callbacks."""
     arguments = dict(experiment.trainer)
     theirs = _as_list(arguments["callbacks"])
-    ours: list[Callback] = [
-        FiniteGuard(),
-        Termination(processes),
-        RandomState(),
-        ModelCard(experiment.config),
-        RunLog(experiment.model.monitor, best, arguments["log_every_n_steps"] or 50),
-        TestReport(folder.report),
-    ]
-    if arguments["enable_checkpointing"] is not False:
-        ours += [best, PeriodicCheckpoint(folder.last, experiment.config["checkpoint_every"])]
+    ours = _our_callbacks(experiment, folder, best, processes)
     has_terminal = sys.stderr.isatty()
     wants_progress = arguments["enable_progress_bar"] is not False
     if wants_progress:
@@ -119,6 +110,23 @@ def training_trainer(
         enable_model_summary=bool(arguments["enable_model_summary"]),
     )
     return make_trainer(arguments)
+
+
+def _our_callbacks(
+    experiment: Experiment, folder: RunFolder, best: BestCheckpoint, processes: ProcessWatcher
+) -> list[Callback]:
+    settings = experiment.trainer
+    ours: list[Callback] = [
+        FiniteGuard(),
+        Termination(processes),
+        RandomState(),
+        ModelCard(experiment.config),
+        RunLog(experiment.model.monitor, best, settings["log_every_n_steps"] or 50),
+        TestReport(folder.report),
+    ]
+    if settings["enable_checkpointing"] is not False:
+        ours += [best, PeriodicCheckpoint(folder.last, experiment.config["checkpoint_every"])]
+    return ours
 
 
 def _progress(monitor: str, theirs: list[Callback], has_terminal: bool) -> list[Callback]:

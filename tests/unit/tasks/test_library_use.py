@@ -10,11 +10,13 @@ from datamodules.sentiment.builtin import BuiltinReviews
 from datamodules.sentiment.datamodule import SentimentData
 from datamodules.tagging.builtin import BuiltinOpinions
 from datamodules.tagging.datamodule import TaggingData
+from pipeline.checkpoints.read import Trained
 from pipeline.encoders import GRU
 from pipeline.ngrams import KneserNey
 from pipeline.synthetic import Adding
 from tasks.language_model import LanguageModel
 from tasks.long_memory import LongMemory
+from tasks.mixture import MixtureLanguageModel
 from tasks.ngram import NgramLanguageModel
 from tasks.sentiment import SentenceClassifier
 from tasks.tagging import Tagger
@@ -28,6 +30,12 @@ def language_model(corpus):
 def ngram(corpus):
     data = LanguageModelData(str(corpus))
     return NgramLanguageModel(data.vocabulary, order=2, smoothing=KneserNey()), data
+
+
+def mixture(corpus):
+    model, data = language_model(corpus)
+    member = Trained(model.eval(), {"vocabulary": data.vocabulary.words}, {}, "member")
+    return MixtureLanguageModel([member], data.vocabulary), data
 
 
 def tagger(corpus):
@@ -50,6 +58,7 @@ def long_memory(corpus):
     [
         (language_model, "perplexity"),
         (ngram, "perplexity"),
+        (mixture, "perplexity"),
         (tagger, "f1"),
         (classifier, "accuracy"),
         (long_memory, "mse"),
