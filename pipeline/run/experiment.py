@@ -177,11 +177,11 @@ def _instantiate(
 def _arguments_from_data(arguments: Sequence[str]) -> set[str]:
     """Returns the names of the task's arguments that come from the data."""
     path = model_class_path(arguments)
-    if path is not None:
-        task = class_at(path)
-        return set(task.from_data) if implements(task, ReadsData) else set()
-    tasks = [cls for cls in _subclasses(LightningModule) if implements(cls, ReadsData)]
-    return {name for task in tasks for name in task.from_data}
+    if path is not None and "." in path:
+        tasks = [class_at(path)]
+    else:  # a short name of an imported class, or none
+        tasks = [cls for cls in _subclasses(LightningModule) if path in (None, cls.__name__)]
+    return {name for task in tasks if implements(task, ReadsData) for name in task.from_data}
 
 
 def _subclasses(cls: type[Any]) -> list[type[Any]]:

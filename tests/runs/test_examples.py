@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from examples import custom_encoder, train_language_model, train_tagger
-from tests.harness import REPOSITORY
+from examples import custom_encoder, predict_from_python, train_language_model, train_tagger
+from pipeline.__main__ import ENTRY_POINT
+from pipeline.cli.main import main
+from tests.harness import REPOSITORY, small_config, small_tagger, write_config
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 
@@ -36,6 +38,23 @@ def test_custom_encoder(project, capsys):
     custom_encoder.main(max_epochs=1)
     perplexity = capsys.readouterr().out.splitlines()[-1]
     assert 20 < float(perplexity.removeprefix("test perplexity ")) < 40
+
+
+def test_predict_from_python(project, corpus, opinions, capsys):
+    words = {"class_path": "pipeline.inputs.Words", "init_args": {"size": 16}}
+    tagger = small_tagger(opinions, **{"run_name": "tagger", "model.init_args.inputs": [words]})
+    for config in (small_config(corpus, run_name="lm"), tagger):
+        assert main(["fit", f"--config={write_config(project, config)}"], ENTRY_POINT) == 0
+    capsys.readouterr()
+    predict_from_python.score("lm")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith(" ")][:3] == [
+        "the",
+        "boys",
+        "laugh",
+    ]
+    predict_from_python.tag("tagger")
+    assert capsys.readouterr().out.startswith("The minister sharply criticized the plan .\n")
 
 
 def test_python_guide(project, capsys):
