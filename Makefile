@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test test-fast check docs bench clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(STAMP) ## make .venv and install everything into it
 
@@ -23,14 +23,25 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## train on the built-in corpus through `mlflow run`, show scores and text
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
-test: $(STAMP) ## run the tests
+test: $(STAMP) ## run the tests and the examples of the docstrings
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-fast: $(STAMP) ## the same without the tests that start processes (tests/runs)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit pipeline datamodules tasks
 
 check: $(STAMP) ## lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs ## build the documentation site in docs/_build/html
+	rm -rf docs/api
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
 
 bench: $(STAMP) ## speed against plain baselines
 	$(BIN)/python benchmarks/lm_step.py
@@ -39,4 +50,4 @@ bench: $(STAMP) ## speed against plain baselines
 	$(BIN)/python benchmarks/ngrams.py
 
 clean: ## remove .venv and caches (runs, data and mlflow.db stay)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build docs/_build docs/api *.egg-info
