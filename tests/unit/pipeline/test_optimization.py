@@ -1,4 +1,4 @@
-"""Adam in one pass over memory is Adam."""
+"""The fused update of Adam is Adam."""
 
 import pytest
 import torch

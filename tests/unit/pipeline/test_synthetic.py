@@ -1,4 +1,4 @@
-"""Problems of memory: what is made up, retyped by hand, and how it is scored."""
+"""Synthetic problems: generated examples, formulas by hand, and scores."""
 
 import math
 

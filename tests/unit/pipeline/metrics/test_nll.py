@@ -65,7 +65,7 @@ def test_an_impossible_token_makes_it_infinite():
 
 
 def test_perplexity():
-    """Of a uniform choice of 10,000 words; of a mean that float64 cannot exponentiate; of nan."""
+    """A uniform distribution over 10,000 words, an overflow, and nan."""
     nll = torch.tensor([math.log(10_000), 800.0, math.nan])
     values = perplexity(nll).tolist()
     assert values[0] == pytest.approx(10_000, rel=1e-6)
@@ -93,7 +93,7 @@ def test_reset_starts_anew():
 
 @pytest.mark.parametrize(("sync", "expected"), [(True, 2.0), (False, 1.0)])
 def test_sums_of_processes_are_added_where_asked(monkeypatch, sync, expected):
-    """Two processes by a stand-in for the gathering: the other one has one token of nll 3."""
+    """A stand-in for gathering adds a second process with one token of nll 3."""
     others = {torch.float64: 3.0, torch.int64: 1}
     metric = TokenNll(sync_on_compute=sync)
     metric.update(torch.tensor([-1.0]), torch.tensor([0]))
@@ -113,7 +113,7 @@ def test_shapes_must_agree():
 
 
 def test_bits_are_of_characters_alone():
-    """One of 8 equally likely characters is 3 bits; a mean over words is in no such unit."""
+    """A uniform distribution over 8 characters has 3 bits; word models have no bpc."""
     nll, count = torch.tensor(8.0, dtype=torch.float64).log(), torch.tensor(5)
     scores = token_scores(nll, count, "character")
     assert {name: round(float(score), 9) for name, score in scores.items()} == {

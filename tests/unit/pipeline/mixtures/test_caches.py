@@ -1,4 +1,4 @@
-"""Caches against their formulas, step by step; windows join up."""
+"""Caches against their formulas, step by step and in batches."""
 
 import math
 

@@ -9,7 +9,7 @@ BEGIN = "<s>"
 
 
 def ngrams(sentences, length):
-    """Each occurrence of an n-gram of a length; BEGIN is no n-gram of length 1."""
+    """Yields the n-grams of a length; BEGIN alone is not one of them."""
     for sentence in sentences:
         padded = (BEGIN, *sentence)
         for end in range(max(length, 2), len(padded) + 1):
@@ -85,7 +85,7 @@ def discounts_of(numbers):
 
 
 class Katz:
-    """Katz (1987), with the two rules of SRILM that make it whole."""
+    """Katz (1987) with the special cases of SRILM."""
 
     def __init__(self, sentences, words, order, highest, min_counts):
         self.words, self.order, self.highest = words, order, highest

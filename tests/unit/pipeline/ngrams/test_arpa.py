@@ -1,4 +1,4 @@
-"""ARPA files: KenLM's own answers, there and back again, and what is wrong in a damaged one."""
+"""ARPA files: scores of KenLM, round trips, and errors in damaged files."""
 
 import gzip
 import math

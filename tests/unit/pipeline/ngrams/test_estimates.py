@@ -51,14 +51,14 @@ def brute_force_log_probs(oracle, sentences):
 
 
 def discounts(counts, modified=True):
-    """What is taken off at each order, the estimated where there are, else KenLM's fallback."""
+    """Discounts of each order, estimated or the fallback of KenLM."""
     fallback = [0.5, 1.0, 1.5] if modified else [0.75] * 3
     found = [estimate_discounts(amounts, modified) for amounts in adjusted_counts(counts)]
     return [fallback if one is None else list(one) for one in found]
 
 
 def pairs(order):
-    """Smoothings with their oracles."""
+    """Smoothing methods with their brute-force versions."""
     counts = count(stream(SENTENCES), EOS, SIZE, order)
     for modified in (True, False):
         for cut_offs in ([1], [1, 1, 2], [1, 2, 2, 3], [1, 1, 999]):
@@ -96,7 +96,7 @@ def test_estimates_are_the_formulas(order):
 
 
 def contexts(order):
-    """All contexts of two words and all that begin a sentence, filled up to order-1 words."""
+    """All contexts of two words and all sentence beginnings, padded to order-1 words."""
     found = set()
     for length in range(order):
         for words in itertools.product([0, 1, 4, 6], repeat=length):

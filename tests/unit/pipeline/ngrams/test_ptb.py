@@ -1,4 +1,4 @@
-"""The Penn Treebank: what KenLM and SRILM are known to give."""
+"""N-gram models of the Penn Treebank against KenLM and SRILM."""
 
 import numpy as np
 import pytest
