@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -154,7 +153,7 @@ class StoredClasses(WordClasses):
         [0, 1, 1]
     """
 
-    def __init__(self, class_of: Tensor | list[int]) -> None:
+    def __init__(self, class_of: Tensor) -> None:
         self.class_of = class_of
 
     def assign(self, vocabulary: Vocabulary) -> list[int]:
@@ -168,7 +167,8 @@ class StoredClasses(WordClasses):
                 f"StoredClasses has the classes of {len(self.class_of)} words, but the vocabulary "
                 f"has {len(vocabulary)} words"
             )
-        return torch.as_tensor(self.class_of).tolist()
+        classes: list[int] = self.class_of.tolist()
+        return classes
 
 
 def cluster(points: NDArray[np.float32], num: int, seed: int) -> NDArray[np.int64]:
