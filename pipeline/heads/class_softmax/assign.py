@@ -148,6 +148,7 @@ class StoredClasses(WordClasses):
         class_of: Class of each word [vocab], numbered from 0 without gaps.
 
     Example:
+        >>> import torch
         >>> classes = StoredClasses(torch.tensor([0, 1, 1]))
         >>> classes.assign(Vocabulary(["<eos>", "<unk>", "cat"]))
         [0, 1, 1]
