@@ -1,4 +1,4 @@
-"""Language modelling: predict each token of a stream from all that came before it."""
+"""Language modelling: predicts each token of a stream from all tokens before it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
@@ -27,33 +27,39 @@ OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
 class LanguageModel(LightningModule):
     """A recurrent language model: embedding, dropout, causal encoder, dropout, output layer.
 
-    Training reads windows of a stream in columns and carries the encoder's memory, detached, from
-    window to
-    window: truncated back-propagation through time (Mikolov et al. 2011; Zaremba et al. 2014,
-        arXiv 1409.2329).
-    Evaluation reads a whole file as one column with the memory carried throughout, in float32, and
-    sums in float64, so that perplexity does not depend on how the file was cut.
+    Training is truncated back-propagation through time: the encoder's carry is passed, detached,
+    from each window of the stream to the next (Mikolov et al. 2011; Zaremba et al. 2014, arXiv
+    1409.2329). Evaluation reads a whole file as one column without resetting the carry, in float32,
+    and sums in float64, so that perplexity does not depend on the lengths of windows.
 
-    A window that reads tokens again (`data.reread`) is read in two calls of the encoder: dropout
-    around the encoder has the same masks in both, dropout inside the encoder has not.
+    A window that reads tokens again (`data.reread`) takes two calls of the encoder: dropout around
+    the encoder has the same masks in both, dropout inside the encoder does not.
 
     Args:
-        encoder: causal encoder; its `input_size` is the size of the embedding.
-        vocabulary: the token types (the command line takes them from the corpus).
-        head: makes the output layer from (input size, vocabulary).
-        dropout: chance of a zero in the embedding's output and in the encoder's output, **or**
-            chances of their own for each, and for whole words.
-        tie_weights: share one matrix between embedding and output layer (Press & Wolf 2017, arXiv
+        encoder: Causal encoder; its `input_size` is the size of the embedding.
+        vocabulary: Vocabulary (the command line takes it from the corpus).
+        head: Function that builds the output layer from (input size, vocabulary).
+        dropout: Dropout probability of the embedding's output and of the encoder's output, or
+            `Dropouts` with separate probabilities, also for whole words.
+        tie_weights: Whether embedding and output layer share one matrix (Press & Wolf 2017, arXiv
             1608.05859).
-        embedding_scale: the embedding starts uniform in [-embedding_scale, embedding_scale].
-        optimizer: makes the optimiser from the parameters.
-        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
-            validation.
-        penalty: added to the loss that is trained on, not to the one that is logged.
+        embedding_scale: Initial embeddings are uniform in [-embedding_scale, embedding_scale].
+        optimizer: Function that builds the optimizer from the parameters.
+        lr_scheduler: Function that builds the learning rate schedule from the optimizer; the
+            schedule takes one step per epoch, after validation.
+        penalty: Penalty on activations; in the training loss, but not in the logged loss.
 
     Raises:
-        ValueError: the encoder is not causal, tied weights are of unequal size, **or** a chance is
-            not in [0, 1).
+        ValueError: If the encoder is not causal, the sizes of tied weights differ, or a probability
+            is not in [0, 1).
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat", "sleeps"])
+        >>> model = LanguageModel(LSTM(input_size=8, hidden_size=16), vocabulary)
+        >>> states, carry = model(torch.tensor([[0, 2, 3]]))  # <eos> the cat
+        >>> model.head.log_distribution(states).exp().sum(dim=-1).allclose(torch.ones(1, 3))
+        True
     """
 
     experiment: ClassVar[str] = "lm"
@@ -82,9 +88,9 @@ class LanguageModel(LightningModule):
             )
         if reads_ahead(encoder):
             raise ValueError(
-                f"this {type(encoder).__name__} says that it is causal (is_causal), but its states "
-                "change with inputs to the right, so that a language model would see the word that "
-                "it predicts; pipeline.encoders.testing.assert_laws tells more"
+                f"this {type(encoder).__name__} declares is_causal, but its states depend on later "
+                "inputs, so that a language model would read the word that it predicts; test the "
+                "encoder with pipeline.encoders.testing.assert_laws"
             )
         self.vocabulary = vocabulary
         self.embedding = nn.Embedding(len(vocabulary), encoder.input_size)
@@ -98,16 +104,16 @@ class LanguageModel(LightningModule):
         self.make_optimizer = optimizer
         self.make_lr_scheduler = lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
-        # Each rank evaluates the whole file, so nothing is to be summed over ranks.
+        # Each rank evaluates the whole file, so there is nothing to sum over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
         self._carries: dict[str, Carry] = {}
-        self._rate_factors: list[float] = []  # of the windows since the last update
+        self._rate_factors: list[float] = []  # one per window since the last update
 
     @classmethod
     def portable(
         cls, init_args: Mapping[str, Any], checkpoint: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """See `pipeline.contracts.Portable`: a head may have its own part that names files."""
+        """See `pipeline.contracts.Portable`; a head can have parts that name files."""
         head = init_args.get("head")
         if head is None or not hasattr(class_at(head["class_path"]), "portable"):
             return dict(init_args)
@@ -122,17 +128,17 @@ class LanguageModel(LightningModule):
         """Reads tokens.
 
         Args:
-            tokens: ids [batch time].
-            carry: the encoder's memory; none at the start of a stream.
+            tokens: Token ids, int64 [batch time].
+            carry: Carry of the encoder; None at the start of a stream.
 
         Returns:
-            What the output layer reads [batch time encoder.output_size], and the new carry.
+            Inputs of the output layer [batch time encoder.output_size], and the new carry.
         """
         encoded = self.encoder(self.dropout.embed(self.embedding, tokens), carry=carry)
         return self.dropout.outputs(encoded.states), encoded.carry
 
     def on_train_epoch_start(self) -> None:
-        """Forgets the end of the stream (Lightning skips this when it resumes within an epoch)."""
+        """Resets the carry (Lightning skips this hook when it resumes within an epoch)."""
         self._carries.pop("train", None)
 
     def on_validation_epoch_start(self) -> None:
@@ -144,17 +150,17 @@ class LanguageModel(LightningModule):
         self._start_evaluation()
 
     def on_predict_epoch_start(self) -> None:
-        """Starts the stream whose tokens are scored."""
+        """Starts the prediction stream."""
         self._start_evaluation()
 
     def on_train_batch_start(self, batch: StreamWindow, batch_idx: int) -> None:
-        """Notes at what rate the window is to be learned from."""
+        """Stores the learning rate factor of the window."""
         self._rate_factors.append(batch.rate_factor)
 
     def training_step(self, window: StreamWindow, batch_idx: int) -> Tensor:
-        """Returns what is the mean nll of the window's targets, once averaged over ranks.
+        """Returns the nll of the window's targets; its average over ranks is the mean per target.
 
-        A penalty is in its gradient and not in its value, so that what is logged can be compared.
+        A penalty is in the gradient, but not in the value, so that logged losses are comparable.
         """
         states = self._continue("train", window)
         dropped = self.dropout.outputs(states)
@@ -168,10 +174,10 @@ class LanguageModel(LightningModule):
         self,
         epoch: int,
         batch_idx: int,
-        optimizer: Optimizer,  # type: ignore[override]  # or Lightning's wrapper of one
+        optimizer: Optimizer,  # type: ignore[override]  # or Lightning's wrapper
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """Updates at the rate of the windows: after clipping, so that theirs is not undone."""
+        """Updates with the learning rate scaled by the windows' mean factor, after clipping."""
         factors, self._rate_factors = self._rate_factors, []
         with scaled_rates(optimizer, sum(factors) / len(factors)):
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
@@ -189,7 +195,7 @@ class LanguageModel(LightningModule):
         return window.targets, self._log_probs(window)
 
     def loss_at(self, batch: StreamWindow, from_right: bool) -> LossAt:
-        """See `Traceable`: the nll of each row's last target, each row beginning with no memory."""
+        """See `Traceable`; the loss is the nll of each row's last target, without a carry."""
         targets = batch.targets
         states, _ = self(batch.tokens)
         states = states[:, states.shape[1] - targets.shape[1] :]
@@ -209,7 +215,7 @@ class LanguageModel(LightningModule):
         log_token_scores(self, "val", self.evaluation)
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/perplexity`, `test/nll`, `test/tokens`, and of characters `test/bpc`."""
+        """Logs `test/perplexity`, `test/nll`, `test/tokens`, and for characters `test/bpc`."""
         log_token_scores(self, "test", self.evaluation)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
@@ -217,7 +223,7 @@ class LanguageModel(LightningModule):
         return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores the memory of all columns, in their order, whatever rank they live on."""
+        """Stores the carry of all columns of all ranks, in order."""
         carry = self._carries.get("train")
         if not carry:
             return
@@ -228,7 +234,7 @@ class LanguageModel(LightningModule):
         checkpoint["carry"] = _to_cpu(carry)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes this rank's columns of the memory back."""
+        """Restores the carry of this rank's columns."""
         if "carry" in checkpoint and self._trainer is not None:
             carry = checkpoint["carry"]
             share = column_share(
@@ -237,19 +243,19 @@ class LanguageModel(LightningModule):
             self._carries["train"] = select_rows(carry, share)
 
     def on_train_start(self) -> None:
-        """Moves a restored memory to where training happens."""
+        """Moves a restored carry to the device of the model."""
         if "train" in self._carries:
             self._carries["train"] = self.transfer_batch_to_device(
                 self._carries["train"], self.device, 0
             )
 
     def _continue(self, stage: str, window: StreamWindow) -> Tensor:
-        """Gives the encoder's states at the targets; keeps the memory where the next one starts."""
+        """Returns the states at the targets; stores the carry at the start of the next window."""
         inputs = self.dropout.embed(self.embedding, window.tokens)
         kept = window.tokens.shape[1] - window.reread_next
         carry = self._carries.get(stage)
         parts: list[Tensor] = []
-        if kept:  # else the next window starts where this one did
+        if kept:  # otherwise the next window starts at the same token
             states, carry = self.encoder(inputs[:, :kept], carry=carry)
             self._carries[stage] = detach_carry(carry)
             parts.append(states)
@@ -263,7 +269,7 @@ class LanguageModel(LightningModule):
         self.evaluation.reset()
 
     def _log_probs(self, window: StreamWindow) -> Tensor:
-        # bf16 would let the perplexity depend on where windows are cut.
+        # In bf16 the perplexity would depend on the lengths of windows.
         with torch.autocast(self.device.type, enabled=False):
             states = self.dropout.outputs(self._continue("evaluation", window))
             return self.head.log_probs(states, window.targets)

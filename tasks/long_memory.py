@@ -1,4 +1,4 @@
-"""Problems of memory: answer at the end of a sequence what was told long before."""
+"""Synthetic problems with long dependencies: the answer depends on much earlier inputs."""
 
 from typing import Any, ClassVar
 
@@ -15,17 +15,24 @@ from pipeline.synthetic import Problem
 
 
 class LongMemory(LightningModule):
-    """Any causal encoder that reads the numbers of a problem, and one linear layer of answers.
+    """A causal encoder and a linear output layer that solve a synthetic problem.
 
     Args:
-        encoder: its `input_size` is the problem's.
-        problem: what is asked, and how it is scored (the command line takes it from the data).
-        optimizer: makes the optimiser from the parameters.
-        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
-            validation.
+        encoder: Causal encoder; its `input_size` is that of the problem.
+        problem: Problem with its losses and scores (the command line takes it from the data).
+        optimizer: Function that builds the optimizer from the parameters.
+        lr_scheduler: Function that builds the learning rate schedule from the optimizer; the
+            schedule takes one step per epoch, after validation.
 
     Raises:
-        ValueError: the encoder is not causal, or of another `input_size`.
+        ValueError: If the encoder is not causal, or its `input_size` is not that of the problem.
+
+    Example:
+        >>> from pipeline.encoders import GRU
+        >>> from pipeline.synthetic import Adding
+        >>> model = LongMemory(GRU(input_size=2, hidden_size=8), Adding(length=50))
+        >>> model(torch.zeros(3, 50, 2)).shape
+        torch.Size([3, 1, 1])
     """
 
     experiment: ClassVar[str] = "memory"
@@ -43,7 +50,7 @@ class LongMemory(LightningModule):
         super().__init__()
         if not encoder.is_causal:
             raise ValueError(
-                "a problem of memory needs a causal encoder, which reads the past only, but this "
+                "a synthetic problem needs a causal encoder, which reads the past only, but this "
                 f"{type(encoder).__name__} is not (set model.encoder.bidirectional to false)"
             )
         if encoder.input_size != problem.input_size:
@@ -60,29 +67,29 @@ class LongMemory(LightningModule):
         self.scores = problem.scores()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Reads sequences [batch time input]; answers [batch answer output]."""
+        """Returns the answers [batch answer output] to sequences [batch time input]."""
         states = self.encoder(inputs).states[:, -self.problem.num_answers :]
         answers: Tensor = self.head(states)
         return answers
 
     def training_step(self, series: Series, batch_idx: int) -> Tensor:
-        """Returns the loss, such that its gradient averaged over ranks is the mean over all."""
+        """Returns the loss; its average over ranks is the mean over all sequences."""
         losses = self.problem.losses(self(series.inputs), series.targets)
         return losses.sum() / series.targets_per_rank
 
     def loss_at(self, batch: Series, from_right: bool) -> LossAt:
-        """See `Traceable`: the loss of the last answer, which is at the last step."""
+        """See `Traceable`; the loss is that of the last answer, at the last step."""
         answers = self(batch.inputs)
         last = self.problem.losses(answers[:, -1:], batch.targets[:, -1:])
         steps = torch.full((len(last),), batch.inputs.shape[1] - 1, device=last.device)
         return LossAt(last.sum(), steps, "loss of the last answer")
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets what was answered before."""
+        """Resets the scores."""
         self.scores.reset()
 
     def on_test_epoch_start(self) -> None:
-        """Forgets what was answered before."""
+        """Resets the scores."""
         self.scores.reset()
 
     def validation_step(self, series: Series, batch_idx: int) -> None:
@@ -94,15 +101,15 @@ class LongMemory(LightningModule):
         self.scores.update(self._answers(series), series.targets)
 
     def predict_step(self, series: Series, batch_idx: int) -> Tensor:
-        """Returns answers of the shape of the targets."""
+        """Returns answers, in the shape of the targets."""
         return self.problem.chosen(self._answers(series))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs `val/mse` and the others."""
+        """Logs `val/mse` and the other scores."""
         self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/mse` and the others."""
+        """Logs `test/mse` and the other scores."""
         self._log_scores("test")
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
@@ -110,12 +117,12 @@ class LongMemory(LightningModule):
         return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
 
     def _answers(self, series: Series) -> Tensor:
-        # bf16 has three digits, and an error of a thousandth is to be told from none.
+        # bf16 has three digits, too few for errors of a thousandth.
         with torch.autocast(self.device.type, enabled=False):
             answers: Tensor = self(series.inputs)
         return answers
 
     def _log_scores(self, stage: str) -> None:
         scores = self.scores.compute()
-        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        # pipeline.callbacks.RunLog, which knows the exact step, sends these to the tracker.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})

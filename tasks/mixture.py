@@ -1,4 +1,4 @@
-"""Mixtures of trained language models, as a network and KN5, weighted by held-out text."""
+"""Mixtures of trained language models, with weights estimated on held-out text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
@@ -30,24 +30,33 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 class MixtureLanguageModel(LightningModule):
-    """p(w) = sum of weight_m p_m(w) over trained models of one vocabulary.
+    """A linear mixture of trained models of one vocabulary: p(w) = sum over m of weight_m p_m(w).
 
-    Nothing is trained but the weights: expectation maximisation on the validation text, once an
-    epoch, so one epoch of one training window is enough. Validation and test perplexity are exact.
-    With a cache (Kuhn & De Mori 1990; Grave et al. 2017), which is one more member with a weight
-    of its own, scores are also logged as `val/perplexity_cache` and `test/perplexity_cache`.
+    Only the weights are trained, by expectation maximization on the validation text, once per
+    epoch; one epoch with one training window is enough. Validation and test perplexity are exact.
+    A cache (Kuhn & De Mori 1990; Grave et al. 2017) is one more member with its own weight; its
+    scores are also logged, as `val/perplexity_cache` and `test/perplexity_cache`.
 
     Args:
         members: Trained language models of the same vocabulary. A configuration names runs or
             checkpoint files; from Python, pass what `pipeline.checkpoints.read.load_trained`
             returns.
-        vocabulary: Token types (the command line takes them from the corpus).
+        vocabulary: Vocabulary (the command line takes it from the corpus).
         cache: Cache of recent words, as one more member; a `NeuralCache` reads the states of the
             first member.
 
     Raises:
         InputError: If there is no member, a member has another vocabulary or is a mixture itself,
             or a neural cache is combined with a first member that is not a network.
+
+    Example:
+        >>> from pipeline.encoders import GRU
+        >>> from tasks.language_model import LanguageModel
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "cat"])
+        >>> network = LanguageModel(GRU(2, 2), vocabulary)
+        >>> members = [Trained(network, {"vocabulary": vocabulary.words}, {})] * 2
+        >>> MixtureLanguageModel(members, vocabulary).head.weights
+        tensor([0.5000, 0.5000], dtype=torch.float64)
     """
 
     experiment: ClassVar[str] = "lm"
@@ -70,7 +79,8 @@ class MixtureLanguageModel(LightningModule):
         self.names = [member.name for member in loaded]
         self.cards = [card(member) for member in loaded]
         self.members = nn.ModuleList(member.model for member in loaded).requires_grad_(False)
-        self._nothing = nn.Parameter(torch.zeros(()))  # ddp refuses a module with none to train
+        # DDP refuses a module without trainable parameters.
+        self._nothing = nn.Parameter(torch.zeros(()))
         self.cache, self._vocab_size = cache, len(vocabulary)
         heads = [cast(Head, member.model.head) for member in loaded]
         kinds = self._kinds(vocabulary)
@@ -88,7 +98,7 @@ class MixtureLanguageModel(LightningModule):
         self.plain = TokenNll(sync_on_compute=False)
         self.cached = TokenNll(sync_on_compute=False)
         self._carry: Carry | None = None
-        self._memory: CacheState | None = None
+        self._cache_state: CacheState | None = None
         self._scores: list[Tensor] = []
 
     def _kinds(self, vocabulary: Vocabulary) -> list[tuple[int, torch.dtype]]:
@@ -101,36 +111,34 @@ class MixtureLanguageModel(LightningModule):
     def portable(
         cls, init_args: Mapping[str, Any], checkpoint: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """See `pipeline.contracts.Portable`: the checkpoint contains the members."""
+        """See `pipeline.contracts.Portable`; the checkpoint contains the members."""
         return {**init_args, "members": members_of(checkpoint)}
 
     @property
     def encoder(self) -> nn.Module:
-        """The members, which is what the run is compared by."""
+        """The members; runs are compared by them."""
         return self.members
 
     def forward(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
-        """Reads tokens [batch time] with each member; as `LanguageModel.forward`.
+        """Reads tokens with each member.
 
         Args:
-            tokens: ids [batch time].
-            carry: the members' memories; none at the start of a stream.
+            tokens: Token ids, int64 [batch time].
+            carry: One carry per member; None at the start of a stream.
 
         Returns:
-            The members' states side by side [batch time features], float64, and their memories.
+            Concatenated states of the members, float64 [batch time features], and their carries.
         """
         carries: Sequence[Any] = [None] * len(self.members) if carry is None else carry
-        read = [
-            member(tokens, memory) for member, memory in zip(self.members, carries, strict=True)
-        ]
+        read = [member(tokens, own) for member, own in zip(self.members, carries, strict=True)]
         return self.head.join([states for states, _ in read]), tuple(rest for _, rest in read)
 
     def training_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Learns nothing: the members are trained already."""
-        cast(Any, self.optimizers()).step()  # Lightning's stand-in, which counts updates
+        """Does nothing, because the members are already trained."""
+        cast(Any, self.optimizers()).step()  # Lightning's dummy optimizer, which counts updates
 
     def configure_optimizers(self) -> None:
-        """See `LightningModule.configure_optimizers`; there is none."""
+        """See `LightningModule.configure_optimizers`; a mixture has no optimizer."""
 
     def train(self, mode: bool = True) -> "MixtureLanguageModel":
         """Keeps the members in evaluation mode, without dropout."""
@@ -147,25 +155,25 @@ class MixtureLanguageModel(LightningModule):
         self._start()
 
     def on_predict_epoch_start(self) -> None:
-        """Starts the stream whose tokens are scored."""
+        """Starts the prediction stream."""
         self._start()
 
     def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Keeps the members' scores of the window, which the weights are found from."""
-        self._scores.append(self._members_say(window).cpu())
+        """Stores the members' scores of the window, for the estimation of the weights."""
+        self._scores.append(self._member_scores(window).cpu())
 
     def test_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the test sums."""
-        self._add(self._members_say(window))
+        self._add(self._member_scores(window))
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns the real targets and their log-probabilities in nats, both [tokens]."""
-        scores = self._members_say(window)[: len(self.members)]
+        scores = self._member_scores(window)[: len(self.members)]
         targets = window.targets[window.targets != IGNORE_INDEX]
         return targets, mixed(scores, self.head.weights)
 
     def on_validation_epoch_end(self) -> None:
-        """Finds the weights, while training, and logs `val/perplexity` and `val/weight_...`."""
+        """Estimates the weights during training; logs `val/perplexity` and `val/weight_...`."""
         scores, self._scores = torch.cat(self._scores, dim=1), []
         if self.trainer.state.fn == "fit":
             self.head.weights.copy_(best_weights(scores[: len(self.members)]))
@@ -185,7 +193,7 @@ class MixtureLanguageModel(LightningModule):
         self._log_scores("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores what builds the members again, so that the file alone is enough."""
+        """Stores the members, so that the checkpoint can be loaded without other files."""
         checkpoint["members"] = self.cards
 
     def _shares(self, weights: Tensor) -> str:
@@ -193,12 +201,12 @@ class MixtureLanguageModel(LightningModule):
         return ", ".join(f"{name} {weight:.3f}" for name, weight in pairs)
 
     def _start(self) -> None:
-        self._carry = self._memory = None
+        self._carry = self._cache_state = None
         self._scores = []
         self.plain.reset()
         self.cached.reset()
 
-    def _members_say(self, window: StreamWindow) -> Tensor:
+    def _member_scores(self, window: StreamWindow) -> Tensor:
         """Scores a window of one stream with each member, and with the cache last."""
         with torch.autocast(self.device.type, enabled=False):
             states, carry = self(window.tokens, self._carry)
@@ -210,12 +218,12 @@ class MixtureLanguageModel(LightningModule):
             return scores
         if window.afresh:
             raise InputError(
-                "model.cache: a cache remembers what came before, and the items of a list are "
+                "model.cache: a cache needs the words before, but the items of a list are "
                 "independent; leave it out"
             )
         first = states[0, :, : self.head.first_size]
-        cached, self._memory = self.cache(
-            window.tokens[0], first, window.targets[0], self._memory, self._vocab_size
+        cached, self._cache_state = self.cache(
+            window.tokens[0], first, window.targets[0], self._cache_state, self._vocab_size
         )
         return torch.cat([scores, cached.unsqueeze(0)])
 

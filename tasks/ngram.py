@@ -1,4 +1,4 @@
-"""N-gram language models, counted instead of trained by gradient."""
+"""N-gram language models, estimated from counts instead of by gradients."""
 
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
@@ -22,36 +22,46 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 class ArpaFile(NamedTuple):
-    """A model that another program estimated."""
+    """An ARPA file, which contains a model estimated by another program."""
 
     path: Path
 
     def read(self, vocabulary: Vocabulary) -> NgramModel:
-        """Reads it; raises `InputError` as `read_arpa`."""
+        """Reads the model; raises the `InputError` of `read_arpa`."""
         return read_arpa(self.path, vocabulary)[0]
 
 
 class NgramLanguageModel(LightningModule):
     """An n-gram language model: p(word | the order-1 words before it in its sentence).
 
-    Training reads the windows of one epoch, whose columns join up to the whole text, and estimates
-    before the validation; there is no gradient, and a second epoch would change nothing. Evaluation
-    counts the same tokens as that of the networks. The states that the head reads are contexts, and
-    the carry is the last one of them.
+    Training reads the windows of one epoch, whose concatenated columns are the whole text, and
+    estimates the model before validation, without gradients; a second epoch would change nothing.
+    Evaluation counts the same tokens as for networks. States are contexts, and the carry is the
+    last context.
 
-    Validation during training also gives `val/perplexity_order_k` for each lower order: of the
-    model of order k, which has the text's own counts at its top and is no part of the larger one.
+    Validation during training also logs `val/perplexity_order_k` for each lower order k, of a
+    separate model of order k whose longest n-grams have the counts of the text.
 
     Args:
-        vocabulary: the token types (the command line takes them from the corpus).
-        order: the length of the longest n-grams, 1 to 9; an ARPA file has its own.
-        smoothing: how probabilities are estimated from counts, **or**
-        arpa: an ARPA file to take them from; words that the corpus and the file do not share are
-            refused.
+        vocabulary: Vocabulary (the command line takes it from the corpus).
+        order: Length of the longest n-grams, 1 to 9; not used with `arpa`.
+        smoothing: Estimator of probabilities from counts; excludes `arpa`.
+        arpa: ARPA file of an estimated model, with the same words as the corpus; excludes
+            `smoothing`.
 
     Raises:
-        ValueError: the order is out of range, the smoothing has more settings than orders, **or**
+        ValueError: If the order is out of range, the smoothing has more settings than orders, or
             both or neither of `smoothing` and `arpa` are given.
+
+    Example:
+        >>> from pipeline.ngrams import AddDelta
+        >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"])
+        >>> model = NgramLanguageModel(vocabulary, order=2, smoothing=AddDelta(0.5))
+        >>> counts = count(np.array([2, 3, 0]), eos_id=0, vocab_size=4, order=2)  # "the cat"
+        >>> model.head.model = model.encoder.estimate(counts).model  # as training does
+        >>> states, _ = model(torch.tensor([[2]]))
+        >>> model.head.log_distribution(states).exp()  # the word after "the"
+        tensor([[[0.1667, 0.1667, 0.1667, 0.5000]]], dtype=torch.float64)
     """
 
     experiment: ClassVar[str] = "lm"
@@ -79,12 +89,12 @@ class NgramLanguageModel(LightningModule):
         self.order, self.vocabulary = order, vocabulary
         self.encoder = smoothing if smoothing is not None else ArpaFile(Path(str(arpa)))
         self.head = NgramHead(vocabulary)
-        # Each rank evaluates the whole file, so nothing is to be summed over ranks.
+        # Each rank evaluates the whole file, so there is nothing to sum over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
-        self._has_read = False  # the ARPA file
+        self._has_read = False  # whether the ARPA file was read
         self._read: list[Tensor] = []  # targets of this epoch's windows, int32 [column time]
-        self._is_list = False  # of items, which are rows: a rank's are one column
-        self._validated: list[Tensor] = []  # targets, to score the lower orders on
+        self._is_list = False  # whether rows are items; each rank joins its own in one column
+        self._validated: list[Tensor] = []  # targets, for scores of the lower orders
         self._counts: Counts | None = None
         self._carry: Carry | None = None
         self._num_impossible = 0  # tokens of probability 0
@@ -98,12 +108,13 @@ class NgramLanguageModel(LightningModule):
         """Reads tokens.
 
         Args:
-            tokens: ids [batch time].
-            carry: the context before; none at the start of a stream, where a sentence begins.
+            tokens: Token ids, int64 [batch time].
+            carry: Context before the first token; None at the start of a stream, which is the
+                start of a sentence.
 
         Returns:
-            The context after each token, int64 [batch time order-1], and the last of them, int64
-            [batch order-1], as the carry. -1 stands before the beginning of a sentence.
+            The context after each token, int64 [batch time order-1], and as the carry the last
+            context, int64 [batch order-1]. -1 is the padding before the start of a sentence.
         """
         width = self.head.model.order - 1
         past = carry[0] if carry else tokens.new_full((len(tokens), width), -1)
@@ -114,44 +125,44 @@ class NgramLanguageModel(LightningModule):
         return contexts, (contexts[:, -1],)
 
     def read_files(self) -> None:
-        """See `ReadsFiles`: the ARPA file, if it is read from one."""
+        """See `ReadsFiles`; reads the ARPA file, if there is one."""
         if isinstance(self.encoder, ArpaFile):
             self.head.model = self.encoder.read(self.vocabulary)
             self._has_read = True
 
     def setup(self, stage: str) -> None:
-        """Reads the ARPA file; a resumed training has what it held."""
+        """Reads the ARPA file; when training resumes, the checkpoint contains its model."""
         if stage == "fit" and not self.trainer.ckpt_path and not self._has_read:
             self.read_files()
 
     def configure_optimizers(self) -> None:
-        """There is none."""
+        """See `LightningModule.configure_optimizers`; an n-gram model has no optimizer."""
 
     def on_train_epoch_start(self) -> None:
-        """Begins the text (Lightning skips this when it resumes within an epoch)."""
+        """Clears the windows (Lightning skips this hook when it resumes within an epoch)."""
         self._read.clear()
 
     def training_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Keeps the window's targets."""
+        """Stores the window's targets."""
         if isinstance(self.encoder, Smoothing):
             targets = window.targets.to("cpu", torch.int32)
-            if window.afresh:  # the items of a list, one a row: a column of their own
+            if window.afresh:  # independent items, one per row: joined in one column
                 targets = targets[targets != IGNORE_INDEX].unsqueeze(0)
                 self._is_list = True
             self._read.append(targets)
-        cast(Any, self.optimizers()).step()  # Lightning's stand-in, which counts updates
+        cast(Any, self.optimizers()).step()  # Lightning's dummy optimizer, which counts updates
 
     def on_train_epoch_end(self) -> None:
-        """Ends training: another epoch would count the same."""
+        """Ends training after one epoch, since another one would give the same counts."""
         self.trainer.should_stop = True
 
     def on_train_end(self) -> None:
-        """Estimates from what was read, if no validation has asked for it."""
+        """Estimates the model, if no validation has done so."""
         self._estimate()
         self._counts = None
 
     def on_validation_epoch_start(self) -> None:
-        """Estimates from what was read so far; starts the validation stream."""
+        """Estimates the model from the windows read so far; starts the validation stream."""
         if self.trainer.state.fn == "fit":
             self._estimate()
         self._start_evaluation()
@@ -161,13 +172,13 @@ class NgramLanguageModel(LightningModule):
         self._start_evaluation()
 
     def on_predict_epoch_start(self) -> None:
-        """Starts the stream whose tokens are scored."""
+        """Starts the prediction stream."""
         self._start_evaluation()
 
     def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the validation sums."""
         if self.trainer.sanity_checking:
-            return  # nothing is counted yet
+            return  # there are no counts yet
         self._evaluate(window)
         if self._counts is not None:
             self._validated.append(window.targets[window.targets != IGNORE_INDEX].cpu())
@@ -181,28 +192,28 @@ class NgramLanguageModel(LightningModule):
         return window.targets, self._log_probs(window)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs `val/perplexity`, and in training that of each lower order."""
+        """Logs `val/perplexity`, and during training the perplexity of each lower order."""
         if self.trainer.sanity_checking:
             return
         self._log_scores("val")
         self._log_lower_orders()
         if self.trainer.state.fn == "fit" and self.trainer.is_last_batch:
-            self._read.clear()  # a checkpoint of the whole model needs no text
+            self._read.clear()  # the checkpoint of an estimated model needs no text
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/perplexity`, `test/nll` and `test/tokens`."""
         self._log_scores("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores what was read in this epoch, of all columns in their order."""
+        """Stores the targets read in this epoch, for all columns in order."""
         if self._read:
             columns = self._all_columns()
-            if self._is_list:  # rows are ranks, which there may be more or fewer of
+            if self._is_list:  # one row, for any number of ranks
                 columns = columns[columns != IGNORE_INDEX].unsqueeze(0)
             checkpoint["read"], checkpoint["read_is_list"] = columns, self._is_list
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes this rank's columns of what was read back."""
+        """Restores the targets of this rank's columns."""
         if "read" in checkpoint and self._trainer is not None:
             columns, rank = checkpoint["read"], self.trainer.global_rank
             if checkpoint["read_is_list"]:
@@ -212,13 +223,13 @@ class NgramLanguageModel(LightningModule):
             self._read = [columns[share].clone()]
 
     def _all_columns(self) -> Tensor:
-        """Joins what all ranks read, int32 [column time]."""
+        """Returns the targets read by all ranks, int32 [column time]."""
         own = torch.cat(self._read, dim=1)
         if self.trainer.world_size == 1:
             return own
         parts: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(parts, own)
-        longest = max(part.shape[1] for part in parts)  # the items of ranks differ in length
+        longest = max(part.shape[1] for part in parts)  # ranks have items of different lengths
         padded = [F.pad(part, (0, longest - part.shape[1]), value=IGNORE_INDEX) for part in parts]
         return torch.cat(padded)
 
@@ -259,7 +270,7 @@ class NgramLanguageModel(LightningModule):
         if self._num_impossible:
             print_note(
                 f"note: {self._num_impossible:,} tokens have probability 0, so the perplexity is "
-                "infinite; a smoothing such as KneserNey gives all words some"
+                "infinite; choose a smoothing without zeros, such as KneserNey"
             )
 
     def _log_lower_orders(self) -> None:

@@ -1,4 +1,4 @@
-"""Sentiment: one label for a text, from all of it."""
+"""Sentiment: predicts one label for a whole text."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -24,42 +24,51 @@ from pipeline.text.lexicon import Labels, Lexicon
 
 
 class _Scored(NamedTuple):
-    gold: int  # negative where training lacks the label
+    gold: int  # negative if the label does not occur in training
     probabilities: list[float]
 
 
 class SentenceClassifier(LightningModule):
     """A text classifier: input parts, dropout, any encoder, pooling, hidden layers, softmax.
 
-    With `LSTM` and `Last` it is the acceptor of the lectures, with `Identity`, `Mean`, hidden
-    layers and word dropout the deep averaging network of Iyyer et al. (2015, "Deep Unordered
-    Composition Rivals Syntactic Methods for Text Classification", ACL).
+    With `LSTM` and `Last` it is an acceptor; with `Identity`, `Mean`, hidden layers and word
+    dropout it is the deep averaging network of Iyyer et al. (2015, "Deep Unordered Composition
+    Rivals Syntactic Methods for Text Classification", ACL).
 
     Args:
-        encoder: its `input_size` is the sum of the sizes of the input parts.
-        lexicon: words (the command line takes it from the corpus).
-        labels: the labels (the command line takes them from the corpus).
-        inputs: parts whose vectors of a token stand side by side; `Words` of the encoder's
-            `input_size` if omitted.
-        pooling: makes one vector of the states; `Last` if omitted.
-        hidden_sizes: of the layers (ReLU) between that vector and the labels.
-        dropout: chance of a zero in what the encoder reads, and in what each layer above it reads.
-        word_dropout: chance that a token is left out of a training text (Iyyer et al., section
-            3.1); a text of which nothing would be left is kept whole.
-        variational: one dropout mask per text, the same at each token (Gal and Ghahramani 2016,
-            arXiv 1512.05287).
-        class_weights: "balanced" lets all labels weigh the same in the loss, however often they
-            occur.
-        monitor: the validation metric that says which checkpoint is best.
-        encoder_from: a run of a language model whose encoder and embedding are the start, or an
-            `EncoderStart`, which can freeze them or have them learn more slowly.
-        optimizer: makes the optimiser from the parameters.
-        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
-            validation.
+        encoder: Encoder; its `input_size` is the sum of the sizes of the input parts.
+        lexicon: Words and columns (the command line takes them from the corpus).
+        labels: Labels (the command line takes them from the corpus).
+        inputs: Input parts, whose vectors are concatenated for each token; by default `Words` of
+            the encoder's `input_size`.
+        pooling: Pooling of the states into one vector; by default `Last`.
+        hidden_sizes: Sizes of the hidden layers (ReLU) between that vector and the labels.
+        dropout: Dropout probability of the inputs of the encoder and of each layer above it.
+        word_dropout: Probability of removing a token from a training text (Iyyer et al., section
+            3.1); a text that would lose all its tokens is kept unchanged.
+        variational: Whether all tokens of a text have the same dropout mask (Gal and Ghahramani
+            2016, arXiv 1512.05287).
+        class_weights: Weights of the labels in the loss; "balanced" gives each label the same
+            total weight, independent of its frequency.
+        monitor: Validation metric that selects the best checkpoint.
+        encoder_from: Run of a language model whose encoder and embedding initialize this model, or
+            an `EncoderStart`, which can also freeze them or scale their learning rate.
+        optimizer: Function that builds the optimizer from the parameters.
+        lr_scheduler: Function that builds the learning rate schedule from the optimizer; the
+            schedule takes one step per epoch, after validation.
 
     Raises:
-        ValueError: the sizes of the input parts do not add up to the encoder's `input_size`, a
-            number is out of its range, or a part does not fit the corpus.
+        ValueError: If the sum of the sizes of the input parts is not the encoder's `input_size`, a
+            number is out of range, or a part does not fit the corpus.
+
+    Example:
+        >>> from datamodules.sentiment.builtin import BuiltinReviews
+        >>> from datamodules.sentiment.datamodule import SentimentData
+        >>> from pipeline.encoders import LSTM
+        >>> data = SentimentData(BuiltinReviews(num_train=20))
+        >>> model = SentenceClassifier(LSTM(8, 16), data.lexicon, data.labels)
+        >>> model.predict(next(iter(data.val_dataloader()))).shape[1] == len(data.labels.names)
+        True
     """
 
     experiment: ClassVar[str] = "sentiment"
@@ -109,8 +118,9 @@ class SentenceClassifier(LightningModule):
         """Reads texts.
 
         Args:
-            texts: the batch; its labels are not read.
-            tables: what `inputs.index` gave for its strings; those of the lexicon if omitted.
+            texts: Batch; its labels are not used.
+            tables: Result of `inputs.index` for the strings of the batch; by default that of the
+                lexicon.
 
         Returns:
             Logits [batch label].
@@ -123,15 +133,15 @@ class SentenceClassifier(LightningModule):
         return [self.encoder_start] if self.encoder_start is not None else []
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets what was predicted before."""
+        """Resets the scores and the predictions."""
         self._start_evaluation()
 
     def on_test_epoch_start(self) -> None:
-        """Forgets what was predicted before."""
+        """Resets the scores and the predictions."""
         self._start_evaluation()
 
     def training_step(self, texts: Texts, batch_idx: int) -> Tensor:
-        """Returns the nll, such that its gradient averaged over ranks is the mean over texts."""
+        """Returns the nll; its average over ranks is the mean over texts."""
         if self.word_dropout:
             texts = leave_out_words(texts, self.word_dropout)
         logits = self(texts)
@@ -149,7 +159,7 @@ class SentenceClassifier(LightningModule):
         self._evaluate(texts)
 
     def predict_step(self, texts: Texts, batch_idx: int) -> dict[int, list[float]]:
-        """Returns the probabilities of the labels for each row that holds a text."""
+        """Returns the probabilities of the labels for each row that contains a text."""
         rows = texts.rows.tolist()
         return {
             row: one
@@ -158,7 +168,7 @@ class SentenceClassifier(LightningModule):
         }
 
     def loss_at(self, batch: Texts, from_right: bool) -> LossAt:
-        """See `Traceable`: the nll of a text, from its last token (or first) as read."""
+        """See `Traceable`; the loss is the nll of a text, at the last token read."""
         lengths = batch.lengths.to(batch.labels.device)
         is_known = (batch.labels >= 0) & (lengths > 0)
         ends = torch.zeros_like(lengths) if from_right else lengths - 1
@@ -167,21 +177,21 @@ class SentenceClassifier(LightningModule):
         return LossAt(total, torch.where(is_known, ends, -1), "nll of a text's label")
 
     def on_validation_epoch_end(self) -> None:
-        """Logs `val/accuracy` and the others."""
+        """Logs `val/accuracy` and the other scores."""
         self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/accuracy` and the others."""
+        """Logs `test/accuracy` and the other scores."""
         self._log_scores("test")
 
     def write_report(self, folder: Path) -> list[Path]:
-        """Writes what the last test showed: confusions, calibration, the worst texts.
+        """Writes a report of the last test: confusions, calibration and the worst texts.
 
         Args:
-            folder: made if need be.
+            folder: Folder of the report; created if it does not exist.
 
         Returns:
-            The files.
+            The files written.
         """
         data: Any = cast(Any, self.trainer).datamodule
         texts = data.split("test")
@@ -199,36 +209,37 @@ class SentenceClassifier(LightningModule):
 
     @torch.no_grad()
     def predict(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
-        """Gives the probabilities of the labels, in float32 whatever autocast says.
+        """Returns the probabilities of the labels, computed in float32 even under autocast.
 
         Args:
-            texts: the batch; its labels are not read.
-            tables: see `forward`.
+            texts: Batch; its labels are not used.
+            tables: Result of `inputs.index` for the strings of the batch; by default that of the
+                lexicon.
 
         Returns:
-            [batch label].
+            Probabilities [batch label].
         """
-        # bf16 would let scores depend on how texts are batched.
+        # In bf16 scores would depend on the batches of texts.
         with torch.autocast(self.device.type, enabled=False):
             probabilities: Tensor = self(texts, tables).softmax(dim=-1)
         return probabilities
 
     @torch.no_grad()
     def attention(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
-        """Gives the weights with which `Attention` averages the states, [batch time].
+        """Returns the attention weights of the tokens [batch time].
 
         Args:
-            texts: the batch.
-            tables: see `forward`.
+            texts: Batch; its labels are not used.
+            tables: Result of `inputs.index` for the strings of the batch; by default that of the
+                lexicon.
 
         Raises:
-            ValueError: the model pools otherwise.
+            ValueError: If the pooling of the model is not `Attention`.
         """
         if not isinstance(self.pooling, Attention):
             raise ValueError(
-                f"attention weights are asked for, but the model pools by "
-                f"{type(self.pooling).__name__}; leave out one word at a time, or train with "
-                "pipeline.pooling.Attention"
+                f"attention weights need a model with pipeline.pooling.Attention, but this one has "
+                f"{type(self.pooling).__name__}; use --explain leave-one-out instead"
             )
         with torch.autocast(self.device.type, enabled=False):
             return self.pooling.weights(self._states(texts, tables), texts.lengths)
@@ -243,7 +254,7 @@ class SentenceClassifier(LightningModule):
         self._evaluated = {}
 
     def _evaluate(self, texts: Texts) -> None:
-        is_text = texts.rows >= 0  # the others even out what ranks get
+        is_text = texts.rows >= 0  # other rows only give ranks equal numbers of rows
         probabilities = self.predict(texts)[is_text]
         gold, rows = texts.labels[is_text], texts.rows[is_text]
         self.scores.update(gold, probabilities)
@@ -256,7 +267,7 @@ class SentenceClassifier(LightningModule):
         if stage == "test":
             self._evaluated = gathered(self._evaluated, self.trainer.world_size)
         scores = self.scores.compute()
-        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        # pipeline.callbacks.RunLog, which knows the exact step, sends these to the tracker.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
 
 
@@ -264,7 +275,7 @@ def _direction(monitor: str, names: set[str]) -> str:
     stage, _, name = monitor.partition("/")
     if stage != "val" or name not in names:
         known = ", ".join(f"val/{name}" for name in sorted(names))
-        raise ValueError(f"monitor is {monitor!r}, but what is measured is {known}")
+        raise ValueError(f"monitor is {monitor!r}, but the metrics are {known}")
     return "min" if name in LOWER_IS_BETTER else "max"
 
 

@@ -1,4 +1,4 @@
-"""Tagging: a tag for each token of a sentence, from all of the sentence."""
+"""Tagging: predicts a tag for each token of a sentence."""
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -23,7 +23,10 @@ from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
 
-_UNSEEN = {UNSEEN_BEGIN: "B-\tunseen", UNSEEN_INSIDE: "I-\tunseen"}  # a TAB: no file spells it
+_UNSEEN = {
+    UNSEEN_BEGIN: "B-\tunseen",
+    UNSEEN_INSIDE: "I-\tunseen",
+}  # no tag in a file contains a TAB
 DecoderCallable: TypeAlias = Callable[[int, Sequence[str]], Decoder]
 
 
@@ -32,31 +35,41 @@ class Tagger(LightningModule):
 
     With `Elman(bidirectional=True, nonlinearity="relu")` and `Softmax` it is the deep recurrent
     network of Irsoy and Cardie (2014, "Opinion Mining with Deep Recurrent Neural Networks", EMNLP),
-    with `Window` the lectures' window classifier, with `LSTM` and `CRF` that of Lample et al.
-    (2016, arXiv 1603.01360).
+    with `Window` a window classifier, and with `LSTM` and `CRF` the tagger of Lample et al. (2016,
+    arXiv 1603.01360).
 
     Args:
-        encoder: its `input_size` is the sum of the sizes of the input parts.
-        lexicon: words and columns (the command line takes it from the corpus).
-        tags: the tags (the command line takes them from the corpus).
-        inputs: parts whose vectors of a token stand side by side; `Words` of the encoder's
-            `input_size` if omitted.
-        decoder: makes the decoder from (input size, tags).
-        dropout: chance of a zero in what the encoder reads and in its states.
-        variational: one dropout mask per sentence, the same at each token (Gal and Ghahramani
+        encoder: Encoder; its `input_size` is the sum of the sizes of the input parts.
+        lexicon: Words and columns (the command line takes them from the corpus).
+        tags: Tags (the command line takes them from the corpus).
+        inputs: Input parts, whose vectors are concatenated for each token; by default `Words` of
+            the encoder's `input_size`.
+        decoder: Function that builds the decoder from (input size, tags).
+        dropout: Dropout probability of the inputs and of the states of the encoder.
+        variational: Whether all tokens of a sentence have the same dropout mask (Gal and Ghahramani
             2016, arXiv 1512.05287).
-        gradients: the "mean" over the tokens of a batch, or their "sum".
-        monitor: the validation metric that says which checkpoint is best; `val/f1`, or
-            `val/accuracy` where tags are plain labels, if omitted.
-        encoder_from: a run of a language model whose encoder and embedding are the start, or an
-            `EncoderStart`, which can freeze them or have them learn more slowly.
-        optimizer: makes the optimiser from the parameters.
-        lr_scheduler: makes the schedule from the optimiser; it steps once an epoch, after
-            validation.
+        gradients: "mean" or "sum" over the tokens of a batch.
+        monitor: Validation metric that selects the best checkpoint; by default `val/f1`, or
+            `val/accuracy` if tags are plain labels.
+        encoder_from: Run of a language model whose encoder and embedding initialize this model, or
+            an `EncoderStart`, which can also freeze them or scale their learning rate.
+        optimizer: Function that builds the optimizer from the parameters.
+        lr_scheduler: Function that builds the learning rate schedule from the optimizer; the
+            schedule takes one step per epoch, after validation.
 
     Raises:
-        ValueError: the sizes of the input parts do not add up to the encoder's `input_size`, or a
-            part does not fit the corpus.
+        ValueError: If the sum of the sizes of the input parts is not the encoder's `input_size`, or
+            a part does not fit the corpus.
+
+    Example:
+        >>> from datamodules.tagging.builtin import BuiltinOpinions
+        >>> from datamodules.tagging.datamodule import TaggingData
+        >>> from pipeline.encoders import LSTM
+        >>> data = TaggingData(BuiltinOpinions(num_train=20))
+        >>> model = Tagger(LSTM(8, 16, bidirectional=True), data.lexicon, data.tags)
+        >>> batch = next(iter(data.val_dataloader()))
+        >>> set(model.predict(batch)[0].tags) <= set(data.tags)
+        True
     """
 
     experiment: ClassVar[str] = "tagging"
@@ -92,8 +105,8 @@ class Tagger(LightningModule):
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
         self.monitor = monitor or ("val/accuracy" if are_labels(tags) else "val/f1")
-        # A sigmoid's slope and shift, found on validation; a parameter, so that it is saved, but
-        # not a buffer, which DDP would send around before each step.
+        # Slope and shift of a sigmoid, fitted on validation; a parameter, so that it is saved, and
+        # not a buffer, which DDP would broadcast before each step.
         self.calibration = nn.Parameter(torch.tensor([1.0, 0.0]), requires_grad=False)
         self._evaluated: dict[int, Evaluated] = {}
         self.scores = TokenScores(tags) if are_labels(tags) else SpanScores(types_of(tags))
@@ -102,11 +115,12 @@ class Tagger(LightningModule):
         """Reads sentences.
 
         Args:
-            sentences: the batch.
-            tables: what `inputs.index` gave for its strings; those of the lexicon if omitted.
+            sentences: Batch; its gold tags are not used.
+            tables: Result of `inputs.index` for the strings of the batch; by default that of the
+                lexicon.
 
         Returns:
-            What the decoder reads [batch time encoder.output_size].
+            Inputs of the decoder [batch time encoder.output_size].
         """
         inputs = self.dropout(self.inputs(sentences.words, sentences.columns, tables))
         states: Tensor = self.dropout(self.encoder(inputs, sentences.lengths).states)
@@ -117,15 +131,15 @@ class Tagger(LightningModule):
         return [self.encoder_start] if self.encoder_start is not None else []
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets what was predicted before."""
+        """Resets the scores and the predictions."""
         self._start_evaluation()
 
     def on_test_epoch_start(self) -> None:
-        """Forgets what was predicted before."""
+        """Resets the scores and the predictions."""
         self._start_evaluation()
 
     def training_step(self, sentences: Sentences, batch_idx: int) -> Tensor:
-        """Returns the nll, such that its gradient averaged over ranks is the mean or the sum."""
+        """Returns the nll; its average over ranks is the mean or the sum over tokens."""
         states = self(sentences)
         nll = self.decoder.loss(states, sentences.tags, sentences.lengths)
         if self.gradients == "sum":
@@ -141,15 +155,15 @@ class Tagger(LightningModule):
         self._evaluate(sentences)
 
     def predict_step(self, sentences: Sentences, batch_idx: int) -> dict[int, Prediction]:
-        """Returns the prediction of each row that holds a sentence."""
+        """Returns the prediction for each row that contains a sentence."""
         predicted = self.predict(sentences)
         rows = sentences.rows.tolist()
         return {row: one for row, one in zip(rows, predicted, strict=True) if row >= 0}
 
     def loss_at(self, batch: Sentences, from_right: bool) -> LossAt:
-        """See `Traceable`: the loss as far as it goes by the state of the last (or first) token.
+        """See `Traceable`; the gradient is through the state of the last (or first) token only.
 
-        Of `Softmax` that is the nll of its tag; a CRF's loss is of the whole sentence.
+        With `Softmax` that is the nll of its tag; the loss of a CRF is that of the whole sentence.
         """
         states = self(batch)
         steps = torch.arange(states.shape[1], device=states.device)
@@ -163,22 +177,22 @@ class Tagger(LightningModule):
         return LossAt(total, chosen, "loss of a sentence by the state of one token")
 
     def on_validation_epoch_end(self) -> None:
-        """Fits the calibration, and logs `val/f1` and the others."""
+        """Fits the calibration; logs `val/f1` and the other scores."""
         self._log_scores("val")
         self._calibrate()
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/f1` and the others."""
+        """Logs `test/f1` and the other scores."""
         self._log_scores("test")
 
     def write_report(self, folder: Path) -> list[Path]:
-        """Writes what the last test showed: scores by type and length, confusions, worst sentences.
+        """Writes a report of the last test: scores by type and length, confusions, worst sentences.
 
         Args:
-            folder: made if need be.
+            folder: Folder of the report; created if it does not exist.
 
         Returns:
-            The files.
+            The files written.
         """
         data: Any = cast(Any, self.trainer).datamodule
         sentences = data.sentences("test")
@@ -202,16 +216,17 @@ class Tagger(LightningModule):
     def predict(
         self, sentences: Sentences, tables: Sequence[Tensor] | None = None
     ) -> list[Prediction]:
-        """Predicts the tags of sentences, in float32 whatever autocast says.
+        """Predicts the tags of sentences, computed in float32 even under autocast.
 
         Args:
-            sentences: the batch; its gold tags are not read.
-            tables: see `forward`.
+            sentences: Batch; its gold tags are not used.
+            tables: Result of `inputs.index` for the strings of the batch; by default that of the
+                lexicon.
 
         Returns:
-            One prediction a row.
+            One prediction per row.
         """
-        # bf16 would let scores depend on how sentences are batched.
+        # In bf16 scores would depend on the batches of sentences.
         with torch.autocast(self.device.type, enabled=False):
             states = self(sentences, tables)
             ids = self.decoder.decode(states, sentences.lengths).tolist()
@@ -234,7 +249,7 @@ class Tagger(LightningModule):
         for row, ids, predicted in zip(
             sentences.rows.tolist(), sentences.tags.tolist(), self.predict(sentences), strict=True
         ):
-            if row >= 0:  # the others even out what ranks get
+            if row >= 0:  # other rows only give ranks equal numbers of rows
                 gold = [names[i] for i in ids[: len(predicted.tags)]]
                 new[row] = Evaluated(gold, predicted)
         self.scores.update(
@@ -243,10 +258,10 @@ class Tagger(LightningModule):
         self._evaluated.update(new)
 
     def _log_scores(self, stage: str) -> None:
-        # Ranks agree on the calibration to the last bit, since they fit it to the same sentences.
+        # All ranks fit the calibration to the same sentences, so that it is bit-identical.
         self._evaluated = gathered(self._evaluated, self.trainer.world_size)
         scores = self.scores.compute()
-        # The tracker is written by pipeline.callbacks.RunLog, which knows the exact step.
+        # pipeline.callbacks.RunLog, which knows the exact step, sends these to the tracker.
         self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
 
     def _calibrate(self) -> None:
@@ -258,7 +273,7 @@ class Tagger(LightningModule):
         self.calibration.copy_(torch.tensor(fit_platt(log_probs, is_right)))
 
     def units(self, tags: Sequence[str]) -> list[Span]:
-        """Gives the spans of tags; where tags are plain labels, each token is one."""
+        """Returns the spans of tags; if tags are plain labels, each token is a span."""
         if are_labels(self.decoder.tags):
             return [Span(tag, index, index + 1) for index, tag in enumerate(tags)]
         return spans(tags)

@@ -86,7 +86,7 @@ def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLORS, *TEXTS)) -> Pat
     """Returns the folder of a corpus.
 
     Args:
-        corpus: Name of the corpus (see `corpus_folder`), or path of a folder.
+        corpus: Name of a corpus (a folder in `$UNROLL_DATA`, else `data`), or path of a folder.
         known: Names to suggest if the corpus does not exist.
 
     Raises:

@@ -32,6 +32,11 @@ class EncoderStart(Callback):
 
     Raises:
         ValueError: If a number is out of its range.
+
+    Example:
+        >>> start = EncoderStart("my-language-model", frozen_epochs=1, rate=0.1)
+        >>> EncoderStart.of(start) is start, EncoderStart.of("my-language-model").rate
+        (True, 1.0)
     """
 
     def __init__(self, run: str, frozen_epochs: int = 0, rate: float = 1.0) -> None:

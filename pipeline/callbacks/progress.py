@@ -28,7 +28,7 @@ class Bar(RichProgressBar):
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """See `ProgressBar`."""
+        """See `RichProgressBar`."""
         score = trainer.callback_metrics.get(self.monitor)
         return {} if score is None else {self.monitor: f"{float(score):.5g}"}
 

@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 
 
 def outputs_root() -> Path:
-    """Returns the folder that holds one folder a run."""
+    """Returns the folder that contains the folders of runs."""
     return Path(os.environ.get("UNROLL_OUTPUTS", "outputs")).absolute()
 
 
@@ -21,7 +21,7 @@ class RunFolder:
     """The files of one run.
 
     Attributes:
-        path: the run's folder; its name is the run's id.
+        path: Folder of the run; its name is the run id.
     """
 
     path: Path
@@ -71,10 +71,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes this process the only one that trains the run, while the context lasts.
+        """Context in which no other process can train the run.
 
         Raises:
-            InputError: another process is training it.
+            InputError: If another process is training the run.
         """
         with (self.path / "lock").open("w", encoding="utf-8") as file:
             try:
@@ -94,7 +94,7 @@ class RunFolder:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes text under a temporary name, then renames: a reader never sees half a file."""
+    """Writes text under a temporary name, then renames it, so that no file is ever partial."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
@@ -104,10 +104,10 @@ def find_local(identifier: str) -> RunFolder | None:
     """Finds a run's folder by id, beginning of an id, or name.
 
     Returns:
-        The folder, or None if no run on this machine answers to the identifier.
+        The folder, or None if no run on this machine matches.
 
     Raises:
-        InputError: several runs do.
+        InputError: If several runs match.
     """
     folders = list(_folders())
     found = [f for f in folders if f.run_id == identifier]

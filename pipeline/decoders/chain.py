@@ -32,7 +32,7 @@ class Posterior(NamedTuple):
     """The distribution of the tags given the sentence, which is a Markov chain.
 
     Attributes:
-        log_marginals: log p(y_t) [batch time tag].
+        log_marginals: Log-probabilities of the tags of each token, log p(y_t) [batch time tag].
         messages: Backward messages: log scores of the tag at t by step t and all later ones, up to
             a constant per step [batch time tag].
         transitions: Scores from the first tag to the second [tag tag].

@@ -9,7 +9,7 @@ from pipeline.encoders.stack import Connections, Skip, StackShape
 
 
 class MinGRU(ElementwiseRecurrent):
-    """Minimal GRUs (Feng et al. 2024, arXiv 2410.01201), see `MinGRUCell`.
+    """Minimal GRUs: layers of `MinGRUCell` (Feng et al. 2024, arXiv 2410.01201).
 
     Example:
         >>> import torch
@@ -24,7 +24,7 @@ class MinGRU(ElementwiseRecurrent):
 
 
 class MinLSTM(ElementwiseRecurrent):
-    """Minimal LSTMs (Feng et al. 2024, arXiv 2410.01201), see `MinLSTMCell`.
+    """Minimal LSTMs: layers of `MinLSTMCell` (Feng et al. 2024, arXiv 2410.01201).
 
     Example:
         >>> len(MinLSTM(input_size=3, hidden_size=4).initial_carry(2)[0])  # no separate cell
@@ -38,7 +38,7 @@ class MinLSTM(ElementwiseRecurrent):
 
 
 class SRU(ElementwiseRecurrent):
-    """Simple recurrent units (Lei et al. 2018, arXiv 1709.02755), see `SRUCell`.
+    """Simple recurrent units: layers of `SRUCell` (Lei et al. 2018, arXiv 1709.02755).
 
     Each layer contains a highway connection, whatever `skip` is.
 
@@ -54,7 +54,7 @@ class SRU(ElementwiseRecurrent):
 
 
 class QRNN(Recurrent):
-    """Quasi-recurrent networks (Bradbury et al. 2016, arXiv 1611.01576), see `QRNNCell`.
+    """Quasi-recurrent networks: layers of `QRNNCell` (Bradbury et al. 2016, arXiv 1611.01576).
 
     Args:
         pooling: Gates of the recurrence: "f" (forget), "fo" (forget, output) or "ifo" (input,

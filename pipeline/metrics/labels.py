@@ -16,9 +16,9 @@ LOWER_IS_BETTER = frozenset({"calibration_error", "distance"})
 class LabelScores(Metric):
     """Accuracy, F1 of each label, confusion matrix and calibration error over a corpus.
 
-    The expected calibration error is the mean of |accuracy - confidence| over 10 equal bins of
-    confidence, weighted by the number of texts in each (Guo et al. 2017, arXiv 1706.04599,
-    equation 3).
+    The expected calibration error is the mean absolute difference between accuracy and confidence
+    over 10 equal bins of confidence, weighted by the number of texts in each (Guo et al. 2017,
+    arXiv 1706.04599, equation 3).
 
     Args:
         labels: Labels that can be predicted, in their order. Other gold labels count as missed.

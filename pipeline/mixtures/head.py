@@ -51,11 +51,11 @@ class MixtureHead(nn.Module):
         """Returns each member's log-probabilities of targets.
 
         Args:
-            states: States from `join` [* features].
-            targets: Token ids [*].
+            states: States from `join` [... features].
+            targets: Token ids [...].
 
         Returns:
-            Natural logarithms of probabilities, float64 [member *].
+            Natural logarithms of probabilities, float64 [member ...].
         """
         scores = [
             head.log_probs(part, targets).double()

@@ -11,11 +11,11 @@ def mixed(log_probs: Tensor, weights: Tensor) -> Tensor:
     """Returns the log-probabilities of a mixture.
 
     Args:
-        log_probs: Natural logarithms of each member's probabilities [member *].
+        log_probs: Natural logarithms of each member's probabilities [member ...].
         weights: Weights of the members [member], which sum to 1.
 
     Returns:
-        log sum_m weights_m exp(log_probs_m), float64 [*]; -inf where all probabilities are 0.
+        log sum_m weights_m exp(log_probs_m), float64 [...]; -inf where all probabilities are 0.
 
     Example:
         >>> log_probs = torch.tensor([[0.2], [0.6]]).log()

@@ -24,7 +24,7 @@ def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task
 
     Example:
         >>> from pipeline.batches import Series
-        >>> few_rows(Series(torch.zeros(3, 5, 1), torch.zeros(3), 3.0), rows=2).inputs.shape
+        >>> few_rows(Series(torch.zeros(3, 5, 1), torch.zeros(3), 3.0, 15.0), rows=2).inputs.shape
         torch.Size([2, 5, 1])
     """
     order = _lengths(batch).argsort(descending=True, stable=True)[:rows]

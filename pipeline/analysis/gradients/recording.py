@@ -75,7 +75,7 @@ def record_steps(encoder: Encoder) -> Iterator[list[LayerRecord]]:
     the others of the same step held constant, even if all weights are frozen.
 
     Args:
-        encoder: Any encoder; its `RecurrentLayer`s are recorded.
+        encoder: Any encoder; its layers of class `RecurrentLayer` are recorded.
 
     Yields:
         List to which each call of a layer adds its record.

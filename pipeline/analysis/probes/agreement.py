@@ -54,7 +54,7 @@ class Judged(NamedTuple):
     Attributes:
         distance: Number of words between the subject and the verb.
         attractors: Number of nouns of the other number among them.
-        margin: log P(verb) - log P(wrong verb) in nats.
+        margin: Log-probability of the verb minus that of the wrong form, in nats.
 
     Example:
         >>> Judged(distance=3, attractors=1, margin=0.7).is_right

@@ -15,8 +15,8 @@ class Sample(NamedTuple):
     Attributes:
         of_targets: Score of each row's target, weight state + bias [rows].
         of_noise: Score of each drawn word [rows drawn].
-        log_noise_of_targets: log q(target) [rows].
-        log_noise: log q(drawn word) [drawn].
+        log_noise_of_targets: Log-probability of each target in the noise, log q(target) [rows].
+        log_noise: Log-probability of each drawn word in the noise [drawn].
         is_target: Whether a drawn word happens to be the target [rows drawn].
         vocab_size: Number of tokens in the vocabulary.
     """

@@ -142,7 +142,7 @@ def test_refuses_to_see_the_future():
         LanguageModel(GRU(3, 5, bidirectional=True), vocabulary=vocabulary(7))
     pretender = GRU(3, 5, bidirectional=True)
     pretender.is_causal = True
-    with pytest.raises(ValueError, match=r"GRU says that it is causal .* it predicts"):
+    with pytest.raises(ValueError, match=r"GRU declares is_causal.* it predicts"):
         LanguageModel(pretender, vocabulary=vocabulary(7))
 
 

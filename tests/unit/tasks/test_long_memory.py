@@ -75,7 +75,7 @@ def test_symbols_are_read_off_every_state():
 @pytest.mark.parametrize(
     ("encoder", "words"),
     [
-        (LSTM(2, 3, bidirectional=True), "a problem of memory needs a causal encoder"),
+        (LSTM(2, 3, bidirectional=True), "a synthetic problem needs a causal encoder"),
         (LSTM(4, 3), "a step of adding-9 has 2 numbers, but the encoder has input_size 4"),
     ],
 )

@@ -120,8 +120,8 @@ def test_an_empty_share_adds_nothing():
     [
         ({"word_dropout": 1.0}, "word_dropout must be at least 0 and below 1"),
         ({"hidden_sizes": [0]}, "hidden_sizes must be at least 1"),
-        ({"monitor": "val/acuracy"}, "monitor is 'val/acuracy', but what is measured is val/acc"),
-        ({"monitor": "train/loss"}, "monitor is 'train/loss', but what is measured"),
+        ({"monitor": "val/acuracy"}, "monitor is 'val/acuracy', but the metrics are val/acc"),
+        ({"monitor": "train/loss"}, "monitor is 'train/loss', but the metrics are"),
         ({"encoder": Identity(4)}, "a state of Identity depends on a few words; use Mean or Max"),
         ({"encoder": Window(4, 1)}, "a state of Window depends on a few words"),
         ({"inputs": [Words(4), Affixes(size=3)]}, "Words 4 . Affixes 3 = 7 features per token"),
@@ -140,5 +140,5 @@ def test_the_better_direction(monitor, mode):
 
 
 def test_attention_of_a_model_without():
-    with pytest.raises(ValueError, match="the model pools by Last"):
+    with pytest.raises(ValueError, match="but this one has Last"):
         classifier().attention(batch([0]))
