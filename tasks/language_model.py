@@ -16,7 +16,7 @@ from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, se
 from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.metrics import TokenNll
-from pipeline.metrics.token_log import log_token_scores
+from pipeline.metrics.score_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
 from pipeline.regularization import ActivationPenalty, Dropouts
 from pipeline.text.vocabulary import Vocabulary
@@ -95,14 +95,16 @@ class LanguageModel(LightningModule):
         self.vocabulary = vocabulary
         self.embedding = nn.Embedding(len(vocabulary), encoder.input_size)
         nn.init.uniform_(self.embedding.weight, -embedding_scale, embedding_scale)
-        self.dropout = dropout if isinstance(dropout, Dropouts) else _at_each_step(dropout)
+        if not isinstance(dropout, Dropouts):
+            check_dropout(dropout)
+            dropout = Dropouts(inputs=dropout, outputs=dropout, locked=False)
+        self.dropout = dropout
         self.penalty = penalty
         self.encoder = encoder
         self.head: OutputLayer = head(encoder.output_size, vocabulary)
         if tie_weights:
             self.head.tie(self.embedding)
-        self.make_optimizer = optimizer
-        self.make_lr_scheduler = lr_scheduler
+        self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
         # Each rank evaluates the whole file, so there is nothing to sum over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
@@ -142,16 +144,11 @@ class LanguageModel(LightningModule):
         self._carries.pop("train", None)
 
     def on_validation_epoch_start(self) -> None:
-        """Starts the validation stream."""
-        self._start_evaluation()
+        """Resets the carry and the scores of evaluation."""
+        self._carries.pop("evaluation", None)
+        self.evaluation.reset()
 
-    def on_test_epoch_start(self) -> None:
-        """Starts the test stream."""
-        self._start_evaluation()
-
-    def on_predict_epoch_start(self) -> None:
-        """Starts the prediction stream."""
-        self._start_evaluation()
+    on_test_epoch_start = on_predict_epoch_start = on_validation_epoch_start
 
     def on_train_batch_start(self, batch: StreamWindow, batch_idx: int) -> None:
         """Stores the learning rate factor of the window."""
@@ -183,12 +180,10 @@ class LanguageModel(LightningModule):
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Adds the window to the validation sums."""
-        self._evaluate(window)
+        """Adds the window to the scores."""
+        self.evaluation.update(self._log_probs(window), window.targets)
 
-    def test_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Adds the window to the test sums."""
-        self._evaluate(window)
+    test_step = validation_step
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns targets and their log-probabilities in nats, both [batch time]."""
@@ -237,17 +232,14 @@ class LanguageModel(LightningModule):
         """Restores the carry of this rank's columns."""
         if "carry" in checkpoint and self._trainer is not None:
             carry = checkpoint["carry"]
-            share = column_share(
-                _num_rows(carry), self.trainer.global_rank, self.trainer.world_size
-            )
+            rank, world_size = self.trainer.global_rank, self.trainer.world_size
+            share = column_share(_num_rows(carry), rank, world_size)
             self._carries["train"] = select_rows(carry, share)
 
     def on_train_start(self) -> None:
         """Moves a restored carry to the device of the model."""
-        if "train" in self._carries:
-            self._carries["train"] = self.transfer_batch_to_device(
-                self._carries["train"], self.device, 0
-            )
+        if carry := self._carries.get("train"):
+            self._carries["train"] = self.transfer_batch_to_device(carry, self.device, 0)
 
     def _continue(self, stage: str, window: StreamWindow) -> Tensor:
         """Returns the states at the targets; stores the carry at the start of the next window."""
@@ -264,23 +256,11 @@ class LanguageModel(LightningModule):
         states = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
         return states[:, states.shape[1] - window.targets.shape[1] :]
 
-    def _start_evaluation(self) -> None:
-        self._carries.pop("evaluation", None)
-        self.evaluation.reset()
-
     def _log_probs(self, window: StreamWindow) -> Tensor:
         # In bf16 the perplexity would depend on the lengths of windows.
         with torch.autocast(self.device.type, enabled=False):
             states = self.dropout.outputs(self._continue("evaluation", window))
             return self.head.log_probs(states, window.targets)
-
-    def _evaluate(self, window: StreamWindow) -> None:
-        self.evaluation.update(self._log_probs(window), window.targets)
-
-
-def _at_each_step(dropout: float) -> Dropouts:
-    check_dropout(dropout)
-    return Dropouts(inputs=dropout, outputs=dropout, locked=False)
 
 
 def _to_cpu(carry: Any) -> Any:  # noqa: ANN401 (a nest of tuples)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pipeline.analysis.gradients import LossAt
 from pipeline.batches import Series
 from pipeline.encoders import Encoder
+from pipeline.metrics.score_log import log_scores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.synthetic import Problem
 
@@ -88,17 +89,13 @@ class LongMemory(LightningModule):
         """Resets the scores."""
         self.scores.reset()
 
-    def on_test_epoch_start(self) -> None:
-        """Resets the scores."""
-        self.scores.reset()
+    on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, series: Series, batch_idx: int) -> None:
-        """Adds the batch to the validation sums."""
+        """Adds the batch to the scores."""
         self.scores.update(self._answers(series), series.targets)
 
-    def test_step(self, series: Series, batch_idx: int) -> None:
-        """Adds the batch to the test sums."""
-        self.scores.update(self._answers(series), series.targets)
+    test_step = validation_step
 
     def predict_step(self, series: Series, batch_idx: int) -> Tensor:
         """Returns answers, in the shape of the targets."""
@@ -106,11 +103,11 @@ class LongMemory(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/mse` and the other scores."""
-        self._log_scores("val")
+        log_scores(self, "val", self.scores.compute())
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/mse` and the other scores."""
-        self._log_scores("test")
+        log_scores(self, "test", self.scores.compute())
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
@@ -121,8 +118,3 @@ class LongMemory(LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             answers: Tensor = self(series.inputs)
         return answers
-
-    def _log_scores(self, stage: str) -> None:
-        scores = self.scores.compute()
-        # pipeline.callbacks.RunLog, which knows the exact step, sends these to the tracker.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})

@@ -14,7 +14,7 @@ from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.metrics import TokenNll
-from pipeline.metrics.token_log import log_token_scores
+from pipeline.metrics.score_log import log_token_scores
 from pipeline.mixtures import (
     Cache,
     MixtureHead,
@@ -147,23 +147,20 @@ class MixtureLanguageModel(LightningModule):
         return self
 
     def on_validation_epoch_start(self) -> None:
-        """Starts the validation stream."""
-        self._start()
+        """Resets the carries, the cache and the scores."""
+        self._carry = self._cache_state = None
+        self._scores = []
+        self.plain.reset()
+        self.cached.reset()
 
-    def on_test_epoch_start(self) -> None:
-        """Starts the test stream."""
-        self._start()
-
-    def on_predict_epoch_start(self) -> None:
-        """Starts the prediction stream."""
-        self._start()
+    on_test_epoch_start = on_predict_epoch_start = on_validation_epoch_start
 
     def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Stores the members' scores of the window, for the estimation of the weights."""
         self._scores.append(self._member_scores(window).cpu())
 
     def test_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Adds the window to the test sums."""
+        """Adds the window to the scores."""
         self._add(self._member_scores(window))
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
@@ -199,12 +196,6 @@ class MixtureLanguageModel(LightningModule):
     def _shares(self, weights: Tensor) -> str:
         pairs = zip([*self.names, "cache"], weights.tolist(), strict=False)
         return ", ".join(f"{name} {weight:.3f}" for name, weight in pairs)
-
-    def _start(self) -> None:
-        self._carry = self._cache_state = None
-        self._scores = []
-        self.plain.reset()
-        self.cached.reset()
 
     def _member_scores(self, window: StreamWindow) -> Tensor:
         """Scores a window of one stream with each member, and with the cache last."""

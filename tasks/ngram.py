@@ -15,7 +15,7 @@ from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.ngram import NgramHead
 from pipeline.metrics import TokenNll, perplexity
-from pipeline.metrics.token_log import log_token_scores
+from pipeline.metrics.score_log import log_token_scores
 from pipeline.ngrams import Counts, NgramModel, Smoothing, count, read_arpa
 from pipeline.ngrams.counting import check_order
 from pipeline.text.vocabulary import Vocabulary
@@ -25,10 +25,6 @@ class ArpaFile(NamedTuple):
     """An ARPA file, which contains a model estimated by another program."""
 
     path: Path
-
-    def read(self, vocabulary: Vocabulary) -> NgramModel:
-        """Reads the model; raises the `InputError` of `read_arpa`."""
-        return read_arpa(self.path, vocabulary)[0]
 
 
 class NgramLanguageModel(LightningModule):
@@ -127,7 +123,7 @@ class NgramLanguageModel(LightningModule):
     def read_files(self) -> None:
         """See `ReadsFiles`; reads the ARPA file, if there is one."""
         if isinstance(self.encoder, ArpaFile):
-            self.head.model = self.encoder.read(self.vocabulary)
+            self.head.model = read_arpa(self.encoder.path, self.vocabulary)[0]
             self._has_read = True
 
     def setup(self, stage: str) -> None:
@@ -162,30 +158,32 @@ class NgramLanguageModel(LightningModule):
         self._counts = None
 
     def on_validation_epoch_start(self) -> None:
-        """Estimates the model from the windows read so far; starts the validation stream."""
+        """Estimates the model from the windows read so far; resets the scores."""
         if self.trainer.state.fn == "fit":
             self._estimate()
-        self._start_evaluation()
+        self.on_test_epoch_start()
 
     def on_test_epoch_start(self) -> None:
-        """Starts the test stream."""
-        self._start_evaluation()
+        """Resets the context and the scores."""
+        self._carry, self._num_impossible = None, 0
+        self._validated.clear()
+        self.evaluation.reset()
 
-    def on_predict_epoch_start(self) -> None:
-        """Starts the prediction stream."""
-        self._start_evaluation()
+    on_predict_epoch_start = on_test_epoch_start
 
     def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Adds the window to the validation sums."""
+        """Adds the window to the scores."""
         if self.trainer.sanity_checking:
             return  # there are no counts yet
-        self._evaluate(window)
+        self.test_step(window, batch_idx)
         if self._counts is not None:
             self._validated.append(window.targets[window.targets != IGNORE_INDEX].cpu())
 
     def test_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Adds the window to the test sums."""
-        self._evaluate(window)
+        """Adds the window to the scores."""
+        log_probs = self._log_probs(window)
+        self._num_impossible += int((log_probs == -torch.inf).sum())
+        self.evaluation.update(log_probs, window.targets)
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns targets and their log-probabilities in nats, both [batch time]."""
@@ -249,21 +247,11 @@ class NgramLanguageModel(LightningModule):
         for note in notes:
             print_note(f"note: {note}")
 
-    def _start_evaluation(self) -> None:
-        self._carry, self._num_impossible = None, 0
-        self._validated.clear()
-        self.evaluation.reset()
-
     def _log_probs(self, window: StreamWindow) -> Tensor:
         states, carry = self(window.tokens, self._carry)
         if not window.afresh:
             self._carry = carry
         return self.head.log_probs(states, window.targets)
-
-    def _evaluate(self, window: StreamWindow) -> None:
-        log_probs = self._log_probs(window)
-        self._num_impossible += int((log_probs == -torch.inf).sum())
-        self.evaluation.update(log_probs, window.targets)
 
     def _log_scores(self, stage: str) -> None:
         log_token_scores(self, stage, self.evaluation)

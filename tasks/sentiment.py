@@ -16,6 +16,7 @@ from pipeline.encoders import Encoder, VariationalDropout
 from pipeline.inputs import InputPart, Inputs, Words
 from pipeline.metrics import LOWER_IS_BETTER, LabelScores
 from pipeline.metrics.gather import gathered
+from pipeline.metrics.score_log import log_scores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.pooling import Attention, Last, Pooling
 from pipeline.regularization import leave_out_words
@@ -134,11 +135,10 @@ class SentenceClassifier(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Resets the scores and the predictions."""
-        self._start_evaluation()
+        self.scores.reset()
+        self._evaluated = {}
 
-    def on_test_epoch_start(self) -> None:
-        """Resets the scores and the predictions."""
-        self._start_evaluation()
+    on_test_epoch_start = on_validation_epoch_start
 
     def training_step(self, texts: Texts, batch_idx: int) -> Tensor:
         """Returns the nll; its average over ranks is the mean over texts."""
@@ -151,21 +151,22 @@ class SentenceClassifier(LightningModule):
         return nll / texts.targets_per_rank
 
     def validation_step(self, texts: Texts, batch_idx: int) -> None:
-        """Adds the batch to the validation sums."""
-        self._evaluate(texts)
+        """Adds the batch to the scores."""
+        is_text = texts.rows >= 0  # other rows only give ranks equal numbers of rows
+        probabilities = self.predict(texts)[is_text]
+        gold, rows = texts.labels[is_text], texts.rows[is_text]
+        self.scores.update(gold, probabilities)
+        self._evaluated.update(
+            (row, _Scored(*pair))
+            for row, *pair in zip(rows.tolist(), gold.tolist(), probabilities.tolist(), strict=True)
+        )
 
-    def test_step(self, texts: Texts, batch_idx: int) -> None:
-        """Adds the batch to the test sums."""
-        self._evaluate(texts)
+    test_step = validation_step
 
     def predict_step(self, texts: Texts, batch_idx: int) -> dict[int, list[float]]:
         """Returns the probabilities of the labels for each row that contains a text."""
-        rows = texts.rows.tolist()
-        return {
-            row: one
-            for row, one in zip(rows, self.predict(texts).tolist(), strict=True)
-            if row >= 0
-        }
+        predicted = zip(texts.rows.tolist(), self.predict(texts).tolist(), strict=True)
+        return {row: one for row, one in predicted if row >= 0}
 
     def loss_at(self, batch: Texts, from_right: bool) -> LossAt:
         """See `Traceable`; the loss is the nll of a text, at the last token read."""
@@ -185,16 +186,8 @@ class SentenceClassifier(LightningModule):
         self._log_scores("test")
 
     def write_report(self, folder: Path) -> list[Path]:
-        """Writes a report of the last test: confusions, calibration and the worst texts.
-
-        Args:
-            folder: Folder of the report; created if it does not exist.
-
-        Returns:
-            The files written.
-        """
-        data: Any = cast(Any, self.trainer).datamodule
-        texts = data.split("test")
+        """See `Reporting`; writes confusions, calibration and the worst texts."""
+        texts = cast(Any, self.trainer).datamodule.split("test")
         report = LabelReport(
             texts=[texts[row].tokens for row in self._evaluated],
             gold=[texts[row].label for row in self._evaluated],
@@ -249,26 +242,10 @@ class SentenceClassifier(LightningModule):
         states: Tensor = self.encoder(inputs, texts.lengths).states
         return states
 
-    def _start_evaluation(self) -> None:
-        self.scores.reset()
-        self._evaluated = {}
-
-    def _evaluate(self, texts: Texts) -> None:
-        is_text = texts.rows >= 0  # other rows only give ranks equal numbers of rows
-        probabilities = self.predict(texts)[is_text]
-        gold, rows = texts.labels[is_text], texts.rows[is_text]
-        self.scores.update(gold, probabilities)
-        self._evaluated.update(
-            (row, _Scored(*pair))
-            for row, *pair in zip(rows.tolist(), gold.tolist(), probabilities.tolist(), strict=True)
-        )
-
     def _log_scores(self, stage: str) -> None:
         if stage == "test":
             self._evaluated = gathered(self._evaluated, self.trainer.world_size)
-        scores = self.scores.compute()
-        # pipeline.callbacks.RunLog, which knows the exact step, sends these to the tracker.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
+        log_scores(self, stage, self.scores.compute())
 
 
 def _direction(monitor: str, names: set[str]) -> str:
@@ -289,7 +266,6 @@ def _layers(sizes: list[int], dropout: float) -> nn.Sequential:
 
 
 def _class_weights(counts: tuple[int, ...], kind: str) -> Tensor:
-    weights = torch.ones(len(counts))
     if kind == "balanced":
-        weights = sum(counts) / (len(counts) * torch.tensor(counts, dtype=torch.float32))
-    return weights
+        return sum(counts) / (len(counts) * torch.tensor(counts, dtype=torch.float32))
+    return torch.ones(len(counts))

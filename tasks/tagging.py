@@ -18,15 +18,14 @@ from pipeline.encoders import Encoder, VariationalDropout
 from pipeline.inputs import InputPart, Inputs, Words
 from pipeline.metrics import SpanScores, TokenScores
 from pipeline.metrics.gather import Evaluated, Prediction, gathered
+from pipeline.metrics.score_log import log_scores
 from pipeline.optimization import optimization, refuse_impossible
 from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
 
-_UNSEEN = {
-    UNSEEN_BEGIN: "B-\tunseen",
-    UNSEEN_INSIDE: "I-\tunseen",
-}  # no tag in a file contains a TAB
+# No tag in a file contains a TAB.
+_UNSEEN = {UNSEEN_BEGIN: "B-\tunseen", UNSEEN_INSIDE: "I-\tunseen"}
 DecoderCallable: TypeAlias = Callable[[int, Sequence[str]], Decoder]
 
 
@@ -132,11 +131,10 @@ class Tagger(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Resets the scores and the predictions."""
-        self._start_evaluation()
+        self.scores.reset()
+        self._evaluated = {}
 
-    def on_test_epoch_start(self) -> None:
-        """Resets the scores and the predictions."""
-        self._start_evaluation()
+    on_test_epoch_start = on_validation_epoch_start
 
     def training_step(self, sentences: Sentences, batch_idx: int) -> Tensor:
         """Returns the nll; its average over ranks is the mean or the sum over tokens."""
@@ -147,18 +145,26 @@ class Tagger(LightningModule):
         return nll / sentences.targets_per_rank
 
     def validation_step(self, sentences: Sentences, batch_idx: int) -> None:
-        """Adds the batch to the validation sums."""
-        self._evaluate(sentences)
+        """Adds the batch to the scores."""
+        names = {**dict(enumerate(self.decoder.tags)), **_UNSEEN}
+        new: dict[int, Evaluated] = {}
+        for row, ids, predicted in zip(
+            sentences.rows.tolist(), sentences.tags.tolist(), self.predict(sentences), strict=True
+        ):
+            if row >= 0:  # other rows only give ranks equal numbers of rows
+                gold = [names[i] for i in ids[: len(predicted.tags)]]
+                new[row] = Evaluated(gold, predicted)
+        self.scores.update(
+            [one.gold for one in new.values()], [one.predicted.tags for one in new.values()]
+        )
+        self._evaluated.update(new)
 
-    def test_step(self, sentences: Sentences, batch_idx: int) -> None:
-        """Adds the batch to the test sums."""
-        self._evaluate(sentences)
+    test_step = validation_step
 
     def predict_step(self, sentences: Sentences, batch_idx: int) -> dict[int, Prediction]:
         """Returns the prediction for each row that contains a sentence."""
-        predicted = self.predict(sentences)
-        rows = sentences.rows.tolist()
-        return {row: one for row, one in zip(rows, predicted, strict=True) if row >= 0}
+        predicted = zip(sentences.rows.tolist(), self.predict(sentences), strict=True)
+        return {row: one for row, one in predicted if row >= 0}
 
     def loss_at(self, batch: Sentences, from_right: bool) -> LossAt:
         """See `Traceable`; the gradient is through the state of the last (or first) token only.
@@ -186,25 +192,14 @@ class Tagger(LightningModule):
         self._log_scores("test")
 
     def write_report(self, folder: Path) -> list[Path]:
-        """Writes a report of the last test: scores by type and length, confusions, worst sentences.
-
-        Args:
-            folder: Folder of the report; created if it does not exist.
-
-        Returns:
-            The files written.
-        """
-        data: Any = cast(Any, self.trainer).datamodule
-        sentences = data.sentences("test")
-        probabilities = [
-            apply_platt(one.predicted.log_probs, self.calibration.tolist())
-            for one in self._evaluated.values()
-        ]
+        """See `Reporting`; writes scores by type and length, confusions and worst sentences."""
+        sentences = cast(Any, self.trainer).datamodule.sentences("test")
+        results, calibration = self._evaluated.values(), self.calibration.tolist()
         report = TaggingReport(
             tokens=[sentences[row].tokens for row in self._evaluated],
             gold=[sentences[row].tags for row in self._evaluated],
-            predicted=[one.predicted.tags for one in self._evaluated.values()],
-            confidences=probabilities,
+            predicted=[one.predicted.tags for one in results],
+            confidences=[apply_platt(one.predicted.log_probs, calibration) for one in results],
         )
         return report.write(folder)
 
@@ -230,39 +225,16 @@ class Tagger(LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             states = self(sentences, tables)
             ids = self.decoder.decode(states, sentences.lengths).tolist()
-            lengths = sentences.lengths.tolist()
-            names = self.decoder.tags
-            tags = [
-                [names[i] for i in row[:length]] for row, length in zip(ids, lengths, strict=True)
-            ]
+            rows, names = zip(ids, sentences.lengths.tolist(), strict=True), self.decoder.tags
+            tags = [[names[i] for i in row[:length]] for row, length in rows]
             found = [self.units(row) for row in tags]
             log_probs = self.decoder.span_log_probs(states, sentences.lengths, found)
         return [Prediction(*pair) for pair in zip(tags, log_probs, strict=True)]
 
-    def _start_evaluation(self) -> None:
-        self.scores.reset()
-        self._evaluated = {}
-
-    def _evaluate(self, sentences: Sentences) -> None:
-        names = {**dict(enumerate(self.decoder.tags)), **_UNSEEN}
-        new: dict[int, Evaluated] = {}
-        for row, ids, predicted in zip(
-            sentences.rows.tolist(), sentences.tags.tolist(), self.predict(sentences), strict=True
-        ):
-            if row >= 0:  # other rows only give ranks equal numbers of rows
-                gold = [names[i] for i in ids[: len(predicted.tags)]]
-                new[row] = Evaluated(gold, predicted)
-        self.scores.update(
-            [one.gold for one in new.values()], [one.predicted.tags for one in new.values()]
-        )
-        self._evaluated.update(new)
-
     def _log_scores(self, stage: str) -> None:
         # All ranks fit the calibration to the same sentences, so that it is bit-identical.
         self._evaluated = gathered(self._evaluated, self.trainer.world_size)
-        scores = self.scores.compute()
-        # pipeline.callbacks.RunLog, which knows the exact step, sends these to the tracker.
-        self.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
+        log_scores(self, stage, self.scores.compute())
 
     def _calibrate(self) -> None:
         log_probs, is_right = [], []

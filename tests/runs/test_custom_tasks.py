@@ -17,7 +17,7 @@ from torch import nn
 
 from pipeline.heads import FullSoftmax
 from pipeline.metrics import TokenNll
-from pipeline.metrics.token_log import log_token_scores
+from pipeline.metrics.score_log import log_token_scores
 from pipeline.text.vocabulary import Vocabulary
 from tasks.language_model import LanguageModel
 from tasks.tagging import Tagger

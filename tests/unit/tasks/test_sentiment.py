@@ -101,16 +101,16 @@ def test_words_are_left_out():
 
 def test_an_unseen_label_is_never_right():
     model = classifier()
-    model._start_evaluation()
-    model._evaluate(batch([0, 1, 2, 3]))
+    model.on_test_epoch_start()
+    model.test_step(batch([0, 1, 2, 3]), 0)
     assert model.scores.compute()["texts"] == 4
     assert model.scores.confusion[3].sum() == 1
 
 
 def test_an_empty_share_adds_nothing():
     model = classifier()
-    model._start_evaluation()
-    model._evaluate(batch([]))
+    model.on_test_epoch_start()
+    model.test_step(batch([]), 0)
     assert model.scores.confusion.sum() == 0
     assert float(model.training_step(batch([])._replace(targets_per_rank=1.0), 0)) == 0
 

@@ -1,16 +1,24 @@
-"""Logging of language model scores, shared by all tasks that are language models."""
+"""Logging of the scores of tasks, for the callbacks that compare and track them."""
+
+from collections.abc import Mapping
 
 import torch
 from lightning.pytorch import LightningModule
+from torch import Tensor
 
 from pipeline.metrics import TokenNll, perplexity, token_scores
 from pipeline.text.units import Unit
 
 
+def log_scores(task: LightningModule, stage: str, scores: Mapping[str, Tensor]) -> None:
+    """Logs scores as `<stage>/<name>`; `RunLog` sends them to the tracker with the exact step."""
+    task.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
+
+
 def log_token_scores(
     task: LightningModule, stage: str, evaluation: TokenNll, **others: TokenNll
 ) -> None:
-    """Logs the scores of a language model for the callbacks that compare and track them.
+    """Logs the scores of a language model.
 
     Args:
         task: Language model that is evaluated.
@@ -27,4 +35,4 @@ def log_token_scores(
     )
     scores = token_scores(nll, evaluation.count, unit)
     scores |= {name: perplexity(metric.compute()) for name, metric in others.items()}
-    task.log_dict({f"{stage}/{name}": score for name, score in scores.items()})
+    log_scores(task, stage, scores)
