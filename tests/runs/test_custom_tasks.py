@@ -1,24 +1,17 @@
 """Tasks in a file outside of the project work with every command whose protocol they implement."""
 
 import json
+import re
 
 import pytest
 
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
-from tests.harness import only_run, small_config, small_tagger, write_config
+from tests.harness import REPOSITORY, only_run, small_config, small_tagger, write_config
 
-TASKS = '''
-from typing import Any, ClassVar
-
-import torch
-from lightning.pytorch import LightningModule
-from torch import nn
-
-from pipeline.heads import FullSoftmax
-from pipeline.metrics import TokenNll
-from pipeline.metrics.score_log import log_token_scores
-from pipeline.text.vocabulary import Vocabulary
+GUIDE = REPOSITORY / "docs" / "your_own_task.md"
+[BIGRAM] = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+SUBCLASSES = '''
 from tasks.language_model import LanguageModel
 from tasks.tagging import Tagger
 
@@ -29,61 +22,12 @@ class LouderLanguageModel(LanguageModel):
 
 class LouderTagger(Tagger):
     """A subclass of another task of ours."""
-
-
-class Bigram(LightningModule):
-    """A language model from scratch: each word predicts the next one."""
-
-    experiment: ClassVar[str] = "lm"
-    monitor: ClassVar[str] = "val/perplexity"
-    monitor_mode: ClassVar[str] = "min"
-    from_data: ClassVar[dict[str, Any]] = {"vocabulary": Vocabulary.from_data}
-
-    def __init__(self, vocabulary: Vocabulary, size: int = 8) -> None:
-        super().__init__()
-        self.vocabulary = vocabulary
-        self.encoder = nn.Embedding(len(vocabulary), size)
-        self.head = FullSoftmax(size, vocabulary)
-        self.nll = TokenNll(sync_on_compute=False)
-
-    def forward(self, tokens, carry=None):
-        return self.encoder(tokens), ()
-
-    def training_step(self, window, batch_idx):
-        return self.head.loss(self(window.tokens)[0], window.targets) / window.targets_per_rank
-
-    def score(self, window):
-        return self.head.log_probs(self(window.tokens)[0], window.targets)
-
-    def on_validation_epoch_start(self):
-        self.nll.reset()
-
-    def validation_step(self, window, batch_idx):
-        self.nll.update(self.score(window), window.targets)
-
-    def on_validation_epoch_end(self):
-        log_token_scores(self, "val", self.nll)
-
-    def on_test_epoch_start(self):
-        self.nll.reset()
-
-    def test_step(self, window, batch_idx):
-        self.nll.update(self.score(window), window.targets)
-
-    def on_test_epoch_end(self):
-        log_token_scores(self, "test", self.nll)
-
-    def predict_step(self, window, batch_idx):
-        return window.targets, self.score(window)
-
-    def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), lr=0.05)
 '''
 
 
 @pytest.fixture
 def folder(project, monkeypatch):
-    (project / "my_tasks.py").write_text(TASKS, encoding="utf-8")
+    (project / "my_tasks.py").write_text(BIGRAM + SUBCLASSES, encoding="utf-8")
     monkeypatch.syspath_prepend(str(project))
     return project
 
@@ -141,7 +85,7 @@ def test_a_tagger(opinions, folder, capsys):
 
 
 def test_a_task_that_lacks_something_is_told_what(corpus, folder, capsys):
-    text = TASKS.replace('monitor: ClassVar[str] = "val/perplexity"', "pass")
+    text = BIGRAM.replace('monitor: ClassVar[str] = "val/perplexity"', "pass")
     (folder / "their_tasks.py").write_text(text, encoding="utf-8")
     config = small_config(corpus, **{"model.class_path": "their_tasks.Bigram"})
     config["model"]["init_args"] = {}

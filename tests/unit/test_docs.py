@@ -5,10 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.common import configuration_arguments
 from pipeline.cli.main import _parse
+from pipeline.text.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -57,3 +59,31 @@ def test_commands_are_accepted(page, monkeypatch):
 
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def examples_of(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    names = {"__name__": "guide"}
+    exec("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)), names)
+    return names
+
+
+def test_example_parts():
+    names = examples_of("your_own_part.md")
+    head = names["CosineSoftmax"](3, Vocabulary(["<eos>", "<unk>", "a"]))
+    states, targets = torch.randn(2, 3), torch.tensor([2, -100])
+    log_probs = head.log_distribution(states)
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2))
+    assert head.log_probs(states, targets).tolist() == [log_probs[0, 2].item(), 0]
+    lengths = names["WordLength"](size=4)
+    assert lengths.index(["a", "the"]).tolist() == [[1], [3]]
+    assert lengths(lengths.index(["a", "the"])).shape == (2, 4)
+    assert names["Sum"]()(torch.ones(1, 3, 2), torch.tensor([2])).tolist() == [[2, 2]]
+
+
+def test_example_reader(tmp_path):
+    for split in ("train", "valid", "test"):
+        line = '{"tokens": ["Mr.", "Brown"], "tags": ["B-PER", "I-PER"]}\n'
+        (tmp_path / f"{split}.jsonl").write_text(line, encoding="utf-8")
+    corpus = examples_of("your_own_corpus.md")["JsonLines"](str(tmp_path)).read()
+    assert corpus.splits["test"] == [(("Mr.", "Brown"), ("B-PER", "I-PER"), ())]
