@@ -68,15 +68,10 @@ Run: TypeAlias = Callable[[argparse.Namespace, list[str], EntryPoint], int]
 def add_verb(
     verbs: Verbs, run: Run, name: str, summary: str, details: str = "", epilog: str = ""
 ) -> Parser:
-    """Adds a verb.
+    """Adds a verb; `run` checks the options, does the work and returns the exit code.
 
-    Args:
-        verbs: The verbs so far.
-        run: Function that checks the options, does the work and returns the exit code.
-        name: Name of the verb.
-        summary: One line, also shown in the list of verbs.
-        details: Further sentences, wrapped.
-        epilog: Text below the options, printed as it is.
+    The line `summary` is also shown in the list of verbs. `details` are further sentences, and
+    `epilog` is text below the options, printed as it is.
     """
     description = f"{summary}\n\n{textwrap.fill(details, 95)}".strip()
     verb = verbs.add_parser(name, description=description, epilog=epilog)
@@ -86,14 +81,25 @@ def add_verb(
 
 def add_model_source(group: "argparse._ActionsContainer") -> None:
     """Adds `--run` and `--checkpoint`, which name a trained model."""
-    group.add_argument(
-        "--run",
-        metavar="RUN",
-        help="Run that trained the model: its id, the beginning of the id, or its name.",
-    )
-    group.add_argument(
-        "--checkpoint", metavar="FILE", type=Path, help="Checkpoint file of the model."
-    )
+    text = "Run that trained the model: its id, the beginning of the id, or its name."
+    add_option(group, "--run RUN", text)
+    add_option(group, "--checkpoint FILE", "Checkpoint file of the model.", Path)
+
+
+def add_option(
+    group: "argparse._ActionsContainer",
+    flag: str,
+    text: str,
+    kind: Callable[[str], object] = str,
+    default: object = None,
+    dest: str | None = None,
+) -> None:
+    """Adds an option with a value, such as "--length N", or a switch, such as "--json"."""
+    name, _, metavar = flag.partition(" ")
+    if metavar:
+        group.add_argument(name, metavar=metavar, help=text, type=kind, default=default, dest=dest)
+    else:
+        group.add_argument(name, help=text, action="store_true")
 
 
 class _AppendConfiguration(argparse.Action):
@@ -106,6 +112,12 @@ class _AppendConfiguration(argparse.Action):
     ) -> None:
         found = find_configuration(str(values))
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), found])
+
+
+def add_jobs(verb: Parser) -> None:
+    """Adds `--jobs`, the number of trainings at the same time."""
+    text = "Trainings at the same time (default: one per GPU, else per core)."
+    add_option(verb, "--jobs N", text, int)
 
 
 def add_config(group: "argparse._ActionsContainer", text: str) -> None:
@@ -121,11 +133,7 @@ def add_config(group: "argparse._ActionsContainer", text: str) -> None:
 
 
 def require_model_source(options: argparse.Namespace) -> None:
-    """Checks that a trained model is named.
-
-    Raises:
-        InputError: If neither `--run` nor `--checkpoint` is given, or the file does not exist.
-    """
+    """Raises `InputError` if no trained model is named, or its file does not exist."""
     if options.run is None and options.checkpoint is None:
         raise InputError(
             "which model? give --run RUN or --checkpoint FILE (`unroll runs` lists runs)"
@@ -134,11 +142,21 @@ def require_model_source(options: argparse.Namespace) -> None:
         raise InputError(f"there is no checkpoint file {options.checkpoint}")
 
 
-def require_at_least(minimum: int, values: Iterable[tuple[str, int | None]]) -> None:
-    """Raises `InputError` for the first flag whose value is below the minimum."""
-    for flag, value in values:
+def require_at_least(minimum: int, options: argparse.Namespace, *names: str) -> None:
+    """Raises `InputError` for the first of some options whose value is below the minimum."""
+    for name in names:
+        value = getattr(options, name)
         if value is not None and value < minimum:
+            flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} must be at least {minimum}, got {value}")
+
+
+def require_file(flag: str, file: str | Path) -> None:
+    """Raises `InputError` if an input file does not exist or is a folder."""
+    if not Path(file).exists():
+        raise InputError(f"{flag} {file}: there is no such file")
+    if Path(file).is_dir():
+        raise InputError(f"{flag} {file} is a folder; expected a text file")
 
 
 def require_no_fields(options: argparse.Namespace, fields: Sequence[str]) -> None:
@@ -149,11 +167,7 @@ def require_no_fields(options: argparse.Namespace, fields: Sequence[str]) -> Non
 def configuration_arguments(
     options: argparse.Namespace, fields: Sequence[str], entry: EntryPoint
 ) -> list[str]:
-    """Returns checked arguments of the configuration parser; flags follow files to override them.
-
-    Raises:
-        InputError: If no file is given, or a file or flag is wrong.
-    """
+    """Returns checked arguments of the configuration parser; flags come last and override files."""
     _refuse_unknown(options, fields, _SECTIONS)
     if not options.config and not any(field.startswith("--print_config") for field in fields):
         raise InputError("--config FILE is missing; --config lm/builtin-lstm needs no corpus")
@@ -163,11 +177,7 @@ def configuration_arguments(
 
 
 def check_overrides(options: argparse.Namespace, fields: Sequence[str], entry: EntryPoint) -> None:
-    """Checks flags that override fields in the configuration of a trained model.
-
-    Raises:
-        InputError: If a flag does not exist or would change the model itself.
-    """
+    """Raises `InputError` for flags that do not exist or would change a trained model itself."""
     for field in fields:
         if field.startswith("--model"):
             raise InputError(f"{field} cannot change a model that is trained; leave it out")

@@ -5,15 +5,15 @@ import difflib
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pipeline.cli.common import EntryPoint, Verbs, add_verb, require_no_fields
+from pipeline.cli import common
 from pipeline.console import print_result
 from pipeline.errors import InputError
 from pipeline.preflight.configurations import comments, configurations, is_overlay
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
-    verb = add_verb(
+    verb = common.add_verb(
         verbs,
         run,
         "configs",
@@ -30,9 +30,9 @@ def add_options(verbs: Verbs) -> None:
     )
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Prints the configurations and returns the exit code."""
-    require_no_fields(options, fields)
+    common.require_no_fields(options, fields)
     known = configurations()
     names = [name for name in known if _matches(name, options.pattern)]
     if not names:

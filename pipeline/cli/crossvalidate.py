@@ -2,21 +2,13 @@
 
 import argparse
 
-from pipeline.cli.common import (
-    CONFIG_HELP,
-    EntryPoint,
-    Verbs,
-    add_config,
-    add_verb,
-    configuration_arguments,
-    require_at_least,
-)
+from pipeline.cli import common
 from pipeline.errors import InputError
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
-    verb = add_verb(
+    verb = common.add_verb(
         verbs,
         run,
         "crossvalidate",
@@ -25,28 +17,19 @@ def add_options(verbs: Verbs) -> None:
         "flags, as in `unroll train`. With --resume, finished folds are kept and interrupted ones "
         "continue.",
     )
-    add_config(verb, CONFIG_HELP)
-    verb.add_argument("--resume", metavar="RUN", help="Interrupted parent run to continue.")
-    verb.add_argument(
-        "--folds",
-        metavar="N",
-        type=int,
-        help="Number of folds, at least 3 (default 10), for a corpus without folds of its own.",
-    )
-    verb.add_argument(
-        "--jobs",
-        metavar="N",
-        type=int,
-        help="Trainings at the same time (default: one per GPU, else per core).",
-    )
+    common.add_config(verb, common.CONFIG_HELP)
+    common.add_option(verb, "--resume RUN", "Interrupted parent run to continue.")
+    text = "Number of folds, at least 3 (default 10), for a corpus without folds of its own."
+    common.add_option(verb, "--folds N", text, int)
+    common.add_jobs(verb)
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, crossvalidates, and returns the exit code."""
-    require_at_least(1, [("--jobs", options.jobs)])
-    require_at_least(3, [("--folds", options.folds)])
+    common.require_at_least(1, options, "jobs")
+    common.require_at_least(3, options, "folds")
     if options.resume is None:
-        arguments = configuration_arguments(options, fields, entry)
+        arguments = common.configuration_arguments(options, fields, entry)
     else:
         arguments = []
         _refuse_changes(options, fields)

@@ -2,65 +2,45 @@
 
 import argparse
 
-from pipeline.cli.common import (
-    EntryPoint,
-    Verbs,
-    add_model_source,
-    add_verb,
-    check_overrides,
-    require_model_source,
-)
+from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import Dynamics
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verbs and their options."""
     for name, split in (("validate", "validation"), ("test", "test")):
-        verb = add_verb(
+        verb = common.add_verb(
             verbs,
             run,
             name,
             f"Score a trained model on the {split} split.",
             "Flags such as --data.eval_bptt=1 change how the corpus is read.",
         )
-        add_model_source(verb.add_mutually_exclusive_group())
-        group = verb.add_argument_group(
-            "dynamic evaluation",
-            "Score a language model again, while it learns from the text already scored (Krause\n"
-            "  et al. 2018, arXiv 1709.07432). The result is .../perplexity_dynamic.",
-        )
-        group.add_argument(
-            "--dynamic",
-            metavar="RATE",
-            type=float,
-            help="Learning rate; tune it on the validation split.",
-        )
-        group.add_argument(
-            "--dynamic-decay",
-            metavar="DECAY",
-            type=float,
-            default=0.0,
-            help="Rate of return to the trained weights, from 0 to 1 (default 0: no return).",
-        )
-        group.add_argument(
-            "--dynamic-steps",
-            metavar="N",
-            type=int,
-            default=20,
-            help="Tokens between two updates (default 20).",
-        )
-        group.add_argument(
-            "--dynamic-rms",
-            action="store_true",
-            help="Divide each gradient by its root mean square over the training split.",
-        )
+        common.add_model_source(verb.add_mutually_exclusive_group())
+        _add_dynamics(verb)
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def _add_dynamics(verb: common.Parser) -> None:
+    group = verb.add_argument_group(
+        "dynamic evaluation",
+        "Score a language model again, while it learns from the text already scored (Krause\n"
+        "  et al. 2018, arXiv 1709.07432). The result is .../perplexity_dynamic.",
+    )
+    text = "Learning rate; tune it on the validation split."
+    common.add_option(group, "--dynamic RATE", text, float)
+    text = "Rate of return to the trained weights, from 0 to 1 (default 0: no return)."
+    common.add_option(group, "--dynamic-decay DECAY", text, float, 0.0)
+    text = "Tokens between two updates (default 20)."
+    common.add_option(group, "--dynamic-steps N", text, int, 20)
+    text = "Divide each gradient by its root mean square over the training split."
+    common.add_option(group, "--dynamic-rms", text)
+
+
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, scores the model, and returns the exit code."""
-    require_model_source(options)
-    check_overrides(options, fields, entry)
+    common.require_model_source(options)
+    common.check_overrides(options, fields, entry)
     dynamics = _dynamics(options)
     entry.load()
     from pipeline.run.evaluate import evaluate
@@ -76,6 +56,5 @@ def _dynamics(options: argparse.Namespace) -> Dynamics | None:
         raise InputError(f"--dynamic is a learning rate above 0, got {rate}")
     if not 0 <= decay <= 1:
         raise InputError(f"--dynamic-decay must be between 0 and 1, got {decay}")
-    if steps < 1:
-        raise InputError(f"--dynamic-steps must be at least 1, got {steps}")
+    common.require_at_least(1, options, "dynamic_steps")
     return Dynamics(rate, decay, steps, options.dynamic_rms)

@@ -4,23 +4,16 @@ import argparse
 from pathlib import Path
 from typing import cast
 
-from pipeline.cli.common import (
-    EntryPoint,
-    Verbs,
-    add_model_source,
-    add_verb,
-    require_model_source,
-    require_no_fields,
-)
+from pipeline.cli import common
 from pipeline.console import check_output, print_result
 from pipeline.errors import InputError
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
     text = "Write an n-gram model in the ARPA format, which KenLM and SRILM read."
-    verb = add_verb(verbs, run, "export", text)
-    add_model_source(verb.add_mutually_exclusive_group())
+    verb = common.add_verb(verbs, run, "export", text)
+    common.add_model_source(verb.add_mutually_exclusive_group())
     verb.add_argument(
         "--output",
         metavar="FILE",
@@ -30,10 +23,10 @@ def add_options(verbs: Verbs) -> None:
     )
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, writes the file, and returns the exit code."""
-    require_no_fields(options, fields)
-    require_model_source(options)
+    common.require_no_fields(options, fields)
+    common.require_model_source(options)
     _check_output(options.output)
     entry.load()
     from pipeline.checkpoints.locate import locate

@@ -3,24 +3,14 @@
 import argparse
 from pathlib import Path
 
-from pipeline.cli.common import (
-    EntryPoint,
-    Verbs,
-    add_config,
-    add_model_source,
-    add_verb,
-    check_overrides,
-    configuration_arguments,
-    require_at_least,
-    require_model_source,
-)
+from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import GradientRequest
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
-    verb = add_verb(
+    verb = common.add_verb(
         verbs,
         run,
         "gradients",
@@ -29,8 +19,8 @@ def add_options(verbs: Verbs) -> None:
         "--run, the files also become artifacts of the run. The callback "
         "GradientMonitor does the same during training.",
     )
-    add_model_source(verb.add_mutually_exclusive_group())
-    add_config(
+    common.add_model_source(verb.add_mutually_exclusive_group())
+    common.add_config(
         verb,
         "Configuration file of an untrained model; its fields are flags, as in `unroll train`. "
         "Can be repeated: later files override earlier ones.",
@@ -41,32 +31,20 @@ def add_options(verbs: Verbs) -> None:
         default="valid",
         help="Split to analyze (default valid).",
     )
-    verb.add_argument(
-        "--rows",
-        metavar="N",
-        type=int,
-        default=4,
-        help="Number of rows to average over (default 4).",
-    )
-    verb.add_argument(
-        "--lags", metavar="N", type=int, default=50, help="Number of steps to go back (default 50)."
-    )
-    verb.add_argument(
-        "--output",
-        metavar="DIR",
-        type=Path,
-        help="Folder for the files (default: the folder of the run, else gradients).",
-    )
+    common.add_option(verb, "--rows N", "Number of rows to average over (default 4).", int, 4)
+    common.add_option(verb, "--lags N", "Number of steps to go back (default 50).", int, 50)
+    text = "Folder for the files (default: the folder of the run, else gradients)."
+    common.add_option(verb, "--output DIR", text, Path)
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
-    """Checks the arguments, analyses the gradients, and returns the exit code."""
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
+    """Checks the arguments, analyzes the gradients, and returns the exit code."""
     request = _request(options)
     if options.config:
-        fields = configuration_arguments(options, fields, entry)
+        fields = common.configuration_arguments(options, fields, entry)
     else:
-        require_model_source(options)
-        check_overrides(options, fields, entry)
+        common.require_model_source(options)
+        common.check_overrides(options, fields, entry)
     entry.load()
     from pipeline.run.gradients import gradients
 
@@ -74,7 +52,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
 
 
 def _request(options: argparse.Namespace) -> GradientRequest:
-    require_at_least(1, [("--rows", options.rows), ("--lags", options.lags)])
+    common.require_at_least(1, options, "rows", "lags")
     is_trained = options.run is not None or options.checkpoint is not None
     if is_trained and options.config:
         raise InputError("--config is for a model that is not trained yet; leave it out")

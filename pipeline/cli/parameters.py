@@ -2,22 +2,14 @@
 
 import argparse
 
-from pipeline.cli.common import (
-    CONFIG_HELP,
-    EntryPoint,
-    Verbs,
-    add_config,
-    add_model_source,
-    add_verb,
-    configuration_arguments,
-)
+from pipeline.cli import common
 from pipeline.console import print_result
 from pipeline.errors import InputError
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
-    verb = add_verb(
+    verb = common.add_verb(
         verbs,
         run,
         "parameters",
@@ -26,16 +18,16 @@ def add_options(verbs: Verbs) -> None:
         "counts, and fields of the configuration are flags.",
     )
     group = verb.add_mutually_exclusive_group(required=True)
-    add_config(group, CONFIG_HELP)
-    add_model_source(group)
-    verb.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
+    common.add_config(group, common.CONFIG_HELP)
+    common.add_model_source(group)
+    common.add_option(verb, "--json", "Print JSON instead of a table.")
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, prints the counts, and returns the exit code."""
     if not options.config and fields:
         raise InputError(f"{fields[0]} cannot change a model that is trained; leave it out")
-    arguments = configuration_arguments(options, fields, entry) if options.config else []
+    arguments = common.configuration_arguments(options, fields, entry) if options.config else []
     entry.load()
     from pipeline.analysis.parameters import count_parameters, to_json, to_table
     from pipeline.run.evaluate import load_or_build

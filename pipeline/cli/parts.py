@@ -3,14 +3,14 @@
 import argparse
 import textwrap
 
-from pipeline.cli.common import EntryPoint, Verbs, add_verb, require_no_fields
+from pipeline.cli import common
 from pipeline.console import print_result
 from pipeline.preflight.parts import Parts, parts, summary
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb."""
-    add_verb(
+    common.add_verb(
         verbs,
         run,
         "parts",
@@ -21,9 +21,9 @@ def add_options(verbs: Verbs) -> None:
     )
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Prints the classes and returns the exit code."""
-    require_no_fields(options, fields)
+    common.require_no_fields(options, fields)
     print_result("\n\n".join(_table(found) for found in parts(entry.short_names)))
     return 0
 

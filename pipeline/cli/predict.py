@@ -4,32 +4,26 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cli.common import (
-    EntryPoint,
-    Verbs,
-    add_model_source,
-    add_verb,
-    check_overrides,
-    require_model_source,
-)
+from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import STANDARD_INPUT
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
-    verb = add_verb(
+    verb = common.add_verb(
         verbs,
         run,
         "predict",
         "Tag or classify text, or write the predictions for the test split.",
         "Without --input, flags such as --data.eval_bptt=1 change how the corpus is read.",
     )
-    add_model_source(verb.add_mutually_exclusive_group())
-    verb.add_argument(
-        "--output", metavar="FILE", type=Path, help="File to write (default: standard output)."
-    )
-    group = verb.add_argument_group("text for a tagger or a classifier")
+    common.add_model_source(verb.add_mutually_exclusive_group())
+    common.add_option(verb, "--output FILE", "File to write (default: standard output).", Path)
+    _add_input(verb.add_argument_group("text for a tagger or a classifier"))
+
+
+def _add_input(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--input",
         metavar="FILE",
@@ -52,9 +46,8 @@ def add_options(verbs: Verbs) -> None:
         choices=("text", "jsonl", "conll"),
         help="Format of the output (default: text on a terminal, else jsonl).",
     )
-    group.add_argument(
-        "--encoding", metavar="NAME", default="utf-8", help="Encoding of the text (default utf-8)."
-    )
+    text = "Encoding of the text (default utf-8)."
+    common.add_option(group, "--encoding NAME", text, default="utf-8")
     group.add_argument(
         "--explain",
         choices=("leave-one-out", "attention"),
@@ -62,10 +55,10 @@ def add_options(verbs: Verbs) -> None:
     )
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, predicts, and returns the exit code."""
-    require_model_source(options)
-    check_overrides(options, fields, entry)
+    common.require_model_source(options)
+    common.check_overrides(options, fields, entry)
     if options.input and fields:
         raise InputError(f"{fields[0]} cannot be combined with --input; leave it out")
     check_files(options.input, options.format)
@@ -86,12 +79,9 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
 def check_files(sources: Sequence[str], form: str) -> None:
     """Raises `InputError` for a file that does not exist or is a table."""
     for source in sources:
-        path = Path(source)
-        if source != STANDARD_INPUT and not path.exists():
-            raise InputError(f"--input {source}: there is no such file")
-        if path.is_dir():
-            raise InputError(f"--input {source} is a folder; expected a file")
-        if form == "sentences" and path.suffix.lower() in (".csv", ".tsv", ".jsonl"):
+        if source != STANDARD_INPUT:
+            common.require_file("--input", source)
+        if form == "sentences" and source.lower().endswith((".csv", ".tsv", ".jsonl")):
             raise InputError(
                 f"--input {source} is a table; expected plain text with one text per line: write "
                 "its column of texts to a file, with line breaks inside a text replaced by spaces"

@@ -6,14 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.common import (
-    EntryPoint,
-    Verbs,
-    add_config,
-    add_model_source,
-    add_verb,
-    require_at_least,
-)
+from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
@@ -24,9 +17,9 @@ if TYPE_CHECKING:
 _VERBS_PER_RANGE = 1000
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
-    verb = add_verb(
+    verb = common.add_verb(
         verbs,
         run,
         "probe",
@@ -37,30 +30,17 @@ def add_options(verbs: Verbs) -> None:
         "run compares them. With --config, fields of the configuration are flags for all variants.",
     )
     group = verb.add_mutually_exclusive_group(required=True)
-    add_config(group, "Configuration file with a key `variants`.")
-    add_model_source(group)
-    group.add_argument("--resume", metavar="RUN", help="Interrupted parent run to continue.")
-    verb.add_argument(
-        "--verbs",
-        metavar="N",
-        type=int,
-        help=f"Verbs per range of distances (default {_VERBS_PER_RANGE}).",
-    )
-    verb.add_argument(
-        "--jobs",
-        metavar="N",
-        type=int,
-        help="Trainings at the same time (default: one per GPU, else per core).",
-    )
-    verb.add_argument(
-        "--output",
-        metavar="DIR",
-        type=Path,
-        help="Folder for the table and the figure, with --run or --checkpoint.",
-    )
+    common.add_config(group, "Configuration file with a key `variants`.")
+    common.add_model_source(group)
+    common.add_option(group, "--resume RUN", "Interrupted parent run to continue.")
+    text = f"Verbs per range of distances (default {_VERBS_PER_RANGE})."
+    common.add_option(verb, "--verbs N", text, int)
+    common.add_jobs(verb)
+    text = "Folder for the table and the figure, with --run or --checkpoint."
+    common.add_option(verb, "--output DIR", text, Path)
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, probes, and returns the exit code."""
     found = checked_variants(options, fields, entry)
     entry.load()
@@ -77,14 +57,9 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
 
 
 def checked_variants(
-    options: argparse.Namespace, fields: list[str], entry: EntryPoint
+    options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
 ) -> "tuple[dict[str, Any], list[Variant]] | None":
-    """Returns the configuration and its variants, checked; None if a trained model is named.
-
-    Raises:
-        InputError: If a number is out of range, two options exclude each other, or a variant is
-            not a valid configuration.
-    """
+    """Returns the configuration and its variants, checked; None if a trained model is named."""
     _check_options(options)
     if not options.config:
         if fields:
@@ -104,7 +79,7 @@ def checked_variants(
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    require_at_least(1, [("--verbs", options.verbs), ("--jobs", options.jobs)])
+    common.require_at_least(1, options, "verbs", "jobs")
     if options.resume is not None and options.verbs is not None:
         raise InputError("--verbs cannot change when a comparison is resumed; leave it out")
     if options.jobs is not None and not options.config and options.resume is None:

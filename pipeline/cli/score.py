@@ -4,22 +4,15 @@ import argparse
 import math
 from pathlib import Path
 
-from pipeline.cli.common import (
-    EntryPoint,
-    Verbs,
-    add_model_source,
-    add_verb,
-    require_model_source,
-    require_no_fields,
-)
+from pipeline.cli import common
 from pipeline.console import check_output
 from pipeline.errors import InputError
 from pipeline.options import STANDARD_INPUT, ScoreRequest
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
-    verb = add_verb(
+    verb = common.add_verb(
         verbs,
         run,
         "score",
@@ -29,51 +22,41 @@ def add_options(verbs: Verbs) -> None:
         "number of tokens (with <eos>), number of unknown tokens, perplexity. Totals go to "
         "standard error.",
     )
-    add_model_source(verb.add_mutually_exclusive_group())
-    verb.add_argument(
-        "--input",
-        dest="source",
-        metavar="FILE",
-        default=STANDARD_INPUT,
-        help="UTF-8 text file, gzipped or not (default: standard input).",
-    )
-    verb.add_argument(
-        "--output", metavar="FILE", type=Path, help="File to write (default: standard output)."
-    )
+    common.add_model_source(verb.add_mutually_exclusive_group())
+    text = "UTF-8 text file, gzipped or not (default: standard input)."
+    common.add_option(verb, "--input FILE", text, default=STANDARD_INPUT, dest="source")
+    common.add_option(verb, "--output FILE", "File to write (default: standard output).", Path)
     verb.add_argument(
         "--as", dest="style", choices=("tsv", "jsonl"), help="Format of the output (default tsv)."
     )
-    verb.add_argument(
-        "--tokens",
-        action="store_true",
-        help="Write each token: line number, token, log-probability, known or unknown.",
-    )
-    verb.add_argument(
+    text = "Write each token: line number, token, log-probability, known or unknown."
+    common.add_option(verb, "--tokens", text)
+    common.add_option(
+        verb,
         "--stream",
-        action="store_true",
-        help="Pass the recurrent state on from line to line, as `unroll test` does; by default "
+        "Pass the recurrent state on from line to line, as `unroll test` does; by default "
         "each sentence starts with the initial state.",
     )
-    verb.add_argument("--log10", action="store_true", help="Write logarithms to base 10.")
-    group = verb.add_argument_group("n-best lists")
-    group.add_argument(
+    common.add_option(verb, "--log10", "Write logarithms to base 10.")
+    _add_nbest(verb.add_argument_group("n-best lists"))
+
+
+def _add_nbest(group: "argparse._ArgumentGroup") -> None:
+    common.add_option(
+        group,
         "--nbest",
-        action="store_true",
-        help="Read lines `ID ||| hypothesis [||| features ||| score]`. Write each list with the "
+        "Read lines `ID ||| hypothesis [||| features ||| score]`. Write each list with the "
         "log-probability as last feature, sorted by score + weight * log-probability.",
     )
-    group.add_argument(
-        "--weight", metavar="W", type=float, help="Weight of the log-probability (default 1)."
-    )
-    group.add_argument(
-        "--best", action="store_true", help="Write only the first hypothesis of each list."
-    )
+    text = "Weight of the log-probability (default 1)."
+    common.add_option(group, "--weight W", text, float)
+    common.add_option(group, "--best", "Write only the first hypothesis of each list.")
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, scores the text, and returns the exit code."""
-    require_no_fields(options, fields)
-    require_model_source(options)
+    common.require_no_fields(options, fields)
+    common.require_model_source(options)
     request = _request(options)
     check_output(options.output)
     entry.load()
@@ -83,7 +66,8 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
 
 
 def _request(options: argparse.Namespace) -> ScoreRequest:
-    _check_source(options.source)
+    if options.source != STANDARD_INPUT:
+        common.require_file("--input", options.source)
     if options.weight is not None and not math.isfinite(options.weight):
         raise InputError(f"--weight must be a finite number, got {options.weight}")
     if options.nbest:
@@ -105,12 +89,3 @@ def _request(options: argparse.Namespace) -> ScoreRequest:
         weight=1.0 if options.weight is None else options.weight,
         best=options.best,
     )
-
-
-def _check_source(source: str) -> None:
-    if source == STANDARD_INPUT:
-        return
-    if Path(source).is_dir():
-        raise InputError(f"--input {source} is a folder; expected a text file")
-    if not Path(source).exists():
-        raise InputError(f"--input {source}: there is no such file")

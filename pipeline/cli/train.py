@@ -2,14 +2,7 @@
 
 import argparse
 
-from pipeline.cli.common import (
-    CONFIG_HELP,
-    EntryPoint,
-    Verbs,
-    add_config,
-    add_verb,
-    configuration_arguments,
-)
+from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL, resumable
 from pipeline.preflight import check
@@ -31,21 +24,21 @@ fields of the configuration (flags override files):
 _RESUMABLE = ("--trainer.", "--checkpoint_every")
 
 
-def add_options(verbs: Verbs) -> None:
+def add_options(verbs: common.Verbs) -> None:
     """Adds the verbs and their options."""
     for name, summary in (
         ("train", "Train a model, then test its best checkpoint, in one run."),
         ("fit", "Train a model without testing it."),
     ):
-        verb = add_verb(verbs, run, name, summary, epilog=_FIELDS)
-        add_config(verb, CONFIG_HELP)
-        verb.add_argument("--resume", metavar="RUN", help="Interrupted run to continue.")
+        verb = common.add_verb(verbs, run, name, summary, epilog=_FIELDS)
+        common.add_config(verb, common.CONFIG_HELP)
+        common.add_option(verb, "--resume RUN", "Interrupted run to continue.")
 
 
-def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> int:
+def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, trains, and returns the exit code."""
     if options.resume is None:
-        arguments = configuration_arguments(options, fields, entry)
+        arguments = common.configuration_arguments(options, fields, entry)
     else:
         arguments = _resume_arguments(options, fields, entry)
     entry.load()
@@ -55,7 +48,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: EntryPoint) -> in
 
 
 def _resume_arguments(
-    options: argparse.Namespace, fields: list[str], entry: EntryPoint
+    options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
 ) -> list[str]:
     if options.config:
         raise InputError("--resume continues with the run's own configuration; leave --config out")

@@ -153,7 +153,7 @@ def test_what_cannot_be_read(tmp_path):
         list(read_passages(str(path), "klingon", "sentences", 0))
     with pytest.raises(InputError, match="no such file"):
         check_files(["-", str(tmp_path / "nowhere")], "sentences")
-    with pytest.raises(InputError, match="is a folder; expected a file"):
+    with pytest.raises(InputError, match="is a folder; expected a text file"):
         check_files([str(tmp_path)], "sentences")
     path.write_bytes("fine".encode("utf-16"))
     with pytest.raises(
