@@ -5,9 +5,6 @@ import time
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.types import STEP_OUTPUT
-
-from pipeline.batches import StreamWindow
 
 
 class Clock(Callback):
@@ -23,14 +20,7 @@ class Clock(Callback):
         self.warm_up = warm_up
         self._start = 0.0
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: STEP_OUTPUT,
-        batch: StreamWindow,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """See `Callback`."""
         if trainer.global_step == self.warm_up:
             self._start = time.perf_counter()

@@ -52,8 +52,6 @@ KINDS: dict[str, Callable[[int, int], encoders.Encoder]] = {
     "MogrifierLSTM (loop)": encoders.MogrifierLSTM,
 }
 PAIRS = {"LSTM": (encoders.LSTM, nn.LSTM), "GRU": (encoders.GRU, nn.GRU)}
-
-
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -81,9 +79,7 @@ def compare(
     for _ in range(settings.rounds + 1):
         for name, (module, run) in variants.items():
             taken[name].append(seconds(module, run, inputs, settings.clock))
-    least = {
-        name: min(values[1:]) for name, values in taken.items()
-    }  # the first round is a warm-up
+    least = {name: min(values[1:]) for name, values in taken.items()}  # the first is a warm-up
     base = next(iter(least.values()))
     print(f"\n{title:44}{'least ms':>10}{'median ms':>11}{'ratio':>8}")
     for name, values in taken.items():
@@ -123,36 +119,38 @@ def compare_kinds(inputs: Tensor, settings: Settings) -> None:
 
 def compare_with_torch(inputs: Tensor, settings: Settings) -> None:
     """Compares our LSTM and GRU with torch's, without padding."""
-    size = inputs.shape[-1]
-    for name, (mine, theirs) in PAIRS.items():
-        for layers in (1, 2):
-            for both in (False, True):
-                module = theirs(size, size, layers, batch_first=True, bidirectional=both)
-                encoder = mine(size, size, num_layers=layers, bidirectional=both)
-                title = f"{layers} x {name}, {'both ways' if both else 'one way'}"
-                compare(
-                    f"time {inputs.shape[1]}: {title}",
-                    {f"torch.nn.{name}": plain(module), name: ours(encoder)},
-                    inputs,
-                    settings,
-                )
+    for layers in (1, 2):
+        for both in (False, True):
+            compare_pairs(inputs, layers, both, None, settings)
 
 
 def compare_ragged(inputs: Tensor, settings: Settings) -> None:
     """Compares our bidirectional encoders with packed sequences."""
-    batch, steps, size = inputs.shape
-    lengths = torch.randint(1, steps + 1, (batch,))
-    lengths[0] = steps
+    lengths = torch.randint(1, inputs.shape[1] + 1, inputs.shape[:1])
+    lengths[0] = inputs.shape[1]
+    for layers in (1, 2):
+        compare_pairs(inputs, layers, True, lengths, settings)
+
+
+def compare_pairs(
+    inputs: Tensor, layers: int, both: bool, lengths: Tensor | None, settings: Settings
+) -> None:
+    """Compares our LSTM and GRU with torch's, on packed sequences if there are lengths."""
+    size = inputs.shape[-1]
+    ways = f"{'both ways' if both else 'one way'}{'' if lengths is None else ', ragged'}"
     for name, (mine, theirs) in PAIRS.items():
-        for layers in (1, 2):
-            module = theirs(size, size, layers, batch_first=True, bidirectional=True)
-            encoder = mine(size, size, num_layers=layers, bidirectional=True)
-            compare(
-                f"time {steps}: {layers} x {name}, both ways, ragged",
-                {"packed": packed(module, lengths), name: ours(encoder, lengths)},
-                inputs,
-                settings,
-            )
+        module = theirs(size, size, layers, batch_first=True, bidirectional=both)
+        encoder = mine(size, size, num_layers=layers, bidirectional=both)
+        other = plain(module) if lengths is None else packed(module, lengths)
+        compare(
+            f"time {inputs.shape[1]}: {layers} x {name}, {ways}",
+            {
+                f"torch.nn.{name}" if lengths is None else "packed": other,
+                name: ours(encoder, lengths),
+            },
+            inputs,
+            settings,
+        )
 
 
 TABLES = {"kinds": compare_kinds, "torch": compare_with_torch, "ragged": compare_ragged}

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,25 +97,26 @@ def run_ours(folder: Path, settings: dict[str, Any]) -> str:
 def ours(corpus: Path, precision: str, steps: int, head: str = "FullSoftmax") -> float:
     """Returns the tokens per second of `unroll fit`."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        clock = {
-            "class_path": "benchmarks.clock.Clock",
-            "init_args": {"path": str(folder / "seconds.json"), "warm_up": WARM_UP},
-        }
-        settings = config(
-            corpus, precision, head, max_steps=steps, limit_val_batches=0, callbacks=[clock]
-        )
-        run_ours(folder, settings)
-        measured = json.loads((folder / "seconds.json").read_text(encoding="utf-8"))
+        file = Path(name) / "seconds.json"
+        trainer = limits(file, steps, WARM_UP)
+        run_ours(Path(name), config(corpus, precision, head, **trainer))
+        measured = json.loads(file.read_text(encoding="utf-8"))
     return float(measured["steps"] * TOKENS_PER_STEP / measured["seconds"])
 
 
-def plain(corpus: Path, kept_memory: bool, steps: int) -> float:
-    """Returns the tokens per second of the plain loop in a new process."""
-    command = [sys.executable, __file__, "--plain", str(corpus), "--steps", str(steps)]
-    if kept_memory:
-        command.append("--configure-allocator")
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def limits(file: Path, steps: int, warm_up: int) -> dict[str, Any]:
+    """Returns trainer settings for a number of steps whose time is written to a file."""
+    init = {"path": str(file), "warm_up": warm_up}
+    clock = {"class_path": "benchmarks.clock.Clock", "init_args": init}
+    return {"max_steps": steps, "limit_val_batches": 0, "callbacks": [clock]}
+
+
+def run_plain(script: str, kept_memory: bool, *arguments: str) -> float:
+    """Runs the plain loop of a script in a new process and returns the number that it prints."""
+    command = [sys.executable, script, *arguments, *["--configure-allocator"] * kept_memory]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
     return float(done.stdout)
 
 
@@ -172,26 +174,45 @@ def compare_epochs(corpus: Path, seeds: int) -> None:
 
 
 def compare_loops(corpus: Path, rounds: int, steps: int) -> None:
-    """Measures all variants in turns and prints the medians."""
+    """Measures all variants."""
+    arguments = ("--plain", str(corpus), "--steps", str(steps))
     variants = {
-        "plain float32": lambda: plain(corpus, False, steps),
-        "plain float32, kept memory": lambda: plain(corpus, True, steps),
+        "plain float32": lambda: run_plain(__file__, False, *arguments),
+        "plain float32, kept memory": lambda: run_plain(__file__, True, *arguments),
         "ours float32": lambda: ours(corpus, "32-true", steps),
         "ours precision: auto": lambda: ours(corpus, "auto", steps),
         "ours auto, classes": lambda: ours(corpus, "auto", steps, "ClassSoftmax"),
         "ours auto, adaptive": lambda: ours(corpus, "auto", steps, "AdaptiveSoftmax"),
         "ours auto, hierarchical": lambda: ours(corpus, "auto", steps, "HierarchicalSoftmax"),
     }
+    take_turns(variants, rounds, "tokens/s")
+
+
+def take_turns(variants: dict[str, Callable[[], float]], rounds: int, unit: str) -> None:
+    """Measures the rates of variants in turns and prints the medians, relative to the first two."""
     rates: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds):
         for name, measure in variants.items():
             rates[name].append(measure())
-            print(f"round {number + 1}: {name}: {rates[name][-1]:.0f} tokens/s", file=sys.stderr)
+            print(f"round {number + 1}: {name}: {rates[name][-1]:.0f} {unit}", file=sys.stderr)
     middle = {name: statistics.median(values) for name, values in rates.items()}
     first, second, *_ = middle.values()
-    print(f"{'':28}{'tokens/s':>9}{'x plain':>9}{'x plain, kept memory':>22}")
+    print(f"{'':28}{unit:>12}{'x plain':>9}{'x plain, kept memory':>22}")
     for name, rate in middle.items():
-        print(f"{name:28}{rate:9.0f}{rate / first:9.2f}{rate / second:22.2f}")
+        print(f"{name:28}{rate:12.0f}{rate / first:9.2f}{rate / second:22.2f}")
+
+
+def read_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Adds the options of `run_plain` to a parser, parses and sets the allocator."""
+    parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--configure-allocator", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.configure_allocator:
+        sys.path.insert(0, str(REPOSITORY))
+        from pipeline.process import configure_allocator
+
+        configure_allocator()
+    return options
 
 
 def main() -> None:
@@ -200,15 +221,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=0, help="Number of seeds for one epoch each.")
-    parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--configure-allocator", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = read_options(parser)
     if options.plain is not None:
-        if options.configure_allocator:
-            sys.path.insert(0, str(REPOSITORY))
-            from pipeline.process import configure_allocator
-
-            configure_allocator()
         print(plain_loop(options.plain, options.steps))
         return
     with tempfile.TemporaryDirectory() as name:

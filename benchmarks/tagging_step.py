@@ -1,33 +1,27 @@
-"""Sentences per second of a tagger's training against a plain PyTorch loop of the same network.
+"""Compares the speed of training a tagger with a plain PyTorch loop that trains the same network.
 
     python benchmarks/tagging_step.py [--rounds 5] [--sentences 6400] [--encoder elman] [--layers 3]
 
 The network is that of `configs/tagging/mpqa-dse.yaml`: 3 x 100, bidirectional, Adam, batches of 32,
-clipping, frozen vectors; with `--encoder gru` or `lstm` another recurrence. The data are fold 0 of
-MPQA and `minilm-300.bin` where `UNROLL_DATA` holds both, else the built-in opinions and random
-vectors. "plain" is a loop as one writes it in a notebook: random batches, packed for one module of
-three bidirectional layers, nothing logged but the loss every 50 steps. "ours" is `unroll fit`:
-batches of sentences of like lengths, never packed, Lightning, MLflow on sqlite, checkpoints. Both
-train on the same sentences, in float32 and with as many threads (`OMP_NUM_THREADS`). Each
-measurement is a process of its own, the variants take turns, and the first 20 steps of each do not
-count; nor does reading the corpus. "kept memory" is the plain loop with the allocator setting that
-ours has (pipeline/process.py).
+clipping, frozen vectors. The data are fold 0 of MPQA and `minilm-300.bin` if `UNROLL_DATA` contains
+both, otherwise the built-in opinions and random vectors. "plain" is a typical notebook loop with
+random, packed batches, which logs only the loss every 50 steps. "ours" is `unroll fit` with padded
+batches of similar lengths, Lightning, MLflow on SQLite and checkpoints. Both train on the same
+sentences, in float32, with the same number of threads (`OMP_NUM_THREADS`). Each measurement runs in
+its own process without reading the corpus and the first 20 steps, and the variants take turns.
+"kept memory" is the plain loop with the memory allocator settings of ours (pipeline/process.py).
 """
 
 import argparse
 import itertools
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
@@ -36,7 +30,15 @@ from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.lm_step import REPOSITORY, run_ours
+from benchmarks.lm_step import (
+    REPOSITORY,
+    limits,
+    read_options,
+    run_ours,
+    run_plain,
+    take_turns,
+)
+from benchmarks.vectors import write_vectors
 
 if TYPE_CHECKING:
     from datamodules.tagging.datamodule import TaggingData
@@ -48,30 +50,19 @@ BATCH_SIZE = 32
 
 
 class Work(NamedTuple):
-    """What both loops have to do.
+    """The work of both loops."""
 
-    Attributes:
-        settings: the configuration of ours.
-        file: what the plain loop reads: sentences, vectors, sizes.
-        sentences: those that count.
-        tokens: of these.
-    """
-
-    settings: dict[str, Any]
-    file: Path
-    sentences: int
-    tokens: int
+    settings: dict[str, Any]  # configuration of ours
+    file: Path  # sentences, vectors and sizes for the plain loop
+    sentences: int  # number of sentences after the warm-up
+    tokens: int  # number of their tokens
 
 
 def make_work(folder: Path, encoder: str, layers: int, sentences: int) -> Work:
-    """Reads the corpus and the configuration, and writes the plain loop's share into a folder."""
+    """Reads corpus and configuration, and writes the file of the plain loop into a folder."""
     settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     steps = WARM_UP + -(-sentences // BATCH_SIZE)
-    clock = {
-        "class_path": "benchmarks.clock.Clock",
-        "init_args": {"path": str(folder / "seconds.json"), "warm_up": WARM_UP},
-    }
-    settings["trainer"] |= {"max_steps": steps, "limit_val_batches": 0, "callbacks": [clock]}
+    settings["trainer"] |= limits(folder / "seconds.json", steps, WARM_UP)
     network = settings["model"]["init_args"]["encoder"]
     network["class_path"] = f"pipeline.encoders.{ENCODERS[encoder]}"
     network["init_args"]["num_layers"] = layers
@@ -80,7 +71,7 @@ def make_work(folder: Path, encoder: str, layers: int, sentences: int) -> Work:
     data = load_data(folder, settings, steps * BATCH_SIZE)
     batches = list(itertools.islice(data.train_dataloader(), steps))
     if len(batches) < steps:
-        sys.exit(f"an epoch has no {steps} batches but {len(batches)}; give fewer --sentences")
+        sys.exit(f"an epoch has {len(batches)} batches, not {steps}; use fewer --sentences")
     rows = [
         [
             (words[:length], tags[:length])
@@ -96,13 +87,7 @@ def make_work(folder: Path, encoder: str, layers: int, sentences: int) -> Work:
 
 
 def load_data(folder: Path, settings: dict[str, Any], sentences: int) -> "TaggingData":
-    """Gives the data of a configuration, which it makes the built-in ones where MPQA is missing.
-
-    Args:
-        folder: for random vectors.
-        settings: the configuration.
-        sentences: of the built-in opinions.
-    """
+    """Returns the data of a configuration, changed to built-in sentences if MPQA is missing."""
     from datamodules.batching.sentences import TaggedSource
     from datamodules.tagging.builtin import BuiltinOpinions
     from datamodules.tagging.datamodule import TaggingData
@@ -126,17 +111,8 @@ def load_data(folder: Path, settings: dict[str, Any], sentences: int) -> "Taggin
     )
 
 
-def write_vectors(path: Path, words: Iterable[str], size: int) -> None:
-    """Writes a random vector for each word."""
-    generator = np.random.default_rng(0)
-    with path.open("w", encoding="utf-8") as file:
-        for word in words:
-            numbers = generator.normal(0, 0.4, size)
-            file.write(f"{word} " + " ".join(f"{number:.5f}" for number in numbers) + "\n")
-
-
 def table(data: "TaggingData") -> Tensor:
-    """Gives the vector of each word of a lexicon, zeros where it has none."""
+    """Returns the vector of each word of a lexicon; zeros for words without one."""
     vectors = data.lexicon.vectors
     assert vectors is not None, "the configuration names some"
     places = {word: place for place, word in enumerate(data.lexicon.counts)}
@@ -146,7 +122,7 @@ def table(data: "TaggingData") -> Tensor:
 
 
 def plain_loop(file: Path) -> float:
-    """The plain loop; returns the seconds after the warm-up."""
+    """Trains with the plain loop and returns the seconds after the warm-up."""
     given = torch.load(file)
     sizes = given["sizes"]
     torch.manual_seed(1)
@@ -193,17 +169,6 @@ def collate(rows: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
     return words, tags, torch.tensor([len(words) for words, _ in rows])
 
 
-def plain(work: Work, kept_memory: bool) -> float:
-    """Returns sentences per second of the plain loop, which runs in a process of its own."""
-    command = [sys.executable, __file__, "--plain", str(work.file)]
-    if kept_memory:
-        command.append("--configure-allocator")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return work.sentences / float(done.stdout)
-
-
 def ours(work: Work) -> float:
     """Returns sentences per second of our loop."""
     with tempfile.TemporaryDirectory() as name:
@@ -214,40 +179,28 @@ def ours(work: Work) -> float:
 
 
 def compare(work: Work, rounds: int) -> None:
-    """Measures each variant in turn, and prints the medians."""
+    """Measures all variants."""
+
+    def plain(kept_memory: bool) -> float:
+        return work.sentences / run_plain(__file__, kept_memory, "--plain", str(work.file))
+
     variants = {
-        "plain, random, packed": lambda: plain(work, False),
-        "plain, kept memory": lambda: plain(work, True),
+        "plain, random, packed": lambda: plain(False),
+        "plain, kept memory": lambda: plain(True),
         "ours": lambda: ours(work),
     }
-    rates: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(rounds):
-        for name, measure in variants.items():
-            rates[name].append(measure())
-            said = f"round {number + 1}: {name}: {rates[name][-1]:.0f} sentences/s"
-            print(said, file=sys.stderr)
-    middle = {name: statistics.median(values) for name, values in rates.items()}
-    first, second, *_ = middle.values()
-    print(f"{'':24}{'sentences/s':>12}{'x plain':>9}{'x plain, kept memory':>22}")
-    for name, rate in middle.items():
-        print(f"{name:24}{rate:12.0f}{rate / first:9.2f}{rate / second:22.2f}")
+    take_turns(variants, rounds, "sentences/s")
 
 
 def main() -> None:
     """Measures and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sentences", type=int, default=6400, help="that count, at most an epoch")
+    parser.add_argument("--sentences", type=int, default=6400, help="Number, at most an epoch.")
     parser.add_argument("--encoder", choices=ENCODERS, default="elman")
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--configure-allocator", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = read_options(parser)
     if options.plain is not None:
-        if options.configure_allocator:
-            from pipeline.process import configure_allocator
-
-            configure_allocator()
         print(plain_loop(options.plain))
         return
     with tempfile.TemporaryDirectory() as name:

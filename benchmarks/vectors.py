@@ -1,12 +1,11 @@
-"""Seconds to read word vectors, against a plain Python loader of the whole file.
+"""Compares the time of reading word vectors with a plain Python loader of the whole file.
 
     python benchmarks/vectors.py [--rounds 5] [--lines 100000] [--size 100] [--words 30000]
 
-The file is random: `--lines` words of `--size` numbers with five decimals, the layout of GloVe's
-text (86 MB with the defaults). The corpus has `--words` words, three quarters of them in the file.
-"plain" is the loop that one finds in notebooks: each line split, each number parsed, all words in a
-dictionary. "ours" is `load_vectors`: the words of the corpus alone. Both run in this process, on
-one core, and take turns; the least time of each counts.
+The file has `--lines` random vectors of `--size` numbers in GloVe's text format (86 MB by default).
+The corpus has `--words` words, three quarters of them in the file. "plain" is a typical notebook
+loop that parses all words into a dictionary. "ours" is `load_vectors`, which reads only the words
+of the corpus. Both run in this process, on one core, and take turns; the minimum of each counts.
 """
 
 import argparse
@@ -14,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +23,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from pipeline.text.vectors import load_vectors
 
 
-def write_vectors(path: Path, lines: int, size: int) -> None:
-    """Writes a file of random vectors."""
+def write_vectors(path: Path, words: Iterable[str], size: int) -> None:
+    """Writes a random vector for each word."""
     generator = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:
-        for index in range(lines):
+        for word in words:
             numbers = generator.normal(0, 0.4, size)
-            file.write(f"w{index} " + " ".join(f"{number:.5f}" for number in numbers) + "\n")
+            file.write(f"{word} " + " ".join(f"{number:.5f}" for number in numbers) + "\n")
 
 
 def plain(path: Path) -> dict[str, np.ndarray]:
-    """The plain loader."""
+    """Reads all vectors with a plain loop."""
     found = {}
     with path.open(encoding="utf-8") as file:
         for line in file:
@@ -44,7 +43,7 @@ def plain(path: Path) -> dict[str, np.ndarray]:
 
 
 def seconds(read: Callable[[], object]) -> float:
-    """Returns how long something takes."""
+    """Returns the seconds of a call."""
     start = time.perf_counter()
     read()
     return time.perf_counter() - start
@@ -63,7 +62,7 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "vectors.txt"
-        write_vectors(path, options.lines, options.size)
+        write_vectors(path, (f"w{index}" for index in range(options.lines)), options.size)
         variants = {"plain": lambda: plain(path), "ours": lambda: load_vectors(path, words)}
         times: dict[str, list[float]] = {variant: [] for variant in variants}
         for number in range(options.rounds):

@@ -14,10 +14,8 @@ from pipeline.heads.ngram import NgramHead
 
 _INNER = {"layers", "inner", "layer", "kernel", "cell"}  # names left out of the table
 _COLUMNS: dict[str, Justify] = {
-    "part": "left",
-    "kind": "left",
-    "parameters": "right",
-    "share": "right",
+    **dict.fromkeys(("part", "kind"), "left"),
+    **dict.fromkeys(("parameters", "share"), "right"),
     "formula": "left",
 }
 _LEGEND = "N words, d inputs and h units of a layer; without a formula: sizes of the tensors"
@@ -73,11 +71,9 @@ def count_parameters(model: nn.Module) -> list[Part]:
         twice = {owners[id(p)] for p in own.values() if id(p) in owners}
         new = {key: p for key, p in own.items() if id(p) not in owners}
         owners.update((id(p), name) for p in new.values())
-        count = sum(p.numel() for p in new.values())
-        biases = (
-            _recurrent_biases(module, new.values()) if isinstance(module, RecurrentLayer) else 0
-        )
-        formula = _layer_formula(module, count) if isinstance(module, RecurrentLayer) else ""
+        count, biases, formula = sum(p.numel() for p in new.values()), 0, ""
+        if isinstance(module, RecurrentLayer):
+            biases, formula = _recurrent_biases(module, new.values()), _layer_formula(module, count)
         formula = formula or _formula(module, [tuple(p.shape) for p in new.values()])
         is_learned = all(p.requires_grad for p in new.values())
         shared = ", ".join(sorted(twice))
@@ -135,13 +131,10 @@ def _layer_formula(leaf: RecurrentLayer, count: int) -> str:
         return f"{symbols} + {biases}h = {numbers} + {biases}·{size}"
     shapes = [tuple(matrix.shape) for matrix in weights.others]
     if {frozenset(shape) for shape in shapes} == {frozenset((size, inputs))}:
-        symbols, others = f"{symbols} + {biases}h + {more}hd", f"{more}·{size}·{inputs}"
+        symbol, others = f"{more}hd", f"{more}·{size}·{inputs}"
     else:
-        symbols, others = (
-            f"{symbols} + {biases}h + others",
-            " + ".join(f"{a}·{b}" for a, b in shapes),
-        )
-    return f"{symbols} = {numbers} + {biases}·{size} + {others}"
+        symbol, others = "others", " + ".join(f"{a}·{b}" for a, b in shapes)
+    return f"{symbols} + {biases}h + {symbol} = {numbers} + {biases}·{size} + {others}"
 
 
 def _recurrent_biases(leaf: RecurrentLayer, new: Iterable[nn.Parameter]) -> int:
@@ -185,10 +178,8 @@ def to_table(parts: Sequence[Part]) -> str:
 
 def _bias_note(parts: Sequence[Part]) -> str:
     biases = sum(part.num_biases for part in parts)
-    if not biases:
-        return ""
-    note = f"\n{biases:,} of them are biases of recurrent layers"
-    if any("hh" in part.formula for part in parts):  # a matrix from state to state
+    note = f"\n{biases:,} of them are biases of recurrent layers" if biases else ""
+    if biases and any("hh" in part.formula for part in parts):  # a matrix from state to state
         note += (
             ": torch's kernels have two bias vectors, one per matrix; textbooks count one or, as "
             "in 4(hd + hh), none"

@@ -3,6 +3,9 @@
 The score of a path of tags is starts[y_1] + sum_t emissions[t, y_t] + ends[y_n] +
 sum_t transitions[y_t, y_(t+1)]. The recursions are those of Rabiner (1989, "A tutorial on hidden
 Markov models"), for all rows of a batch at once; rows without steps are allowed.
+
+Emissions are [batch time tag], also finite at padded steps; `lengths`, the number of real steps of
+each row, is int64 [batch].
 """
 
 from typing import NamedTuple
@@ -15,57 +18,42 @@ from pipeline.decoders.emissions import real_steps
 
 
 class ChainScores(NamedTuple):
-    """The scores that do not depend on the sentence.
+    """The scores that do not depend on the sentence."""
 
-    Attributes:
-        transitions: Scores from the first tag to the second [tag tag].
-        starts: Scores of the first tag of a sentence [tag].
-        ends: Scores of the last tag of a sentence [tag].
-    """
+    transitions: Tensor  # from the first tag to the second, [tag tag]
+    starts: Tensor  # of the first tag of a sentence, [tag]
+    ends: Tensor  # of the last tag of a sentence, [tag]
 
-    transitions: Tensor
-    starts: Tensor
-    ends: Tensor
+
+def constrain(scores: ChainScores, transitions: Tensor, starts: Tensor) -> ChainScores:
+    """Forbids transitions and first tags, where the masks [tag tag] and [tag] are false."""
+    transitions, starts = (
+        part.where(allowed.to(part.device), -torch.inf)
+        for part, allowed in ((scores.transitions, transitions), (scores.starts, starts))
+    )
+    return ChainScores(transitions, starts, scores.ends)
 
 
 class Posterior(NamedTuple):
     """The distribution of the tags given the sentence, which is a Markov chain.
 
-    Attributes:
-        log_marginals: Log-probabilities of the tags of each token, log p(y_t) [batch time tag].
-        messages: Backward messages: log scores of the tag at t by step t and all later ones, up to
-            a constant per step [batch time tag].
-        transitions: Scores from the first tag to the second [tag tag].
+    The backward messages are log scores of the tag at t by step t and all later ones, up to a
+    constant per step.
     """
 
-    log_marginals: Tensor
-    messages: Tensor
-    transitions: Tensor
+    log_marginals: Tensor  # log p(y_t), [batch time tag]
+    messages: Tensor  # [batch time tag]
+    transitions: Tensor  # scores from the first tag to the second, [tag tag]
 
     def following(self, rows: Tensor, times: Tensor, previous: Tensor) -> Tensor:
-        """Computes log p(y_t | y_(t-1) = previous).
-
-        Args:
-            rows: Row indices [*]; all arguments are broadcast.
-            times: Steps t, above 0 [*].
-            previous: Tag ids at step t - 1 [*].
-
-        Returns:
-            Log-probabilities [* tag].
-        """
+        """Computes log p(y_t | y_(t-1) = previous) [* tag] for rows and steps t > 0, broadcast."""
         return (self.transitions[previous] + self.messages[rows, times]).log_softmax(-1)
 
 
 def log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
-    """Computes the log of the sum of exp(score) over all paths, by the forward recursion.
+    """Computes the log of the sum of exp(score) over all paths [batch]; 0 for a row without steps.
 
-    Args:
-        emissions: Scores of tags [batch time tag], also finite at padded steps.
-        lengths: Number of real steps of each row, int64 [batch].
-        scores: Scores of the chain.
-
-    Returns:
-        Values [batch], 0 for a row without steps.
+    By the forward recursion.
     """
     # Unbound, because the gradient of emissions[:, t] would be a full-size tensor for each t.
     steps = emissions.transpose(0, 1).unbind()
@@ -78,16 +66,9 @@ def log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Te
 
 
 def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets: Tensor) -> Tensor:
-    """Computes the score of one path of each row.
+    """Computes the score [batch] of one path of each row; 0 for a row without steps.
 
-    Args:
-        emissions: Scores of tags [batch time tag].
-        lengths: Number of real steps of each row, int64 [batch].
-        scores: Scores of the chain.
-        targets: Tag ids int64 [batch time]; padded steps are ignored.
-
-    Returns:
-        Values [batch], 0 for a row without steps.
+    The targets are tag ids, int64 [batch time]; padded steps are ignored.
     """
     is_real = real_steps(emissions, lengths)
     tags = targets.where(is_real, 0)
@@ -102,15 +83,9 @@ def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets:
 
 
 def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
-    """Computes the path with the highest score (Viterbi 1967).
+    """Computes the path with the highest score (Viterbi 1967); -inf forbids a transition or tag.
 
-    Args:
-        emissions: Scores of tags [batch time tag], also finite at padded steps.
-        lengths: Number of real steps of each row, int64 [batch].
-        scores: Scores of the chain; -inf forbids a transition or tag.
-
-    Returns:
-        Tag ids, int64 [batch time]; `IGNORE_INDEX` at padded steps.
+    Returns tag ids, int64 [batch time]; `IGNORE_INDEX` at padded steps.
 
     Example:
         >>> emissions = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]])
@@ -137,15 +112,8 @@ def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
 def posterior(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Posterior:
     """Computes the distribution of the tags, by the forward and the backward recursion.
 
-    Both are normalized at each step, so that long sentences do not lose precision.
-
-    Args:
-        emissions: Scores of tags [batch time tag], also finite at padded steps.
-        lengths: Number of real steps of each row, int64 [batch].
-        scores: Scores of the chain.
-
-    Returns:
-        The posterior; unspecified at padded steps.
+    Both are normalized at each step, so that long sentences do not lose precision. The result is
+    unspecified at padded steps.
     """
     into = scores.transitions.t().contiguous()
     predicted = [scores.starts.expand_as(emissions[:, 0])]

@@ -11,13 +11,8 @@ from pipeline.text.tags import are_labels
 def allowed_transitions(tags: Sequence[str]) -> Tensor:
     """Returns which tag may follow which: "I-x" only "B-x" and "I-x", the others any tag.
 
-    Labels such as parts of speech have no constraints.
-
-    Args:
-        tags: Tags in the order of their ids.
-
-    Returns:
-        bool [tag tag], from the first to the second.
+    The result is bool [tag tag], from the first to the second. Labels such as parts of speech have
+    no constraints.
 
     Example:
         >>> allowed_transitions(["O", "B-x", "I-x"])[0]  # after "O"
@@ -30,14 +25,7 @@ def allowed_transitions(tags: Sequence[str]) -> Tensor:
 
 
 def allowed_starts(tags: Sequence[str]) -> Tensor:
-    """Returns which tags a sentence may start with: all but "I-x".
-
-    Args:
-        tags: Tags in the order of their ids.
-
-    Returns:
-        bool [tag].
-    """
+    """Returns which tags a sentence may start with, bool [tag]: all but "I-x"."""
     return torch.tensor([are_labels(tags) or not _sources(tag) for tag in tags])
 
 

@@ -9,6 +9,7 @@ from pipeline.decoders.base import Decoder
 from pipeline.decoders.chain import (
     ChainScores,
     Posterior,
+    constrain,
     log_partition,
     path_score,
     posterior,
@@ -54,18 +55,13 @@ class CRF(Decoder):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        tags: Sequence[str],
-        constrained: bool = True,
-        miss_cost: float = 0.0,
+        self, input_size: int, tags: Sequence[str], constrained: bool = True, miss_cost: float = 0.0
     ) -> None:
         super().__init__(input_size, tags)
         if not miss_cost >= 0:
             raise ValueError(f"miss_cost must be at least 0, got {miss_cost}")
-        self.miss_cost = miss_cost
+        self.constrained, self.miss_cost = constrained, miss_cost
         num_tags = len(self.tags)
-        self.constrained = constrained
         self.linear = nn.Linear(input_size, num_tags)
         self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
         self.starts = nn.Parameter(torch.empty(num_tags))
@@ -93,14 +89,7 @@ class CRF(Decoder):
         emitted = emissions(self.linear, states, lengths)
         scores = self._scores(emitted.dtype)
         if self.constrained:
-            transitions, starts = (
-                part.where(allowed.to(part.device), -torch.inf)
-                for part, allowed in (
-                    (scores.transitions, self._transitions),
-                    (scores.starts, self._starts),
-                )
-            )
-            scores = ChainScores(transitions, starts, scores.ends)
+            scores = constrain(scores, self._transitions, self._starts)
         return viterbi(emitted, lengths, scores)
 
     def marginals(self, states: Tensor, lengths: Tensor) -> Tensor:

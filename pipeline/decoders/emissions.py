@@ -6,15 +6,7 @@ from torch import Tensor, nn
 
 
 def real_steps(states: Tensor, lengths: Tensor) -> Tensor:
-    """Returns which steps are real.
-
-    Args:
-        states: Tensor [batch time ...].
-        lengths: Number of real steps of each row, int64 [batch].
-
-    Returns:
-        bool [batch time].
-    """
+    """Returns which steps of `states` [batch time ...] are real, bool [batch time]."""
     times = torch.arange(states.shape[1], device=states.device)
     return times < lengths.to(states.device).unsqueeze(1)
 
@@ -22,13 +14,8 @@ def real_steps(states: Tensor, lengths: Tensor) -> Tensor:
 def emissions(linear: nn.Linear, states: Tensor, lengths: Tensor) -> Tensor:
     """Computes the score of each tag at each step by a linear map, without autocast.
 
-    Args:
-        linear: Linear map from states to scores.
-        states: States [batch time input]; padded steps are ignored, even if they are nan.
-        lengths: Number of real steps of each row, int64 [batch].
-
-    Returns:
-        Scores [batch time tag], float32 (float64 in a float64 model).
+    The states are [batch time input]; padded steps are ignored, even if they are nan. The scores
+    [batch time tag] have float32 (float64 in a float64 model).
     """
     dtype = torch.promote_types(linear.weight.dtype, torch.float32)
     is_padding = ~real_steps(states, lengths).unsqueeze(-1)

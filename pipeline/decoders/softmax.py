@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.decoders.base import Decoder
-from pipeline.decoders.chain import ChainScores, Posterior, viterbi
+from pipeline.decoders.chain import ChainScores, Posterior, constrain, viterbi
 from pipeline.decoders.constraints import allowed_starts, allowed_transitions
 from pipeline.decoders.emissions import emissions, real_steps
 from pipeline.decoders.spans import span_log_probs
@@ -116,12 +116,8 @@ class ConstrainedSoftmax(_PerToken):
     def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Decoder`."""
         log_probs = emissions(self.linear, states, lengths).log_softmax(-1)
-        zero = log_probs.new_zeros(())
-        scores = ChainScores(
-            zero.where(self._transitions.to(zero.device), -torch.inf),
-            zero.where(self._starts.to(zero.device), -torch.inf),
-            zero.expand(len(self.tags)),
-        )
+        zeros = ChainScores(*(log_probs.new_zeros(1) for _ in range(3)))
+        scores = constrain(zeros, self._transitions, self._starts)
         return viterbi(log_probs, lengths, scores)
 
     def span_log_probs(

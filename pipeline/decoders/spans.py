@@ -25,21 +25,11 @@ def span_log_probs(
     spans: Sequence[Sequence[Span]],
     strict: bool,
 ) -> list[list[float]]:
-    """Computes the log-probability of each span.
+    """Computes the log-probability of each span; without "B-" and "I-" each token is a span.
 
-    Args:
-        tags: Tags in the order of their ids. Each token with a label (part of speech) is a span.
-        posterior: Distribution of the tags.
-        lengths: Number of real steps of each row, int64 [batch].
-        spans: Spans of each row.
-        strict: Whether a span starts with B-label only. If not, as in conlleval, it also starts
-            with an I-label at the start of the sentence or after a tag of another type.
-
-    Returns:
-        Natural logarithms, in the order of `spans`.
-
-    Raises:
-        ValueError: If the label of a span is not a type of the tags.
+    `strict` means that a span starts with B-label only. If not, as in conlleval, it also starts
+    with an I-label at the start of the sentence or after a tag of another type. Raises a ValueError
+    if the label of a span is not a type of the tags.
     """
     # Sums over few numbers are fastest on the CPU.
     posterior, ends = Posterior(*(part.cpu() for part in posterior)), lengths.tolist()

@@ -2,13 +2,16 @@
 
 import abc
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pipeline.encoders.carry import Carry
+
+Steps: TypeAlias = Float[Tensor, "batch time input"]
+RowLengths: TypeAlias = Int[Tensor, "batch"]
 
 
 class Encoded(NamedTuple):
@@ -47,10 +50,7 @@ class Encoder(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """Encodes right-padded sequences.
 
@@ -85,14 +85,9 @@ def check_inputs(encoder: Encoder, inputs: Tensor) -> None:
 
 
 def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
-    """Checks the number of real steps of each row.
+    """Raises a ValueError unless `lengths` is None or [batch] whole numbers from 0 to time.
 
-    Args:
-        inputs: Vectors [batch time ...].
-        lengths: Whole numbers from 0 to time, [batch]; None is accepted.
-
-    Raises:
-        ValueError: If the shape or the dtype is wrong or, on a CPU, a number is out of range.
+    The range is checked on a CPU only: on a GPU the host would have to wait for the device.
     """
     if lengths is None:
         return
@@ -104,7 +99,6 @@ def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
         )
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(f"lengths must be whole numbers (torch.int64), got {lengths.dtype}")
-    # On a GPU this check would make the host wait for the device.
     if lengths.device.type == "cpu" and batch:
         least, most = torch.aminmax(lengths)
         if least < 0 or most > time:
@@ -120,10 +114,9 @@ def all_full(inputs: Tensor, lengths: Tensor | None) -> bool:
 
 
 def refuse_second_derivatives(name: str) -> None:
-    """Refuses `create_graph=True` in a custom backward pass, which autograd takes for a constant.
+    """Raises a RuntimeError for `create_graph=True` in a custom backward pass.
 
-    Raises:
-        RuntimeError: If the gradient itself is to be differentiated.
+    Autograd would take that pass for a constant.
     """
     if torch.is_grad_enabled():
         raise RuntimeError(

@@ -74,15 +74,8 @@ def check_carry(name: str, carry: Carry, count: int, batch_size: int, size: int)
 def fit_dtype(name: str, carry: Carry, dtype: torch.dtype) -> Carry:
     """Converts a flat carry to the dtype of an encoder if no precision is lost.
 
-    A carry of a step under autocast (bfloat16) can therefore be used without autocast.
-
-    Args:
-        name: Name of the encoder, for the error message.
-        carry: Flat tuple of tensors.
-        dtype: Dtype of the encoder's parameters.
-
-    Raises:
-        ValueError: If a tensor is not floating-point or is more precise than `dtype`.
+    A carry of a step under autocast (bfloat16) can therefore be used without autocast. Raises a
+    ValueError, with the name of the encoder, if a tensor is more precise or not floating-point.
     """
     for part in carry:
         if not part.is_floating_point() or torch.promote_types(part.dtype, dtype) != dtype:

@@ -17,10 +17,7 @@ class MinGRU(ElementwiseRecurrent):
         torch.Size([1, 5, 4])
     """
 
-    @staticmethod
-    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
-        """See `ElementwiseRecurrent`."""
-        return Scanned(MinGRUCell(input_size, hidden_size))
+    cell_class = MinGRUCell
 
 
 class MinLSTM(ElementwiseRecurrent):
@@ -31,10 +28,7 @@ class MinLSTM(ElementwiseRecurrent):
         1
     """
 
-    @staticmethod
-    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
-        """See `ElementwiseRecurrent`."""
-        return Scanned(MinLSTMCell(input_size, hidden_size))
+    cell_class = MinLSTMCell
 
 
 class SRU(ElementwiseRecurrent):
@@ -47,10 +41,7 @@ class SRU(ElementwiseRecurrent):
         8
     """
 
-    @staticmethod
-    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
-        """See `ElementwiseRecurrent`."""
-        return Scanned(SRUCell(input_size, hidden_size))
+    cell_class = SRUCell
 
 
 class QRNN(Recurrent):

@@ -1,10 +1,16 @@
 """An encoder that returns its inputs."""
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
-from pipeline.encoders.base import Encoded, Encoder, check_at_least_one, check_inputs, check_lengths
+from pipeline.encoders.base import (
+    Encoded,
+    Encoder,
+    RowLengths,
+    Steps,
+    check_at_least_one,
+    check_inputs,
+    check_lengths,
+)
 from pipeline.encoders.carry import Carry
 
 
@@ -35,10 +41,7 @@ class Identity(Encoder):
         self.input_size = self.output_size = input_size
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)

@@ -8,14 +8,13 @@ import abc
 from collections.abc import Callable
 from functools import partial
 
-from jaxtyping import Float, Int
-from torch import Tensor
-
-from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
+from pipeline.encoders.base import Encoded, Encoder, RowLengths, Steps, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
+from pipeline.encoders.cells.linear import LinearCell
 from pipeline.encoders.initializers import Initializer, Orthogonal
 from pipeline.encoders.kernels.whole_stack import run_together
 from pipeline.encoders.layers.base import RecurrentLayer
+from pipeline.encoders.layers.scanned import Scanned
 from pipeline.encoders.stack import Connections, Skip, StackShape, build_stack
 
 
@@ -76,10 +75,7 @@ class Recurrent(Encoder, abc.ABC):
         return Orthogonal()
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
@@ -123,7 +119,13 @@ class MatrixRecurrent(Recurrent, abc.ABC):
 
 
 class ElementwiseRecurrent(Recurrent, abc.ABC):
-    """Base class of encoders whose recurrence is elementwise, and so has no matrix to drop."""
+    """Base class of encoders whose recurrence is elementwise, and so has no matrix to drop.
+
+    Attributes:
+        cell_class: Class of the cells.
+    """
+
+    cell_class: Callable[[int, int], LinearCell]
 
     def __init__(
         self,
@@ -140,11 +142,9 @@ class ElementwiseRecurrent(Recurrent, abc.ABC):
         zoneout: float = 0.0,
         project: bool = False,
     ) -> None:
+        def make_layer(below: int, size: int) -> RecurrentLayer:
+            return Scanned(self.cell_class(below, size))
+
         shape = StackShape(input_size, hidden_size, num_layers, bidirectional, last_size)
         connections = Connections(skip, dropout, variational, normalize, project)
-        super().__init__(self.make_layer, shape, connections, zoneout, initializer)
-
-    @staticmethod
-    @abc.abstractmethod
-    def make_layer(input_size: int, hidden_size: int) -> RecurrentLayer:
-        """Returns one direction of one layer."""
+        super().__init__(make_layer, shape, connections, zoneout, initializer)

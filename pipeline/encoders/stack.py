@@ -41,17 +41,10 @@ def build_stack(
     zoneout: float,
     initialize: Initializer,
 ) -> Stacked:
-    """Builds and initializes recurrent layers, from the lowest up.
+    """Builds and initializes recurrent layers, from the lowest up; zoneout 0 adds no wrapper.
 
-    Args:
-        make_layer: Function from input size and hidden size to one direction of one layer.
-        shape: Sizes of the stack.
-        connections: Settings between layers.
-        zoneout: Probability of zoneout; 0 adds no wrapper.
-        initialize: Initializer of each direction of each layer.
-
-    Raises:
-        ValueError: If a setting is out of range or a skip connection joins unequal sizes.
+    `make_layer` maps input size and hidden size to one direction of one layer. Raises a ValueError
+    if a setting is out of range or a skip connection joins unequal sizes.
     """
     check_choice("skip", connections.skip, ("none", "residual", "dense", "highway"))
     check_dropout(connections.dropout)

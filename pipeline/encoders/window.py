@@ -3,12 +3,13 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pipeline.encoders.base import (
     Encoded,
     Encoder,
+    RowLengths,
+    Steps,
     check_at_least_one,
     check_choice,
     check_inputs,
@@ -70,10 +71,7 @@ class Window(Encoder):
         self.end = nn.Parameter(_vectors(after, input_size)) if after else None
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)

@@ -31,10 +31,7 @@ class _Characters(InputPart, abc.ABC):
 
     def fit(self, lexicon: Lexicon) -> None:
         """See `InputPart`; each character of the training text gets a vector."""
-        counts: Counter[str] = Counter()
-        for word, count in lexicon.counts.items():
-            if count:
-                counts.update(word)
+        counts = Counter("".join(word for word, count in lexicon.counts.items() if count))
         ordered = sorted(counts, key=lambda character: (-counts[character], character))
         self._ids = {character: index for index, character in enumerate(ordered, _UNKNOWN + 1)}
         self.table = nn.Embedding(len(ordered) + _UNKNOWN + 1, self.char_size)
@@ -47,12 +44,8 @@ class _Characters(InputPart, abc.ABC):
         Of words longer than `max_length` the first and last characters are kept.
         """
         half = self.max_length // 2
-        cut = [
-            word
-            if len(word) <= self.max_length
-            else word[: self.max_length - half] + word[len(word) - half :]
-            for word in strings
-        ]
+        first = self.max_length - half
+        cut = [w if len(w) <= self.max_length else w[:first] + w[len(w) - half :] for w in strings]
         width = max((len(word) for word in cut), default=1) or 1
         numbers = torch.zeros(len(cut), width, dtype=torch.int64)
         for row, word in enumerate(cut):

@@ -49,14 +49,9 @@ class Inputs(nn.ModuleList):
         return [part for part in self if isinstance(part, InputPart)]
 
     def index(self, words: Sequence[str], columns: Mapping[str, Sequence[str]]) -> list[Tensor]:
-        """Indexes strings for `forward`.
+        """Indexes distinct words and values of columns: one table int64 [strings width] per part.
 
-        Args:
-            words: Distinct words; the word ids of a batch are positions in this list.
-            columns: Column -> distinct values; the ids of a batch are positions in it plus 1.
-
-        Returns:
-            One table per part, int64 [strings width].
+        The word ids of a batch are positions in `words`, those of a column positions plus 1.
         """
         return [
             part.index(words if part.column is None else ["", *columns[part.column]])
@@ -83,22 +78,16 @@ class Inputs(nn.ModuleList):
             ids = words
             if part.column is not None:
                 ids = columns[..., self._columns.index(part.column)]
-            vectors.append(_vectors(part, table, ids))
+            if part.is_costly:  # computed once per distinct string of the batch
+                distinct, places = torch.unique(ids, return_inverse=True)
+                vectors.append(part(table[distinct])[places])
+            else:
+                vectors.append(part(table[ids]))
         return torch.cat(vectors, dim=-1)
 
 
 def _reindex(inputs: Inputs, _keys: object) -> None:
     inputs.reindex()
-
-
-def _vectors(part: InputPart, table: Tensor, ids: Tensor) -> Tensor:
-    vectors: Tensor
-    if part.is_costly:  # computed once per distinct string of the batch
-        distinct, places = torch.unique(ids, return_inverse=True)
-        vectors = part(table[distinct])[places]
-    else:
-        vectors = part(table[ids])
-    return vectors
 
 
 def _check_sizes(parts: Sequence[InputPart], input_size: int) -> None:

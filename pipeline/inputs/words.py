@@ -1,5 +1,6 @@
 """Input parts that are lookup tables: words, and the values of a column."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -61,8 +62,8 @@ class Words(InputPart):
         if not 0 <= unknown_chance < 1:
             raise ValueError(f"unknown_chance must be at least 0 and below 1, got {unknown_chance}")
         self.output_size, self.tuned, self.unknown_chance = size, tuned, unknown_chance
-        self.min_count, self.lower, self.init_scale = min_count, lower, init_scale
-        self.pretrained = pretrained
+        self.min_count, self.lower = min_count, lower
+        self.pretrained, self.init_scale = pretrained, init_scale
         self.unknown = nn.Parameter(torch.empty(size).uniform_(-init_scale, init_scale))
         self.has_given = False
         self._rows: dict[str, int] = {}
@@ -74,13 +75,7 @@ class Words(InputPart):
         return len(self._rows)
 
     def add(self, words: Sequence[str]) -> None:
-        """Adds zero vectors for words that are not in the training text; called after `fit`.
-
-        They are stored in the state dict.
-
-        Args:
-            words: Words to add; known words keep their vectors.
-        """
+        """Adds zero vectors for words without a vector, after `fit`; the state dict stores them."""
         before = len(self._rows)
         for word in words:
             if self._rows.setdefault(self._spelling(word), len(self._rows) + 1) > before:
@@ -94,10 +89,7 @@ class Words(InputPart):
             self.table.weight.requires_grad_(self.tuned)
 
     def _save_to_state_dict(
-        self,
-        destination: dict[str, Any],
-        prefix: str,
-        keep_vars: bool,
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
     ) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if self._added:
@@ -115,14 +107,9 @@ class Words(InputPart):
         super()._load_from_state_dict(known, prefix, *rest)
 
     def start(self, find: Callable[[str], Tensor | None], unknown: Tensor) -> int:
-        """Copies the vectors of another model; called after `fit`.
+        """Copies the vectors of another model, after `fit`; other words get the vector `unknown`.
 
-        Args:
-            find: Function from a word to its vector [size], or None.
-            unknown: Vector for all other words.
-
-        Returns:
-            Number of words with a vector in the other model.
+        `find` returns the vector [size] of a word, or None. Returns the number of words found.
         """
         num_found = 0
         with torch.no_grad():
@@ -177,10 +164,9 @@ class Words(InputPart):
         return word.lower() if self.lower else word
 
     def _counts(self, lexicon: Lexicon) -> dict[str, int]:
-        counts: dict[str, int] = {}
+        counts = Counter[str]()
         for word, count in lexicon.counts.items():
-            spelling = self._spelling(word)
-            counts[spelling] = counts.get(spelling, 0) + count
+            counts[self._spelling(word)] += count
         return {word: count for word, count in counts.items() if count}
 
     def _check(self, vectors: Vectors | None) -> None:

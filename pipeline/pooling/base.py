@@ -25,9 +25,9 @@ class Pooling(nn.Module, abc.ABC):
     # nn.Module declares a call that returns anything; narrowed so that callers are type-checked.
     __call__: Callable[..., Tensor]
 
-    @abc.abstractmethod
     def fit(self, encoder: Encoder) -> None:
         """Creates the parameters for the states of an encoder; called once, before `forward`."""
+        self.output_size = encoder.output_size
 
     @abc.abstractmethod
     def forward(

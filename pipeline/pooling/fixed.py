@@ -58,10 +58,6 @@ class Mean(Pooling):
         tensor([[5.5000]])
     """
 
-    def fit(self, encoder: Encoder) -> None:
-        """See `Pooling`."""
-        self.output_size = encoder.output_size
-
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
         total = states.masked_fill(~real_steps(states, lengths), 0.0).sum(dim=1)
@@ -78,10 +74,6 @@ class Max(Pooling):
         >>> pooling(torch.tensor([[[5.0], [6.0], [7.0]]]), torch.tensor([2]))
         tensor([[6.]])
     """
-
-    def fit(self, encoder: Encoder) -> None:
-        """See `Pooling`."""
-        self.output_size = encoder.output_size
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""

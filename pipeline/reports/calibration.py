@@ -19,13 +19,8 @@ def fit_platt(log_probs: Sequence[float], is_right: Sequence[bool]) -> tuple[flo
     which keep the slope finite; by Newton's method with backtracking (Lin, Lin and Weng 2007, "A
     Note on Platt's Probabilistic Outputs").
 
-    Args:
-        log_probs: Natural logarithms of the model's probabilities.
-        is_right: Whether each prediction was right.
-
-    Returns:
-        Slope and shift. (1, 0), which changes nothing, if fewer than ten predictions are right or
-        fewer than ten are wrong.
+    Returns slope and shift; (1, 0), which changes nothing, if fewer than ten predictions are right
+    or fewer than ten are wrong.
 
     Example:
         >>> log_probs = [np.log(0.99)] * 40  # too confident: three quarters are right
@@ -67,12 +62,7 @@ def _nll(weights: Floats, features: Floats, targets: Floats) -> float:
 
 
 def apply_platt(log_probs: Sequence[float], fitted: Sequence[float]) -> list[float]:
-    """Returns calibrated probabilities.
-
-    Args:
-        log_probs: Natural logarithms of the model's probabilities.
-        fitted: Slope and shift from `fit_platt`.
-    """
+    """Returns calibrated probabilities, by the slope and shift of `fit_platt`."""
     if not len(log_probs):
         return []
     slope, shift = fitted
@@ -85,26 +75,15 @@ def expected_calibration_error(
 ) -> float:
     """Computes the mean distance between confidence and accuracy over bins of equal width.
 
-    Guo et al. (2017, arXiv 1706.04599, equation 3).
-
-    Args:
-        probabilities: Confidences, in [0, 1].
-        is_right: Whether each prediction was right.
-        bins: Number of bins.
-
-    Returns:
-        The error in [0, 1]; 0 without predictions.
+    Guo et al. (2017, arXiv 1706.04599, equation 3). Confidences and error are in [0, 1]; the error
+    is 0 without predictions.
 
     Example:
         >>> round(expected_calibration_error([0.9, 0.9, 0.6, 0.6], [True, True, True, False]), 6)
         0.1
     """
-    if not len(probabilities):
-        return 0.0
-    return sum(
-        share * abs(confidence - right)
-        for confidence, right, share in reliability(probabilities, is_right, bins)
-    )
+    found = reliability(probabilities, is_right, bins)
+    return sum((share * abs(confidence - right) for confidence, right, share in found), 0.0)
 
 
 def reliability(

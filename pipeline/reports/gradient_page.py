@@ -22,13 +22,9 @@ _FLOOR = -12.0  # lowest power of ten in the heat map
 def draw_gradients(
     analysis: GradientAnalysis, name: str, verdicts: Mapping[str, str], path: Path
 ) -> None:
-    """Draws gradients by lag, Jacobians with their bound, a heat map, and gates.
+    """Draws gradients by lag, Jacobians with their bound, a heat map, and gates into a PNG file.
 
-    Args:
-        analysis: Result of `analyze`.
-        name: Name of the model.
-        verdicts: Layer name -> description of its gradient in a few words.
-        path: PNG file.
+    `verdicts` maps the name of a layer to a description of its gradient in a few words.
     """
     gates = list(dict.fromkeys(gate for layer in analysis.layers for gate in layer.gates))
     heights = [3.6, 1.1 + 0.36 * len(analysis.layers)] + ([2.6] if gates else [])

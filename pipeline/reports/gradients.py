@@ -27,14 +27,10 @@ class GradientReport:
         self._analysis, self._name = analysis, name
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes the files of the report.
+        """Writes the report into a folder, which is created if missing, and returns the files.
 
-        Args:
-            folder: Folder, created if missing.
-
-        Returns:
-            The files: the figure `gradients.png`, its numbers in `gradients.json` and
-            `gradients.csv`, and the table `gradients.txt`.
+        They are the figure `gradients.png`, its numbers in `gradients.json` and `gradients.csv`,
+        and the table `gradients.txt`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         names = ("gradients.png", "gradients.json", "gradients.csv", "gradients.txt")
@@ -45,8 +41,7 @@ class GradientReport:
         data.write_text(json.dumps(_finite(numbers), indent=1) + "\n", encoding="utf-8")
         with lines.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("layer", "quantity", "lag", "value"))
-            writer.writerows(self._lines())
+            writer.writerows([("layer", "quantity", "lag", "value"), *self._lines()])
         table.write_text(self.table() + "\n", encoding="utf-8")
         return [page, data, lines, table]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.reports.calibration import expected_calibration_error
-from pipeline.reports.pictures import draw_calibration, draw_confusion
+from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table
 
 _WORST = 50
 _WIDTH = 400  # maximum number of characters of a text to print
@@ -43,14 +43,10 @@ class LabelReport:
         self._is_right = [a == b for a, b in zip(gold, self._predicted, strict=True)]
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes the report.
+        """Writes the report into a folder, which is created if missing, and returns the files.
 
-        Args:
-            folder: Folder for the files, created if missing.
-
-        Returns:
-            The files: `errors.txt` (text), `report.json` (`numbers`), `confusion.png` and
-            `calibration.png`.
+        They are `errors.txt` (text), `report.json` (`numbers`), `confusion.png` and
+        `calibration.png`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         texts = {
@@ -94,18 +90,11 @@ class LabelReport:
     def errors(self) -> str:
         """Formats the report as text."""
         numbers = self.numbers()
-        width = max(5, *(len(name) for name in numbers["labels"]))
-        lines = [
+        return (
             f"Accuracy {numbers['accuracy']:.4f} of {len(self._gold):,} texts; expected "
-            f"calibration error {numbers['calibration_error']:.3f} (10 bins; 0 is perfect)\n\n",
-            f"{'Label':<{width}}  precision  recall      F1     gold  predicted\n",
-        ]
-        lines += [
-            f"{name:<{width}}  {row['precision']:>9.4f}  {row['recall']:.4f}  {row['f1']:.4f}"
-            f"  {row['gold']:>7,}  {row['predicted']:>9,}\n"
-            for name, row in numbers["labels"].items()
-        ]
-        return "".join([*lines, "\n", self._worst()])
+            f"calibration error {numbers['calibration_error']:.3f} (10 bins; 0 is perfect)\n\n"
+            f"{score_table('Label', numbers['labels'])}\n{self._worst()}"
+        )
 
     def _confusion(self) -> Counter[tuple[str, str]]:
         return Counter(zip(self._gold, self._predicted, strict=True))

@@ -1,4 +1,4 @@
-"""Figures of test reports."""
+"""Figures and tables of test reports."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,14 +20,10 @@ def draw_confusion(
     kind: str = "tag",
     unit: str = "tokens",
 ) -> None:
-    """Draws a confusion matrix: counts, colored by their share of the gold tag or label.
+    """Draws a confusion matrix as PNG: counts, colored by their share of the gold tag or label.
 
-    Args:
-        counts: Number of units for each (gold, predicted). Only the most frequent tags are drawn.
-        path: Path of the PNG file.
-        order: Order of the rows. By type, with "O" last, if omitted.
-        kind: Name of the predictions, "tag" or "label".
-        unit: Name of the counted units, e.g. "tokens".
+    `counts` has the number of units for each (gold, predicted); only the most frequent tags are
+    drawn. Rows are in the given order; by type, with "O" last, if omitted.
     """
     tags = _most_frequent(counts)
     if order is not None:
@@ -63,13 +59,7 @@ def _most_frequent(counts: Mapping[tuple[str, str], int]) -> list[str]:
 
 
 def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], path: Path) -> None:
-    """Draws a reliability diagram: accuracy against confidence.
-
-    Args:
-        probabilities: Confidences, in [0, 1].
-        is_right: Whether each prediction was right.
-        path: Path of the PNG file.
-    """
+    """Draws a reliability diagram as PNG: accuracy against confidence in [0, 1]."""
     bins = reliability(probabilities, is_right)
     error = expected_calibration_error(probabilities, is_right)
     figure = Figure(figsize=(5.2, 5.2), layout="constrained")
@@ -96,3 +86,15 @@ def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], p
     figure.legend(loc="outside lower center", frameon=False, ncols=3, fontsize=9)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
+
+
+def score_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Formats precision, recall, F1 and the numbers of gold and predicted units of each row."""
+    width = max(len(title), *map(len, rows)) if rows else len(title)
+    lines = [f"{title:<{width}}  precision  recall      F1     gold  predicted\n"]
+    lines += [
+        f"{name:<{width}}  {row['precision']:>9.4f}  {row['recall']:.4f}  {row['f1']:.4f}"
+        f"  {row['gold']:>7,}  {row['predicted']:>9,}\n"
+        for name, row in rows.items()
+    ]
+    return "".join(lines)

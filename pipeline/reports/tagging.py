@@ -13,7 +13,7 @@ from seqeval.metrics.sequence_labeling import classification_report
 from seqeval.scheme import IOB2
 
 from pipeline.reports.calibration import expected_calibration_error
-from pipeline.reports.pictures import draw_calibration, draw_confusion
+from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table
 from pipeline.text.tags import Span, are_labels, spans
 
 _WORST = 50
@@ -57,14 +57,10 @@ class TaggingReport:
         ]
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes the report.
+        """Writes the report into a folder, which is created if missing, and returns the files.
 
-        Args:
-            folder: Folder for the files, created if missing.
-
-        Returns:
-            The files: `errors.txt` (text), `report.json` (`numbers`), `seqeval.txt`,
-            `confusion.png` and `calibration.png`.
+        They are `errors.txt` (text), `report.json` (`numbers`), `seqeval.txt`, `confusion.png` and
+        `calibration.png`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         texts = {
@@ -98,10 +94,9 @@ class TaggingReport:
         """Formats the report as text."""
         numbers = self.numbers()
         parts = [
-            _table("By type", numbers["types"]),
-            _table("By length in tokens", numbers["lengths"]),
-            "Kinds\n"
-            + "".join(f"  {count:>7,}  {kind}\n" for kind, count in numbers["kinds"].items()),
+            score_table("By type", numbers["types"]),
+            score_table("By length in tokens", numbers["lengths"]),
+            "Kinds\n" + "".join(f"  {n:>7,}  {kind}\n" for kind, n in numbers["kinds"].items()),
             _confusion_table(self._confusion()),
             f"Confidence of predictions: expected calibration error "
             f"{numbers['calibration_error']:.3f} (10 bins; 0 is perfect)\n",
@@ -142,9 +137,7 @@ class TaggingReport:
             lenient = classification_report(  # type: ignore[no-untyped-call]
                 gold, predicted, digits=4, zero_division=0
             )
-            text = (
-                f"lenient (conlleval: an I tag that does not continue a span starts one)\n{lenient}"
-            )
+            text = f"lenient (conlleval: an I tag that continues no span starts one)\n{lenient}"
             if any(tag.startswith("B-") for row in gold for tag in row):
                 strict = classification_report(  # type: ignore[no-untyped-call]
                     gold, predicted, digits=4, mode="strict", scheme=IOB2, zero_division=0
@@ -200,23 +193,11 @@ def _scores(right: int, found: int, gold: int) -> dict[str, float]:
     return {"precision": precision, "recall": recall, "f1": f1, "gold": gold, "predicted": found}
 
 
-def _table(title: str, rows: dict[str, dict[str, float]]) -> str:
-    width = max(len(title), *(len(name) for name in rows), 0) if rows else len(title)
-    lines = [f"{title:<{width}}  precision  recall      F1     gold  predicted\n"]
-    for name, row in rows.items():
-        lines.append(
-            f"{name:<{width}}  {row['precision']:>9.4f}  {row['recall']:.4f}  {row['f1']:.4f}"
-            f"  {row['gold']:>7,}  {row['predicted']:>9,}\n"
-        )
-    return "".join(lines)
-
-
 def _confusion_table(counts: Counter[tuple[str, str]]) -> str:
     wrong = [(count, pair) for pair, count in counts.items() if pair[0] != pair[1]]
-    lines = ["Confused tags (gold -> predicted)\n"]
-    for count, (gold, found) in sorted(wrong, reverse=True)[:20]:
-        lines.append(f"  {count:>7,}  {gold} -> {found}\n")
-    return "".join(lines)
+    most = sorted(wrong, reverse=True)[:20]
+    lines = [f"  {count:>7,}  {gold} -> {found}\n" for count, (gold, found) in most]
+    return "".join(["Confused tags (gold -> predicted)\n", *lines])
 
 
 def _marked(tokens: Sequence[str], found: Sequence[Span]) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -118,7 +118,7 @@ def analyze(model: nn.Module, batch: Any, lags: int, deep: bool = True) -> Gradi
     Weights, gradients, modes and random states of the model stay unchanged.
 
     Args:
-        model: A task that implements `Traceable`.
+        model: Task that implements `Traceable`.
         batch: A few rows, each of which starts with the initial carry.
         lags: Largest lag.
         deep: Whether Jacobians and spectral radii are computed, which takes most of the time.
@@ -214,7 +214,7 @@ def _layer(
 def _gates(record: LayerRecord, steps: Tensor, lags: int) -> dict[str, GateStatistics]:
     batch, time = record.inputs.shape[:2]
     before = zip(*record.carries[:-1], strict=True)
-    carry = tuple(_flat(part) for part in before)
+    carry = tuple(torch.stack(part, dim=1).flatten(0, 1) for part in before)  # [batch*time ...]
     values = record.layer.gate_values(record.inputs.flatten(0, 1), carry)
     positions = record.positions(steps)
 
@@ -225,8 +225,3 @@ def _gates(record: LayerRecord, steps: Tensor, lags: int) -> dict[str, GateStati
         name: GateStatistics(means(value), means(value < LOW), means(value > HIGH))
         for name, value in values.items()
     }
-
-
-def _flat(series: Sequence[Tensor]) -> Tensor:
-    """Flattens the steps [batch ...] of a part to [batch*time ...]."""
-    return torch.stack(list(series), dim=1).flatten(0, 1)

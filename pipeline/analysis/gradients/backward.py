@@ -30,16 +30,8 @@ def gradient_norms(
 ) -> list[GradientNorms]:
     """Differentiates a loss by the states of all recorded layers.
 
-    dL_t/dh_k is the total derivative, through all steps from k to t and all layers above.
-
-    Args:
-        total: Loss, summed over rows [].
-        steps: Index of the token at lag 0 of each row, -1 for none [batch].
-        records: Records of the layers.
-        lags: Largest lag.
-
-    Returns:
-        The gradient norms of each layer.
+    dL_t/dh_k is the total derivative, through all steps from k to t and all layers above. `total`
+    and `steps` are those of `LossAt`.
     """
     wanted = [part for record in records for series in record.parts.values() for part in series]
     found = iter(torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True))
@@ -75,15 +67,9 @@ def _deepest(positions: Tensor, lags: int) -> int:
 
 
 def by_lag(values: Tensor, positions: Tensor, lags: int) -> list[float]:
-    """Averages values over rows, by lag.
+    """Averages values [batch time] over rows, for the lags that half of the rows have.
 
-    Args:
-        values: Values of each row at each step [batch time].
-        positions: Step at lag 0 of each row; -1 excludes a row [batch].
-        lags: Largest lag.
-
-    Returns:
-        Means for the lags that half of the rows have.
+    `positions` is the step at lag 0 of each row; -1 excludes a row [batch].
 
     Example:
         >>> by_lag(torch.tensor([[1.0, 2.0, 6.0]]), torch.tensor([2]), lags=1)
@@ -97,13 +83,9 @@ def by_lag(values: Tensor, positions: Tensor, lags: int) -> list[float]:
 
 
 def factor_per_step(norms: Sequence[float]) -> float | None:
-    """Fits norm = a * factor^lag by least squares of the logarithms.
+    """Fits norm = a * factor^lag by least squares of the logarithms of norms by lag.
 
-    Args:
-        norms: Norms by lag.
-
-    Returns:
-        Factor of the norm per step back; None if fewer than two norms are above 0.
+    Returns the factor per step back; None if fewer than two norms are above 0.
 
     Example:
         >>> round(factor_per_step([8.0, 4.0, 2.0]), 6)

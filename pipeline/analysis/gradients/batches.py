@@ -13,14 +13,7 @@ _BATCHES = 20  # searched for the longest rows
 
 
 def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task)
-    """Keeps the longest rows of a batch.
-
-    Args:
-        batch: Batch of type `StreamWindow`, `Sentences`, `Texts` or `Series`.
-        rows: Maximum number of rows.
-
-    Returns:
-        A batch of the same type.
+    """Keeps the longest rows of a `StreamWindow`, `Sentences`, `Texts` or `Series`.
 
     Example:
         >>> from pipeline.batches import Series
@@ -36,16 +29,8 @@ def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task
 def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401 (as the loader)
     """Selects rows of a split: parts of a stream, or the longest rows of the first batches.
 
-    Args:
-        loader: Batches of a datamodule.
-        rows: Number of rows.
-        steps: Maximum number of tokens of each row of a stream. Sentences and texts are not cut.
-
-    Returns:
-        A batch of the loader's type.
-
-    Raises:
-        ValueError: If the loader is empty, or a stream has fewer than two tokens per row.
+    Rows of a stream have at most `steps` tokens; sentences and texts are not cut. Raises a
+    ValueError if the loader is empty or a stream has fewer than two tokens per row.
     """
     iterator = iter(loader)
     first = next(iterator, None)

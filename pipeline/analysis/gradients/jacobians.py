@@ -8,6 +8,7 @@ r"""Jacobians from state to state, their products, and the bound of their norms.
 (Bengio et al. 1994; Pascanu et al. 2013, arXiv 1211.5063, equations 5-7.) Norms are spectral.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -36,15 +37,10 @@ class Jacobians(NamedTuple):
 
 @torch.enable_grad()
 def step_jacobian(layer: RecurrentLayer, step: Tensor, carry: Carry) -> Tensor:
-    """Differentiates the carry after a step by the carry before it.
+    """Differentiates the carry after a step, with input [input], by the carry before it.
 
-    Args:
-        layer: Recurrent layer.
-        step: Input of one row [input].
-        carry: Carry of one row before the step, flat tensors [1 ...].
-
-    Returns:
-        float64 [size size], `size` being the number of values in the carry; rows are outputs.
+    The carry is that of one row: flat tensors [1 ...] with `size` values. The result is float64
+    [size size]; rows are outputs.
     """
     size = sum(part.numel() for part in carry)
     # One copy of the row per output, so that one backward pass gives all rows of the Jacobian.
@@ -63,15 +59,10 @@ def step_jacobian(layer: RecurrentLayer, step: Tensor, carry: Carry) -> Tensor:
 
 
 def jacobians(record: LayerRecord, steps: Tensor, lags: int) -> Jacobians | None:
-    """Computes the norms of the Jacobians of the last steps of a few rows.
+    """Computes the norms of the Jacobians of at most the last 20 steps of the two longest rows.
 
-    Args:
-        record: Record of the layer.
-        steps: Index of the token at lag 0 of each row, -1 for none [batch].
-        lags: Largest lag, at most 20.
-
-    Returns:
-        Means over the two longest rows; None for a layer that is too wide or has only one step.
+    `steps` is the index of the token at lag 0 of each row, -1 for none [batch]. Returns means over
+    the rows; None for a layer that is too wide or has only one step.
     """
     positions = record.positions(steps)
     order = positions.argsort(descending=True, stable=True)[:_ROWS].tolist()
@@ -99,24 +90,19 @@ def _of_row(
 
 def spectral_norm(matrix: Tensor) -> float:
     """Returns the largest singular value; NaN if a value is not finite."""
-    if not bool(matrix.isfinite().all()):
-        return float("nan")
-    return float(torch.linalg.matrix_norm(matrix.detach().double(), 2))
+    is_finite = bool(matrix.isfinite().all())
+    return float(torch.linalg.matrix_norm(matrix.detach().double(), 2)) if is_finite else math.nan
 
 
 def spectral_radius(matrix: Tensor) -> float:
     """Returns the largest absolute eigenvalue; NaN if a value is not finite."""
     if not bool(matrix.isfinite().all()):
-        return float("nan")
+        return math.nan
     return float(torch.linalg.eigvals(matrix.detach().double().cpu()).abs().max())
 
 
 def recurrent_blocks(layer: RecurrentLayer) -> dict[str, Tensor]:
-    """Returns the recurrent matrix of each gate.
-
-    Returns:
-        Gate name -> matrix [hidden hidden]; {} for layers without matrices or with too wide ones.
-    """
+    """Returns gate name -> recurrent matrix [hidden hidden]; {} without matrices or if too wide."""
     weights = layer.weights
     if weights.recurrent is None or weights.hidden_size > WIDEST:
         return {}

@@ -37,14 +37,7 @@ class LayerRecord:
     carries: list[Carry] = field(default_factory=list)
 
     def positions(self, steps: Tensor) -> Tensor:
-        """Converts token indices to steps in the order of reading.
-
-        Args:
-            steps: Token index of each row, -1 for none [batch].
-
-        Returns:
-            Step of each row in the order of reading, -1 for none [batch].
-        """
+        """Converts token indices [batch] to steps in the order of reading; -1 stays -1."""
         if not self.from_right:
             return steps
         whole = steps.new_full(steps.shape, len(self.states))
@@ -74,14 +67,8 @@ def record_steps(encoder: Encoder) -> Iterator[list[LayerRecord]]:
     The values are those of the ordinary call. Each recorded tensor can be differentiated by, with
     the others of the same step held constant, even if all weights are frozen.
 
-    Args:
-        encoder: Any encoder; its layers of class `RecurrentLayer` are recorded.
-
-    Yields:
-        List to which each call of a layer adds its record.
-
-    Raises:
-        ValueError: If a layer has zoneout, which calls it once per step.
+    Each call of a layer of class `RecurrentLayer` adds its record to the list. Raises a ValueError
+    if a layer has zoneout, which calls it once per step.
 
     Example:
         >>> from pipeline.encoders import LSTM
@@ -116,16 +103,13 @@ def _name(path: str, layers: dict[str, RecurrentLayer]) -> str:
     name = f"layer {depths.index(_depth(path)) + 1}"
     if any(_BACKWARD in other for other in layers):
         name += ", right to left" if _is_backward(path) else ", left to right"
-    same = [other for other in layers if _key(other) == _key(path)]
-    return name if len(same) == 1 else f"{name} ({path})"
+    places = {other: (_depth(other), _is_backward(other)) for other in layers}
+    is_unique = list(places.values()).count(places[path]) == 1
+    return name if is_unique else f"{name} ({path})"
 
 
 def _depth(path: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"(?:^|\.)(\d+)(?=\.|$)", path))
-
-
-def _key(path: str) -> tuple[tuple[int, ...], bool]:
-    return _depth(path), _is_backward(path)
 
 
 def _is_backward(path: str) -> bool:
@@ -152,8 +136,8 @@ class _Stepper:
             carry = tuple(_differentiable(part) for part in one.carry)
             # One node for the state in the output and in the carry. Values cannot tell whether
             # they are the same: zeros are equal by chance, and nan never is.
-            is_one = layer.reads_carry
-            record.states.append(carry[0] if is_one else _differentiable(one.states[:, 0]))
+            state = carry[0] if layer.reads_carry else _differentiable(one.states[:, 0])
+            record.states.append(state)
             record.carries.append(carry)
         self._records.append(record)
         return Encoded(torch.stack(record.states, dim=1), carry)

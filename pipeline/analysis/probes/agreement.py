@@ -51,19 +51,14 @@ class Verb(Protocol):
 class Judged(NamedTuple):
     """The preference of a model for one verb.
 
-    Attributes:
-        distance: Number of words between the subject and the verb.
-        attractors: Number of nouns of the other number among them.
-        margin: Log-probability of the verb minus that of the wrong form, in nats.
-
     Example:
         >>> Judged(distance=3, attractors=1, margin=0.7).is_right
         True
     """
 
-    distance: int
-    attractors: int
-    margin: float
+    distance: int  # number of words between the subject and the verb
+    attractors: int  # number of nouns of the other number among them
+    margin: float  # log-probability of the verb minus that of the wrong form, in nats
 
     @property
     def is_right(self) -> bool:
@@ -72,12 +67,7 @@ class Judged(NamedTuple):
 
 
 class AgreementRate(NamedTuple):
-    """The rate of correct verbs in a group.
-
-    Attributes:
-        group: Name of the group, such as "3-5".
-        right: Number of correct verbs.
-        total: Number of verbs.
+    """The rate of correct verbs in a group, such as "3-5" words.
 
     Example:
         >>> AgreementRate("3-5", right=3, total=4).accuracy
@@ -96,19 +86,10 @@ class AgreementRate(NamedTuple):
 
 @torch.inference_mode()
 def judge(trained: Trained, verbs: Sequence[Verb]) -> list[Judged]:
-    """Computes the preference of a language model for each verb over its wrong form.
+    """Computes the preference of a language model for each verb over its wrong form, in order.
 
-    Each sentence is read separately, after an `<eos>`.
-
-    Args:
-        trained: A language model over words.
-        verbs: Verbs in sentences whose words are in its vocabulary.
-
-    Returns:
-        One result per verb, in their order.
-
-    Raises:
-        InputError: If a word is not in the vocabulary, or the tokens are not words.
+    Each sentence is read separately, after an `<eos>`. Raises an `InputError` if a word is not in
+    the vocabulary, or the tokens are not words.
     """
     vocabulary = cast(Generator, trained.model).vocabulary
     refuse_unknown(vocabulary, trained.unit, verbs)
@@ -128,9 +109,7 @@ def judge(trained: Trained, verbs: Sequence[Verb]) -> list[Judged]:
 def by_range(judged: Sequence[Judged], starts: Sequence[int] = RANGES) -> list[AgreementRate]:
     """Computes agreement rates by ranges of distances; empty ranges are omitted.
 
-    Args:
-        judged: Results of `judge`.
-        starts: Smallest distance of each range, increasing; the last range has no end.
+    `starts` are the smallest distances of the ranges, increasing; the last range has no end.
 
     Example:
         >>> by_range([Judged(0, 0, 1.0), Judged(7, 1, -1.0)], starts=(0, 1, 6))
@@ -147,11 +126,10 @@ def by_range(judged: Sequence[Judged], starts: Sequence[int] = RANGES) -> list[A
 
 def by_attractors(judged: Sequence[Judged]) -> list[AgreementRate]:
     """Computes agreement rates by the number of attractors."""
-    numbers = sorted({one.attractors for one in judged})
-    return [
-        _rate(str(number), [one for one in judged if one.attractors == number])
-        for number in numbers
-    ]
+    groups: dict[int, list[Judged]] = {}
+    for one in judged:
+        groups.setdefault(one.attractors, []).append(one)
+    return [_rate(str(number), groups[number]) for number in sorted(groups)]
 
 
 def _rate(group: str, judged: Sequence[Judged]) -> AgreementRate:

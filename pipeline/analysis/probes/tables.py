@@ -54,12 +54,8 @@ class ModelScores(NamedTuple):
 def means_over_seeds(models: Sequence[ModelScores]) -> list[ModelScores]:
     """Averages models that differ only in their setting of the group "seed".
 
-    Args:
-        models: Scores on the same verbs.
-
-    Returns:
-        One entry per combination of the other settings, with seed "mean", that counts the verbs of
-        all seeds; [] if there is no such group or only one seed.
+    Returns one entry per combination of the other settings, with seed "mean", that counts the verbs
+    of all seeds; [] if there is no such group or only one seed.
     """
     if len({model.labels.get(SEED) for model in models}) < 2:
         return []
@@ -85,9 +81,6 @@ def write_table(models: Sequence[ModelScores]) -> str:
     """Returns a tab-separated table: accuracies by distance and attractors, one row per model.
 
     Rows of means over seeds follow.
-
-    Args:
-        models: Scores on the same verbs, at least one.
     """
     first = models[0]
     head = [*first.labels, "run"]
@@ -103,14 +96,10 @@ def write_table(models: Sequence[ModelScores]) -> str:
 
 
 def draw_lines(models: Sequence[ModelScores], path: Path) -> None:
-    """Draws accuracy against distance, one line per model.
+    """Draws accuracy against distance into a PNG file, one line per model.
 
     The first label determines the color, the second the line style. With several seeds, their mean
     is drawn and each seed as a thin line.
-
-    Args:
-        models: Scores on the same verbs, at least one.
-        path: PNG file.
     """
     figure = Figure(figsize=(7.6, 4.8), layout="constrained")
     FigureCanvasAgg(figure)

@@ -45,14 +45,7 @@ def joined(labels: Mapping[str, str]) -> str:
 def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
     """Reads a configuration with a key `variants`: group -> setting -> overriding configuration.
 
-    Args:
-        path: YAML file.
-
-    Returns:
-        The configuration without that key, and all combinations of the groups' settings.
-
-    Raises:
-        InputError: If the file cannot be read, or the key is missing or malformed.
+    Returns the configuration without that key, and all combinations of the groups' settings.
     """
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -41,19 +41,11 @@ def steps_pay(inputs: Tensor, lengths: Tensor | None) -> bool:
 def encode_gru(
     inputs: Tensor, lengths: Tensor | None, start: Tensor, weights: RecurrentWeights
 ) -> Encoded:
-    """Encodes right-padded sequences without computing the padding.
+    """Encodes right-padded sequences [batch time input] without computing the padding.
 
-    Args:
-        inputs: Vectors [batch time input].
-        lengths: Number of real steps of each row, [batch]; all steps are real if omitted.
-        start: State before the first step, [batch hidden].
-        weights: Weights of a GRU with the reset gate after the product.
-
-    Returns:
-        The states, 0 at padded steps, and the state after each row's last real step as carry.
-
-    Raises:
-        ValueError: If `lengths` does not fit `inputs`.
+    The weights are those of a GRU with the reset gate after the product; `start` is the state
+    [batch hidden] before the first step. States are 0 at padded steps; the carry is the state after
+    each row's last real step.
     """
     check_lengths(inputs, lengths)
     assert weights.recurrent is not None
@@ -78,17 +70,11 @@ def encode_gru(
 
 
 class _Order(NamedTuple):
-    """The layout of rows of different lengths for `gru_steps`.
+    """The layout of rows of different lengths for `gru_steps`."""
 
-    Attributes:
-        rows: Row indices from the longest to the shortest, [batch].
-        counts: Number of rows that have not ended, at each step.
-        steps: Index into [batch*time] of each real step, in the order of the layout.
-    """
-
-    rows: Tensor
-    counts: list[int]
-    steps: Tensor
+    rows: Tensor  # row indices from the longest to the shortest, [batch]
+    counts: list[int]  # number of rows that have not ended, at each step
+    steps: Tensor  # index into [batch*time] of each real step, in the order of the layout
 
 
 def _order(lengths: Tensor, time: int) -> _Order:

@@ -42,21 +42,10 @@ _KERNELS: dict[str, Callable[..., Any]] = {
 def run_together(
     stack: Stacked, inputs: Tensor, lengths: Tensor | None, carry: Carry | None
 ) -> Encoded | None:
-    """Computes `stack(inputs, lengths, carry)` by one kernel, if possible.
+    """Computes `stack(inputs, lengths, carry)`, of checked inputs and lengths, by one kernel.
 
-    Args:
-        stack: Any stack.
-        inputs: Checked inputs [batch time input].
-        lengths: Checked number of real steps of each row [batch], or None.
-        carry: Carry of the stack; the initial carry if None.
-
-    Returns:
-        The states and carry. None unless all layers are kernels of one type, size and number of
-        directions, nothing is active between them, no module has a hook and, if bidirectional, no
-        row has padding.
-
-    Raises:
-        ValueError: If `carry` does not fit.
+    Returns None unless all layers are kernels of one type, size and number of directions, nothing
+    is active between them, no module has a hook and, if bidirectional, no row has padding.
     """
     layers = _kernels(stack, inputs, lengths)
     if layers is None or (len(layers[0]) == 2 and not all_full(inputs, lengths)):

@@ -67,14 +67,9 @@ class RecurrentLayer(Encoder, abc.ABC):
         return None
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """Returns the gate activations at one step, for analysis only.
+        """Returns the gates at one step, from its inputs [batch input], for analysis only.
 
-        Args:
-            inputs: Inputs of the step, [batch input].
-            carry: Carry before the step.
-
-        Returns:
-            Gate name -> values in [0, 1], [batch hidden]; {} for a layer without gates.
+        They are gate name -> values in [0, 1], [batch hidden]; {} for a layer without gates.
         """
         return {}
 
@@ -90,11 +85,7 @@ class RecurrentLayer(Encoder, abc.ABC):
         return self.fit_carry(carry, len(inputs))
 
     def fit_carry(self, carry: Carry, batch_size: int) -> Carry:
-        """Converts a carry to the dtype of this layer's computation.
-
-        Raises:
-            ValueError: If its structure, shapes or dtype do not fit this layer.
-        """
+        """Converts a carry to the dtype of this layer's computation, or raises a ValueError."""
         check_carry(type(self).__name__, carry, self.num_parts, batch_size, self.output_size)
         return fit_dtype(type(self).__name__, carry, self._carry_dtype)
 

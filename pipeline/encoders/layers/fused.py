@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline.encoders.base import Encoded
+from pipeline.encoders.base import Encoded, RowLengths, Steps
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.kernels.gru_steps import encode_gru, steps_pay
 from pipeline.encoders.layers.base import RecurrentLayer
@@ -75,10 +74,7 @@ class Fused(RecurrentLayer):
         return cast("Tensor", self.kernel.weight_ih_l0)
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         start = self._start(inputs, carry)

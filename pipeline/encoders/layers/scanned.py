@@ -1,10 +1,9 @@
 """Recurrent layers with a linear recurrence, computed by a scan over all steps."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.encoders.base import Encoded, check_inputs
+from pipeline.encoders.base import Encoded, RowLengths, Steps, check_inputs
 from pipeline.encoders.carry import Carry, fit_dtype
 from pipeline.encoders.cells.linear import LinearCell
 from pipeline.encoders.kernels.linear_scan import linear_scan
@@ -50,10 +49,7 @@ class Scanned(RecurrentLayer):
         return tuple(zeros(batch_size, size) for size in self._sizes)
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         start, *last = self._start(inputs, carry)

@@ -1,11 +1,10 @@
 """Recurrent layers computed by a loop over a cell."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.func import functional_call
 
-from pipeline.encoders.base import Encoded
+from pipeline.encoders.base import Encoded, RowLengths, Steps
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.cells.standard import Cell
 from pipeline.encoders.layers.base import RecurrentLayer
@@ -51,10 +50,7 @@ class Unrolled(RecurrentLayer):
         return self.cell.weights
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         carry = self._start(inputs, carry)

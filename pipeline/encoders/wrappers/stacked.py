@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pipeline.encoders.base import Encoded, Encoder, check_inputs, check_lengths
+from pipeline.encoders.base import Encoded, Encoder, RowLengths, Steps, check_inputs, check_lengths
 from pipeline.encoders.carry import Carry
 
 
@@ -46,10 +45,7 @@ class Stacked(Encoder):
         self.is_local = all(layer.is_local for layer in layers)
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
@@ -60,11 +56,7 @@ class Stacked(Encoder):
         return Encoded(states, tuple(carries))
 
     def parts(self, inputs: Tensor, carry: Carry | None) -> Carry:
-        """Returns the carry of each layer.
-
-        Raises:
-            ValueError: If the number of carries is not that of the layers.
-        """
+        """Returns the carry of each layer, or raises a ValueError if their number is wrong."""
         if carry is None:
             return self.initial_carry(len(inputs))
         if len(carry) != len(self.layers):
@@ -119,10 +111,7 @@ class Bidirectional(Encoder):
         self.output_size = forward.output_size + backward.output_size
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)
@@ -155,10 +144,7 @@ class EncoderWrapper(Encoder, abc.ABC):
         self.is_local = inner.is_local
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`."""
         check_inputs(self, inputs)

@@ -1,10 +1,9 @@
 """Zoneout: units keep their old value at random steps."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.encoders.base import Encoded, Encoder, check_dropout, check_inputs
+from pipeline.encoders.base import Encoded, Encoder, RowLengths, Steps, check_dropout, check_inputs
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.layers.base import RecurrentLayer
 
@@ -54,10 +53,7 @@ class Zoneout(Encoder):
         self.input_size, self.output_size = inner.input_size, inner.output_size
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch time input"],
-        lengths: Int[Tensor, "batch"] | None = None,
-        carry: Carry | None = None,
+        self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         check_inputs(self, inputs)
