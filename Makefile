@@ -37,7 +37,7 @@ check: $(STAMP) ## lint, types, import rules
 
 docs: $(VENV)/.docs ## build the documentation site in docs/_build/html
 	rm -rf docs/api
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --quiet --jobs auto docs docs/_build/html
 
 $(VENV)/.docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'

@@ -1,13 +1,18 @@
 """Configuration of the documentation site, which `make docs` builds in `docs/_build/html`."""
 
+import inspect
+from typing import Any
+
+from sphinx.application import Sphinx
+
 project = "Unroll"
 html_title = "Unroll"
+html_show_copyright = False
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
@@ -26,3 +31,14 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
+
+
+def setup(app: Sphinx) -> None:
+    """Leaves out methods that only refer to the docstring of their base class."""
+    app.connect("autodoc-skip-member", _skip_reference)
+
+
+def _skip_reference(*event: Any) -> bool | None:  # noqa: ANN401 (arguments of the event)
+    member = event[3]
+    return True if (inspect.getdoc(member) or "").startswith("See `") else None

@@ -14,7 +14,7 @@ from pipeline.encoders.layers.scanned import Scanned
 from pipeline.encoders.layers.unrolled import Unrolled
 from pipeline.encoders.layers.weights import RecurrentWeights
 from pipeline.encoders.recurrent import GRU, IRNN, LSTM, SLSTM, CoupledLSTM, Elman, MogrifierLSTM
-from pipeline.encoders.settings import ElementwiseRecurrent, MatrixRecurrent
+from pipeline.encoders.settings import ElementwiseRecurrent, MatrixRecurrent, Recurrent
 from pipeline.encoders.window import Window
 from pipeline.encoders.wrappers.dropout import DropInputs, VariationalDropout
 from pipeline.encoders.wrappers.skips import Dense, Highway, Residual
@@ -58,6 +58,7 @@ __all__ = [
     "Normalized",
     "Orthogonal",
     "QRNNCell",
+    "Recurrent",
     "RecurrentWeights",
     "Residual",
     "SLSTMCell",
