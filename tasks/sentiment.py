@@ -73,10 +73,7 @@ class SentenceClassifier(LightningModule):
     """
 
     experiment: ClassVar[str] = "sentiment"
-    from_data: ClassVar[dict[str, Any]] = {
-        "lexicon": Lexicon.from_data,
-        "labels": Labels.from_data,
-    }
+    from_data: ClassVar[dict[str, Any]] = {"lexicon": Lexicon.from_data, "labels": Labels.from_data}
 
     def __init__(
         self,

@@ -73,10 +73,7 @@ class Tagger(LightningModule):
 
     experiment: ClassVar[str] = "tagging"
     monitor_mode: ClassVar[str] = "max"
-    from_data: ClassVar[dict[str, Any]] = {
-        "lexicon": Lexicon.from_data,
-        "tags": itemgetter("tags"),
-    }
+    from_data: ClassVar[dict[str, Any]] = {"lexicon": Lexicon.from_data, "tags": itemgetter("tags")}
 
     def __init__(
         self,

@@ -10,14 +10,7 @@ from torch import Tensor
 from datamodules.batching.buckets import BatchShare, Buckets
 from datamodules.batching.sentences import Sentence
 from datamodules.batching.texts import LabelledText
-from pipeline.batches import (
-    IGNORE_INDEX,
-    UNSEEN,
-    UNSEEN_BEGIN,
-    UNSEEN_INSIDE,
-    Sentences,
-    Texts,
-)
+from pipeline.batches import IGNORE_INDEX, UNSEEN, UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences, Texts
 from pipeline.text.lexicon import Lexicon
 
 _ORDERED_BATCH_SIZE = 64
@@ -57,11 +50,7 @@ class EncodedTokens:
         return torch.from_numpy(np.fromiter(ids, dtype=np.int64, count=int(self._starts[-1])))
 
     def batch(self, rows: Sequence[int]) -> "TokenBatch":
-        """Pads sentences to the length of the longest one.
-
-        Args:
-            rows: Indices of the sentences; if empty, the batch is one row of length 0.
-        """
+        """Pads sentences to the length of the longest; no rows are one row of length 0."""
         if not rows:
             nothing = torch.zeros(1, 1, dtype=torch.int64)
             empty = torch.zeros(1, 1, self._columns.shape[1], dtype=torch.int64)
@@ -126,12 +115,7 @@ class EncodedSentences:
         self._tags = self._tokens.flat(_tag_id(tag, places) for s in sentences for tag in s.tags)
 
     def batch(self, share: BatchShare, world_size: int) -> Sentences:
-        """Pads sentences to the length of the longest one.
-
-        Args:
-            share: The sentences; if empty, the batch is one row of length 0.
-            world_size: Number of ranks.
-        """
+        """Pads sentences to the length of the longest; an empty share is one row of length 0."""
         tokens = self._tokens.batch(share.rows)
         tags = torch.full_like(tokens.words, IGNORE_INDEX)
         tags[tokens.is_real] = self._tags[tokens.places[tokens.is_real]]
@@ -166,7 +150,7 @@ class EncodedTexts:
         self._labels = torch.tensor([places.get(text.label, UNSEEN) for text in texts])
 
     def batch(self, share: BatchShare, world_size: int) -> Texts:
-        """Pads texts to the length of the longest one; arguments as in `EncodedSentences.batch`."""
+        """Pads texts to the length of the longest; an empty share is one row of length 0."""
         tokens = self._tokens.batch(share.rows)
         is_text = tokens.rows >= 0
         return Texts(

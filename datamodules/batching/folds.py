@@ -118,17 +118,9 @@ def folds_config(
     name: str,
     corpus: TaggedCorpus | LabelledCorpus,
 ) -> dict[str, Any]:
-    """Returns the configuration of a source that splits another one into folds.
+    """Returns the configuration of a source that splits the configured `source` into folds.
 
-    Args:
-        kind: Class that makes the folds.
-        source: Configuration of the source, with `class_path` and `init_args`.
-        num_folds: Number of folds.
-        name: Name of the corpus, for the error message.
-        corpus: Corpus that the source reads.
-
-    Raises:
-        InputError: If the corpus has fewer rows than folds.
+    Raises `InputError` if the corpus, named `name` in the message, has fewer rows than folds.
     """
     num_rows = len(corpus.splits["train"]) + len(corpus.splits["valid"])
     _check_size(num_rows, num_folds, f"--folds {num_folds}: {name} has", "lower --folds")

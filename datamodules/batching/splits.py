@@ -27,31 +27,16 @@ class SplitDigest(NamedTuple):
 
 
 def stratified(texts: Sequence[LabelledText], num_parts: int, seed: int) -> list[list[int]]:
-    """Divides texts into parts of equal size with the label distribution of the whole.
+    """Divides texts into at least 2 parts of equal size with the label distribution of the whole.
 
-    Args:
-        texts: The texts.
-        num_parts: Number of parts, at least 2.
-        seed: Random seed.
-
-    Returns:
-        The indices of each part's texts, ascending.
+    Returns the indices of each part's texts, ascending.
     """
     order = list(chain.from_iterable(_shuffled_by_label(texts, seed).values()))
     return [sorted(order[part::num_parts]) for part in range(num_parts)]
 
 
 def sample(texts: Sequence[LabelledText], count: int, seed: int) -> set[int]:
-    """Draws a stratified sample: its label distribution is that of the whole, up to one text.
-
-    Args:
-        texts: The texts.
-        count: Number of texts to draw, at most all.
-        seed: Random seed.
-
-    Returns:
-        The indices of the sample.
-    """
+    """Draws indices of a sample with the label distribution of the whole, up to one text."""
     by_label = _shuffled_by_label(texts, seed)
     exact = {label: count * len(places) / len(texts) for label, places in by_label.items()}
     shares = {label: int(share) for label, share in exact.items()}
@@ -75,19 +60,9 @@ def _shuffled_by_label(texts: Sequence[LabelledText], seed: int) -> dict[str, li
 def hold_out(
     texts: Sequence[LabelledText], fraction: float, seed: int, name: str
 ) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Holds out a stratified fraction of the texts.
+    """Divides texts into the remaining ones and a stratified `fraction`, in their original order.
 
-    Args:
-        texts: The texts.
-        fraction: Fraction to hold out, between 0 and 1.
-        seed: Random seed.
-        name: Name of the corpus, for error messages.
-
-    Returns:
-        The remaining texts and the held-out texts, both in their original order.
-
-    Raises:
-        InputError: If there are too few texts.
+    Raises `InputError` if there are too few texts, or if `fraction` is not between 0 and 1.
     """
     if not 0 < fraction < 1:
         raise InputError(
@@ -115,18 +90,8 @@ def fill_splits(
 ) -> tuple[dict[str, list[LabelledText]], list[str]]:
     """Holds out a stratified fraction of the training texts for each missing split.
 
-    Args:
-        splits: The existing splits, including "train".
-        fraction: Fraction to hold out, between 0 and 1.
-        seed: Random seed.
-        name: Name of the corpus, for error messages.
-        kind: Source of a split, for the notes: "file" or "folder".
-
-    Returns:
-        The splits "train", "valid" and "test", and a note about each held-out split.
-
-    Raises:
-        InputError: If there are too few texts.
+    Returns the splits "train", "valid" and "test", and a note about each held-out split, which
+    calls the missing source a `kind` ("file" or "folder"). Raises `InputError` as `hold_out`.
     """
     filled, notes = dict(splits), []
     for split in ("test", "valid"):

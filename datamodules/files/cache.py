@@ -20,11 +20,7 @@ def cache_root() -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Returns the sha256 of a file in hexadecimal.
-
-    Raises:
-        InputError: If the file cannot be read.
-    """
+    """Returns the sha256 of a file in hexadecimal; raises `InputError` if it is not readable."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -37,16 +33,10 @@ def sha256_of(path: Path) -> str:
 def cached(name: str, build: Callable[[Path], None]) -> Path:
     """Returns a folder of the cache; builds it if it is missing or damaged.
 
-    A folder is built under a temporary name and then renamed, so readers never see a part of it and
-    several processes can build at once. It stores the sha256 of its files; a damaged folder is
-    built again.
-
-    Args:
-        name: Name of the folder, which must change whenever the contents do.
-        build: Writes the contents into an empty folder.
-
-    Raises:
-        InputError: If the cache cannot be written.
+    The name must change whenever the contents do. `build` writes into an empty temporary folder,
+    which is then renamed, so readers never see a part of it and several processes can build at
+    once. The folder stores the sha256 of its files; a damaged folder is built again. Raises
+    `InputError` if the cache cannot be written.
     """
     final = cache_root() / name
     temporary = final.with_name(f".{name}.{os.getpid()}.{uuid.uuid4().hex}")

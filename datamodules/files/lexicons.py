@@ -23,14 +23,9 @@ def build_lexicon(
 ) -> CoveredLexicon:
     """Builds a lexicon of the words of all splits.
 
-    Args:
-        train: Tokens of the training text.
-        others: Tokens of the validation and test texts; words that are new get the count 0.
-        columns: Name of a column -> its values in the training text.
-        vectors: File of pretrained word vectors: a path, or a name in `$UNROLL_DATA/vectors`.
-
-    Raises:
-        InputError: If the vectors cannot be read.
+    The words that occur only in `others`, the validation and test texts, get the count 0. `columns`
+    has the values of each column in the training text, and `vectors` names a file of pretrained
+    word vectors as in `locate_vectors`. Raises `InputError` if the vectors cannot be read.
     """
     counts = Counter(train)
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -21,22 +21,12 @@ def read_lines(
     setting: str | None = None,
     flag: str | None = None,
 ) -> Iterator[str]:
-    r"""Reads a text line by line.
+    r"""Yields the lines of a text with their line ends, without reading all of it into RAM.
 
-    Only "\n" ends a line; separators such as U+0085 and U+2028 are ordinary characters.
-
-    Args:
-        path: The text file.
-        max_line_bytes: Length in bytes from which on a line is rejected.
-        encoding: Encoding of the file, an extension of ASCII.
-        setting: Flag that raises `max_line_bytes`, for the error message.
-        flag: Flag that sets the encoding, for the error message.
-
-    Yields:
-        The lines, including line ends.
-
-    Raises:
-        InputError: If the file is not in this encoding, or a line is too long.
+    Only "\n" ends a line; separators such as U+0085 and U+2028 are ordinary characters. The
+    encoding is an extension of ASCII. Raises `InputError` if the file is not in this encoding, or a
+    line has `max_line_bytes` or more; it names the flag that raises this limit (`setting`) and the
+    one that sets the encoding (`flag`).
     """
     _refuse_utf16(path, encoding)
     with path.open("rb") as file, _bar(path) as advance:

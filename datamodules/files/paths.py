@@ -22,7 +22,7 @@ TAGGED = {
     "conll2003": "CoNLL-2003 names in English newspaper text, 14,041 training sentences",
 }
 OPINIONS = {
-    "mpqa": "MPQA opinion expressions as Irsoy & Cardie (2014) released them, 14,492 sentences",
+    "mpqa": "MPQA opinion expressions as Irsoy & Cardie (2014) released them, 14,492 sentences"
 }
 SENTIMENT = {
     "sst": "Stanford Sentiment Treebank, 8,544 training sentences with all their phrases",
@@ -83,14 +83,9 @@ def find_list(corpus: str) -> Path | None:
 
 
 def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLORS, *TEXTS)) -> Path:
-    """Returns the folder of a corpus.
+    """Returns the folder of a corpus, given by name as in `corpus_folder` or by path.
 
-    Args:
-        corpus: Name of a corpus (a folder in `$UNROLL_DATA`, else `data`), or path of a folder.
-        known: Names to suggest if the corpus does not exist.
-
-    Raises:
-        InputError: If there is no such folder.
+    Raises `InputError` if there is no such folder; it suggests one of the `known` names.
     """
     named, path = corpus_folder(corpus), Path(corpus)
     if named.is_dir():
@@ -114,19 +109,12 @@ def locate(corpus: str, known: Iterable[str] = (BUILTIN, COLORS, *TEXTS)) -> Pat
 def find_files(folder: Path, files: Mapping[str, str] | None = None) -> dict[str, Path]:
     """Finds the text file of each split in a folder.
 
-    It is the file given in `files`, else the only one called `<split>.<ending>` or
+    `files` contains, for some splits, a file name in the folder or a glob pattern of several files
+    (`train/part-*`). For the others it is the only file called `<split>.<ending>` or
     `<prefix>.<split>.<ending>` (`train.txt`, `ptb.train.txt`, `wiki.train.tokens`).
 
-    Args:
-        folder: Folder of the corpus.
-        files: Split -> file name in the folder, or glob pattern of several files (`train/part-*`).
-            Splits that are left out are found by name.
-
-    Returns:
-        Split -> path or glob pattern, in the order train, valid, test.
-
-    Raises:
-        InputError: If a split has no file or several, or `files` contains an unknown split.
+    Returns paths and glob patterns in the order train, valid, test. Raises `InputError` if a split
+    has no file or several, or `files` contains an unknown split.
     """
     found = _find_files(folder, files, _TEXT)
     return {split: found.get(split) or _refuse_missing(folder, split, _TEXT) for split in SPLITS}
@@ -136,18 +124,8 @@ def find_tagged_files(folder: Path, files: Mapping[str, str] | None = None) -> d
     """Finds the file of tagged sentences of each split in a folder.
 
     Names are as in `find_files`, the ending being optional, or those of the CoNLL shared tasks
-    (`eng.train`, `eng.testa` for validation, `eng.testb` for testing).
-
-    Args:
-        folder: Folder of the corpus.
-        files: Split -> file name in the folder; splits that are left out are found by name.
-
-    Returns:
-        Split -> path, in the order train, valid, test; valid is left out if it has no file.
-
-    Raises:
-        InputError: If train or test has no file, a split has several, or `files` contains an
-            unknown split.
+    (`eng.train`, `eng.testa` for validation, `eng.testb` for testing). The result has no "valid" if
+    there is no such file. Raises `InputError` as `find_files`.
     """
     found = _find_files(folder, files, _COLUMNS)
     for split in ("train", "test"):

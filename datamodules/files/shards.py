@@ -18,13 +18,9 @@ def is_pattern(name: str) -> bool:
 
 
 def shards(path: Path) -> list[Path]:
-    """Returns the files of a text, sorted by path.
+    """Returns the files that match a glob pattern with `*`, `?` or `[...]`, sorted by path.
 
-    Args:
-        path: A file, or a glob pattern with `*`, `?` or `[...]`.
-
-    Returns:
-        The file itself, even if it does not exist, or all files that match the pattern.
+    A path without a pattern, or of an existing file, is returned alone, even if it does not exist.
     """
     if path.exists() or not is_pattern(str(path)):
         return [path]
@@ -34,14 +30,7 @@ def shards(path: Path) -> list[Path]:
 
 
 def digest_of(path: Path) -> str:
-    """Returns the sha256 of a file, or of the sums of several files in their order.
-
-    Args:
-        path: A file or a glob pattern.
-
-    Raises:
-        InputError: If a file cannot be read.
-    """
+    """Returns the sha256 of a file, or of the sums of the files that match a pattern."""
     files = shards(path)
     if len(files) == 1:
         return sha256_of(files[0])

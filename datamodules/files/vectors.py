@@ -17,12 +17,7 @@ from pipeline.text.lexicon import Vectors
 from pipeline.text.vectors import MATCHES, Match, load_vectors
 
 _FORMAT = 1  # increase it when the cached files or the matching rules change
-_RULES = {
-    "exact": "exact",
-    "lower": "lowercased",
-    "escape": "unescaped",
-    "digits": "digits as #",
-}
+_RULES = {"exact": "exact", "lower": "lowercased", "escape": "unescaped", "digits": "digits as #"}
 
 
 class Coverage(NamedTuple):
@@ -64,18 +59,11 @@ class CorpusVectors(NamedTuple):
 def corpus_vectors(name: str, counts: Mapping[str, int]) -> CorpusVectors:
     """Returns the vectors of the words of a corpus, from the cache if possible.
 
-    The key of the cache consists of the words and of the path, size and modification time of the
-    file, because vector files are too large to hash at every start.
-
-    Args:
-        name: A file in `$UNROLL_DATA/vectors` (else `data/vectors`), or a path.
-        counts: Word -> number of occurrences in the training text; 0 for words of other splits.
-
-    Returns:
-        The vectors, memory-mapped and in the order of `counts`, and their coverage.
-
-    Raises:
-        InputError: If the file does not exist, or as in `load_vectors`.
+    `counts` contains the number of occurrences of each word in the training text, 0 for words of
+    other splits. The vectors are memory-mapped and in the order of `counts`. The key of the cache
+    consists of the words and of the path, size and modification time of the file, because vector
+    files are too large to hash at every start. Raises `InputError` as `locate_vectors` and
+    `load_vectors`.
     """
     path = locate_vectors(name)
     status, words = path.stat(), list(counts)
@@ -91,13 +79,9 @@ def corpus_vectors(name: str, counts: Mapping[str, int]) -> CorpusVectors:
 
 
 def locate_vectors(name: str) -> Path:
-    """Returns the path of a file of vectors.
+    """Returns the path of a file in `$UNROLL_DATA/vectors` (else `data/vectors`), or of a path.
 
-    Args:
-        name: A file in `$UNROLL_DATA/vectors` (else `data/vectors`), or a path.
-
-    Raises:
-        InputError: If the file does not exist.
+    Raises `InputError` if the file does not exist.
     """
     folder = corpus_folder("vectors")
     for path in (folder / name, Path(name)):

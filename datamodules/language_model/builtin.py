@@ -54,30 +54,15 @@ class _Sentence(NamedTuple):
 
 
 def generate_sentences(seed: int, count: int) -> Iterator[list[str]]:
-    """Generates sentences, identical on every machine and Python version.
-
-    Args:
-        seed: Random seed.
-        count: Number of sentences.
-
-    Yields:
-        The words of a sentence, without `<eos>`.
-    """
+    """Yields the words of sentences without `<eos>`, the same on every machine and Python."""
     for sentence in _generate(seed, count):
         yield sentence.words
 
 
 def agreements(seed: int, count: int) -> Iterator[Agreement]:
-    """Finds the subject of each verb in the sentences that `generate_sentences` returns.
+    """Yields the verbs of the sentences of `generate_sentences` with their subjects, in order.
 
     A model that assigns the verb a higher probability than `wrong` has stored the subject's number.
-
-    Args:
-        seed: Random seed.
-        count: Number of sentences.
-
-    Yields:
-        The verbs, sentence by sentence from left to right.
     """
     forms, numbers = other_verb_forms(), noun_numbers()
     for sentence in _generate(seed, count):
@@ -90,20 +75,12 @@ def agreements(seed: int, count: int) -> Iterator[Agreement]:
 
 
 def agreement_probe(starts: Sequence[int], per_range: int) -> list[Agreement]:
-    """Draws verbs for measuring agreement, equally many from each range of distances.
+    """Draws `per_range` verbs from each range of distances between subject and verb.
 
-    Distances and attractors within a range are distributed as in the grammar. The random seed
-    differs from those of the corpus, but short sentences may occur in both.
-
-    Args:
-        starts: Smallest distance of each range, ascending from 0; the last range is unbounded.
-        per_range: Number of verbs of each range.
-
-    Returns:
-        The verbs, in the order in which they were drawn.
-
-    Raises:
-        InputError: If the grammar generates too few verbs of a range.
+    `starts` are the smallest distances of the ranges, ascending from 0; the last range is
+    unbounded. Distances and attractors within a range are distributed as in the grammar. The random
+    seed differs from those of the corpus, but short sentences may occur in both. Raises
+    `InputError` if the grammar generates too few verbs of a range.
     """
     counts, found = Counter[int](), list[Agreement]()
     for one in agreements(PROBE_SEED, _MAX_PROBE_SENTENCES):

@@ -100,15 +100,11 @@ def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus
     """Reads a corpus as ids, from the cache if the same text was read with the same settings.
 
     The text is read twice, first to count words and then to write ids, so the RAM needed depends on
-    the size of the vocabulary and not on that of the text.
+    the size of the vocabulary and not on that of the text. A glob pattern is the concatenation of
+    its files, sorted by path.
 
-    Args:
-        paths: Split -> text file; a glob pattern is the concatenation of its files, sorted by path.
-        settings: Settings of the conversion.
-
-    Raises:
-        InputError: If a file cannot be read, is not UTF-8, contains no words or too long a line, if
-            the training text has fewer than two distinct words, or a setting is out of range.
+    Raises `InputError` if a file cannot be read, is not UTF-8, contains no words or too long a
+    line, if the training text has fewer than two distinct words, or a setting is out of range.
     """
     _check(settings)
     digests = {split: digest_of(path) for split, path in paths.items()}
@@ -131,15 +127,9 @@ def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus
 
 
 def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_BYTES) -> TextCount:
-    """Counts the tokens of a text, including one `<eos>` per line.
+    """Counts the tokens of a file or of the files of a glob pattern, with one `<eos>` per line.
 
-    Args:
-        path: A file, or a glob pattern of several.
-        unit: Unit of a token.
-        max_line_bytes: Length in bytes from which on a line is rejected.
-
-    Raises:
-        InputError: If the text cannot be read, as in `read_lines`.
+    Raises `InputError` as `read_lines`.
     """
     occurrences: Counter[str] = Counter()
     lines = 0

@@ -140,12 +140,7 @@ class LanguageModelData(LightningDataModule):
         return {"vocabulary.txt": "\n".join(self.vocabulary.words) + "\n"}
 
     def lines(self, batch: StreamWindow, outputs: tuple[Tensor, Tensor]) -> Iterator[str]:
-        """Yields one line per token: the token and its log-probability in nats, separated by TAB.
-
-        Args:
-            batch: The window.
-            outputs: Targets and their log-probabilities, both [batch time].
-        """
+        """Yields lines of a token and its log-probability in nats, separated by TAB."""
         targets, log_probs = (part.flatten().tolist() for part in outputs)
         for target, log_prob in zip(targets, log_probs, strict=True):
             if target != IGNORE_INDEX:
@@ -228,12 +223,7 @@ class LanguageModelData(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the position in the epoch.
 
-        Args:
-            state_dict: The return value of `state_dict`.
-
-        Raises:
-            InputError: If the state belongs to another corpus, or was saved within an epoch that
-                had other settings.
+        Raises `InputError` if the state is of another corpus or of an epoch with other settings.
         """
         unit, words = state_dict["unit"], state_dict["vocabulary"]
         if unit != self.unit or words != self.vocabulary.words:

@@ -21,13 +21,9 @@ _MAX_BYTES = 100_000_000  # a list is held in RAM
 
 
 def read_items(path: Path) -> list[str]:
-    """Reads a list of items, one per line, without blank lines and surrounding white space.
+    """Reads a list of items from a UTF-8 file, one per line, without blank lines.
 
-    Args:
-        path: A UTF-8 text file.
-
-    Raises:
-        InputError: If the file is too large for a list, or as in `read_lines`.
+    Raises `InputError` if the file is too large for a list, or as `read_lines`.
     """
     if (size := path.stat().st_size) > _MAX_BYTES:
         raise InputError(
@@ -41,14 +37,8 @@ def items_folder(items: Sequence[str], name: str) -> Path:
     """Returns a cached folder that holds the items as train.txt, valid.txt and test.txt.
 
     All copies of an item are in the same split. The training items are shuffled once, because the
-    items of a batch from an alphabetical list would all begin alike.
-
-    Args:
-        items: The items, in any order.
-        name: Name of the list, for error messages.
-
-    Raises:
-        InputError: If there are fewer than three distinct items.
+    items of a batch from an alphabetical list would all begin alike. Raises `InputError`, with the
+    name of the list, if there are fewer than three distinct items.
     """
     distinct = list(dict.fromkeys(items))
     if len(distinct) < _MIN_ITEMS:

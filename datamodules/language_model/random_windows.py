@@ -39,22 +39,13 @@ class RandomWindows:
         self._bptt, self._seed, self._epoch = bptt, seed, epoch
 
     def num_windows(self, length: int) -> int:
-        """Returns the number of windows of an epoch, the median over some draws.
-
-        Args:
-            length: Number of steps of a column.
-        """
+        """Returns the median number of windows of an epoch for columns of `length` steps."""
         random = np.random.default_rng(0)
         counts = [len(_draw(length, self._bptt, random)) - 1 for _ in range(_TRIALS)]
         return int(np.median(counts))
 
     def cuts(self, length: int, num_windows: int) -> np.ndarray:
-        """Returns the bounds of the windows of the current epoch [windows + 1].
-
-        Args:
-            length: Number of steps of a column.
-            num_windows: Number of windows for this length.
-        """
+        """Returns the bounds of the windows of the current epoch, int64 [num_windows + 1]."""
         random = np.random.default_rng((self._seed, self._epoch()))
         while True:  # about one draw in ten succeeds on the Penn Treebank
             cuts = _draw(length, self._bptt, random)

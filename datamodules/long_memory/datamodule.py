@@ -103,12 +103,7 @@ class LongMemoryData(LightningDataModule):
         return {}
 
     def lines(self, batch: Series, outputs: Tensor) -> Iterator[str]:
-        """Yields one line per sequence: target and answer, separated by TAB.
-
-        Args:
-            batch: The sequences.
-            outputs: The answers, in the shape of the batch's targets.
-        """
+        """Yields one line per sequence: target and answer, separated by TAB."""
         for target, answer in zip(batch.targets.tolist(), outputs.tolist(), strict=True):
             yield "\t".join(" ".join(f"{number:g}" for number in one) for one in (target, answer))
 
@@ -138,12 +133,7 @@ class LongMemoryData(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the position in the epoch.
 
-        Args:
-            state_dict: The return value of `state_dict`.
-
-        Raises:
-            InputError: If the state belongs to another problem, or was saved within an epoch that
-                had other settings.
+        Raises `InputError` if the state is of another problem or of an epoch with other settings.
         """
         if state_dict["problem"] != self.problem.state():
             raise InputError(

@@ -14,17 +14,9 @@ from pipeline.errors import InputError
 def read_archive(
     archive: Path, is_wanted: Callable[[PurePosixPath], bool]
 ) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Reads members of a .zip or .tar.gz archive; nothing is written to the paths in it.
+    """Yields path and contents of the regular files of a .zip or .tar.gz archive that are wanted.
 
-    Args:
-        archive: Path of the archive.
-        is_wanted: Returns whether to read a regular file with this path.
-
-    Yields:
-        Path and contents of each selected member.
-
-    Raises:
-        InputError: If the archive is damaged.
+    Nothing is written to the paths in it. Raises `InputError` if the archive is damaged.
     """
     try:
         if archive.suffix == ".zip":
@@ -46,17 +38,7 @@ def read_archive(
 
 
 def verify_sha256(data: bytes, expected: str, where: object, advice: str) -> None:
-    """Checks the contents of a file.
-
-    Args:
-        data: Contents.
-        expected: Expected SHA-256, in hexadecimal.
-        where: Location of the file, for the error message.
-        advice: What to do if the file differs, for the error message.
-
-    Raises:
-        InputError: If the contents have another SHA-256.
-    """
+    """Raises `InputError`, with the advice what to do, if the contents have another SHA-256."""
     if hashlib.sha256(data).hexdigest() != expected:
         raise InputError(f"{where} is not the published file (its sha256 differs); {advice}")
 

@@ -62,23 +62,15 @@ class Preparation(NamedTuple):
 
 
 def prepare(name: str, source: Path | None, destination: Path) -> Preparation:
-    """Writes the verified files of a public corpus to a folder.
+    """Writes the verified files of a public corpus, one of `CORPORA`, to the folder `destination`.
 
-    Existing files are kept. Files are verified by the SHA-256 of the published file. A copied or
-    existing file with other bytes (for example other line ends) is accepted if its numbers of lines
-    (or sentences) and tokens agree. Files get their final name only after verification.
+    The files are copied from the folder `source`, or downloaded if it is None; existing files are
+    kept. Files are verified by the SHA-256 of the published file. A copied or existing file with
+    other bytes (for example other line ends) is accepted if its numbers of lines (or sentences) and
+    tokens agree. Files get their final name only after verification.
 
-    Args:
-        name: Name of the corpus, one of `CORPORA`.
-        source: Folder to copy the files from; None downloads them.
-        destination: Folder of the corpus, created if it does not exist.
-
-    Returns:
-        The prepared files.
-
-    Raises:
-        InputError: If the corpus is unknown, a file is not available or a file differs from the
-            published one.
+    Raises `InputError` if the corpus is unknown, a file is not available or a file differs from the
+    published one.
     """
     if name not in {*SOURCES, *OPINIONS, *SENTIMENT}:
         known = "; ".join(f"{corpus}: {description}" for corpus, description in CORPORA.items())

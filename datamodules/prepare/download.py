@@ -13,22 +13,12 @@ _BLOCK = 1 << 14  # bytes; the block in which a connection breaks is downloaded 
 
 
 def fetch(url: str, path: Path, digest: str, hint: str) -> Path:
-    """Downloads a file.
+    """Downloads a file to `path`, which is returned.
 
     After a failure, the partial file stays next to `path`; the next attempt resumes it if the
-    server supports this.
-
-    Args:
-        url: Address of the file.
-        path: Destination.
-        digest: Expected digest, as "sha256:..." or "md5:..."; "" to skip verification.
-        hint: Command to suggest to users who cannot reach the address.
-
-    Returns:
-        `path`.
-
-    Raises:
-        InputError: If the address cannot be reached or delivers another file.
+    server supports this. The digest is "sha256:...", "md5:...", or "" to skip verification. Raises
+    `InputError` if the address cannot be reached or delivers another file; it suggests the command
+    `hint`.
     """
     import pooch.core  # imported late: not needed if the corpus exists already
     import requests

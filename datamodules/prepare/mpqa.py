@@ -47,19 +47,10 @@ FILES = {
 def prepare_mpqa(source: Path | None, destination: Path) -> tuple[str, ...]:
     """Writes the verified release of Irsoy & Cardie to a folder, or converts the original corpus.
 
-    Existing files are kept.
-
-    Args:
-        source: Folder of the release or of its archive, or an unpacked MPQA 1.2 or 2.0 to convert;
-            None downloads the archive.
-        destination: Folder of the corpus, which exists.
-
-    Returns:
-        Lines that describe the result, for printing.
-
-    Raises:
-        InputError: If a file is not available or differs from the published one, or if the
-            conversion fails.
+    `source` is a folder of the release or of its archive, or an unpacked MPQA 1.2 or 2.0 to
+    convert; None downloads the archive. Existing files are kept. Returns lines for printing. Raises
+    `InputError` if a file is not available or differs from the published one, or if the conversion
+    fails.
     """
     if source is not None and (source / ANNOTATIONS).is_dir():
         from datamodules.tagging.mpqa.original import convert  # loads NLTK, which takes seconds

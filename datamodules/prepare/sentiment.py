@@ -50,34 +50,21 @@ _PUBLISHED = {
 }
 _IMDB = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 _IMDB_DIGEST = "md5:7c2ac02c03563afcf9b574c7e56c153a"
-_IMDB_COUNTS = {
-    "train/pos": 12_500,
-    "train/neg": 12_500,
-    "test/pos": 12_500,
-    "test/neg": 12_500,
-}
+_IMDB_COUNTS = {"train/pos": 12_500, "train/neg": 12_500, "test/pos": 12_500, "test/neg": 12_500}
 NAMES = (*_PUBLISHED, "imdb")
 """Corpora that `prepare_sentiment` supports."""
 
 
 def prepare_sentiment(name: str, source: Path | None, destination: Path) -> tuple[str, ...]:
-    """Writes a verified corpus to a folder.
+    """Writes a verified corpus, one of `NAMES`, to a folder; returns lines for printing.
 
-    Each file of the Stanford Sentiment Treebank and of Movie Review is verified (the latter is
-    converted from cp1252 to UTF-8); for IMDB, the archive and the number of documents are. Existing
-    files are kept. The sentences of the treebank are also written without labels to `sst-text`, so
-    that a language model trained on them can initialize a classifier.
+    `source` is a folder with the files or the archive; None downloads the archive. Existing files
+    are kept. Each file of the Stanford Sentiment Treebank and of Movie Review is verified (the
+    latter is converted from cp1252 to UTF-8); for IMDB, the archive and the number of documents
+    are. The sentences of the treebank are also written without labels to `sst-text`, so that a
+    language model trained on them can initialize a classifier.
 
-    Args:
-        name: Name of the corpus, one of `NAMES`.
-        source: Folder with the files or the archive; None downloads the archive.
-        destination: Folder of the corpus, which exists.
-
-    Returns:
-        Lines that describe the result, for printing.
-
-    Raises:
-        InputError: If a file is not available or differs from the published one.
+    Raises `InputError` if a file is not available or differs from the published one.
     """
     if name == "imdb":
         return _prepare_imdb(source, destination)

@@ -65,12 +65,7 @@ class BuiltinReviews(LabelledSource):
 
 
 def generate_reviews(seed: int, count: int | None = None) -> Iterator[LabelledText]:
-    """Generates reviews, the same on every machine and version of Python.
-
-    Args:
-        seed: Random seed.
-        count: Number of reviews; unlimited if omitted.
-    """
+    """Yields reviews (without end if `count` is None), the same on all machines and Pythons."""
     random = Random(seed)  # noqa: S311 - only random() is used: its sequence is the same in all versions
     written = reviews()
     bounds = list(accumulate(review.chance for review in written))

@@ -207,12 +207,7 @@ class SentimentData(BucketedData[Texts]):
         }
 
     def lines(self, batch: Texts, outputs: dict[int, list[float]]) -> Iterator[str]:
-        """Yields lines of gold label, predicted label, its probability and text, TAB-separated.
-
-        Args:
-            batch: Batch of the test split.
-            outputs: Row -> probabilities of the labels.
-        """
+        """Yields lines of gold label, predicted label, its probability and text, TAB-separated."""
         for row, probabilities in outputs.items():
             text = self.corpus.splits["test"][row]
             best = max(range(len(probabilities)), key=probabilities.__getitem__)
@@ -261,12 +256,7 @@ class SentimentData(BucketedData[Texts]):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the position in the epoch.
 
-        Args:
-            state_dict: Return value of `state_dict`.
-
-        Raises:
-            InputError: If the state belongs to another corpus, or to the middle of an epoch with
-                other batches.
+        Raises `InputError` if the state is of another corpus or of an epoch with other batches.
         """
         lexicon, labels = (state_dict[name] for name in ("lexicon", "labels"))
         is_same = not differing(lexicon, self.lexicon.to_state())

@@ -10,8 +10,7 @@ from pipeline.text.units import truncate_middle
 def truncate_texts(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCorpus, int]:
     """Reduces longer texts to `max_tokens` tokens, half from the beginning and half from the end.
 
-    Returns:
-        The corpus and the number of truncated texts.
+    Returns the corpus and the number of truncated texts.
     """
 
     def truncate(text: LabelledText) -> LabelledText:
@@ -28,8 +27,7 @@ def truncate_texts(corpus: LabelledCorpus, max_tokens: int) -> tuple[LabelledCor
 def subsample_training(corpus: LabelledCorpus, count: int, seed: int) -> LabelledCorpus:
     """Keeps a stratified random sample of `count` training texts and their phrases.
 
-    Raises:
-        InputError: If there are fewer training texts.
+    Raises `InputError` if there are fewer training texts.
     """
     train = corpus.splits["train"]
     if count > len(train):
@@ -55,15 +53,7 @@ def treebank_words(text: str) -> tuple[str, ...]:
 
 
 def refuse_damaged(text: str, where: str) -> None:
-    """Checks that a text contains neither NUL nor lone surrogates, which JSON can encode.
-
-    Args:
-        text: Text to check.
-        where: Location of the text, for the error message.
-
-    Raises:
-        InputError: If the text contains either.
-    """
+    """Raises `InputError` if a text contains NUL or lone surrogates, which JSON can encode."""
     if "\0" in text:
         raise InputError(
             f"{where} contains a NUL character; the file is damaged or has another encoding"

@@ -9,13 +9,9 @@ from pipeline.errors import InputError
 
 
 def check_splits(corpus: LabelledCorpus) -> list[str]:
-    """Finds texts that occur in several splits and labels that are missing from a split.
+    """Describes texts that occur in several splits and labels that are missing from a split.
 
-    Returns:
-        The problems, one sentence each.
-
-    Raises:
-        InputError: If the validation or test split is empty.
+    Raises `InputError` if the validation or test split is empty.
     """
     notes = []
     train = {text.tokens for text in corpus.splits["train"]}

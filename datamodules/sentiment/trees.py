@@ -24,16 +24,9 @@ class Phrase(NamedTuple):
 
 
 def read_trees(path: Path) -> Iterator[list[Phrase]]:
-    """Reads a file with one tree per line, such as `(3 (2 Good) (2 film))`; skips empty lines.
+    """Yields the phrases of each tree of a UTF-8 file, which has one tree per line or empty lines.
 
-    Args:
-        path: Path of the file, in UTF-8.
-
-    Yields:
-        The phrases of a tree: first the whole sentence, then all others from left to right.
-
-    Raises:
-        InputError: If a line is not a tree with labels from 0 to 4.
+    Raises `InputError` if a line is not a tree with labels from 0 to 4.
     """
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
@@ -48,16 +41,9 @@ def read_trees(path: Path) -> Iterator[list[Phrase]]:
 
 
 def parse_tree(text: str) -> list[Phrase]:
-    """Parses one tree.
+    """Returns the phrases of a tree: the whole sentence, then all others from left to right.
 
-    Args:
-        text: A tree such as `(3 (2 Good) (2 film))`.
-
-    Returns:
-        The phrases: first the whole sentence, then all others from left to right.
-
-    Raises:
-        ValueError: If the text is not a tree.
+    Raises `ValueError` if the text is not a tree.
 
     Example:
         >>> parse_tree("(3 (2 Good) (2 film))")[0]

@@ -71,14 +71,9 @@ class BuiltinOpinions(TaggedSource):
 
 
 def generate_opinions(seed: int, count: int) -> Iterator[Sentence]:
-    """Generates sentences, the same on every machine and version of Python.
+    """Yields sentences, the same on every machine and version of Python.
 
-    Args:
-        seed: Random seed.
-        count: Number of sentences.
-
-    Yields:
-        A sentence whose only column contains parts of speech.
+    The only column of a sentence contains parts of speech.
     """
     random = Random(seed)  # noqa: S311 - only random() is used: its sequence is the same in all versions
     for _ in range(count):
@@ -93,8 +88,7 @@ def left_to_right_bound() -> dict[str, float]:
     highest if spans begin wherever this probability exceeds some threshold. Ends and types of spans
     are assumed to be correct. Clauses are independent, so preceding clauses do not help.
 
-    Returns:
-        The bound in percent for "DSE", for "ESE" and for both together ("micro").
+    Returns the bound in percent for "DSE", for "ESE" and for both together ("micro").
     """
     return {
         name: 100 * _best_f1(clauses(), types)

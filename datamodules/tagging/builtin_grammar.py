@@ -172,14 +172,7 @@ class WordClass(NamedTuple):
 
 @cache
 def clauses(symbol: str = "CLAUSE") -> tuple[Clause, ...]:
-    """Returns all expansions of a symbol.
-
-    Args:
-        symbol: Symbol, word class or word of the grammar.
-
-    Returns:
-        The expansions; their probabilities sum to 1.
-    """
+    """Returns all expansions of a symbol, class or word; their probabilities sum to 1."""
     expansions = _rules().get(symbol)
     if expansions is None:
         return (Clause(1.0, (symbol,), ("O",)),)

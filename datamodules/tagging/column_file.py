@@ -50,22 +50,15 @@ class ColumnFile(NamedTuple):
 
 
 def read_column_file(path: Path, separator: Separator = "auto") -> ColumnFile:
-    """Reads a column file.
+    """Reads a column file: UTF-8 with or without byte-order mark, line ends LF or CR LF.
 
     Sentences end at blank lines (empty, or with spaces and TABs only), at lines that begin with
-    `-DOCSTART-` (which are skipped) and at the end of the file.
+    `-DOCSTART-` (which are skipped) and at the end of the file. Columns are separated by a TAB or
+    by exactly one space; "auto" selects the TAB if the first line contains one. Other white space
+    (such as U+00A0) is part of a token.
 
-    Args:
-        path: Path of the file: UTF-8 with or without byte-order mark, line ends LF or CR LF.
-        separator: Column separator, a TAB or exactly one space; "auto" selects the TAB if the first
-            line contains one. Other white space (such as U+00A0) is part of a token.
-
-    Returns:
-        The contents of the file.
-
-    Raises:
-        InputError: If a line has a different number of columns than the first one, or if the file
-            contains no sentence or is not UTF-8.
+    Raises `InputError` if a line has a different number of columns than the first one, or if the
+    file contains no sentence or is not UTF-8.
     """
     blocks: list[Block] = []
     between = _CHARACTERS.get(separator)

@@ -145,12 +145,7 @@ class TaggingData(BucketedData[Sentences]):
         }
 
     def lines(self, batch: Sentences, outputs: dict[int, Any]) -> Iterator[str]:
-        """Yields lines in the format of conlleval: token, columns, gold tag and predicted tag.
-
-        Args:
-            batch: Batch of the test split.
-            outputs: Row -> prediction with `tags`.
-        """
+        """Yields lines in the format of conlleval: token, columns, gold tag and predicted tag."""
         for row, predicted in outputs.items():
             sentence = self.corpus.splits["test"][row]
             for fields in zip(
@@ -182,12 +177,7 @@ class TaggingData(BucketedData[Sentences]):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the position in the epoch.
 
-        Args:
-            state_dict: Return value of `state_dict`.
-
-        Raises:
-            InputError: If the state belongs to another corpus, or to the middle of an epoch with
-                other batches.
+        Raises `InputError` if the state is of another corpus or of an epoch with other batches.
         """
         theirs = {**state_dict["lexicon"], "tags": state_dict["tags"]}
         ours = {**self.lexicon.to_state(), "tags": list(self.tags)}

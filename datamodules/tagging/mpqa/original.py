@@ -71,21 +71,10 @@ def convert(folder: Path, destination: Path, documents: Path | None = None) -> C
     documents of `doclist.mpqaOriginalSubset` (all documents if there is no such file) are shuffled;
     a quarter forms the development set, the others ten folds.
 
-    The summary is also written to `conversion.txt`.
-
-    Args:
-        folder: Folder of the distribution, with `docs` and `man_anns`.
-        destination: Folder for `dse.txt`, `ese.txt`, `sentenceid.txt` and `datasplit`, created if
-            it does not exist.
-        documents: File that lists the documents to convert, one `<parent>/<leaf>` per line; None
-            selects all in alphabetical order.
-
-    Returns:
-        A summary of the conversion.
-
-    Raises:
-        InputError: If the folder is not an MPQA 1.2 or 2.0 distribution, a file is malformed, a
-            listed document is missing, no span remains or the destination contains a corpus.
+    The file `documents` lists the documents to convert as in `list_documents`. The returned summary
+    is also written to `conversion.txt`. Raises `InputError` if the folder is not an MPQA
+    distribution, a file is malformed, a listed document is missing, no span remains or the
+    destination contains a corpus.
     """
     for name in (*_files(), SENTENCES, "datasplit"):
         if (destination / name).exists():
@@ -120,15 +109,9 @@ def convert(folder: Path, destination: Path, documents: Path | None = None) -> C
 
 
 def tag_sentences(document: Document, type_: str, counts: Counter[str]) -> list[list[str]]:
-    """Converts the annotations of one type to the labels B, I and O.
+    """Converts the annotations of a type, such as "GATE_direct-subjective", to labels B, I and O.
 
-    Args:
-        document: The document.
-        type_: Annotation type, such as "GATE_direct-subjective".
-        counts: Counter of outcomes to update, as in `ConversionReport.spans`.
-
-    Returns:
-        The label of each token of each sentence.
+    `counts` of outcomes is updated, as in `ConversionReport.spans`. Returns one list per sentence.
     """
     tokens = [token for sentence in document.sentences for token in sentence]
     starts, ends = [token.start for token in tokens], [token.end for token in tokens]

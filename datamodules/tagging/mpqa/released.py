@@ -111,18 +111,11 @@ class MPQA(TaggedSource):
 
 
 def read_expressions(path: Path, label: str) -> list[Sentence]:
-    """Reads sentences with lines of `token TAB part of speech TAB label`.
+    """Reads sentences with lines of `token TAB part of speech TAB label`, separated by blank lines.
 
-    Args:
-        path: Path of the file; sentences are separated by blank lines.
-        label: Span type to add to the labels B and I.
-
-    Returns:
-        The sentences, with parts of speech as their only column.
-
-    Raises:
-        InputError: If the file is missing or contains no sentence, or if a line does not have three
-            columns or has a label other than B, I and O.
+    `label` is the span type to add to the labels B and I. Parts of speech are the only column.
+    Raises `InputError` if the file is missing or contains no sentence, or if a line does not have
+    three columns or has a label other than B, I and O.
     """
     tags = {"O": "O", "B": f"B-{label}", "I": f"I-{label}"}
     sentences: list[Sentence] = []
@@ -144,19 +137,10 @@ def read_expressions(path: Path, label: str) -> list[Sentence]:
 
 
 def read_documents(path: Path, expressions: Path, num_sentences: int) -> list[str]:
-    """Reads the document of each sentence.
+    """Reads the document of each sentence from `<document number> <sentence number> <document>`.
 
-    Args:
-        path: File with a line `<document number> <sentence number> <document>` per sentence.
-        expressions: File of the sentences, for error messages.
-        num_sentences: Number of sentences.
-
-    Returns:
-        The document of each sentence.
-
-    Raises:
-        InputError: If the file is missing, a line is malformed, or the number of lines differs from
-            the number of sentences.
+    Raises `InputError` if the file is missing, a line is malformed, or the number of lines differs
+    from the number of sentences in the file `expressions`.
     """
     documents: list[str] = []
     for number, line in enumerate(_lines(path), start=1):

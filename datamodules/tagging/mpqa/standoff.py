@@ -50,16 +50,11 @@ class Document(NamedTuple):
 
 
 def list_documents(folder: Path, documents: Path | None) -> list[str]:
-    """Returns the names of the documents of a distribution, without duplicates.
+    """Returns the distinct documents of a distribution, a folder with `docs` and `man_anns`.
 
-    Args:
-        folder: Folder of the distribution, with `docs` and `man_anns`.
-        documents: File that lists the documents to read, one `<parent>/<leaf>` per line; None
-            selects all in alphabetical order.
-
-    Raises:
-        InputError: If the folder is not an MPQA distribution, or if the list is missing, is not
-            UTF-8 or names a document that does not exist.
+    They are those that the file `documents` lists, one `<parent>/<leaf>` per line, or if it is None
+    all in alphabetical order. Raises `InputError` if the folder is not an MPQA distribution, or if
+    the list is missing, is not UTF-8 or names a document that does not exist.
     """
     if not (folder / ANNOTATIONS).is_dir() or not (folder / "docs").is_dir():
         raise InputError(
@@ -88,21 +83,12 @@ def _read_names(path: Path, found: set[str]) -> list[str]:
 
 
 def read_document(folder: Path, name: str) -> Document:
-    """Reads a document and its annotations.
+    """Reads a document, named "<parent>/<leaf>", and its annotations.
 
     Text that is not UTF-8 is read as Latin-1. Annotation lines that are not of the form `id TAB
     start,end TAB string TAB type` are skipped, and so are sentences that are empty, outside the
-    document or overlap the previous one. Each case adds a note.
-
-    Args:
-        folder: Folder of the distribution, with `docs` and `man_anns`.
-        name: Name of the document, "<parent>/<leaf>".
-
-    Returns:
-        The document.
-
-    Raises:
-        InputError: If a file is missing or none of its lines has the expected form.
+    document or overlap the previous one. Each case adds a note. Raises `InputError` if a file is
+    missing or none of its lines has the expected form.
     """
     text = folder / "docs" / name
     if not text.is_file():

@@ -35,10 +35,7 @@ def test_parameters(budget, layers, hidden, count):
     encoder.update(overlay["model"]["init_args"]["encoder"]["init_args"])
     assert (encoder["hidden_size"], encoder["num_layers"]) == (hidden, layers)
     model = Tagger(
-        Elman(**encoder),
-        Lexicon({"a": 1}, {}),
-        ("O", "B-DSE", "I-DSE"),
-        inputs=[Words(size=300)],
+        Elman(**encoder), Lexicon({"a": 1}, {}), ("O", "B-DSE", "I-DSE"), inputs=[Words(size=300)]
     )
     # torch's layers have a second bias, which adds to the first and changes nothing
     second_biases = 2 * hidden * layers

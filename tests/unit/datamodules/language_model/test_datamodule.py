@@ -122,13 +122,7 @@ def test_the_state_is_plain_and_goes_through_a_file(folder, tmp_path):
     state = torch.load(tmp_path / "state", weights_only=True)
     assert state == {
         "position": 2,
-        "settings": {
-            "batch_size": 4,
-            "bptt": 9,
-            "reread": 0,
-            "random_bptt": False,
-            "seed": None,
-        },
+        "settings": {"batch_size": 4, "bptt": 9, "reread": 0, "random_bptt": False, "seed": None},
         "unit": "word",
         "vocabulary": module.vocabulary.words,
         "counts": module.vocabulary.counts,
@@ -197,10 +191,7 @@ def test_windows_may_change_between_epochs_only(folder):
         ({"bptt": 0}, "bptt must be at least 1, got 0"),
         ({"eval_bptt": 0}, "eval_bptt must be at least 1, got 0"),
         ({"max_vocab_size": 3}, "the vocabulary of {train} has 1 words besides"),
-        (
-            {"files": {"valid": "no"}},
-            "--data.files.valid: no file {folder}/no; expected the",
-        ),
+        ({"files": {"valid": "no"}}, "--data.files.valid: no file {folder}/no; expected the"),
     ],
 )
 def test_bad_input_is_told_when_the_vocabulary_is_first_asked_for(folder, options, message):

@@ -6,10 +6,7 @@ from datamodules.sentiment.datamodule import SentimentData
 from datamodules.sentiment.sst import Treebank
 from pipeline.errors import InputError
 
-TREES = [
-    "(4 (2 The) (4 (2 film) (3 shines)))",
-    "(0 (2 The) (0 (2 film) (0 stinks)))",
-]
+TREES = ["(4 (2 The) (4 (2 film) (3 shines)))", "(0 (2 The) (0 (2 film) (0 stinks)))"]
 
 
 @pytest.fixture

@@ -360,11 +360,7 @@ def test_conll2000(real_data):
         "no validation file: the last 894 of 8,936 training sentences are used for validation only",
     )
     sizes = {
-        split: (
-            len(part),
-            sum(len(s.tokens) for s in part),
-            sum(len(spans(s.tags)) for s in part),
-        )
+        split: (len(part), sum(len(s.tokens) for s in part), sum(len(spans(s.tags)) for s in part))
         for split, part in corpus.splits.items()
     }
     assert sizes["test"] == (2_012, 47_377, 23_852)
