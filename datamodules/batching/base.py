@@ -9,8 +9,13 @@ from lightning.pytorch import LightningDataModule
 from datamodules.batching.buckets import Buckets, EpochSampler
 from datamodules.batching.encode import Batches, EncodedRows, InOrder
 from datamodules.batching.epoch_place import EpochPlace
+from datamodules.batching.sentences import TaggedSource
+from datamodules.batching.texts import LabelledSource
+from datamodules.files.lexicons import CoveredLexicon
+from pipeline.text.lexicon import Lexicon
 
 _Batch = TypeVar("_Batch", covariant=True)
+_Source = TypeVar("_Source", bound=TaggedSource | LabelledSource)
 
 
 class Batching(NamedTuple):
@@ -29,21 +34,46 @@ class Batching(NamedTuple):
     unit: Literal["sentences", "tokens"] = "sentences"
 
 
-class BucketedData(LightningDataModule, Generic[_Batch], abc.ABC):
+class BucketedData(LightningDataModule, Generic[_Batch, _Source], abc.ABC):
     """A datamodule whose batches contain rows of similar length.
 
     All ranks get the same number of batches, and each row is in the batch of one rank only.
 
     Args:
+        source: Reader of the corpus.
         batching: Batch sizes and order of an epoch.
         settings: Settings that determine the batches of a training epoch; a checkpoint from the
             middle of an epoch can only be resumed with the same ones.
     """
 
-    def __init__(self, batching: Batching, settings: dict[str, Any]) -> None:
+    def __init__(self, source: _Source, batching: Batching, settings: dict[str, Any]) -> None:
         super().__init__()
-        self._batching, self._settings = batching, settings
+        self.source, self._batching, self._settings = source, batching, settings
         self._place = EpochPlace(self, self._epoch_settings)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
+        """Name of the corpus."""
+        return self.source.name
+
+    @property
+    def num_folds(self) -> int:
+        """Number of folds that the corpus defines; 0 if `folded` has to make them."""
+        return self.source.num_folds
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """Words, column values and vectors. Raises `InputError` if files cannot be read."""
+        return self._covered.lexicon
+
+    @cached_property
+    def _train_words(self) -> set[str]:
+        return {word for word, count in self.lexicon.counts.items() if count}
+
+    @cached_property
+    @abc.abstractmethod
+    def _covered(self) -> CoveredLexicon:
+        """The lexicon with a note about its vectors."""
 
     @property
     @abc.abstractmethod

@@ -202,10 +202,8 @@ def _encode(lines: Iterator[str], vocabulary: Vocabulary, unit: Unit, ids: Ids) 
         chunk.append(vocabulary.eos_id)
         if len(chunk) >= _CHUNK:
             ids[filled : filled + len(chunk)] = chunk
-            filled, unknown, chunk = (
-                filled + len(chunk),
-                unknown + chunk.count(vocabulary.unk_id),
-                [],
-            )
+            filled += len(chunk)
+            unknown += chunk.count(vocabulary.unk_id)
+            chunk = []
     ids[filled:] = chunk
     return unknown + chunk.count(vocabulary.unk_id)

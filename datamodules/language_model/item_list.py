@@ -1,7 +1,7 @@
 """Lists of items, one per line of a single file, for models that generate new items."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -58,12 +58,8 @@ def _write(items: Sequence[str], distinct: Sequence[str], folder: Path) -> None:
         lines = [item for item in items if item in own]
         if split == "train":
             Random(SEED).shuffle(lines)  # noqa: S311 - not for secrets
-        _write_lines(folder / f"{split}.txt", lines)
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(line + "\n" for line in lines)
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / f"{split}.txt").write_text(text, encoding="utf-8", newline="\n")
 
 
 COLORS = tuple(

@@ -57,11 +57,7 @@ def _download(url: str, output_file: str, _registry: Any) -> None:  # noqa: ANN4
     partial = final.with_name(f"{url.rsplit('/', 1)[-1]}.partial")
     done = partial.stat().st_size if partial.exists() else 0
     # with gzip, the size of the partial file would not be the offset to resume from
-    headers = (
-        {"Range": f"bytes={done}-", "Accept-Encoding": "identity"}
-        if done
-        else {"Accept-Encoding": "identity"}
-    )
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
         if done and response.status_code == requests.codes.requested_range_not_satisfiable:
             partial.unlink()  # complete or longer than the file: start over

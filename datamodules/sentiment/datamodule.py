@@ -19,10 +19,10 @@ from datamodules.sentiment.statistics import check_splits, describe_labelled, di
 from pipeline.batches import Texts
 from pipeline.errors import InputError
 from pipeline.text import treebank
-from pipeline.text.lexicon import Labels, Lexicon, differing
+from pipeline.text.lexicon import Labels, differing
 
 
-class SentimentData(BucketedData[Texts]):
+class SentimentData(BucketedData[Texts, LabelledSource]):
     """A LightningDataModule of labelled texts.
 
     A batch contains texts of similar length, padded to the longest one. All ranks get the same
@@ -84,20 +84,10 @@ class SentimentData(BucketedData[Texts]):
         if sampling == "balanced" and phrases != "none":
             raise InputError("sampling=balanced cannot be combined with phrases; omit one of them")
         cut = {"batch_size": batch_size, "phrases": phrases, "sampling": sampling, "seed": seed}
-        super().__init__(Batching(batch_size, eval_batch_tokens, seed), cut)
-        self.source, self._vectors = source, vectors
+        super().__init__(source, Batching(batch_size, eval_batch_tokens, seed), cut)
+        self._vectors = vectors
         self._phrases, self._sampling = phrases, sampling
         self._max_tokens, self._num_train = max_tokens, num_train
-
-    @property
-    def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
-        """Name of the corpus."""
-        return self.source.name
-
-    @property
-    def num_folds(self) -> int:
-        """Number of folds that the corpus defines; 0 if `folded` has to make them."""
-        return self.source.num_folds
 
     def folded(self, source: Mapping[str, Any], num_folds: int) -> dict[str, Any]:
         """See `pipeline.contracts.HasFolds`."""
@@ -116,8 +106,11 @@ class SentimentData(BucketedData[Texts]):
                 f"all training texts of {self.name} have the label {', '.join(labels)}; two or "
                 "more labels are expected (check the label column)"
             )
-        if self._phrases != "none":
-            self._refuse_no_phrases(corpus)
+        if self._phrases != "none" and not any(corpus.phrases):
+            raise InputError(
+                f"phrases is {self._phrases}, but {self.name} has no labelled phrases (or its "
+                "reader skips them); omit --data.phrases"
+            )
         notes = [*corpus.notes, *check_splits(corpus)]
         if num_cut:
             notes.append(
@@ -125,13 +118,6 @@ class SentimentData(BucketedData[Texts]):
                 "their beginning and end (--data.max_tokens)"
             )
         return corpus._replace(notes=tuple(notes))
-
-    def _refuse_no_phrases(self, corpus: LabelledCorpus) -> None:
-        if not any(corpus.phrases):
-            raise InputError(
-                f"phrases is {self._phrases}, but {self.name} has no labelled phrases (or its "
-                "reader skips them); omit --data.phrases"
-            )
 
     @cached_property
     def labels(self) -> Labels:
@@ -158,11 +144,6 @@ class SentimentData(BucketedData[Texts]):
             self._vectors,
         )
 
-    @property
-    def lexicon(self) -> Lexicon:
-        """Words and vectors. Raises `InputError` if files cannot be read."""
-        return self._covered.lexicon
-
     def split(self, name: str) -> Sequence[LabelledText]:
         """Returns the texts of a split: "train", "valid" or "test"."""
         return self.corpus.splits[name]
@@ -174,10 +155,6 @@ class SentimentData(BucketedData[Texts]):
             SplitDigest(split, self.corpus.files[split], digest(texts), statistics(texts, train))
             for split, texts in self.corpus.splits.items()
         ]
-
-    @cached_property
-    def _train_words(self) -> set[str]:
-        return {word for word, count in self.lexicon.counts.items() if count}
 
     @property
     def summary(self) -> str:

@@ -122,9 +122,7 @@ def _bounds() -> list[float]:
 
 def _best_f1(written: Iterable[Clause], types: tuple[str, ...]) -> float:
     seen: dict[tuple[str, ...], float] = defaultdict(float)
-    begun = {
-        name: seen.copy() for name in types
-    }  # prefix -> probability that a span begins at its end
+    begun = {name: seen.copy() for name in types}  # prefix -> probability of a beginning at its end
     for clause in written:
         for place, tag in enumerate(clause.tags, start=1):
             seen[clause.classes[:place]] += clause.chance

@@ -14,11 +14,11 @@ from datamodules.tagging.statistics import describe_tagged, digest, statistics
 from pipeline.batches import Sentences
 from pipeline.errors import InputError
 from pipeline.text import treebank
-from pipeline.text.lexicon import Lexicon, differing
+from pipeline.text.lexicon import differing
 from pipeline.text.tags import are_labels, tag_set, types_of
 
 
-class TaggingData(BucketedData[Sentences]):
+class TaggingData(BucketedData[Sentences, TaggedSource]):
     """A LightningDataModule of tagged sentences.
 
     A batch contains sentences of similar length, padded to the longest one. All ranks get the same
@@ -60,20 +60,11 @@ class TaggingData(BucketedData[Sentences]):
             if size < 1:
                 raise InputError(f"{name} is {size}; 1 or more is expected")
         super().__init__(
+            source,
             Batching(batch_size, eval_batch_tokens, seed, batch_unit),
             {"batch_size": batch_size, "batch_unit": batch_unit, "seed": seed},
         )
-        self.source, self._vectors = source, vectors
-
-    @property
-    def name(self) -> str:  # type: ignore[override]  # None in Lightning, which never sets it
-        """Name of the corpus."""
-        return self.source.name
-
-    @property
-    def num_folds(self) -> int:
-        """Number of folds that the corpus defines; 0 if `folded` has to make them."""
-        return self.source.num_folds
+        self._vectors = vectors
 
     def folded(self, source: Mapping[str, Any], num_folds: int) -> dict[str, Any]:
         """See `pipeline.contracts.HasFolds`."""
@@ -111,29 +102,22 @@ class TaggingData(BucketedData[Sentences]):
             self._vectors,
         )
 
-    @property
-    def lexicon(self) -> Lexicon:
-        """Words, column values and vectors. Raises `InputError` if files cannot be read."""
-        return self._covered.lexicon
-
     def sentences(self, split: str) -> Sequence[Sentence]:
         """Returns the sentences of a split: "train", "valid" or "test"."""
         return self.corpus.splits[split]
 
     def describe(self) -> list[SplitDigest]:
         """Returns path, digest and counts of each split."""
-        train = {word for word, count in self.lexicon.counts.items() if count}
+        train = self._train_words
         return [
-            SplitDigest(
-                split, self.corpus.files[split], digest(sentences), statistics(sentences, train)
-            )
-            for split, sentences in self.corpus.splits.items()
+            SplitDigest(split, self.corpus.files[split], digest(rows), statistics(rows, train))
+            for split, rows in self.corpus.splits.items()
         ]
 
     @property
     def summary(self) -> str:
         """Description of the corpus in a few lines, shown before training."""
-        lines = [describe_tagged(self.corpus, self.lexicon), self._covered.coverage]
+        lines = [describe_tagged(self.corpus, self._train_words), self._covered.coverage]
         return "\n".join(line for line in lines if line)
 
     def texts(self) -> dict[str, str]:

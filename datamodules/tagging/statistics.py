@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus
-from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import are_labels, spans
 
 _LENGTHS = (1, 2, 3, 4, 5)
@@ -33,9 +32,8 @@ def statistics(sentences: Sequence[Sentence], train_words: set[str]) -> dict[str
     }
 
 
-def describe_tagged(corpus: TaggedCorpus, lexicon: Lexicon) -> str:
+def describe_tagged(corpus: TaggedCorpus, train_words: set[str]) -> str:
     """Describes sizes, unknown words, span types and span lengths of a corpus for printing."""
-    train_words = {word for word, count in lexicon.counts.items() if count}
     lines = [f"tag scheme {corpus.scheme}, converted to BIO" if _has_spans(corpus) else "labels"]
     for split, sentences in corpus.splits.items():
         counts = statistics(sentences, train_words)

@@ -76,7 +76,7 @@ def convert(folder: Path, destination: Path, documents: Path | None = None) -> C
     distribution, a file is malformed, a listed document is missing, no span remains or the
     destination contains a corpus.
     """
-    for name in (*_files(), SENTENCES, "datasplit"):
+    for name in (*(f"{name}.txt" for name in EXPRESSIONS), SENTENCES, "datasplit"):
         if (destination / name).exists():
             raise InputError(
                 f"{destination} already contains a corpus ({name}); move it away or choose another"
@@ -139,10 +139,6 @@ def _problem(span: Annotation, size: int, labels: Sequence[str]) -> str | None:
     if not labels:
         return "no token of a sentence"
     return "overlaps another span" if any(label != "O" for label in labels) else None
-
-
-def _files() -> list[str]:
-    return [f"{expressions}.txt" for expressions in EXPRESSIONS]
 
 
 def _write(converted: Sequence[Document], tags: dict[str, list[list[str]]], folder: Path) -> None:
