@@ -1,15 +1,23 @@
 """Small vocabularies and models for tests."""
 
+import re
 from collections.abc import Sequence
 
+import pytest
 import torch
 
 from pipeline.checkpoints.read import Trained
 from pipeline.encoders import LSTM
+from pipeline.errors import InputError
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 from tasks.language_model import LanguageModel
 
 SIX_WORDS = ["<eos>", "a", "b", "c", "d", "<unk>"]
+
+
+def refuses(message: str):
+    """Expects an `InputError` with exactly this message."""
+    return pytest.raises(InputError, match=f"^{re.escape(message)}$")
 
 
 def vocabulary(size: int, counts: Sequence[int] | None = None) -> Vocabulary:

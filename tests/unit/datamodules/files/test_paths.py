@@ -1,9 +1,8 @@
-import re
-
 import pytest
 
 from datamodules.files.paths import TAGGED, find_files, find_tagged_files, locate
 from pipeline.errors import InputError
+from tests.examples import refuses
 
 
 @pytest.fixture
@@ -11,10 +10,6 @@ def data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("UNROLL_DATA", raising=False)
     return tmp_path
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 def test_names_and_paths(data, monkeypatch):

@@ -10,6 +10,7 @@ from datamodules.files.shards import shards
 from datamodules.language_model.corpus import TextSettings, open_corpus
 from datamodules.language_model.datamodule import LanguageModelData
 from pipeline.errors import InputError
+from tests.examples import refuses
 from tests.unit.datamodules.shards import HELD_OUT, TRAIN, write_shards
 
 FILES = {
@@ -17,10 +18,6 @@ FILES = {
     "valid": f"{HELD_OUT}/news.en.heldout-0000[12]-of-00050",
     "test": f"{HELD_OUT}/news.en.heldout-00000-of-00050",
 }
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 
@@ -11,14 +10,11 @@ from datamodules.files.paths import find_files
 from datamodules.language_model.corpus import TextSettings, open_corpus
 from pipeline.errors import InputError
 from pipeline.text.vocabulary import EOS, UNK
+from tests.examples import refuses
 
 
 def read(folder, **settings):
     return open_corpus(find_files(folder), TextSettings(**settings))
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 def words(corpus, split):

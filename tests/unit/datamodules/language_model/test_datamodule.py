@@ -8,12 +8,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from datamodules.language_model.datamodule import LanguageModelData
 from pipeline.batches import IGNORE_INDEX
 from pipeline.errors import InputError
+from tests.examples import refuses
 
 WORDS = "a b c d e f g h i j k l m n o p".split()  # noqa: SIM905
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 @pytest.fixture

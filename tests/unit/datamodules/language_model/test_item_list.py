@@ -1,7 +1,5 @@
 """Lists of items: splits by distinct items, and batches of independent items."""
 
-import re
-
 import pytest
 import torch
 
@@ -13,13 +11,10 @@ from pipeline.encoders import LSTM
 from pipeline.errors import InputError
 from pipeline.text.vocabulary import Vocabulary
 from tasks.language_model import LanguageModel
+from tests.examples import refuses
 
 NAMES = [f"{first}{last}" for first in "ABCDEFGHIJ" for last in ("na", "lo", "rik", "sson")]
 SPLITS = ("train", "valid", "test")
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import random
-import re
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 
 from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX
-from pipeline.errors import InputError
+from tests.examples import refuses
 
 EOS = 0
 
@@ -25,10 +24,6 @@ def random_cuts(count, seed=0):
         length = rng.randint(batch_size, 80)
         bptt = rng.randint(1, -(-length // batch_size))
         yield text(length), batch_size, bptt, rng.randint(1, batch_size)
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 def test_windows_by_hand():

@@ -10,6 +10,7 @@ from datamodules.files.paths import CORPORA, find_files, find_tagged_files
 from datamodules.prepare import command, download, sentiment
 from datamodules.prepare.catalogue import PublicFile
 from pipeline.errors import InputError
+from tests.examples import refuses
 
 TEXTS = {
     "train": b" the boys see dogs \n the dog sleeps \n" * 5000,
@@ -107,10 +108,6 @@ def serve(monkeypatch):
     for server in servers:
         server.http.shutdown()
         server.http.server_close()
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 def holds_the_texts(folder):

@@ -1,4 +1,3 @@
-import re
 from collections import Counter
 
 import pytest
@@ -9,6 +8,7 @@ from datamodules.batching.sentences import Sentence
 from datamodules.tagging.columns import Columns
 from pipeline.errors import InputError
 from pipeline.text.tags import spans
+from tests.examples import refuses
 
 TRAIN = "EU NNP I-ORG\nrejects VBZ O\n\nPeter NNP I-PER\nBlackburn NNP I-PER\nEU NNP I-ORG\n"
 TEST = "Blackburn NNP I-PER\n"
@@ -28,10 +28,6 @@ def write(tmp_path):
         return str(folder)
 
     return files
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
 
 
 def test_sentences_by_hand(write):

@@ -2,16 +2,12 @@
 
 import gzip
 import os
-import re
 
 import pytest
 
 from pipeline.errors import InputError
 from pipeline.inference.scoring import Hypothesis, InputLine, read_lines, read_nbest
-
-
-def refuses(message):
-    return pytest.raises(InputError, match="^" + re.escape(message) + "$")
+from tests.examples import refuses
 
 
 def write(tmp_path, content, name="text"):
