@@ -56,11 +56,8 @@ def format_table(
 ) -> str:
     """Returns a table with aligned columns.
 
-    Args:
-        columns: Heading and alignment of each column.
-        rows: The cells of each row.
-        wraps: Headings of the columns that become narrower if the table is too wide.
-        width: Maximum width; if omitted, `terminal_width()`.
+    `columns` contains the heading and alignment of each column, and `wraps` the headings of the
+    columns that become narrower if the table is wider than `width`, by default the terminal.
     """
     from rich.console import Console
     from rich.table import Table
@@ -93,14 +90,8 @@ def progress_bar(
 ) -> Iterator[Callable[[int], None]]:
     """Shows a progress bar on standard error, if that is a terminal.
 
-    Args:
-        description: Text in front of the bar.
-        total: Number of items, if known.
-        done: Number of items that were processed earlier.
-        is_bytes: Whether the items are bytes.
-
-    Yields:
-        A function that advances the bar by a number of items.
+    Yields a function that advances the bar by a number of items, of which `done` were processed
+    earlier.
     """
     if not (sys.stderr.isatty() and is_first_process()):
         yield lambda count: None
@@ -133,10 +124,7 @@ def progress_bar(
 def progress(items: Iterable[T], description: str, output: TextIO | None = None) -> Iterator[T]:
     """Yields the items and shows a progress bar on standard error, if that is a terminal.
 
-    Args:
-        items: Items to yield.
-        description: Text in front of the bar.
-        output: File that is written to meanwhile; if it is a terminal, there is no bar.
+    There is no bar if `output`, a file that is written to meanwhile, is a terminal.
     """
     if output is not None and output.isatty():
         yield from items
@@ -156,11 +144,7 @@ def _stderr_console() -> "Console":
 
 
 def check_output(output: Path | None) -> None:
-    """Checks that the folder of an output file exists.
-
-    Raises:
-        InputError: If it does not exist.
-    """
+    """Raises `InputError` if the folder of an output file does not exist."""
     if output is not None and not output.parent.is_dir():
         raise InputError(f"--output {output}: there is no folder {output.parent}; create it first")
 
@@ -169,11 +153,7 @@ def check_output(output: Path | None) -> None:
 def open_output(output: Path | None) -> Iterator[TextIO]:
     """Opens an output file, which appears under its name only when it is complete.
 
-    Args:
-        output: Output file; standard output, as UTF-8, if None.
-
-    Raises:
-        InputError: If the folder of the file does not exist.
+    None is standard output, as UTF-8. Raises `InputError` if the folder does not exist.
     """
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():

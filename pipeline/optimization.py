@@ -86,10 +86,6 @@ def _scaled_parameters(task: LightningModule) -> tuple[Sequence[nn.Parameter], f
 def scaled_rates(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[None]:
     """Scales learning rates within a context; schedules and checkpoints keep the original rates.
 
-    Args:
-        optimizer: Optimizer, whose original rates are restored at the end.
-        factor: Factor of the learning rate of each parameter group.
-
     Example:
         >>> optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
         >>> with scaled_rates(optimizer, 0.25):
@@ -113,9 +109,6 @@ def in_one_pass(optimizer: torch.optim.Optimizer) -> None:
 
     Torch's default is one pass over memory for each of a dozen operations, 87 ms per update for an
     embedding of 17,000 words. The fused update takes 8 ms (docs/decisions/0015).
-
-    Args:
-        optimizer: New optimizer; any other than Adam and AdamW is not changed.
     """
     if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
         return

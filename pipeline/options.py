@@ -99,11 +99,7 @@ class GradientRequest(NamedTuple):
 
 
 def resumable(resume: str) -> RunFolder:
-    """Returns the folder of an interrupted run.
-
-    Raises:
-        InputError: If the run is not on this machine, or has no checkpoint yet.
-    """
+    """Returns the folder of an interrupted run; raises `InputError` if it cannot be resumed."""
     folder = find_local(resume)
     if folder is None or not folder.config.is_file():
         raise InputError(

@@ -123,14 +123,10 @@ class ActivationPenalty:
 
 
 def leave_out_words(texts: Texts, chance: float) -> Texts:
-    """Removes random words from texts and closes the gaps (word dropout).
+    """Removes each word of texts with some probability and closes the gaps (word dropout).
 
     Iyyer et al. (2015, "Deep Unordered Composition Rivals Syntactic Methods for Text
     Classification", section 3.1). A text that would become empty is not changed.
-
-    Args:
-        texts: Batch of texts.
-        chance: Probability of removing a word.
     """
     steps = torch.arange(texts.words.shape[1], device=texts.words.device)
     is_real = steps < texts.lengths.to(texts.words.device).unsqueeze(1)

@@ -15,11 +15,6 @@ class BestCheckpoint(Callback):
 
     Unlike Lightning's `ModelCheckpoint`, it keeps the best score when the folder was moved.
 
-    Args:
-        path: Path of the file, on rank 0.
-        monitor: Validation score, equal on all ranks.
-        mode: "min" or "max".
-
     Attributes:
         best: Best score so far; None before the first validation.
     """
@@ -62,13 +57,6 @@ class PeriodicCheckpoint(Callback):
     A checkpoint that is due right before a validation is written one update later: from such a
     checkpoint Lightning 2.6 would resume without that validation or without the learning-rate step
     after it (docs/decisions/0003).
-
-    Args:
-        path: Path of the file, on rank 0.
-        every_n_steps: Number of updates between two checkpoints.
-
-    Raises:
-        ValueError: If `every_n_steps` is below 1.
     """
 
     def __init__(self, path: Path, every_n_steps: int) -> None:

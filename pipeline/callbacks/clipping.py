@@ -7,12 +7,7 @@ from torch import Tensor, nn
 
 
 class Clipping:
-    """Measures the effect of a Trainer's gradient clipping.
-
-    Args:
-        limit: The Trainer's `gradient_clip_val`. None or 0 if gradients are not clipped.
-        by_value: Whether the limit applies to each value instead of the norm of all gradients.
-    """
+    """Measures the effect of a Trainer's gradient clipping; a limit of None or 0 is no clipping."""
 
     def __init__(self, limit: float | None, by_value: bool) -> None:
         self.limit, self.by_value = limit, by_value
@@ -28,11 +23,10 @@ class Clipping:
             self._clipped.append(size > self.limit)
 
     def after(self, parameters: Sequence[nn.Parameter]) -> dict[str, float]:
-        """Measures the clipped gradient of the last update.
+        """Returns `train/grad_norm_clipped` of the last update, if it has gradients.
 
-        Returns:
-            `train/grad_norm_clipped`, and with a limit `train/clipped_share`: the share of the
-            updates since the last call whose gradient was clipped.
+        With a limit, also `train/clipped_share`: the share of the updates since the last call whose
+        gradient was clipped.
         """
         gradients, clipped = _gradients(parameters), self._clipped
         self._clipped = []

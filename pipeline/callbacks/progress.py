@@ -15,11 +15,7 @@ _SECONDS_BETWEEN_LINES = 60.0
 
 
 class Bar(RichProgressBar):
-    """Lightning's progress bar on stderr, with the monitored score.
-
-    Args:
-        monitor: Validation metric to show.
-    """
+    """Lightning's progress bar on stderr, with the score `monitor`."""
 
     def __init__(self, monitor: str) -> None:
         super().__init__(refresh_rate=10, console_kwargs={"stderr": True})
@@ -34,11 +30,7 @@ class Bar(RichProgressBar):
 
 
 class EpochLines(Callback):
-    """Prints a line after each validation, and outside terminals at least once a minute.
-
-    Args:
-        monitor: Validation metric to show.
-    """
+    """Prints a line after each validation, and outside terminals at least once a minute."""
 
     def __init__(self, monitor: str) -> None:
         self.monitor = monitor

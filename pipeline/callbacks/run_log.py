@@ -21,12 +21,8 @@ class RunLog(Callback):
     """Logs training metrics every n updates, and the scores of each validation and test.
 
     Lightning's `self.log` is not used for this, since its steps differ by one between training and
-    validation, and again after resuming within an epoch.
-
-    Args:
-        monitor: Validation metric whose best value is logged as `best/...`.
-        best: Callback with the best value. It must precede this callback.
-        every_n_steps: Number of updates between two logs of training metrics.
+    validation, and again after resuming within an epoch. The best value of `monitor` is logged as
+    `best/...`; the callback `best`, which has it, must precede this one.
     """
 
     def __init__(self, monitor: str, best: BestCheckpoint, every_n_steps: int) -> None:
@@ -135,11 +131,7 @@ class RunLog(Callback):
 
 
 class TestReport(Callback):
-    """Writes the task's test report, and logs it to the run, if there is one.
-
-    Args:
-        folder: Folder for the files, created if missing.
-    """
+    """Writes the task's test report, and logs it to the run, if there is one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

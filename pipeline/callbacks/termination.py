@@ -27,9 +27,6 @@ class Termination(Callback):
     Lightning 2.6 waits for the end of the batch, broadcasts within the signal handler (a deadlock
     if ranks are at different places) and exits with code 0. Under SLURM its handler also requeues
     the job, and is kept.
-
-    Args:
-        processes: Watcher of the processes that Lightning starts.
     """
 
     def __init__(self, processes: "ProcessWatcher") -> None:
@@ -54,11 +51,9 @@ class ProcessWatcher:
     """Watches the processes that Lightning's launcher starts besides the first one.
 
     Lightning's own watcher kills the first process with SIGKILL when another has failed, so that
-    the run would stay RUNNING forever. This one replaces it (docs/decisions/0008).
-
-    Args:
-        on_death: Function that ends this process. It is called in a thread if another process has
-            failed and this one has not noticed for ten seconds, e.g. in a collective operation.
+    the run would stay RUNNING forever. This one replaces it (docs/decisions/0008): it calls
+    `on_death`, which ends this process, in a thread if another process has failed and this one has
+    not noticed for ten seconds, e.g. in a collective operation.
     """
 
     def __init__(self, on_death: Callable[[], None]) -> None:

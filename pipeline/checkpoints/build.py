@@ -22,13 +22,9 @@ def class_at(path: str) -> type[Any]:
 def build_model(spec: Mapping[str, Any], values: Mapping[str, Any]) -> LightningModule:
     """Builds a task; training and loading both do it here.
 
-    Args:
-        spec: Configuration of the task: `class_path`, `init_args` and `dict_kwargs`.
-        values: Constructor arguments that are no configuration, such as the vocabulary; they
-            replace those of the same names in `init_args`.
-
-    Raises:
-        InputError: If an argument does not fit.
+    `spec` has the keys `class_path`, `init_args` and `dict_kwargs`. `values` are constructor
+    arguments that are no configuration, such as the vocabulary; they replace those of the same
+    names in `init_args`. Raises `InputError` if an argument does not fit.
     """
     task = class_at(spec["class_path"])
     settings = {k: v for k, v in (spec.get("init_args") or {}).items() if k not in values}

@@ -18,11 +18,7 @@ def outputs_root() -> Path:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run.
-
-    Attributes:
-        path: Folder of the run; its name is the run id.
-    """
+    """The files of one run; the name of the folder is the id of the run."""
 
     path: Path
 
@@ -48,12 +44,12 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """Holds what the test showed."""
+        """Files of the test report."""
         return self.path / "report"
 
     @property
     def last(self) -> Path:
-        """The checkpoint that training goes on from."""
+        """Checkpoint from which training continues."""
         return self.checkpoints / "last.ckpt"
 
     @property
@@ -71,11 +67,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Context in which no other process can train the run.
-
-        Raises:
-            InputError: If another process is training the run.
-        """
+        """Makes this process the only one that trains the run, or raises `InputError`."""
         with (self.path / "lock").open("w", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,13 +93,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def find_local(identifier: str) -> RunFolder | None:
-    """Finds a run's folder by id, beginning of an id, or name.
+    """Returns the folder of a run with this id, beginning of an id, or name; None if there is none.
 
-    Returns:
-        The folder, or None if no run on this machine matches.
-
-    Raises:
-        InputError: If several runs match.
+    Raises `InputError` if there are several.
     """
     folders = list(_folders())
     found = [f for f in folders if f.run_id == identifier]

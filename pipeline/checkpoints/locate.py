@@ -6,15 +6,7 @@ from pipeline.checkpoints.folder import RunFolder, find_local
 
 
 def locate(run: str | None, checkpoint: Path | None) -> Path:
-    """Returns the best checkpoint of a run: a local file, or the downloaded artifact.
-
-    Args:
-        run: Run id, beginning of a run id, or run name.
-        checkpoint: Checkpoint file; takes precedence over `run`.
-
-    Raises:
-        InputError: If there is no such run, or the run has no checkpoint.
-    """
+    """Returns the best checkpoint of a run: a local file, or the downloaded artifact."""
     if checkpoint is not None:
         return checkpoint
     assert run is not None

@@ -35,11 +35,7 @@ class Trained(NamedTuple):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint, with its tensors memory-mapped.
-
-    Raises:
-        InputError: If the file is missing, damaged, or from another program.
-    """
+    """Reads a checkpoint; raises `InputError` if it is damaged or from another program."""
     if not path.is_file():
         raise InputError(f"there is no checkpoint file {path}")
     try:
@@ -59,15 +55,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_trained(path: Path, needed: type = LightningModule, kind: str = "model") -> Trained:
-    """Loads the model of a checkpoint.
+    """Loads the model of a checkpoint; raises `InputError` if it cannot be read or used.
 
-    Args:
-        path: The checkpoint.
-        needed: Protocol of `pipeline.contracts` that the task must implement.
-        kind: What such a task is called in an error message, such as "language model".
-
-    Raises:
-        InputError: If the file cannot be read, or its task does not implement the protocol.
+    `needed` is the protocol of `pipeline.contracts` that the task must implement, and `kind` is
+    what such a task is called in the error message, such as "language model".
     """
     return require(assemble(read_checkpoint(path), str(path)), needed, kind)
 
@@ -92,15 +83,7 @@ def require(trained: Trained, needed: type, kind: str) -> Trained:
 
 
 def assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
-    """Builds the model of a checkpoint that was read.
-
-    Args:
-        checkpoint: Contents of the file.
-        name: What the user called it.
-
-    Raises:
-        InputError: If its configuration does not describe a model of this version.
-    """
+    """Builds the model of a checkpoint; `name` is what the user called it."""
     spec, data = checkpoint["config"]["model"], data_state(checkpoint)
     task = class_at(spec["class_path"])
     values = {key: read(data) for key, read in getattr(task, "from_data", {}).items()}

@@ -10,11 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class ModelCard(Callback):
-    """Writes the resolved configuration into each checkpoint.
-
-    Args:
-        config: Plain data, as in `config.yaml`.
-    """
+    """Writes the resolved configuration into each checkpoint."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config

@@ -29,16 +29,9 @@ _NUM_TRAINING_WINDOWS = 300  # from which gradient statistics are computed
 def dynamic_perplexity(
     model: LightningModule, data: LightningDataModule, stage: str, how: Dynamics
 ) -> float:
-    """Computes the perplexity of a split with dynamic evaluation.
+    """Returns the perplexity over all tokens of a split ("val" or "test") with dynamic evaluation.
 
-    Args:
-        model: Trained language model; its weights are changed.
-        data: Datamodule whose evaluation windows have `how.steps` tokens.
-        stage: "val" or "test".
-        how: Update rule.
-
-    Returns:
-        The perplexity over all tokens of the split.
+    The weights of the model are changed. The evaluation windows must have `how.steps` tokens.
     """
     model.eval()
     rms = gradient_rms(model, data.train_dataloader(), _NUM_TRAINING_WINDOWS) if how.rms else None
@@ -58,16 +51,10 @@ def refuse_unlearnable(model: LightningModule) -> None:
 def gradient_rms(
     model: LightningModule, windows: Iterable[StreamWindow], count: int
 ) -> list[Tensor]:
-    """Computes the root mean square of the gradients on the training text.
+    """Returns the root mean square of the gradients on windows of the training text.
 
-    Args:
-        model: Trained language model.
-        windows: Windows of the training text.
-        count: Number of windows to use.
-
-    Returns:
-        The root mean square, over the windows, of the gradient of the mean nll of a window; one
-        tensor for each trained parameter.
+    It is taken over `count` windows of the gradient of the mean nll of a window; there is one
+    tensor for each trained parameter.
     """
     parameters = learned(model)
     squares = [torch.zeros_like(parameter) for parameter in parameters]
@@ -84,16 +71,10 @@ def gradient_rms(
 def dynamic_nll(
     model: LightningModule, windows: Iterable[StreamWindow], how: Dynamics, rms: list[Tensor] | None
 ) -> TokenNll:
-    """Scores a text, and updates the model on each window after scoring it.
+    """Returns the nll of all tokens; the model is updated on each window after scoring it.
 
-    Args:
-        model: Trained language model; its weights are changed.
-        windows: Windows of one stream with `how.steps` tokens each.
-        how: Update rule.
-        rms: Result of `gradient_rms`; None for plain gradient descent.
-
-    Returns:
-        The nll of all tokens; each is scored before the model is updated on it.
+    The windows are of one stream and have `how.steps` tokens. `rms` is the result of
+    `gradient_rms`, or None for plain gradient descent.
     """
     parameters = learned(model)
     trained = [parameter.detach().clone() for parameter in parameters]

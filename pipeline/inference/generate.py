@@ -28,20 +28,9 @@ def generate(
     sampling: Sampling,
     known: Path | None = None,
 ) -> int:
-    """Prints sampled texts.
+    """Prints sampled texts that begin with a prompt, and returns the exit code.
 
-    Args:
-        run: Run that trained the model, or None.
-        checkpoint: Checkpoint file, if `run` is None.
-        prompt: Beginning of each text.
-        sampling: Settings of sampling.
-        known: File of known lines; known and repeated texts are left out.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If there is no such model or file.
+    `known` is a file of known lines; known and repeated texts are left out.
     """
     lines = None if known is None else {line.text.strip() for line in read_lines(str(known))}
     trained = load_trained(locate(run, checkpoint), Generator, "language model")

@@ -29,7 +29,7 @@ def check(
     required: Sequence[str] = (),
     defaults: Mapping[str, str] | None = None,
 ) -> None:
-    """Checks flags and the configuration files that they name.
+    """Raises `InputError` for the first mistake in flags and the configuration files they name.
 
     Args:
         arguments: Flags after the verb, including `--config FILE`; later ones override earlier
@@ -39,9 +39,6 @@ def check(
         packages: Packages and modules whose classes may be named without their path.
         required: Those of `model` and `data` for which a class must be named.
         defaults: Class paths of `model` and `data` for when no file or flag names a class.
-
-    Raises:
-        InputError: If there is a mistake; only the first one is reported.
     """
     checker = _Checker(options, defaults or {}, tuple(packages))
     queue = list(arguments)
@@ -56,21 +53,11 @@ def check(
 
 
 def model_class_path(arguments: Sequence[str], packages: Sequence[str] = ()) -> str | None:
-    """Returns the path of the class that flags and configuration files name for `model`.
+    """Returns the path of the class that flags and configuration files name for `model`, if any.
 
-    Later arguments override earlier ones. A class that cannot be found in source text (compiled,
-    defined conditionally, or a short name of another package) is returned as it was written.
-
-    Args:
-        arguments: Flags after the verb, including `--config FILE`.
-        packages: Packages and modules whose classes may be named without their path.
-
-    Returns:
-        The defining module and the name, such as `tasks.tagging.Tagger`, or None if no class is
-        named.
-
-    Raises:
-        InputError: If a file cannot be read, or a class or one of its parameters does not exist.
+    The path consists of the defining module and the name, such as `tasks.tagging.Tagger`. A class
+    that cannot be found in source text (compiled, defined conditionally, or a short name of another
+    package than `packages`) is returned as it was written.
     """
     checker = _Checker(None, {}, tuple(packages))
     queue = list(arguments)

@@ -28,13 +28,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Class:
-    """A class in source text.
-
-    Attributes:
-        path: Dotted name.
-        module: Module that defines it.
-        node: Its definition.
-    """
+    """A class in source text, with its dotted name."""
 
     path: str
     module: Module
@@ -126,8 +120,7 @@ def _signature(init: ast.FunctionDef, module: Module) -> dict[str, Parameter] | 
 def find_class(dotted: str) -> Class | None:
     """Returns the class with a dotted name; None if it cannot be found in source text.
 
-    Raises:
-        MissingNameError: If there is no such name.
+    Raises `MissingNameError` if there is no such name.
     """
     found = find(dotted)
     if found is None:
@@ -222,12 +215,9 @@ def class_names(base: Class, packages: Sequence[str]) -> list[str]:
 
 
 def subclasses(base: Class, packages: Sequence[str], names: Iterable[str]) -> list[Class]:
-    """Returns the subclasses of a class in the packages and next to the base class.
+    """Returns the subclasses with some short names, in the packages and next to the base class.
 
-    Args:
-        base: The base class, which counts as a subclass.
-        packages: Packages and modules to search.
-        names: Names of the subclasses, without path.
+    The base class counts as a subclass.
     """
     own = _own_classes(tuple(packages))
     beside = list(_known_here(base))

@@ -19,12 +19,6 @@ def find_configuration(name: str) -> Path:
     Local files come first: `name` as a path and below `configs/`, then the shipped configurations.
     The suffix `.yaml` and the prefix `configs/` can be omitted. A name that is a URL or YAML text
     is returned unchanged.
-
-    Args:
-        name: Path or name, such as `lm/ptb-kn5`.
-
-    Raises:
-        InputError: If there is no such file.
     """
     if "://" in name or name.lstrip().startswith("{"):
         return Path(name)
@@ -64,12 +58,7 @@ def is_overlay(path: Path) -> bool:
 
 
 def incomplete(files: Sequence[Path], group: str) -> InputError:
-    """Returns the error for configurations that name no class for `model` or `data`.
-
-    Args:
-        files: The configuration files.
-        group: "model" or "data".
-    """
+    """Returns the error for configurations that name no class for `model` or `data`."""
     overlay = next((path for path in files if is_overlay(path)), None)
     if overlay is None:
         return InputError(f"{files[-1]} has no `{group}`; add its class, or give --{group}=CLASS")

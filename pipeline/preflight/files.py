@@ -47,11 +47,7 @@ def items(node: yaml.Node) -> list[tuple[str, yaml.Node, int]]:
 
 
 def read(path: Path) -> yaml.MappingNode:
-    """Reads a configuration file.
-
-    Raises:
-        InputError: If the file cannot be read, or is not UTF-8, YAML or a mapping.
-    """
+    """Reads a configuration file; raises `InputError` if it is no mapping in YAML and UTF-8."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -21,11 +21,7 @@ class Flag(NamedTuple):
 
 
 def next_flag(queue: list[str]) -> Flag:
-    """Removes the first flag and its value from a list of arguments, and returns them.
-
-    Raises:
-        InputError: If the first argument is not a flag.
-    """
+    """Removes the first flag and its value from a list of arguments, and returns them."""
     word = queue.pop(0)
     if word == "-h":
         return Flag("help", None)

@@ -13,14 +13,7 @@ _MOST_LISTED = 12
 
 
 class Location(NamedTuple):
-    """Where a value is written.
-
-    Attributes:
-        keys: Keys that lead to it, as they are written.
-        flag: Flag that contains it, if it is on the command line.
-        file: File that contains it, if any.
-        line: Line in the file, counted from 1.
-    """
+    """Where a value is written: its keys, and the flag, or the file and line (from 1)."""
 
     keys: tuple[str, ...]
     flag: str = ""
@@ -49,14 +42,7 @@ class Location(NamedTuple):
 
 
 def unknown(at: Location, why: str, name: str, known: Iterable[str]) -> InputError:
-    """Returns the error for a key or flag that does not exist.
-
-    Args:
-        at: Location of the key.
-        why: Reason, as the first part of the message.
-        name: Part of the key that is wrong.
-        known: Correct names.
-    """
+    """Returns the error for a key whose part `name` does not exist, because of `why`."""
     text = f"{why}{suggestion(name, sorted(known))}"
     if at.file and name == "variants":
         return InputError(
@@ -91,11 +77,7 @@ def missing_class(
 ) -> InputError:
     """Returns the error for a dotted class name that does not exist.
 
-    Args:
-        at: Location of the name.
-        path: The dotted name.
-        error: The part of it that is missing.
-        meant: The most similar name in place of that part, if any.
+    `meant` are names similar to the part of it that is missing.
     """
     if not error.parent:
         return at.error(f"unknown class {path}: there is no module '{error.name}'")
@@ -110,13 +92,9 @@ def missing_class(
 def no_such_class(
     at: Location, name: str, known: Sequence[Class], types: Types | None = None
 ) -> InputError:
-    """Returns the error for an unknown short name of a class.
+    """Returns the error for an unknown short name of a class; `known` are the classes that fit.
 
-    Args:
-        at: Location of the name.
-        name: The short name.
-        known: Classes that fit.
-        types: Types that fit, for a message about a value that is not similar to a class name.
+    `types` are given for a message about a value that is not similar to a class name.
     """
     names = [c.node.name for c in known]
     if near := nearest(name, names):

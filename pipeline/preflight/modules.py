@@ -18,10 +18,8 @@ _DYNAMIC = re.compile(rb"\b(globals|locals|vars|setattr|exec|__getattr__|sys\.mo
 class MissingNameError(LookupError):
     """A dotted name certainly does not exist.
 
-    Attributes:
-        parent: Module that was searched; "" if the top-level package is missing.
-        name: Part of the dotted name that is missing.
-        candidates: Names that the module has.
+    `name` is the missing part, `parent` the module that was searched ("" if the top-level package
+    is missing) and `candidates` are the names that this module has.
     """
 
     def __init__(self, parent: str, name: str, candidates: tuple[str, ...]) -> None:
@@ -169,11 +167,9 @@ def _top_level(name: str) -> importlib.machinery.ModuleSpec | None:
 
 @dataclass(frozen=True)
 class Place:
-    """Location of the source of a module.
+    """Location of the source of a module: its file, and the folders of its submodules.
 
-    Attributes:
-        file: Source file; None for a compiled module or a folder without `__init__.py`.
-        folders: Folders of its submodules.
+    A compiled module or a folder without `__init__.py` has no file.
     """
 
     file: Path | None
@@ -241,15 +237,8 @@ def split(dotted: str) -> tuple[str, tuple[str, ...]]:
 def find(dotted: str, depth: int = 0) -> tuple[Module, str] | None:
     """Follows a dotted name, through re-exports, to the module that defines it.
 
-    Args:
-        dotted: Dotted name, such as `torch.optim.SGD`.
-        depth: Number of re-exports followed so far.
-
-    Returns:
-        The module and the name in it; None if they cannot be found in source text.
-
-    Raises:
-        MissingNameError: If there is no such name.
+    Returns the module and the name in it; None if they cannot be found in source text. `depth` is
+    the number of re-exports followed so far. Raises `MissingNameError` if there is no such name.
     """
     name, rest = split(dotted)
     if not name:

@@ -39,14 +39,8 @@ class ClassNames:
     def find(self, types: Types, name: str, at: Location, is_class_path: bool) -> Class | None:
         """Returns the class that a string means; None if it cannot be found in source text.
 
-        Args:
-            types: Types that are expected.
-            name: The string.
-            at: Location of the string.
-            is_class_path: Whether the string stands at `class_path`, so that it must be a class.
-
-        Raises:
-            InputError: If the string can only be the name of a class and there is none.
+        A string at the key `class_path` must be a class. Raises `InputError` if the string can only
+        be the name of a class and there is none.
         """
         if "." in name:
             return self._dotted(types, name, at, is_class_path or types.takes_only_classes)

@@ -12,14 +12,7 @@ _CALLBACK = "lightning.pytorch.callbacks.callback.Callback"
 
 
 class Parts(NamedTuple):
-    """Classes that a flag takes.
-
-    Attributes:
-        flag: Flag, such as "--model.encoder".
-        base: Base class of the classes.
-        classes: Own classes, by name.
-        wrappers: Own classes that cannot be built without another part.
-    """
+    """Classes that a flag takes; `wrappers` cannot be built without another part."""
 
     flag: str
     base: Class

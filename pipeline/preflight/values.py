@@ -89,10 +89,7 @@ OPEN = Types(is_open=True)
 def types_of(annotation: ast.expr | None, module: Module | None, depth: int = 0) -> Types:
     """Returns the types that an annotation takes; open if it cannot be read from text.
 
-    Args:
-        annotation: Expression of the annotation.
-        module: Module whose names it uses; None for an annotation of built-in types.
-        depth: Number of aliases followed so far.
+    `module` is None for built-in types; `depth` is the number of aliases followed so far.
     """
     parts = [_part(node, module, depth) for node in _alternatives(annotation)]
     return Types(
@@ -168,12 +165,7 @@ def _alias(node: ast.expr, module: Module, depth: int) -> Types:
 
 
 def accepts(types: Types, value: object) -> bool:
-    """Returns whether a value can be one of the alternatives, and True if that is uncertain.
-
-    Args:
-        types: Alternatives.
-        value: Value as YAML reads it.
-    """
+    """Returns whether a value, as YAML reads it, can be of these types; True if uncertain."""
     # The parser takes null for anything, and `${...}` may be replaced before it is parsed.
     if not types.is_simple or "str" in types.simple or value is None:
         return True

@@ -21,13 +21,7 @@ _MISTAKE = 2  # exit code for `InputError`
 
 
 class ChildTraining(NamedTuple):
-    """One training of a parent run.
-
-    Attributes:
-        number: Number of the training, from 0.
-        label: Name in messages, e.g. "fold 3".
-        arguments: Arguments of `unroll train`.
-    """
+    """One training of a parent run: its number from 0, its name in messages, and its flags."""
 
     number: int
     label: str
@@ -41,20 +35,11 @@ def run_trainings(
     kind: str,
     shown: Callable[[Mapping[str, float]], str],
 ) -> list[Outcome]:
-    """Runs all trainings that are not finished; interrupted ones are resumed.
+    """Runs all trainings that are not finished, interrupted ones from their checkpoints.
 
-    Args:
-        parent: Parent run. Logs are written to its folder `<kind>s`.
-        trainings: All trainings of the parent run.
-        jobs: Maximum number of trainings at the same time.
-        kind: Kind of the trainings, e.g. "fold".
-        shown: Function that formats test scores for the user.
-
-    Returns:
-        The failed trainings.
-
-    Raises:
-        InputError: If a training ends with an `InputError`, which the others would raise too.
+    Logs are written to the folder `<kind>s` of the parent run; `shown` formats test scores for the
+    user. Returns the failed trainings. An `InputError` of a training, which the others would have
+    too, is raised here.
     """
     todo = _unfinished(parent, trainings, kind)
     jobs = min(jobs, len(todo)) or 1
@@ -77,18 +62,10 @@ def run_trainings(
 
 
 def reopen_parent(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any]]:
-    """Reopens a parent run.
+    """Reopens a parent run, and reads the JSON file `plan` in its folder.
 
-    Args:
-        resume: Id, beginning of the id, or name of the run.
-        plan: Name of the JSON file in the run's folder with its "name" and trainings.
-        what: Kind of the parent run, e.g. "crossvalidation".
-
-    Returns:
-        The tracker of the run, and the content of the JSON file.
-
-    Raises:
-        InputError: If the outputs folder has no such run.
+    Raises `InputError` if the outputs folder has no such run; `what` is its kind, e.g.
+    "crossvalidation".
     """
     folder = find_local(resume)
     if folder is None or not (folder.path / plan).is_file():
@@ -112,20 +89,11 @@ def run_parent(
     verb: str,
     work: Callable[[RunFolder], tuple[list[Outcome], str]],
 ) -> int:
-    """Runs the trainings of a parent run, and sets the status of the parent run.
+    """Runs the trainings of a parent run, sets its status, and returns the exit code.
 
-    Args:
-        tracker: Tracker of the parent run.
-        name: Name of the parent run.
-        verb: Command that resumes the parent run, e.g. "crossvalidate".
-        work: Function that takes the folder of the parent run, and returns the failed trainings and
-            a description of all trainings, e.g. "10 folds".
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        TrainingError: If a training failed. The others were run.
+    `verb` is the command that resumes the parent run. `work` takes the folder of the parent run,
+    and returns the failed trainings and a description of all, e.g. "10 folds". Raises
+    `TrainingError` if a training failed, after running the others.
     """
     parent = RunFolder.of(str(tracker.version))
     resume = f"unroll {verb} --resume {tracker.version}"

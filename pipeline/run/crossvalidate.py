@@ -31,13 +31,7 @@ _FOLDS = 10
 
 
 class _Plan(NamedTuple):
-    """A cross-validation, stored in the parent run's folder for resuming.
-
-    Attributes:
-        name: Name of the parent run.
-        config: Resolved configuration of fold 0.
-        num_folds: Number of folds.
-    """
+    """A cross-validation, stored in the parent run's folder, with the configuration of fold 0."""
 
     name: str
     config: dict[str, Any]
@@ -47,20 +41,11 @@ class _Plan(NamedTuple):
 def crossvalidate(
     arguments: Sequence[str], resume: str | None, num_folds: int | None, jobs: int | None
 ) -> int:
-    """Trains and tests a model on each fold of a corpus.
+    """Trains and tests a model on each fold of a corpus, and returns the exit code.
 
-    Args:
-        arguments: Arguments of the configuration parser. Ignored when resuming.
-        resume: Parent run to resume. Finished folds are kept.
-        num_folds: Number of folds. The folds of the corpus, or else 10, if omitted.
-        jobs: Maximum number of trainings at the same time. As many as fit the machine if omitted.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If the data has no folds, or the configuration is invalid.
-        TrainingError: If a fold failed. The others were run.
+    `arguments` are those of the configuration parser, and are ignored when a parent run is resumed.
+    By default there are the folds of the corpus, else 10, and as many jobs as fit the machine.
+    Raises `TrainingError` if a fold failed; the others are run.
     """
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)

@@ -25,22 +25,7 @@ def evaluate(
     fields: Sequence[str],
     dynamics: Dynamics | None = None,
 ) -> int:
-    """Prints the scores of a trained model.
-
-    Args:
-        verb: "validate" or "test".
-        run: Run that trained the model, or None.
-        checkpoint: Checkpoint file, if `run` is None.
-        fields: Flags that change the configuration of the data, such as `--data.eval_bptt=1`.
-        dynamics: Settings of dynamic evaluation, which is an additional score.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If there is no such model, the data is another corpus, or dynamic evaluation is
-            asked for and the model has no weights to train.
-    """
+    """Prints the scores of a trained model."""
     path = locate(run, checkpoint)
     experiment = load_experiment(path, fields)
     if dynamics is not None:
@@ -100,11 +85,7 @@ class _LineWriter(Callback):
 def load_or_build(
     run: str | None, checkpoint: Path | None, arguments: Sequence[str]
 ) -> LightningModule:
-    """Builds the model of a run, of a checkpoint or of the arguments of the configuration parser.
-
-    Raises:
-        InputError: If something in the checkpoint, the configuration or the data is wrong.
-    """
+    """Returns the model of a run or checkpoint, or builds one from the arguments of the parser."""
     if arguments:
         return build(arguments).model
     return load_trained(locate(run, checkpoint)).model

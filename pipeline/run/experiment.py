@@ -44,10 +44,7 @@ class Experiment(NamedTuple):
 
 
 def build(arguments: Sequence[str]) -> Experiment:
-    """Parses flags and builds the experiment that they describe.
-
-    Args:
-        arguments: Flags such as `--config=FILE`; later ones override earlier ones.
+    """Builds the experiment that flags describe; later flags override earlier ones.
 
     Raises:
         InputError: If a value does not fit, or a part refuses it.
@@ -69,9 +66,7 @@ def build(arguments: Sequence[str]) -> Experiment:
 def load_experiment(checkpoint: Path, fields: Sequence[str]) -> Experiment:
     """Loads a trained model together with its data; the file is read once.
 
-    Args:
-        checkpoint: The checkpoint.
-        fields: Flags that change its `data` or `trainer` sections.
+    `fields` are flags that change the sections `data` and `trainer` of its configuration.
 
     Raises:
         InputError: If the file cannot be read, a flag does not fit, or the data is not the corpus
@@ -88,12 +83,7 @@ def load_data(
 ) -> tuple["CorpusModule", dict[str, Any], dict[str, Any]]:
     """Builds the datamodule that a model was trained on.
 
-    Args:
-        trained: The model.
-        fields: Flags that change its `data` or `trainer` sections.
-
-    Returns:
-        The datamodule, the arguments of `Trainer`, and the configuration.
+    Returns the datamodule, the arguments of `Trainer`, and the configuration, changed by `fields`.
 
     Raises:
         InputError: If a flag does not fit, or the data is another corpus than that of training.
@@ -117,8 +107,7 @@ def load_data(
 def _parser(from_data: set[str] | None) -> LightningArgumentParser:
     """Makes the parser of configurations.
 
-    Args:
-        from_data: Arguments of the task that come from the data; None for a parser without task.
+    `from_data` are arguments of the task that come from the data; None for a parser without task.
     """
     parser = LightningArgumentParser(exit_on_error=False, allow_abbrev=False, prog="unroll train")
     parser.add_argument("-c", "--config", action=ActionConfigFile, help="Configuration file.")
@@ -189,11 +178,7 @@ def _subclasses(cls: type[Any]) -> list[type[Any]]:
 
 
 def _values_from(data: LightningDataModule, task: type[Any]) -> dict[str, Any]:
-    """Returns the arguments of a task that come from the data.
-
-    Raises:
-        InputError: If the data is that of another task.
-    """
+    """Returns the arguments of a task that come from the data."""
     names = list(task.from_data) if implements(task, ReadsData) else []
     missing = [name for name in names if not hasattr(type(data), name) and name not in vars(data)]
     if missing:

@@ -22,20 +22,10 @@ _LEAD = 20  # tokens read before the analyzed ones, so that the carry is not emp
 def gradients(
     run: str | None, checkpoint: Path | None, fields: Sequence[str], request: GradientRequest
 ) -> int:
-    """Writes a report of the gradients of a model, and prints a short table.
+    """Writes a report of the gradients of a model, prints a short table, and returns the exit code.
 
-    Args:
-        run: Run of the model, if it is trained and `checkpoint` is None.
-        checkpoint: Checkpoint of the model, if it is trained and `run` is None.
-        fields: Arguments of the configuration parser. For a trained model: flags that change its
-            configuration.
-        request: Settings of the analysis.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If there is no such model, its corpus differs, or it has no recurrent layer.
+    For an untrained model, `fields` are the arguments of the configuration parser; for a trained
+    one, named by `run` or `checkpoint`, they are flags that change its configuration.
     """
     if request.is_initial:
         experiment = build(fields)

@@ -14,16 +14,9 @@ def resolve_precision(requested: str, accelerator: str = "auto") -> str:
     bfloat16 on a CPU without hardware support is refused: torch's LSTM raises "could not create a
     primitive descriptor" there, and without oneDNN a step takes seconds instead of milliseconds.
 
-    Args:
-        requested: "auto", or any precision of the Trainer, which is returned unchanged.
-        accelerator: Accelerator of the Trainer: "auto", "cpu", "gpu", "cuda" or another.
-
     Returns:
         For "auto": "bf16-mixed" on a GPU or CPU that multiplies bfloat16 in hardware, "16-mixed" on
         any other CUDA GPU, "32-true" elsewhere.
-
-    Raises:
-        InputError: If bfloat16 is requested on a CPU without hardware support.
 
     Example:
         >>> resolve_precision("32-true")

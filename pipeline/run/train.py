@@ -41,18 +41,14 @@ class _OpenTraining(NamedTuple):
 
 
 def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
-    """Trains a model, and tests its best checkpoint.
+    """Trains a model, with `and_test` tests its best checkpoint, and returns the exit code.
 
     Args:
         arguments: Arguments of the configuration parser.
         resume: Run to resume. A new run is created if omitted.
         and_test: Whether to test the best checkpoint on the test split.
 
-    Returns:
-        The exit code, 0.
-
     Raises:
-        InputError: If the configuration or the data is invalid.
         TrainingError: If the loss is not finite.
         SystemExit: On Ctrl-C (130) or SIGTERM (143).
     """

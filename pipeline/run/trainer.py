@@ -38,11 +38,7 @@ _PRECISIONS = {
 
 
 def choose_precision(experiment: Experiment) -> str:
-    """Returns the Trainer's `precision`.
-
-    Raises:
-        InputError: If the machine does not support it, or weights would not be float32.
-    """
+    """Returns the Trainer's `precision`; raises `InputError` if weights would not be float32."""
     trainer = experiment.trainer
     if trainer["precision"] is None:
         requested = str(experiment.config["precision"])
@@ -137,11 +133,7 @@ def _progress(monitor: str, theirs: list[Callback], has_terminal: bool) -> list[
 
 
 def make_trainer(arguments: dict[str, Any]) -> Trainer:
-    """Builds a Trainer.
-
-    Raises:
-        InputError: If settings contradict each other or the machine does not support them.
-    """
+    """Builds a Trainer; raises `InputError` for contradictory or unsupported settings."""
     try:
         # Trainer appends to the list it is given.
         return Trainer(**{**arguments, "callbacks": _as_list(arguments["callbacks"])})

@@ -43,12 +43,7 @@ Verbs = Callable[[int], Sequence[Verb]]
 class _Plan(NamedTuple):
     """A comparison of variants, stored in the parent run's folder for resuming.
 
-    Attributes:
-        name: Name of the parent run.
-        labels: Labels of each variant.
-        arguments: Arguments of each variant's training.
-        config: Resolved configuration of the first variant.
-        per_range: Number of verbs per range of distances.
+    Each variant has labels and arguments of its training; the configuration is that of the first.
     """
 
     name: str
@@ -67,18 +62,8 @@ def probe_model(
 ) -> int:
     """Prints how often a language model prefers the verb that agrees with its subject.
 
-    Args:
-        run: Run of the model, if `checkpoint` is None.
-        checkpoint: Checkpoint of the model, if `run` is None.
-        verbs: Function that returns the verbs.
-        per_range: Number of verbs per range of distances.
-        output: Folder for the table and the figure.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If there is no such model, or its vocabulary lacks words of the grammar.
+    With `output`, a table and a figure are written to this folder. Raises `InputError` if the
+    vocabulary lacks words of the grammar.
     """
     path = locate(run, checkpoint)
     trained = load_trained(path, Generator, "language model")
@@ -102,20 +87,9 @@ def probe_variants(
 ) -> int:
     """Trains and probes each variant in a child run, and compares them in a parent run.
 
-    Args:
-        base: Configuration without its variants.
-        variants: Variants, which override the configuration.
-        fields: Flags for all variants.
-        verbs: Function that returns the verbs.
-        per_range: Number of verbs per range of distances.
-        jobs: Maximum number of trainings at the same time. As many as fit the machine if omitted.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If the configuration is invalid, or the corpus lacks words of the grammar.
-        TrainingError: If a variant failed. The others were trained and probed.
+    `base` is the configuration, which the variants override; `fields` are flags for all variants.
+    By default as many trainings run at the same time as fit the machine. Raises `TrainingError` if
+    a variant failed; the others are trained and probed.
     """
     tracker, plan = _begin(base, variants, fields, verbs, per_range)
     return _run(tracker, plan, verbs, jobs)

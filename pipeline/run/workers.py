@@ -14,14 +14,7 @@ _POLL = 0.2
 
 
 class Job(NamedTuple):
-    """A command to run.
-
-    Attributes:
-        number: Number of the job.
-        command: Program and arguments.
-        environment: Environment variables in addition to those of this process.
-        log: Log file for stdout and stderr, which are appended.
-    """
+    """A command with a number, environment variables to add, and a log file to append to."""
 
     number: int
     command: Sequence[str]
@@ -45,16 +38,12 @@ class _Running(NamedTuple):
 
 
 def run_jobs(jobs: Sequence[Job], at_once: int, threads: int) -> Iterator[Outcome]:
-    """Runs jobs, and yields the result of each when it ends.
+    """Runs at most `at_once` jobs at the same time, and yields the result of each when it ends.
 
     Each job has its own process group, so that Ctrl-C reaches it only through this process. When
     the iteration ends for any reason, running jobs get SIGTERM, so that trainings can close their
-    runs, and SIGKILL after 20 seconds.
-
-    Args:
-        jobs: Jobs in the order of their start.
-        at_once: Maximum number of jobs at the same time.
-        threads: Number of threads per job. More threads than cores slow down every training.
+    runs, and SIGKILL after 20 seconds. `threads` is per job: more threads than cores would slow
+    down every training.
     """
     waiting, running = list(jobs), list[_Running]()
     slots = list(range(at_once))

@@ -11,14 +11,7 @@ _PARENT_TAG, _FOLD_TAG = "mlflow.parentRunId", "fold"
 
 
 class Child(NamedTuple):
-    """A child run.
-
-    Attributes:
-        fold: Fold number, or number of the variant.
-        run_id: Run id.
-        status: MLflow's run status.
-        scores: Metrics `test/*`.
-    """
+    """A child run: its fold or number of the variant, status, and metrics `test/*`."""
 
     fold: int
     run_id: str

@@ -9,11 +9,7 @@ from pipeline.tracking.records import Record, from_line, to_line
 
 
 class Journal:
-    """An append-only file of records, one JSON line each; it exists only while it has records.
-
-    Args:
-        path: Path of the file.
-    """
+    """An append-only file of records, one JSON line each; it exists only while it has records."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

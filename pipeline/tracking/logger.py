@@ -62,13 +62,9 @@ class RunTracker(Logger):
     ) -> Self:
         """Creates a run, or resumes `run_id` or else the run MLFLOW_RUN_ID.
 
-        Args:
-            experiment: Experiment of a new run, created if missing.
-            run_name: Name of a run that is new or was created by `mlflow run`.
-            run_id: Run to resume. Its experiment and name do not change.
-            tags: Tags to set.
-            params: Parameters to log.
-            outputs: Folder that contains one folder per run.
+        `experiment` is that of a new run, and is created if missing; `run_name` is the name of a
+        run that is new or was created by `mlflow run`. A resumed run keeps both. `outputs` contains
+        one folder per run.
 
         Raises:
             InputError: If the store cannot be used, the run does not exist, or its journal is
@@ -146,42 +142,23 @@ class RunTracker(Logger):
 
         Existing parameters keep their value; different new values are written to the tag
         `parameter_drift`.
-
-        Raises:
-            ValueError: If MLflow does not allow a name.
         """
         limit = records.MAX_PARAM_LENGTH
         if params:
             self._put(records.Params({_checked(key): params[key][:limit] for key in params}))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Sets tags, cut at MLflow's limit. A new value replaces the old one.
-
-        Raises:
-            ValueError: If MLflow does not allow a name.
-        """
+        """Sets tags, cut at MLflow's limit. A new value replaces the old one."""
         limit = records.MAX_TAG_LENGTH
         if tags:
             self._put(records.Tags({_checked(key): tags[key][:limit] for key in tags}))
 
     def log_text(self, text: str, artifact_path: str) -> None:
-        """Logs a text as an artifact.
-
-        Raises:
-            ValueError: If MLflow does not allow the path.
-        """
+        """Logs a text as an artifact."""
         self._put(records.TextArtifact(text, _checked(artifact_path)))
 
     def log_artifact(self, path: Path, artifact_folder: str | None = None) -> None:
-        """Logs a copy of a file, which may be changed or deleted afterwards.
-
-        Args:
-            path: File to log. The artifact has the same name.
-            artifact_folder: Folder of the artifact. The root folder if omitted.
-
-        Raises:
-            ValueError: If MLflow does not allow the folder.
-        """
+        """Logs a copy of a file, which may be changed or deleted afterwards."""
         folder = artifact_folder and _checked(artifact_folder)
         if self._outbox is not None:
             self._outbox.put_file(path, folder)
@@ -196,12 +173,8 @@ class RunTracker(Logger):
     ) -> None:
         """Logs an MLflow dataset as input of the run.
 
-        Args:
-            name: Name of the dataset.
-            digest: Hash of the content. MLflow keeps the first 36 characters.
-            source: Path or URL.
-            context: Use of the dataset: "train", "valid" or "test".
-            profile: Numbers that describe the dataset.
+        `source` is a path or URL, `context` is "train", "valid" or "test", and `profile` contains
+        counts of its contents. MLflow keeps the first 36 characters of `digest`.
         """
         digest = digest[: records.MAX_DIGEST_LENGTH]
         text = json.dumps(dict(profile or {}))

@@ -20,13 +20,9 @@ _PAGE = 1000  # runs per request
 
 
 def find_run(identifier: str) -> str:
-    """Returns the id of a run.
+    """Returns the id of a run with this id, unique beginning of an id, or unique name.
 
-    Args:
-        identifier: Run id, unique beginning of a run id, or unique run name.
-
-    Raises:
-        InputError: If there is no tracking store, no such run, or more than one.
+    Raises `InputError` if there is no tracking store, no such run, or more than one.
     """
     with existing_store() as client:
         ids = [experiment.experiment_id for experiment in find_experiments(client, None)]
@@ -48,18 +44,10 @@ def find_run(identifier: str) -> str:
 
 
 def download(run_id: str, artifact_path: str, destination: Path) -> Path:
-    """Downloads an artifact of a run; an interrupted download leaves nothing.
+    """Downloads an artifact of a run to a local folder; an interrupted download leaves nothing.
 
-    Args:
-        run_id: Full run id.
-        artifact_path: File or folder among the run's artifacts.
-        destination: Local folder, created if missing.
-
-    Returns:
-        The local path. An existing file of that name is replaced.
-
-    Raises:
-        InputError: If there is no such artifact, or `destination` has a folder of that name.
+    Returns the local path; an existing file of that name is replaced. Raises `InputError` if there
+    is no such artifact, or the folder contains a folder of that name.
     """
     with existing_store() as client:
         folder, _, name = artifact_path.rpartition("/")
@@ -81,11 +69,7 @@ def download(run_id: str, artifact_path: str, destination: Path) -> Path:
 
 
 def upload(run_id: str, files: Sequence[Path], folder: str) -> None:
-    """Adds files to a run of any status; artifacts of the same names are replaced.
-
-    Raises:
-        InputError: If there is no tracking store, or it refuses the files.
-    """
+    """Adds files to a run of any status; artifacts of the same names are replaced."""
     with existing_store() as client:
         for file in files:
             client.log_artifact(run_id, str(file), folder)

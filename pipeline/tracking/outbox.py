@@ -25,13 +25,6 @@ class Outbox:
 
     Artifacts have their own thread and journal (`artifacts.jsonl`; all other records:
     `tracking.jsonl`), since the artifact store may fail separately, e.g. for lack of permission.
-
-    Args:
-        run: Open run. Steps of metrics found in the journal are added to its `logged`.
-        folder: Folder for the journals and for copies of artifact files.
-
-    Raises:
-        InputError: If a journal is damaged.
     """
 
     def __init__(self, run: OpenRun, folder: Path) -> None:
@@ -57,21 +50,13 @@ class Outbox:
         )
 
     def put(self, *new: Record) -> None:
-        """Queues records; returns immediately.
-
-        Raises:
-            RuntimeError: If the outbox is closed.
-        """
+        """Queues records; returns immediately. Raises `RuntimeError` if the outbox is closed."""
         for record in new:
             is_artifact = isinstance(record, records.TextArtifact | records.FileArtifact)
             (self._artifacts if is_artifact else self._rest).put([record])
 
     def put_file(self, path: Path, folder: str | None) -> None:
-        """Copies a file and queues it as an artifact in `folder`.
-
-        Raises:
-            RuntimeError: If the outbox is closed.
-        """
+        """Copies a file and queues it as an artifact in `folder`."""
         self._unsent.mkdir(parents=True, exist_ok=True)
         copy = Path(tempfile.mkdtemp(dir=self._unsent)) / path.name
         shutil.copyfile(path, copy)
@@ -85,8 +70,7 @@ class Outbox:
     def close(self, status: records.Status) -> None:
         """Sends the remaining records, artifacts first and the status last, for a limited time.
 
-        Raises:
-            OSError: If a record can neither be sent nor be written to the journal.
+        Raises `OSError` if a record can neither be sent nor be written to the journal.
         """
         with contextlib.suppress(OSError):  # raised again below if it persists
             self._rest.flush()  # the process may be killed while it uploads artifacts

@@ -21,12 +21,7 @@ JOB_VARIABLES = {
 
 
 def provenance_tags(world_size: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns run tags for command, user, host, commit and cluster job.
-
-    Args:
-        world_size: Number of processes of the training.
-        environment: Environment variables, which contain the scheduler's job id.
-    """
+    """Returns run tags for command, user, host, commit and cluster job."""
     tags = {
         "mlflow.source.name": command_line(),
         "mlflow.source.type": "LOCAL",

@@ -19,12 +19,8 @@ SYSTEM_PREFIX = "system/"
 class OpenRun:
     """A run with status RUNNING.
 
-    Attributes:
-        client: Client of the tracking store.
-        run_id: Run id.
-        experiment: Name of the experiment.
-        start_time: Time of creation, in milliseconds since 1970.
-        logged: Steps in the store, for each metric.
+    `start_time` is in milliseconds since 1970; `logged` contains the steps in the store, for each
+    metric.
     """
 
     client: "MlflowClient"
@@ -35,13 +31,9 @@ class OpenRun:
 
 
 def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
-    """Opens a run.
+    """Opens the run `run_id` or else MLFLOW_RUN_ID, which `mlflow run` sets, or creates one.
 
-    Args:
-        experiment: Experiment of a new run, created if missing.
-        run_name: Name of a run that is new or was created by `mlflow run`.
-        run_id: Run to resume. Its experiment and name do not change. If omitted, MLFLOW_RUN_ID,
-            which `mlflow run` sets, is used; without it a run is created.
+    A resumed run keeps its experiment and name. A new run's experiment is created if missing.
 
     Raises:
         InputError: If the store cannot be used, the run does not exist, or MLFLOW_RUN_ID is a run

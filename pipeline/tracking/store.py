@@ -55,11 +55,7 @@ def reason(error: Exception) -> str:
 
 
 def open_store() -> "MlflowClient":
-    """Opens the tracking store; a missing SQLite file is created.
-
-    Raises:
-        InputError: If the store cannot be opened.
-    """
+    """Opens the tracking store; a missing SQLite file is created."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -148,9 +144,6 @@ def experiment_id(client: "MlflowClient", name: str) -> str:
 
     Artifacts of an SQLite store are in `mlruns/<experiment>` next to the file; a server decides
     itself.
-
-    Raises:
-        InputError: If the experiment was deleted.
     """
     found = client.get_experiment_by_name(name) or _create_experiment(client, name)
     if found.lifecycle_stage == "deleted":

@@ -10,15 +10,11 @@ from pipeline.tracking.store import tracking_uri
 
 
 class SystemMetrics:
-    """Logs `system/*` of this machine at regular intervals, from `start` to `stop`.
+    """Logs `system/*` of this machine every `interval` seconds while the context lasts.
 
     MLflow's `SystemMetricsMonitor` measures, and the tracker logs, so that an unavailable store
     loses nothing. Steps are seconds since the run was created, so that a resumed run repeats none.
     On ranks other than 0 nothing is logged.
-
-    Args:
-        tracker: Tracker of the run. Call `stop` before the run is finished.
-        interval: Seconds between two measurements.
     """
 
     def __init__(self, tracker: RunTracker, interval: float = 10.0) -> None:

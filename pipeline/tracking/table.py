@@ -26,21 +26,9 @@ _OVERFLOW = 1e300  # MLflow stores infinity as the largest float
 class RunRow:
     """One run of the table.
 
-    Attributes:
-        run_id: Full run id.
-        name: Run name.
-        experiment: Experiment name.
-        status: MLflow's run status.
-        start: Time of creation.
-        duration: Seconds from creation to the end, or until now if the run has not ended.
-        val_perplexity: Lowest validation perplexity.
-        test_perplexity: Test perplexity.
-        val_f1: Highest validation F1.
-        test_f1: Test F1.
-        val_accuracy: Highest validation accuracy; None for runs with an F1 of spans.
-        test_accuracy: Test accuracy; None for runs with an F1 of spans.
-        tokens_per_second: Last measured training speed.
-        test_scores: All other `test/*` metrics, without that prefix.
+    `duration` is the number of seconds from the creation to the end, or until now. Validation
+    scores are the best ones. Runs with an F1 of spans have no accuracy. `test_scores` are all other
+    metrics `test/*`, without that prefix.
     """
 
     run_id: str
@@ -60,15 +48,7 @@ class RunRow:
 
 
 def list_runs(experiment: str | None = None, limit: int = 50) -> list[RunRow]:
-    """Returns the latest runs, latest first.
-
-    Args:
-        experiment: Name of the only experiment to list. All experiments if omitted.
-        limit: Maximum number of runs.
-
-    Raises:
-        InputError: If there is no tracking store or no such experiment.
-    """
+    """Returns the latest runs of an experiment or, if omitted, of all experiments, latest first."""
     with existing_store() as client:
         names = {e.experiment_id: e.name for e in find_experiments(client, experiment)}
         runs = itertools.islice(search_runs(client, list(names)), limit)

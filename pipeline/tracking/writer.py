@@ -22,12 +22,6 @@ class Writer:
     `flush` and any failure write the unsent records to the journal, which is deleted when all its
     records are sent. Sending a record twice must be harmless: this happens if a response is lost,
     or if the process is killed between sending and deleting the journal.
-
-    Args:
-        send: Function that sends one record or several metrics, and raises if it fails.
-        journal: Journal of the unsent records.
-        recovered: Records found in the journal, which are sent first.
-        warn: Function called in the thread with the first error only.
     """
 
     def __init__(
@@ -52,11 +46,7 @@ class Writer:
         self._thread.start()
 
     def put(self, records: Sequence[Record]) -> None:
-        """Queues records; returns immediately.
-
-        Raises:
-            RuntimeError: If the writer is closed.
-        """
+        """Queues records; returns immediately. Raises `RuntimeError` if the writer is closed."""
         with self._changed:
             if self._closing:
                 raise RuntimeError("cannot log to a finished run")
@@ -77,14 +67,9 @@ class Writer:
     def close(self, patience: float | None = None) -> bool:
         """Sends the remaining records in a few attempts and ends the thread; may be called again.
 
-        Args:
-            patience: Maximum number of seconds to wait. No limit if omitted.
-
-        Returns:
-            Whether all records are sent. If not, the rest is in the journal.
-
-        Raises:
-            OSError: If a record can neither be sent nor be written to the journal.
+        Waits at most `patience` seconds, if given. Returns whether all records are sent; if not,
+        the rest is in the journal. Raises `OSError` if a record can neither be sent nor be written
+        to the journal.
         """
         with contextlib.suppress(OSError):  # raised again below if it persists
             self.flush()  # a scheduler may kill the process before the attempts end

@@ -31,12 +31,7 @@ _END = Chunk([], [])
 
 
 class WordIds(NamedTuple):
-    """The words of a chunk as ids.
-
-    Attributes:
-        distinct: Distinct words of the chunk.
-        ids: For each passage, indices into `distinct`, int64 [time].
-    """
+    """The distinct words of a chunk, and for each passage indices into them, int64 [time]."""
 
     distinct: list[str]
     ids: Sequence[Tensor]
@@ -45,11 +40,9 @@ class WordIds(NamedTuple):
 class ChunkReader:
     """Reads passages in chunks and counts tokens and unknown words.
 
-    Args:
-        lexicon: State of the model's `Lexicon`, from its checkpoint.
-        reads_standard_input: Whether the input is standard input. In a terminal, every line then
-            is a chunk of its own, so that it is answered at once.
-        shorten: Function that returns the tokens of a passage to be read; all tokens if omitted.
+    `lexicon` is the state of the model's `Lexicon`, and `shorten` returns the tokens of a passage
+    to be read. If standard input is read in a terminal, every line is a chunk of its own, so that
+    it is answered at once.
     """
 
     def __init__(
@@ -70,11 +63,7 @@ class ChunkReader:
         return iter(lambda: self._read(passages), _END)
 
     def summary(self, unit: str) -> str:
-        """Returns a note with the numbers of passages, tokens and unknown words.
-
-        Args:
-            unit: Name of a passage in the plural, for example "sentences".
-        """
+        """Returns a note with the numbers of passages (called `unit`), tokens and unknown words."""
         total = max(self._num_tokens, 1)
         return (
             f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens: "

@@ -63,16 +63,7 @@ def classify_texts(
 
 
 def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
-    """Classifies text files with a trained classifier.
-
-    Args:
-        trained: Trained classifier.
-        request: Input files and formats.
-        file: Open file to write to.
-
-    Raises:
-        InputError: If a file cannot be read, or the request does not fit the model.
-    """
+    """Classifies text files with a trained classifier, and writes the results to an open file."""
     if request.output_format == "conll":
         raise InputError("--as conll is for taggers only; a classifier writes text or jsonl")
     _check_explain(trained, request.explain)

@@ -81,12 +81,7 @@ def tagged_conll(tagged: Tagged) -> str:
 
 
 def classified_json(classified: Classified, labels: Sequence[str]) -> str:
-    """Returns a text as one JSON object; offsets are characters of the input file.
-
-    Args:
-        classified: The classified text.
-        labels: Label names, in the order of the probabilities.
-    """
+    """Returns a text as one JSON object; offsets are characters of the input file."""
     passage, probabilities = classified.passage, classified.probabilities
     row: dict[str, Any] = {
         "source": passage.source,

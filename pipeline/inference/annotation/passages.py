@@ -56,9 +56,6 @@ def read_passages(
             spaces) or "columns" (one token per line, followed by its columns; an empty line after
             each sentence).
         num_columns: Number of columns that the model reads.
-
-    Raises:
-        InputError: If the file cannot be read or decoded, or a line does not match the format.
     """
     yield from _SENTENCE_READERS[input_format](source, read_lines(source, encoding), num_columns)
 
@@ -66,14 +63,8 @@ def read_passages(
 def read_texts(source: str, encoding: str, input_format: str) -> Iterator[Passage]:
     """Yields the texts of a file or of standard input; each has any number of sentences.
 
-    Args:
-        source: File name, or "-" for standard input.
-        encoding: Encoding of the file, for example "utf-8".
-        input_format: "sentences" (one text per line), "documents" (the whole file is one text) or
-            "tokens" (one tokenized text per line, tokens separated by single spaces).
-
-    Raises:
-        InputError: If the file cannot be read or decoded, or the format is not one of these.
+    The format is "sentences" (one text per line), "documents" (the whole file is one text) or
+    "tokens" (one tokenized text per line, tokens separated by single spaces).
     """
     if input_format not in _TEXT_READERS:
         raise InputError(

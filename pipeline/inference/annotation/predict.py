@@ -16,20 +16,7 @@ from pipeline.text import treebank
 def predict_texts(
     run: str | None, checkpoint: Path | None, request: ClassifyRequest, output: Path | None
 ) -> int:
-    """Tags or classifies text files.
-
-    Args:
-        run: Run that trained the model, or None.
-        checkpoint: Checkpoint file, if `run` is None.
-        request: Files to read and format of the output.
-        output: File to write; standard output if None.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If there is no such model, or a file cannot be read.
-    """
+    """Tags or classifies text files; writes to standard output if `output` is None."""
     path = locate(run, checkpoint)
     trained = load_trained(path)
     is_tagger = implements(trained.model, SentenceTagger)

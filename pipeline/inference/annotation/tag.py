@@ -59,16 +59,7 @@ def tag_sentences(trained: Trained, sentences: Iterable[str]) -> Iterator[Tagged
 
 
 def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
-    """Tags text files with a trained tagger.
-
-    Args:
-        trained: Trained tagger.
-        request: Input files and formats.
-        file: Open file to write to.
-
-    Raises:
-        InputError: If a file cannot be read, or the model reads columns that the text lacks.
-    """
+    """Tags text files with a trained tagger, and writes the results to an open file."""
     has_columns = _check_columns(trained, request.input_format)
     num_columns = len(trained.data["lexicon"]["columns"]) if has_columns else 0
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk

@@ -25,9 +25,7 @@ def default_format(file: TextIO) -> str:
 def tagged_text(tagged: Tagged, colors: dict[str, int] | None = None) -> str:
     """Returns a sentence whose spans are marked with color or, without colors, with brackets.
 
-    Args:
-        tagged: The tagged sentence.
-        colors: ANSI color code of each label; new labels are added.
+    `colors` are ANSI color codes by label; new labels are added.
     """
     text, pieces, done = tagged.passage.text, [], 0
     for span, confidence in zip(tagged.spans, tagged.confidences, strict=True):
@@ -48,11 +46,6 @@ def classified_text(classified: Classified, labels: Sequence[str], has_colors: b
 
     If the influences of tokens are known, influential words are green if they support the label and
     red if they oppose it; without colors they are written as `+word+` and `-word-`.
-
-    Args:
-        classified: The classified text.
-        labels: Label names, in the order of the probabilities.
-        has_colors: Whether to use terminal colors.
     """
     width = max(len(label) for label in labels)
     label, probability = labels[classified.best], classified.probabilities[classified.best]

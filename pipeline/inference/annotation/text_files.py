@@ -14,13 +14,7 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class TextLine(NamedTuple):
-    """A line of a text file.
-
-    Attributes:
-        number: Line number, from 1.
-        start: Character offset of the line in the file.
-        text: The line without its line end.
-    """
+    """A line without its line end, its number from 1, and its character offset in the file."""
 
     number: int
     start: int
@@ -28,14 +22,9 @@ class TextLine(NamedTuple):
 
 
 def read_lines(source: str, encoding: str) -> Iterator[TextLine]:
-    r"""Yields the lines of a file or of standard input; a byte order mark is skipped.
+    r"""Yields the lines of a file or of standard input ("-"); a byte order mark is skipped.
 
-    Args:
-        source: File name, or "-" for standard input.
-        encoding: Encoding of the file, for example "utf-8".
-
-    Raises:
-        InputError: If the file cannot be read, or the encoding is unknown or does not match.
+    Raises `InputError` if the file cannot be read, or the encoding is unknown or does not match.
     """
     with _opened(source, encoding) as file:
         start, number = 0, 0

@@ -35,12 +35,8 @@ class Hypothesis(NamedTuple):
 def read_nbest(source: str) -> Iterator[Hypothesis]:
     """Yields the hypotheses of n-best lists: `ID ||| hypothesis ||| features ||| score`.
 
-    Args:
-        source: File name, or "-" for standard input.
-
-    Raises:
-        InputError: If the file cannot be read, a line is malformed, or the lines of a list are not
-            adjacent.
+    Raises `InputError` if the file cannot be read, a line is malformed, or the lines of a list are
+    not adjacent.
     """
     seen: set[str] = set()
     current: str | None = None

@@ -24,17 +24,7 @@ def score(
 ) -> int:
     """Writes the scores of each sentence or the re-ranked n-best lists, and prints the totals.
 
-    Args:
-        run: Run that trained the model, or None.
-        checkpoint: Checkpoint file, if `run` is None.
-        output: File to write; standard output if None.
-        request: Input file and options.
-
-    Returns:
-        The exit code, 0.
-
-    Raises:
-        InputError: If there is no such model, or the text cannot be read.
+    Standard output is written if `output` is None. Returns the exit code.
     """
     configure_process()
     trained = load_trained(locate(run, checkpoint), Generator, "language model")
@@ -44,19 +34,7 @@ def score(
 
 
 def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
-    """Scores a text file.
-
-    Args:
-        trained: Trained language model.
-        request: Input file and options.
-        file: Open file to write to.
-
-    Returns:
-        A note with the totals over the whole text.
-
-    Raises:
-        InputError: If the text cannot be read.
-    """
+    """Scores a text file, and returns a note with the totals over the whole text."""
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
     is_interactive = request.source == STANDARD_INPUT and sys.stdin.isatty()
     scorer, totals = Scorer(trained, request.stream, is_interactive), Totals()

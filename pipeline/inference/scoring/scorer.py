@@ -166,9 +166,7 @@ class Totals:
     def summary(self, unit: Unit, vocab_size: int) -> str:
         """Returns a note with the sums and the perplexities with and without unknown tokens.
 
-        Args:
-            unit: Kind of token, "word" or "character".
-            vocab_size: Size of the vocabulary, including `<eos>` and `<unk>`.
+        `vocab_size` includes `<eos>` and `<unk>`.
         """
         whole = perplexity(self.log_prob, self.num_tokens)
         num_known = self.num_tokens - self.num_unknown  # each sentence has an <eos>, so not 0

@@ -19,27 +19,18 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class InputLine(NamedTuple):
-    """A line of text to be scored.
-
-    Attributes:
-        number: Line number, from 1.
-        text: The line without its line end.
-    """
+    """A line of text to be scored, with its number from 1, and without its line end."""
 
     number: int
     text: str
 
 
 def read_lines(source: str) -> Iterator[InputLine]:
-    r"""Yields the lines of UTF-8 text without loading the whole file.
+    r"""Yields the lines of UTF-8 text without loading the whole file; "-" is standard input.
 
-    As in the corpus readers, only "\n" ends a line, and a byte order mark is skipped.
-
-    Args:
-        source: File name, or "-" for standard input; gzip is recognized by the first bytes.
-
-    Raises:
-        InputError: If the file cannot be read, is empty or not UTF-8, or has too long a line.
+    As in the corpus readers, only "\n" ends a line, and a byte order mark is skipped. Gzip is
+    recognized by the first bytes. Raises `InputError` if the file cannot be read, is empty or not
+    UTF-8, or has too long a line.
     """
     number = 0
     try:
