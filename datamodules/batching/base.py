@@ -19,18 +19,11 @@ _Source = TypeVar("_Source", bound=TaggedSource | LabelledSource)
 
 
 class Batching(NamedTuple):
-    """Batch sizes and order of an epoch.
+    """Batch sizes and order of an epoch."""
 
-    Attributes:
-        size: Size of a training batch over all ranks, in `unit`.
-        eval_tokens: Maximum number of tokens of an evaluation batch, padding included.
-        seed: Random seed for the order of rows.
-        unit: Unit of `size`.
-    """
-
-    size: int
-    eval_tokens: int
-    seed: int
+    size: int  # of a training batch over all ranks, in `unit`
+    eval_tokens: int  # maximum of an evaluation batch, padding included
+    seed: int  # for the order of rows
     unit: Literal["sentences", "tokens"] = "sentences"
 
 
@@ -38,12 +31,8 @@ class BucketedData(LightningDataModule, Generic[_Batch, _Source], abc.ABC):
     """A datamodule whose batches contain rows of similar length.
 
     All ranks get the same number of batches, and each row is in the batch of one rank only.
-
-    Args:
-        source: Reader of the corpus.
-        batching: Batch sizes and order of an epoch.
-        settings: Settings that determine the batches of a training epoch; a checkpoint from the
-            middle of an epoch can only be resumed with the same ones.
+    `settings` determine the batches of a training epoch; a checkpoint from the middle of an epoch
+    can only be resumed with the same ones.
     """
 
     def __init__(self, source: _Source, batching: Batching, settings: dict[str, Any]) -> None:

@@ -17,17 +17,11 @@ _NOISE = 0.1
 
 
 class BatchShare(NamedTuple):
-    """The part of a batch that one rank processes.
+    """The part of a batch that one rank processes."""
 
-    Attributes:
-        rows: Indices of the rank's rows; empty if the batch has fewer rows than there are ranks.
-        num_rows: Number of rows of the batch over all ranks.
-        num_tokens: Number of tokens of the batch over all ranks, without padding.
-    """
-
-    rows: list[int]
-    num_rows: int
-    num_tokens: int
+    rows: list[int]  # empty if the batch has fewer rows than there are ranks
+    num_rows: int  # of the batch over all ranks
+    num_tokens: int  # of the batch over all ranks, without padding
 
 
 class EpochSampler(Protocol):

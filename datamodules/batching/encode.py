@@ -19,14 +19,8 @@ _ORDERED_BATCH_SIZE = 64
 class EncodedTokens:
     """Ids of the words and other columns of many sentences, stored in flat arrays.
 
-    Args:
-        tokens: Tokens of each sentence.
-        columns: Other columns of each sentence.
-        lexicon: Lexicon of the corpus. The id of a word is its index in the lexicon; the id of a
-            column's value is its index plus 1, and 0 is an unknown value.
-
-    Attributes:
-        lengths: Number of tokens of each sentence.
+    The id of a word is its index in the lexicon; the id of a column's value is its index plus 1,
+    and 0 is an unknown value. `lengths` contains the number of tokens of each sentence.
     """
 
     def __init__(
@@ -71,37 +65,20 @@ class EncodedTokens:
 
 
 class TokenBatch(NamedTuple):
-    """A padded batch of sentences.
+    """A padded batch of sentences."""
 
-    Attributes:
-        words: Word ids, int64 [batch time]; 0 at padding.
-        columns: Ids of the other columns, int64 [batch time column].
-        lengths: Number of real tokens of each row, int64 [batch].
-        rows: Index of each row's sentence, int64 [batch]; -1 for an empty row.
-        places: Index of each token in the tensor of `EncodedTokens.flat`, int64 [batch time].
-        is_real: True for real tokens, False at padding, bool [batch time].
-    """
-
-    words: Tensor
-    columns: Tensor
-    lengths: Tensor
-    rows: Tensor
-    places: Tensor
-    is_real: Tensor
+    words: Tensor  # ids, int64 [batch time]; 0 at padding
+    columns: Tensor  # ids of the other columns, int64 [batch time column]
+    lengths: Tensor  # number of real tokens of each row, int64 [batch]
+    rows: Tensor  # index of each row's sentence, int64 [batch]; -1 for an empty row
+    places: Tensor  # index of each token in the tensor of `EncodedTokens.flat`, int64 [batch time]
+    is_real: Tensor  # False at padding, bool [batch time]
 
 
 class EncodedSentences:
-    """The sentences of a split as ids.
+    """The sentences of a split as ids; the id of a tag is its index in `tags`.
 
     Tags that do not occur in training become `UNSEEN_BEGIN`, or `UNSEEN_INSIDE` for I tags.
-
-    Args:
-        sentences: Sentences of the split.
-        lexicon: Lexicon of the corpus, which defines the ids of words and columns.
-        tags: Tags of the training text; the id of a tag is its index.
-
-    Attributes:
-        lengths: Number of tokens of each sentence.
     """
 
     def __init__(
@@ -130,16 +107,7 @@ class EncodedSentences:
 
 
 class EncodedTexts:
-    """The texts of a split and their labels as ids.
-
-    Args:
-        texts: Texts of the split.
-        lexicon: Lexicon of the corpus, which defines the ids of words.
-        labels: Labels of the training texts; the id of a label is its index.
-
-    Attributes:
-        lengths: Number of tokens of each text.
-    """
+    """The texts of a split and their labels as ids; the id of a label is its index in `labels`."""
 
     def __init__(
         self, texts: Sequence[LabelledText], lexicon: Lexicon, labels: Sequence[str]
@@ -168,11 +136,7 @@ _Batch = TypeVar("_Batch", covariant=True)
 
 
 class EncodedRows(Protocol[_Batch]):
-    """A split as ids.
-
-    Attributes:
-        lengths: Number of tokens of each row.
-    """
+    """A split as ids; `lengths` contains the number of tokens of each row."""
 
     lengths: list[int]
 
@@ -181,14 +145,7 @@ class EncodedRows(Protocol[_Batch]):
 
 
 class Batches(Generic[_Batch]):
-    """An iterable over one rank's batches of the current epoch.
-
-    Args:
-        encoded: The encoded split.
-        buckets: Division of the rows into batches.
-        world_size: Number of ranks.
-        epoch: Returns the current epoch.
-    """
+    """An iterable over one rank's batches of the epoch that `epoch` returns."""
 
     def __init__(
         self,
@@ -210,11 +167,7 @@ class Batches(Generic[_Batch]):
 
 
 class InOrder(Generic[_Batch]):
-    """An iterable over batches of consecutive rows, for output in the order of the corpus.
-
-    Args:
-        encoded: The encoded split.
-    """
+    """An iterable over batches of consecutive rows, for output in the order of the corpus."""
 
     def __init__(self, encoded: EncodedRows[_Batch]) -> None:
         self._encoded = encoded

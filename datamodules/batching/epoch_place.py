@@ -10,12 +10,10 @@ from pipeline.errors import InputError
 
 
 class EpochPlace:
-    """Rank, epoch and next training batch of a datamodule.
+    """Rank, epoch and next training batch of a datamodule with a trainer.
 
-    Args:
-        data: The datamodule; rank and epoch are those of its trainer.
-        settings: Returns the settings that determine the batches of an epoch. They are saved with
-            the position, because it refers to the same batches only under the same settings.
+    `settings` returns the settings that determine the batches of an epoch. They are saved with the
+    position, because it refers to the same batches only under the same settings.
     """
 
     def __init__(
@@ -64,11 +62,7 @@ class EpochPlace:
         return {"position": position, "settings": dict(self._settings())}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Takes the position from what `state` returned, now or when the batches are made.
-
-        Raises:
-            InputError: If the state was saved within an epoch that had other settings.
-        """
+        """Takes the position from what `state` returned, now or in `start`; raises as `start`."""
         self._loaded = state
         if self._batches is not None:  # a schedule can request the loader before the state is read
             self.start(self._batches)

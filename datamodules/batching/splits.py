@@ -11,19 +11,12 @@ from pipeline.errors import InputError
 
 
 class SplitDigest(NamedTuple):
-    """The description of a split that is stored in a run.
+    """The description of a split that is stored in a run."""
 
-    Attributes:
-        split: "train", "valid" or "test".
-        path: File of the split.
-        sha256: Hash of its rows and their tags or labels.
-        profile: Counts by name, such as {"tokens": 929589}.
-    """
-
-    split: str
+    split: str  # "train", "valid" or "test"
     path: Path
-    sha256: str
-    profile: dict[str, int]
+    sha256: str  # of its rows and their tags or labels
+    profile: dict[str, int]  # counts by name, such as {"tokens": 929589}
 
 
 def stratified(texts: Sequence[LabelledText], num_parts: int, seed: int) -> list[list[int]]:

@@ -35,23 +35,14 @@ _FOLDERS = {"sst": "sst_trees"}  # folders that are not named as the corpus
 
 
 class _Naming(NamedTuple):
-    """File names of splits.
+    """File names of splits."""
 
-    Attributes:
-        kind: Content of the files, for error messages.
-        names: Split -> regular expression of the stem.
-        ending: Regular expression of the ending.
-        description: The expected names, with {0} for the split, for error messages.
-        flag: Flag that selects a file explicitly.
-        takes_patterns: Whether this flag accepts a glob pattern.
-    """
-
-    kind: str
-    names: dict[str, str]
-    ending: str
-    description: str
-    flag: str
-    takes_patterns: bool = False
+    kind: str  # content of the files, for error messages
+    names: dict[str, str]  # split -> regular expression of the stem
+    ending: str  # regular expression
+    description: str  # the expected names, with {0} for the split, for error messages
+    flag: str  # flag that selects a file explicitly
+    takes_patterns: bool = False  # whether this flag accepts a glob pattern
 
 
 _TEXT = _Naming(

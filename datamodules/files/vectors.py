@@ -21,19 +21,12 @@ _RULES = {"exact": "exact", "lower": "lowercased", "escape": "unescaped", "digit
 
 
 class Coverage(NamedTuple):
-    """The part of a corpus that has vectors.
+    """The part of a corpus that has vectors."""
 
-    Attributes:
-        words: Number of distinct words of all splits.
-        matched: Matching rule -> number of words whose vector it found.
-        tokens: Number of tokens of the training text.
-        covered_tokens: Number of these tokens whose word has a vector.
-    """
-
-    words: int
-    matched: Mapping[Match, int]
-    tokens: int
-    covered_tokens: int
+    words: int  # number of distinct words of all splits
+    matched: Mapping[Match, int]  # number of words whose vector the rule found
+    tokens: int  # number of tokens of the training text
+    covered_tokens: int  # number of these tokens whose word has a vector
 
     @property
     def covered_words(self) -> int:

@@ -27,24 +27,14 @@ _LENGTHS = {"train": (1, 20_000), "valid": (2, 2_000), "test": (3, 2_000)}  # se
 
 
 class Agreement(NamedTuple):
-    """A verb and the subject that it agrees with.
+    """A verb and the subject that it agrees with."""
 
-    Attributes:
-        words: Words of the sentence, without `<eos>`.
-        verb: Position of the verb.
-        subject: Position of the subject's noun or name.
-        number: Number of both, "singular" or "plural".
-        attractors: Count of nouns of the other number between the two (Linzen et al. 2016,
-            arXiv:1611.01368).
-        wrong: The verb in the other number, which makes the sentence ungrammatical.
-    """
-
-    words: tuple[str, ...]
-    verb: int
-    subject: int
-    number: str
-    attractors: int
-    wrong: str
+    words: tuple[str, ...]  # without `<eos>`
+    verb: int  # position
+    subject: int  # position of its noun or name
+    number: str  # of both, "singular" or "plural"
+    attractors: int  # nouns of the other number between them (Linzen et al. 2016, arXiv 1611.01368)
+    wrong: str  # the verb in the other number, which makes the sentence ungrammatical
 
 
 class _Sentence(NamedTuple):

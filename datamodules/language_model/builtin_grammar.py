@@ -52,17 +52,11 @@ _CLAUSES = (50, 45, 30, 0)
 
 
 class Symbol(NamedTuple):
-    """A nonterminal of the grammar.
+    """A nonterminal of the grammar."""
 
-    Attributes:
-        kind: Its name, such as "NP"; parts of speech are nonterminals too.
-        number: "singular", "plural", or "" for symbols without number.
-        depth: Number of relative clauses around it.
-    """
-
-    kind: str
-    number: str = ""
-    depth: int = 0
+    kind: str  # such as "NP"; parts of speech are nonterminals too
+    number: str = ""  # "singular", "plural", or "" for symbols without number
+    depth: int = 0  # number of relative clauses around it
 
 
 Rule: TypeAlias = tuple[int, tuple[Symbol | str, ...]]

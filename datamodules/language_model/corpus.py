@@ -25,42 +25,23 @@ _CHUNK = 1 << 16  # maximum number of ids held as Python integers
 
 
 class TextSettings(NamedTuple):
-    """Settings of the conversion of text to ids.
-
-    Attributes:
-        unit: Unit of a token.
-        max_vocab_size: Maximum size of the vocabulary, including `<eos>` and `<unk>`; unlimited if
-            None.
-        min_count: Minimum count in the training text of a word in the vocabulary; rarer words
-            become `<unk>`.
-        max_line_bytes: Length from which on a line is rejected, so that a file without line ends is
-            not read into RAM.
-    """
+    """Settings of the conversion of text to ids."""
 
     unit: Unit = "word"
-    max_vocab_size: int | None = None
-    min_count: int = 1
-    max_line_bytes: int = MAX_LINE_BYTES
+    max_vocab_size: int | None = None  # including `<eos>` and `<unk>`; unlimited if None
+    min_count: int = 1  # in the training text; rarer words become `<unk>`
+    max_line_bytes: int = MAX_LINE_BYTES  # so that a file without line ends is not read into RAM
 
 
 class SplitStatistics(NamedTuple):
-    """Statistics of a split.
+    """Statistics of a split."""
 
-    Attributes:
-        split: "train", "valid" or "test".
-        path: The text file, or the glob pattern of several.
-        sha256: Hash of the file; of several files, hash of the lines of their hashes.
-        lines: Number of lines, including blank ones.
-        tokens: Number of tokens, including one `<eos>` per line.
-        unknown: Number of tokens that are `<unk>`, in the text or because of the vocabulary.
-    """
-
-    split: str
-    path: Path
-    sha256: str
-    lines: int
-    tokens: int
-    unknown: int
+    split: str  # "train", "valid" or "test"
+    path: Path  # the text file, or the glob pattern of several
+    sha256: str  # of the file; of several files, of the lines of their hashes
+    lines: int  # including blank ones
+    tokens: int  # including one `<eos>` per line
+    unknown: int  # `<unk>` in the text or because of the vocabulary
 
     @property
     def profile(self) -> dict[str, int]:
@@ -69,31 +50,19 @@ class SplitStatistics(NamedTuple):
 
 
 class TextCorpus(NamedTuple):
-    """A corpus as ids.
-
-    Attributes:
-        vocabulary: Vocabulary of the training text.
-        ids: Split -> ids [tokens], int32, memory-mapped.
-        statistics: Split -> its statistics.
-    """
+    """A corpus as ids."""
 
     vocabulary: Vocabulary
-    ids: dict[str, Ids]
+    ids: dict[str, Ids]  # split -> ids [tokens], int32, memory-mapped
     statistics: dict[str, SplitStatistics]
 
 
 class TextCount(NamedTuple):
-    """Counts of a text.
+    """Counts of a text."""
 
-    Attributes:
-        occurrences: Token -> number of occurrences, in order of first occurrence.
-        lines: Number of lines, including blank ones.
-        tokens: Number of tokens, including one `<eos>` per line.
-    """
-
-    occurrences: Counter[str]
-    lines: int
-    tokens: int
+    occurrences: Counter[str]  # in order of first occurrence
+    lines: int  # including blank ones
+    tokens: int  # including one `<eos>` per line
 
 
 def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus:

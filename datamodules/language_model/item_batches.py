@@ -15,18 +15,9 @@ class ItemBatches(ResumableBatches[StreamWindow]):
     """Batches of whole items, each of which starts after an `<eos>` with an initial carry.
 
     The carry is reset because the next window of a batch "rereads" all of it. Items keep their
-    order in the text; the sizes of batches differ by one item at most.
-
-    Args:
-        ids: Ids of the text [tokens]; each item ends with `<eos>`.
-        eos_id: The id of `<eos>`.
-        batch_size: Number of items of a batch, over all ranks.
-        rank: Rank of this process.
-        world_size: Number of processes.
-        source: Name of the list, for error messages.
-
-    Raises:
-        InputError: If `batch_size` is below 1, or a batch has fewer items than there are processes.
+    order in the text, where each one ends with `<eos>`; the sizes of batches, which are over all
+    ranks, differ by one item at most. Raises `InputError`, with the `source` of the items, if
+    `batch_size` is below 1 or a batch has fewer items than there are processes.
 
     Example:
         >>> text = np.array([5, 6, 0, 7, 0], dtype=np.int32)  # two items; 0 is <eos>

@@ -22,15 +22,7 @@ class RandomWindows:
     and clipped to [5, bptt + 20]; the last window ends with the text. Draws are repeated until the
     number of windows is the typical one, because logging, schedules and resuming require the same
     number in each epoch. The bounds depend only on the length of the text, `bptt`, the seed and the
-    epoch.
-
-    Args:
-        bptt: Typical length of a window.
-        seed: Random seed.
-        epoch: Returns the current epoch.
-
-    Raises:
-        InputError: If `bptt` is below 5.
+    epoch. Raises `InputError` if `bptt` is below 5.
     """
 
     def __init__(self, bptt: int, seed: int, epoch: Callable[[], int]) -> None:

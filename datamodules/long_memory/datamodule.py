@@ -172,12 +172,8 @@ def _shown(problem: Mapping[str, Any]) -> str:
 class SyntheticBatches(ResumableBatches[Series]):
     """One rank's part of the batches of a synthetic problem.
 
-    Args:
-        problem: The problem, which generates the sequences.
-        sizes: Number of sequences of each batch over all ranks, at least one per rank.
-        seed: Returns the numbers that determine the batches; called when iteration begins.
-        rank: Rank of this process.
-        world_size: Number of processes.
+    `sizes` are numbers of sequences over all ranks, at least one per rank. `seed` returns the
+    numbers that determine the batches; it is called when iteration begins.
     """
 
     def __init__(

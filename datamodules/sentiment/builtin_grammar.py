@@ -58,16 +58,10 @@ _KINDS = {"PRAISE": 1, "BLAME": -1}
 
 
 class Review(NamedTuple):
-    """A sentence with word classes in place of words.
-
-    Attributes:
-        classes: Word class of each token.
-        label: "positive" or "negative".
-        chance: Probability of the sentence.
-    """
+    """A sentence with word classes in place of words."""
 
     classes: tuple[str, ...]
-    label: str
+    label: str  # "positive" or "negative"
     chance: float
 
 

@@ -9,15 +9,9 @@ _Ints = npt.NDArray[np.int64]
 
 
 class PhraseSampler:
-    """Chooses all texts and random phrases of each text (Tai et al. 2015, their code).
+    """Chooses all texts and `count` random phrases of each text (Tai et al. 2015, their code).
 
-    Args:
-        num_texts: Number of texts; they are the first rows, followed by their phrases.
-        num_phrases: Number of phrases of each text, in the order of rows.
-        count: Number of phrases per text in an epoch; texts with fewer phrases use all.
-
-    Attributes:
-        size: Number of rows in an epoch.
+    The texts are the first rows, followed by their phrases; texts with fewer phrases use all.
 
     Example:
         >>> sampler = PhraseSampler(num_texts=2, num_phrases=[3, 1], count=1)
@@ -41,13 +35,7 @@ class PhraseSampler:
 
 
 class BalancedSampler:
-    """Samples texts with replacement, the same number for each label.
-
-    Args:
-        labels: Label id of each text.
-
-    Attributes:
-        size: Number of texts in an epoch, which is the number of all texts.
+    """Samples as many texts as there are, with replacement, the same number for each label.
 
     Example:
         >>> labels = [0, 0, 0, 1]

@@ -12,15 +12,10 @@ _PART = re.compile(r"\((?:([0-4]) )?|\)|[^() ]+")
 
 
 class Phrase(NamedTuple):
-    """The words below a node and its label.
+    """The words below a node and its label."""
 
-    Attributes:
-        tokens: Words; a word may contain U+00A0.
-        label: Label from 0 (very negative) to 4 (very positive).
-    """
-
-    tokens: tuple[str, ...]
-    label: int
+    tokens: tuple[str, ...]  # a word may contain U+00A0
+    label: int  # from 0 (very negative) to 4 (very positive)
 
 
 def read_trees(path: Path) -> Iterator[list[Phrase]]:

@@ -143,31 +143,19 @@ _NAMES = (  # starts and ends combine freely: some names of the test split are n
 
 
 class Clause(NamedTuple):
-    """A clause with word classes in place of words.
-
-    Attributes:
-        chance: Probability of the clause.
-        classes: Word class of each token.
-        tags: BIO tag of each token.
-    """
+    """A clause with word classes in place of words."""
 
     chance: float
     classes: tuple[str, ...]
-    tags: tuple[str, ...]
+    tags: tuple[str, ...]  # BIO
 
 
 class WordClass(NamedTuple):
-    """Words that are interchangeable in the grammar.
-
-    Attributes:
-        pos: Part of speech.
-        words: The words.
-        bounds: Cumulative integer frequencies of the words.
-    """
+    """Words that are interchangeable in the grammar."""
 
     pos: str
     words: list[str]
-    bounds: list[int]
+    bounds: list[int]  # cumulative integer frequencies of the words
 
 
 @cache

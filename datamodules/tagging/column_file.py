@@ -14,29 +14,18 @@ _NAMES = {"\t": "TAB", " ": "one space"}
 
 
 class Block(NamedTuple):
-    """The lines of one sentence.
+    """The lines of one sentence."""
 
-    Attributes:
-        line: Number of its first line in the file, from 1.
-        rows: Fields of each line.
-    """
-
-    line: int
-    rows: list[list[str]]
+    line: int  # number of its first line in the file, from 1
+    rows: list[list[str]]  # fields of each line
 
 
 class ColumnFile(NamedTuple):
-    """Contents of a column file.
-
-    Attributes:
-        path: Path of the file.
-        blocks: Sentences, at least one; all lines have the same number of fields.
-        num_documents: Number of lines that begin with `-DOCSTART-`.
-    """
+    """Contents of a column file."""
 
     path: Path
-    blocks: list[Block]
-    num_documents: int
+    blocks: list[Block]  # at least one; all lines have the same number of fields
+    num_documents: int  # number of lines that begin with `-DOCSTART-`
 
     @property
     def width(self) -> int:

@@ -25,14 +25,8 @@ _OF_KEPT = {"cut": "cut at the end of a sentence", "widened": "extended to whole
 class ConversionReport(NamedTuple):
     """Summary of a conversion; `str()` formats it for printing.
 
-    Attributes:
-        folder: Folder of the new corpus.
-        documents: Number of documents.
-        sentences: Number of sentences.
-        tokens: Number of tokens.
-        spans: "dse" and "ese" -> outcome -> number of annotated spans. Outcomes are "kept" and the
-            reasons for skipping a span; "cut" and "widened" count kept spans that were changed.
-        notes: Further remarks, one sentence each.
+    `spans` contains, for "dse" and "ese", the number of annotated spans by outcome: "kept" and the
+    reasons for skipping a span; "cut" and "widened" count kept spans that were changed.
     """
 
     folder: Path

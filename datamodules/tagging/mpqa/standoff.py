@@ -18,35 +18,21 @@ _OFFSETS = re.compile(r"\s*(\d+),(\d+)\s*")
 
 
 class Annotation(NamedTuple):
-    """An annotation of a part of a document.
+    """An annotation of a part of a document."""
 
-    Attributes:
-        start: Offset of its first byte in the document.
-        end: Offset after its last byte.
-        type: Annotation type, such as "GATE_direct-subjective".
-    """
-
-    start: int
-    end: int
-    type: str
+    start: int  # offset of its first byte in the document
+    end: int  # offset after its last byte
+    type: str  # such as "GATE_direct-subjective"
 
 
 class Document(NamedTuple):
-    """A tokenized document with its annotations.
+    """A tokenized document with its annotations."""
 
-    Attributes:
-        name: Name, "<parent>/<leaf>".
-        size: Size of the text in bytes.
-        sentences: Tokens of each sentence, with byte offsets in the document.
-        annotations: Annotations of all types except sentences.
-        notes: Problems found while reading, one sentence each.
-    """
-
-    name: str
-    size: int
-    sentences: list[list[Token]]
-    annotations: list[Annotation]
-    notes: list[str]
+    name: str  # "<parent>/<leaf>"
+    size: int  # of the text in bytes
+    sentences: list[list[Token]]  # tokens with byte offsets in the document
+    annotations: list[Annotation]  # of all types except sentences
+    notes: list[str]  # problems found while reading, one sentence each
 
 
 def list_documents(folder: Path, documents: Path | None) -> list[str]:
