@@ -22,25 +22,15 @@ _LEGEND = "N words, d inputs and h units of a layer; without a formula: sizes of
 
 
 class Part(NamedTuple):
-    """Number of parameters of a part of a model.
+    """Number of parameters of a part of a model."""
 
-    Attributes:
-        name: Place in the model: "encoder 1 right_to_left" is a layer, from 1, and its direction.
-        kind: Name of the class.
-        num_parameters: Number of parameters that are not shared with an earlier part.
-        num_biases: Number of them that are biases of a recurrent layer.
-        formula: Formula of the count, with the sizes filled in.
-        shared: Name of the earlier part that has the other parameters, or "".
-        is_learned: Whether all of them are trained.
-    """
-
-    name: str
-    kind: str
-    num_parameters: int
-    num_biases: int
-    formula: str
-    shared: str
-    is_learned: bool
+    name: str  # "encoder 1 right_to_left" is a layer, from 1, and its direction
+    kind: str  # name of the class
+    num_parameters: int  # number of parameters that are not shared with an earlier part
+    num_biases: int  # number of them that are biases of a recurrent layer
+    formula: str  # formula of the count, with the sizes filled in
+    shared: str  # name of the earlier part that has the other parameters, or ""
+    is_learned: bool  # whether all of them are trained
 
 
 def count_parameters(model: nn.Module) -> list[Part]:

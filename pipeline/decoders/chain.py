@@ -1,4 +1,4 @@
-"""Exact inference on linear chains: partition function, Viterbi decoding, posterior.
+"""Linear chains of tags: constraints, partition function, Viterbi decoding, posterior.
 
 The score of a path of tags is starts[y_1] + sum_t emissions[t, y_t] + ends[y_n] +
 sum_t transitions[y_t, y_(t+1)]. The recursions are those of Rabiner (1989, "A tutorial on hidden
@@ -8,6 +8,7 @@ Emissions are [batch time tag], also finite at padded steps; `lengths`, the numb
 each row, is int64 [batch].
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.decoders.emissions import real_steps
+from pipeline.text.tags import are_labels
 
 
 class ChainScores(NamedTuple):
@@ -23,6 +25,32 @@ class ChainScores(NamedTuple):
     transitions: Tensor  # from the first tag to the second, [tag tag]
     starts: Tensor  # of the first tag of a sentence, [tag]
     ends: Tensor  # of the last tag of a sentence, [tag]
+
+
+def allowed_transitions(tags: Sequence[str]) -> Tensor:
+    """Returns which tag may follow which: "I-x" only "B-x" and "I-x", the others any tag.
+
+    The result is bool [tag tag], from the first to the second. Labels such as parts of speech have
+    no constraints.
+
+    Example:
+        >>> allowed_transitions(["O", "B-x", "I-x"])[0]  # after "O"
+        tensor([ True,  True, False])
+    """
+    if are_labels(tags):
+        return torch.ones(len(tags), len(tags), dtype=torch.bool)
+    sources = [_sources(tag) for tag in tags]
+    return torch.tensor([[not known or tag in known for known in sources] for tag in tags])
+
+
+def allowed_starts(tags: Sequence[str]) -> Tensor:
+    """Returns which tags a sentence may start with, bool [tag]: all but "I-x"."""
+    return torch.tensor([are_labels(tags) or not _sources(tag) for tag in tags])
+
+
+def _sources(tag: str) -> tuple[str, ...]:
+    """Returns the tags that may precede "I-x"; () for other tags, which have no constraint."""
+    return (f"B-{tag[2:]}", tag) if tag.startswith("I-") else ()
 
 
 def constrain(scores: ChainScores, transitions: Tensor, starts: Tensor) -> ChainScores:

@@ -9,13 +9,14 @@ from pipeline.decoders.base import Decoder
 from pipeline.decoders.chain import (
     ChainScores,
     Posterior,
+    allowed_starts,
+    allowed_transitions,
     constrain,
     log_partition,
     path_score,
     posterior,
     viterbi,
 )
-from pipeline.decoders.constraints import allowed_starts, allowed_transitions
 from pipeline.decoders.emissions import emissions
 from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span

@@ -9,8 +9,14 @@ from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.decoders.base import Decoder
-from pipeline.decoders.chain import ChainScores, Posterior, constrain, viterbi
-from pipeline.decoders.constraints import allowed_starts, allowed_transitions
+from pipeline.decoders.chain import (
+    ChainScores,
+    Posterior,
+    allowed_starts,
+    allowed_transitions,
+    constrain,
+    viterbi,
+)
 from pipeline.decoders.emissions import emissions, real_steps
 from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span

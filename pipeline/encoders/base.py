@@ -131,6 +131,12 @@ def check_at_least_one(name: str, value: int) -> None:
         raise ValueError(f"{name} must be at least 1, got {value}")
 
 
+def check_sizes(input_size: int, hidden_size: int) -> None:
+    """Raises a ValueError unless both sizes are at least 1."""
+    check_at_least_one("input_size", input_size)
+    check_at_least_one("hidden_size", hidden_size)
+
+
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises a ValueError unless the argument called `name` is one of `choices`."""
     if value not in choices:

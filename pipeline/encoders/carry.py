@@ -22,11 +22,7 @@ def detach_carry(carry: Carry) -> Carry:
 
 
 def select_rows(carry: Carry, rows: slice | Tensor) -> Carry:
-    """Selects rows of the batch in every tensor.
-
-    Args:
-        carry: Tensors [batch ...], nested in tuples.
-        rows: A slice (gives views) or a tensor of indices (gives copies).
+    """Selects rows of the batch in every tensor, by a slice (views) or indices (copies).
 
     Example:
         >>> import torch
@@ -38,9 +34,6 @@ def select_rows(carry: Carry, rows: slice | Tensor) -> Carry:
 
 def concatenate_rows(carries: Sequence[Carry]) -> Carry:
     """Concatenates the carries of several batches along the batch dimension.
-
-    Args:
-        carries: At least one carry; all have the same structure.
 
     Raises:
         ValueError: If there is none, or two have different structures.

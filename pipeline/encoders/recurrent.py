@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from pipeline.encoders.base import check_at_least_one, check_choice
+from pipeline.encoders.base import check_choice, check_sizes
 from pipeline.encoders.cells.lstm_variants import CoupledLSTMCell, MogrifierLSTMCell, SLSTMCell
 from pipeline.encoders.cells.standard import ElmanCell, GRUCell, Reset
 from pipeline.encoders.initializers import IdentityInitializer, Initializer
@@ -105,7 +105,8 @@ class LSTM(MatrixRecurrent):
     @staticmethod
     def make_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
         """See `MatrixRecurrent`."""
-        return lstm_layer(input_size, hidden_size, weight_dropout)
+        check_sizes(input_size, hidden_size)
+        return Fused(nn.LSTM(input_size, hidden_size, batch_first=True), weight_dropout)
 
 
 class IRNN(MatrixRecurrent):
@@ -207,7 +208,7 @@ def elman_layer(
     input_size: int, hidden_size: int, nonlinearity: Nonlinearity, weight_dropout: float
 ) -> RecurrentLayer:
     """Returns an Elman layer: a kernel for tanh and relu, a loop for sigmoid."""
-    _check_sizes(input_size, hidden_size)
+    check_sizes(input_size, hidden_size)
     check_choice("nonlinearity", nonlinearity, ("tanh", "relu", "sigmoid"))
     if nonlinearity == "sigmoid":
         return Unrolled(ElmanCell(input_size, hidden_size, torch.sigmoid), weight_dropout)
@@ -219,18 +220,7 @@ def gru_layer(
     input_size: int, hidden_size: int, reset: Reset, weight_dropout: float
 ) -> RecurrentLayer:
     """Returns a GRU layer: a kernel for reset "after", a loop for "before"."""
-    _check_sizes(input_size, hidden_size)
+    check_sizes(input_size, hidden_size)
     if reset == "after":
         return Fused(nn.GRU(input_size, hidden_size, batch_first=True), weight_dropout)
     return Unrolled(GRUCell(input_size, hidden_size, reset), weight_dropout)
-
-
-def lstm_layer(input_size: int, hidden_size: int, weight_dropout: float) -> RecurrentLayer:
-    """Returns an LSTM layer."""
-    _check_sizes(input_size, hidden_size)
-    return Fused(nn.LSTM(input_size, hidden_size, batch_first=True), weight_dropout)
-
-
-def _check_sizes(input_size: int, hidden_size: int) -> None:
-    check_at_least_one("input_size", input_size)
-    check_at_least_one("hidden_size", hidden_size)

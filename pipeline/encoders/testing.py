@@ -53,18 +53,11 @@ def _attributes_are_set(encoder: Encoder) -> None:
 
 
 def _states_have_the_declared_size(encoder: Encoder, inputs: Tensor) -> None:
-    encoded = encoder(inputs)
-    _require(
-        isinstance(encoded, Encoded),
-        f"a call returns Encoded(states, carry): got {type(encoded).__name__}",
-    )
-    states = encoded.states
-    expected = (_BATCH, _TIME, encoder.output_size)
-    _require(
-        states.shape == expected,
-        "states have the declared size: expected [batch time output_size] = "
-        f"{list(expected)}, got {list(states.shape)}",
-    )
+    encoded, law = encoder(inputs), "a call returns Encoded(states, carry)"
+    _require(isinstance(encoded, Encoded), f"{law}: got {type(encoded).__name__}")
+    found, expected = list(encoded.states.shape), [_BATCH, _TIME, encoder.output_size]
+    law = "states have the declared size: expected [batch time output_size]"
+    _require(found == expected, f"{law} = {expected}, got {found}")
 
 
 def _no_state_is_kept(encoder: Encoder, inputs: Tensor) -> None:
@@ -122,11 +115,8 @@ def _two_calls_equal_one(encoder: Encoder, inputs: Tensor) -> None:
         left = encoder(inputs[:, :cut])
         right = encoder(inputs[:, cut:], carry=left.carry)
         joined = torch.cat([left.states, right.states], dim=1)
-        _equal(
-            (joined, right.carry),
-            tuple(whole),
-            f"two calls with the carry equal one call, cut at step {cut}",
-        )
+        law = f"two calls with the carry equal one call, cut at step {cut}"
+        _equal((joined, right.carry), tuple(whole), law)
 
 
 def _padding_has_no_effect(encoder: Encoder, inputs: Tensor) -> None:
@@ -150,16 +140,14 @@ def _every_parameter_gets_a_gradient(encoder: Encoder, inputs: Tensor) -> None:
     trained = [(name, p) for name, p in encoder.named_parameters() if p.requires_grad]
     if not trained:
         return
-    states = encoder(inputs).states
-    _require(
-        states.requires_grad, "every parameter gets a gradient: the states depend on no parameter"
-    )
+    states, law = encoder(inputs).states, "every parameter gets a gradient"
+    _require(states.requires_grad, f"{law}: the states depend on no parameter")
     names, parameters = zip(*trained, strict=True)
     total = (states * torch.randn_like(states)).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     for name, gradient in zip(names, gradients, strict=True):
         fine = gradient is not None and gradient.isfinite().all() and gradient.ne(0).any()
-        _require(bool(fine), f"every parameter gets a gradient: {name} gets {gradient}")
+        _require(bool(fine), f"{law}: {name} gets {gradient}")
 
 
 def _empty_rows_are_harmless(encoder: Encoder, inputs: Tensor) -> None:

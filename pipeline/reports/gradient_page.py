@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
@@ -29,7 +29,6 @@ def draw_gradients(
     gates = list(dict.fromkeys(gate for layer in analysis.layers for gate in layer.gates))
     heights = [3.6, 1.1 + 0.36 * len(analysis.layers)] + ([2.6] if gates else [])
     figure = Figure(figsize=(11.5, 1.2 + sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
     upper, *lower = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     curves, products = upper.subplots(1, 2)
     _curves(curves, analysis.layers, verdicts)
@@ -53,29 +52,26 @@ def draw_gradients(
 
 
 def _curves(axes: Axes, layers: Sequence[LayerGradients], verdicts: Mapping[str, str]) -> None:
-    for layer, color, style in _styled(layers):
+    for layer, style in _styled(layers):
         label = f"{layer.name}: {verdicts[layer.name]}"
-        _plot(axes, layer.gradients["state"], color=color, linestyle=style, label=label)
+        _plot(axes, layer.gradients["state"], style, label)
         if "cell" in layer.gradients:
             is_last = layer is [other for other in layers if "cell" in other.gradients][-1]
             label = "pale: with respect to the cell" if is_last else "_"
-            values = layer.gradients["cell"]
-            _plot(axes, values, color=color, linestyle=style, alpha=0.35, label=label)
-    _log_axis(
-        axes, "norm of the gradient [nats]", "Gradient of the loss with respect to earlier states"
-    )
+            _plot(axes, layer.gradients["cell"], style, label, alpha=0.35)
+    title = "Gradient of the loss with respect to earlier states"
+    _log_axis(axes, "norm of the gradient [nats]", title)
 
 
 def _products(axes: Axes, layers: Sequence[LayerGradients]) -> None:
-    for layer, color, style in _styled(layers):
+    for layer, style in _styled(layers):
         measured = layer.jacobian_products
         if layer.bound is None or not measured:
-            _plot(axes, measured, color=color, linestyle=style, label=layer.name)
+            _plot(axes, measured, style, layer.name)
             continue
-        label = rf"{layer.name}; $\beta_W \beta_h$ = {layer.bound:.3g}"
-        _plot(axes, measured, color=color, linestyle=style, label=label)
+        _plot(axes, measured, style, rf"{layer.name}; $\beta_W \beta_h$ = {layer.bound:.3g}")
         label = r"dotted: the bound $(\beta_W \beta_h)^{lag}$" if layer is layers[-1] else "_"
-        _plot(axes, layer.bounds(len(measured)), color=color, linestyle=":", label=label)
+        _plot(axes, layer.bounds(len(measured)), style | {"linestyle": ":"}, label)
     if any(layer.jacobian_products for layer in layers):
         has_cell = any("cell" in layer.gradients for layer in layers)
         what = "state and cell" if has_cell else "state"
@@ -105,71 +101,56 @@ def _heat_map(figure: SubFigure, layers: Sequence[LayerGradients]) -> None:
     )
     axes.set_facecolor("white")
     axes.set_yticks(range(len(layers)), [layer.name for layer in reversed(layers)])
-    axes.set_xlabel("lag [steps before the loss]")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     none = "" if np.isfinite(powers).all() else " (white: none)"
-    axes.set_title(f"Gradient as a fraction of that at lag 0{none}", fontsize=10)
+    _label(axes, f"Gradient as a fraction of that at lag 0{none}")
     figure.colorbar(image, ax=axes, label="log10 of the fraction", pad=0.01)
 
 
 def _gate(axes: Axes, gate: str, layers: Sequence[LayerGradients]) -> None:
-    for layer, color, style in _styled(layers):
+    for layer, style in _styled(layers):
         if gate in layer.gates:
             seen = layer.gates[gate]
-            axes.plot(seen.mean, color=color, linestyle=style)
-            axes.plot(seen.low, color=color, linestyle=":")
-            axes.plot(seen.high, color=color, linestyle="-.")
+            axes.plot(seen.mean, **style)
+            axes.plot(seen.low, color=style["color"], linestyle=":")
+            axes.plot(seen.high, color=style["color"], linestyle="-.")
     axes.set_ylim(-0.02, 1.02)
-    axes.set_title(f"{gate} gate", fontsize=10)
-    axes.set_xlabel("lag [steps before the loss]")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _label(axes, f"{gate} gate")
     axes.grid(alpha=0.3)
 
 
-def _styled(layers: Sequence[LayerGradients]) -> list[tuple[LayerGradients, str, str]]:
+def _label(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("lag [steps before the loss]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _styled(layers: Sequence[LayerGradients]) -> list[tuple[LayerGradients, dict[str, Any]]]:
     """Assigns each layer a color and each direction a line style."""
-    names = list(dict.fromkeys(layer.name.partition(",")[0] for layer in layers))
+    bases = [layer.name.partition(",")[0] for layer in layers]
+    names = list(dict.fromkeys(bases))
     colors: Sequence[str] = _COLORS
     if len(names) > len(_COLORS):  # from dark to light, from the lowest up
         colors = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 0.9, len(names)))]
+    lines = ["--" if layer.name.endswith("right to left") else "-" for layer in layers]
     return [
-        (
-            layer,
-            colors[names.index(layer.name.partition(",")[0])],
-            "--" if layer.name.endswith("right to left") else "-",
-        )
-        for layer in layers
+        (layer, {"color": colors[names.index(base)], "linestyle": line})
+        for layer, base, line in zip(layers, bases, lines, strict=True)
     ]
 
 
 def _plot(
-    axes: Axes,
-    values: Sequence[float],
-    color: str,
-    linestyle: str,
-    label: str,
-    alpha: float = 1.0,
+    axes: Axes, values: Sequence[float], style: dict[str, Any], label: str, alpha: float = 1.0
 ) -> None:
     # Values that a logarithmic axis cannot show.
     shown = [value if 0 < value < np.inf else np.nan for value in values]
-    marker = "o" if len(values) < 60 and linestyle != ":" else None
-    axes.plot(
-        shown,
-        color=color,
-        linestyle=linestyle,
-        label=label,
-        alpha=alpha,
-        marker=marker,
-        markersize=2.5,
-    )
+    marker = "o" if len(values) < 60 and style["linestyle"] != ":" else None
+    axes.plot(shown, **style, label=label, alpha=alpha, marker=marker, markersize=2.5)
 
 
 def _log_axis(axes: Axes, unit: str, title: str) -> None:
     axes.set_yscale("log")
-    axes.set_xlabel("lag [steps before the loss]")
     axes.set_ylabel(unit)
-    axes.set_title(title, fontsize=10)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _label(axes, title)
     low, high = axes.get_ylim()
     if low > high / 100:  # an almost constant curve must look constant
         middle = (low * high) ** 0.5

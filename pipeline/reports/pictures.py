@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipeline.reports.calibration import expected_calibration_error, reliability
@@ -32,7 +31,6 @@ def draw_confusion(
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.55 * len(tags)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(tags)), tags, rotation=60, ha="right")
@@ -63,7 +61,6 @@ def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], p
     bins = reliability(probabilities, is_right)
     error = expected_calibration_error(probabilities, is_right)
     figure = Figure(figsize=(5.2, 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfectly calibrated")
     confidence, right, share = (list(column) for column in zip(*bins, strict=True))

@@ -11,18 +11,14 @@ from pipeline.analysis.gradients.recording import LayerRecord
 
 
 class GradientNorms(NamedTuple):
-    """The gradient norms of one layer.
+    """The gradient norms of one layer: Euclidean norms of the derivative of a row's loss in nats.
 
-    Attributes:
-        norms: "state" (and "cell") -> by lag, the Euclidean norm of the derivative of a row's loss
-            in nats, mean over rows. State and cell are differentiated separately; for the cell it
-            is 0 at lag 0, because a loss depends on the state.
-        rows: Number of rows that have a step at each lag, up to the last lag that half of them
-            have.
+    State and cell are differentiated separately; the norm of the cell is 0 at lag 0, because a loss
+    depends on the state.
     """
 
-    norms: dict[str, list[float]]
-    rows: list[int]
+    norms: dict[str, list[float]]  # "state" (and "cell") -> by lag, mean over rows
+    rows: list[int]  # result of `rows_by_lag`
 
 
 def gradient_norms(

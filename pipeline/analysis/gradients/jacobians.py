@@ -24,15 +24,10 @@ _ROWS, _LAGS = 2, 20
 
 
 class Jacobians(NamedTuple):
-    """Norms of the Jacobians of one layer's whole carry, for an LSTM (hidden, cell).
+    """Norms of the Jacobians of one layer's whole carry, mean over rows."""
 
-    Attributes:
-        steps: Norm of the Jacobian of each single step, the last first, mean over rows.
-        products: By lag, norm of the product of the Jacobians of that many steps; 1 at lag 0.
-    """
-
-    steps: list[float]
-    products: list[float]
+    steps: list[float]  # of each single step, the last first
+    products: list[float]  # by lag, of the product of that many steps; 1 at lag 0
 
 
 @torch.enable_grad()

@@ -16,25 +16,15 @@ _BACKWARD = "right_to_left"  # the attribute of `Bidirectional`
 
 @dataclass
 class LayerRecord:
-    """The states and carries of one layer in one direction, in the order of reading.
+    """The states and carries of one layer in one direction, in the order of reading."""
 
-    Attributes:
-        name: Name such as "layer 2, right to left"; layers are numbered from 1, the lowest first.
-        layer: The recurrent layer.
-        from_right: Whether it reads from right to left.
-        inputs: Inputs of the layer [batch time input].
-        lengths: Number of real steps of each row; all steps are real if None.
-        states: State of each step [batch hidden], as read by the layers above.
-        carries: Carry before the first step and after each step; flat tuples of [batch ...].
-    """
-
-    name: str
+    name: str  # such as "layer 2, right to left"; layers are numbered from 1, the lowest first
     layer: RecurrentLayer
     from_right: bool
-    inputs: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0))
-    lengths: Tensor | None = None
-    states: list[Tensor] = field(default_factory=list)
-    carries: list[Carry] = field(default_factory=list)
+    inputs: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0))  # [batch time input]
+    lengths: Tensor | None = None  # number of real steps of each row; all if None
+    states: list[Tensor] = field(default_factory=list)  # of each step, [batch hidden]
+    carries: list[Carry] = field(default_factory=list)  # before the first and after each step
 
     def positions(self, steps: Tensor) -> Tensor:
         """Converts token indices [batch] to steps in the order of reading; -1 stays -1."""

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -22,22 +21,16 @@ _FAINT: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.4}
 class ModelScores(NamedTuple):
     """The agreement rates of one model.
 
-    Attributes:
-        labels: Group -> setting, such as {"encoder": "lstm", "clipping": "clip"}.
-        run: ID of its run.
-        ranges: Rates by ranges of distances.
-        attractors: Rates by the number of attractors.
-
     Example:
         >>> scores = ModelScores.of({"encoder": "lstm"}, "run1", [Judged(4, 1, 0.5)])
         >>> scores.scores
         {'distance_3': 1.0, 'attractors_1': 1.0}
     """
 
-    labels: Mapping[str, str]
-    run: str
-    ranges: list[AgreementRate]
-    attractors: list[AgreementRate]
+    labels: Mapping[str, str]  # group -> setting, such as {"encoder": "lstm"}
+    run: str  # ID of its run
+    ranges: list[AgreementRate]  # by ranges of distances
+    attractors: list[AgreementRate]  # by the number of attractors
 
     @classmethod
     def of(cls, labels: Mapping[str, str], run: str, judged: Sequence[Judged]) -> "ModelScores":
@@ -47,7 +40,9 @@ class ModelScores(NamedTuple):
     @property
     def scores(self) -> dict[str, float]:
         """Metric name -> accuracy, for the tracker."""
-        distances = {f"distance_{_least(rate)}": rate.accuracy for rate in self.ranges}
+        least = [rate.group.rstrip("+").split("-")[0] for rate in self.ranges]
+        rates = zip(least, self.ranges, strict=True)
+        distances = {f"distance_{number}": rate.accuracy for number, rate in rates}
         return distances | {f"attractors_{rate.group}": rate.accuracy for rate in self.attractors}
 
 
@@ -102,7 +97,6 @@ def draw_lines(models: Sequence[ModelScores], path: Path) -> None:
     is drawn and each seed as a thin line.
     """
     figure = Figure(figsize=(7.6, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     means = means_over_seeds(models)
     names = [name for name in models[0].labels if not (means and name == SEED)]
@@ -140,15 +134,12 @@ def _label(axes: Axes, ranges: Sequence[AgreementRate]) -> None:
 def _keys(
     names: Sequence[str], colors: Mapping[str, str], styles: Mapping[str, str]
 ) -> list[Line2D]:
-    keys = [_title(names[0])]
+    titles = [Line2D([], [], linestyle="", label=f"{name}:") for name in names[:2]]
+    keys = titles[:1]
     keys += [Line2D([], [], color=color, label=label) for label, color in colors.items()]
-    keys += [_title(name) for name in names[1:2]]
+    keys += titles[1:]
     keys += [Line2D([], [], color=_GREY, linestyle=s, label=label) for label, s in styles.items()]  # type: ignore[arg-type]  # a str
     return keys
-
-
-def _title(group: str) -> Line2D:
-    return Line2D([], [], linestyle="", label=f"{group}:")
 
 
 def _assigned(labels: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
@@ -159,7 +150,3 @@ def _assigned(labels: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
 def _counted(rates: Sequence[AgreementRate]) -> str:
     least, most = (choose(rate.total for rate in rates) for choose in (min, max))
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
-
-
-def _least(rate: AgreementRate) -> str:
-    return rate.group.rstrip("+").split("-")[0]

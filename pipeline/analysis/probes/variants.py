@@ -19,17 +19,13 @@ _NAME = re.compile(r"\w[\w .-]*")
 class Variant(NamedTuple):
     """One combination of settings.
 
-    Attributes:
-        labels: Group -> setting, such as {"encoder": "lstm", "clipping": "clip"}.
-        overlays: Configurations that override the base, in that order.
-
     Example:
         >>> Variant({"encoder": "lstm", "clipping": "no clip"}, []).name
         'lstm-no-clip'
     """
 
-    labels: dict[str, str]
-    overlays: list[dict[str, Any]]
+    labels: dict[str, str]  # group -> setting
+    overlays: list[dict[str, Any]]  # configurations that override the base, in that order
 
     @property
     def name(self) -> str:

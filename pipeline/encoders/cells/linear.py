@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from pipeline.encoders.base import check_at_least_one, check_choice
+from pipeline.encoders.base import check_choice, check_sizes
 from pipeline.encoders.initializers import Orthogonal
 from pipeline.encoders.layers.weights import RecurrentWeights
 
@@ -41,8 +41,7 @@ class LinearCell(nn.Module, abc.ABC):
         state_is_cell: bool = True,
     ) -> None:
         super().__init__()
-        check_at_least_one("input_size", input_size)
-        check_at_least_one("hidden_size", hidden_size)
+        check_sizes(input_size, hidden_size)
         rows = len(gates) * hidden_size
         self.input_size, self.hidden_size = input_size, hidden_size
         self.gates, self.window, self.state_is_cell = gates, window, state_is_cell

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from pipeline.encoders.base import check_at_least_one
+from pipeline.encoders.base import check_at_least_one, check_sizes
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.cells.standard import Cell
 from pipeline.encoders.layers.weights import sigmoid_gates
@@ -36,10 +36,6 @@ class CoupledLSTMCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, ("forget", "candidate", "output"), num_parts=2)
-
-    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`; the input gate is 1 - forget gate."""
-        return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`; the carry is (hidden, cell)."""
@@ -86,8 +82,7 @@ class MogrifierLSTMCell(Cell):
         if rounds < 0:
             raise ValueError(f"rounds must be at least 0, got {rounds}")
         check_at_least_one("rank", 1 if rank is None else rank)
-        check_at_least_one("input_size", input_size)
-        check_at_least_one("hidden_size", hidden_size)
+        check_sizes(input_size, hidden_size)
         shapes: list[tuple[int, int]] = []
         for number in range(rounds):
             source, target = hidden_size, input_size
@@ -176,7 +171,7 @@ class SLSTMCell(Cell):
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
         """See `RecurrentLayer`; without the input gate, which is unbounded."""
-        gates = sigmoid_gates(self.weights, inputs, carry[0])
+        gates = super().gate_values(inputs, carry)
         return {name: values for name, values in gates.items() if name != "input"}
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from pipeline.encoders.base import check_at_least_one, check_choice
+from pipeline.encoders.base import check_choice, check_sizes
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.initializers import Orthogonal
 from pipeline.encoders.layers.weights import RecurrentWeights, sigmoid_gates
@@ -49,8 +49,7 @@ class Cell(nn.Module, abc.ABC):
         others: Sequence[nn.Parameter] = (),
     ) -> None:
         super().__init__()
-        check_at_least_one("input_size", input_size)
-        check_at_least_one("hidden_size", hidden_size)
+        check_sizes(input_size, hidden_size)
         rows = len(gates) * hidden_size
         self.input_size, self.hidden_size = input_size, hidden_size
         self.gates, self.num_parts, self.num_zoneout_parts = gates, num_parts, num_parts
@@ -95,8 +94,8 @@ class Cell(nn.Module, abc.ABC):
         return None
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`."""
-        return {}
+        """See `RecurrentLayer`; for cells whose gates are sigmoid(W x + b + U h + b')."""
+        return sigmoid_gates(self.weights, inputs, carry[0])
 
     @abc.abstractmethod
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
@@ -167,10 +166,6 @@ class GRUCell(Cell):
         super().__init__(input_size, hidden_size, gates, num_parts=1)
         self.reset = reset
 
-    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`."""
-        return sigmoid_gates(self.weights, inputs, carry[0])
-
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`."""
         (hidden,) = carry
@@ -216,10 +211,6 @@ class LSTMCell(Cell):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         gates = ("input", "forget", "candidate", "output")
         super().__init__(input_size, hidden_size, gates, num_parts=2)
-
-    def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
-        """See `RecurrentLayer`."""
-        return sigmoid_gates(self.weights, inputs, carry[0])
 
     def step(self, projected: Float[Tensor, "batch gates_hidden"], carry: Carry) -> Carry:
         """See `Cell`; the carry is (hidden, cell)."""

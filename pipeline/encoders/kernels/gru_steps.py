@@ -99,17 +99,10 @@ def gru_steps(
 
         c = \tanh(p_c + r \circ m), \quad h' = c + u \circ (h - c)
 
-    Args:
-        projected: Input part p = W x + b' of reset, update and candidate: the rows of the first
-            step, then those of the second, and so on. Rows are sorted from long to short.
-        counts: Number of rows at each step, not increasing; they sum to `steps`.
-        start: State h before the first step, also for rows without steps.
-        matrix: Recurrent matrix U.
-        bias: Recurrent biases b and b_c.
-
-    Returns:
-        The states h after each step, in the order of `projected`, and h after the last step of each
-        row.
+    `projected` is the input part p = W x + b' of reset, update and candidate: the rows of the first
+    step, then those of the second, and so on. Rows are sorted from long to short; `counts` is their
+    number at each step. Returns the states after each step, in that order, and those after the last
+    step of each row.
     """
     states: Tensor
     final: Tensor

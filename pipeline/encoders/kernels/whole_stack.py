@@ -98,9 +98,8 @@ def _directions(layer: Encoder, inputs: Tensor, lengths: Tensor | None) -> list[
         idle = not layer.is_active and not is_hooked(layer.dropout)
         return _directions(layer.inner, inputs, lengths) if idle else None
     if isinstance(layer, Bidirectional):
-        ways = [
-            _directions(way, inputs, lengths) for way in (layer.left_to_right, layer.right_to_left)
-        ]
+        both = (layer.left_to_right, layer.right_to_left)
+        ways = [_directions(way, inputs, lengths) for way in both]
         single = [way[0] for way in ways if way is not None and len(way) == 1]
         return single if len(single) == 2 else None
     if not isinstance(layer, Fused) or layer.drops_weights or is_hooked(layer.kernel):

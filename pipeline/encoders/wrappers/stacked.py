@@ -196,25 +196,6 @@ class Normalized(EncoderWrapper):
         return read
 
 
-def flip(inputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """Reverses the real steps of each row and leaves the padding in place; its own inverse.
-
-    Args:
-        inputs: Vectors [batch time feature].
-        lengths: Number of real steps of each row, [batch]; all steps are real if omitted.
-
-    Raises:
-        ValueError: If `lengths` does not fit `inputs`.
-
-    Example:
-        >>> import torch
-        >>> flip(torch.tensor([[[1], [2], [3], [0]]]), torch.tensor([3])).flatten()
-        tensor([3, 2, 1, 0])
-    """
-    check_lengths(inputs, lengths)
-    return _reorder(inputs, _mirror(inputs, lengths))
-
-
 def _mirror(inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
     """Returns the source index of each step [batch*time] of the reversed rows; None if all full."""
     if lengths is None:

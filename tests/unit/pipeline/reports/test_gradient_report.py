@@ -66,8 +66,8 @@ def test_each_layer_has_a_colour_of_its_own_and_both_directions_share_it(count):
         for number in range(count)
         for way in (", left to right", ", right to left")
     ]
-    styled = _styled(layers)
-    colours = [colour for _, colour, _ in styled]
+    styles = [style for _, style in _styled(layers)]
+    colours = [style["color"] for style in styles]
     assert len(set(colours)) == count
     assert colours[::2] == colours[1::2]
-    assert [style for _, _, style in styled[:2]] == ["-", "--"]
+    assert [style["linestyle"] for style in styles[:2]] == ["-", "--"]

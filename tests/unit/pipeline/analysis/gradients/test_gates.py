@@ -21,7 +21,7 @@ from pipeline.encoders import (
     Unrolled,
 )
 from pipeline.encoders.layers.base import RecurrentLayer
-from pipeline.encoders.recurrent import elman_layer, gru_layer, lstm_layer
+from pipeline.encoders.recurrent import elman_layer, gru_layer
 from tests.unit.pipeline.analysis.gradients.models import language_model, window
 
 
@@ -44,7 +44,7 @@ def by_hand(weights, gate, step, hidden):
 LEAVES = {
     "gru": lambda: gru_layer(3, 4, "after", 0.0),
     "gru before": lambda: gru_layer(3, 4, "before", 0.0),
-    "lstm": lambda: lstm_layer(3, 4, 0.0),
+    "lstm": lambda: LSTM.make_layer(3, 4, 0.0),
     "lstm cell": lambda: Unrolled(LSTMCell(3, 4)),
     "gru cell": lambda: Unrolled(GRUCell(3, 4, "after")),
 }

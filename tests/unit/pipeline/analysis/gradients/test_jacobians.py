@@ -8,7 +8,7 @@ import torch
 from pipeline.analysis.gradients import analyze
 from pipeline.analysis.gradients.jacobians import spectral_norm, spectral_radius, step_jacobian
 from pipeline.encoders import GRU, LSTM, Elman
-from pipeline.encoders.recurrent import elman_layer, gru_layer, lstm_layer
+from pipeline.encoders.recurrent import elman_layer, gru_layer
 from tests.unit.pipeline.analysis.gradients.models import language_model, window
 
 LEAVES = {
@@ -16,7 +16,7 @@ LEAVES = {
     "sigmoid": lambda: elman_layer(3, 4, "sigmoid", 0.0),
     "gru": lambda: gru_layer(3, 4, "after", 0.0),
     "gru before": lambda: gru_layer(3, 4, "before", 0.0),
-    "lstm": lambda: lstm_layer(3, 4, 0.0),
+    "lstm": lambda: LSTM.make_layer(3, 4, 0.0),
 }
 
 

@@ -19,7 +19,12 @@ from pipeline.encoders import (
     Normalized,
     Stacked,
 )
-from pipeline.encoders.wrappers.stacked import flip
+from pipeline.encoders.base import check_lengths
+from pipeline.encoders.wrappers.stacked import _mirror, _reorder
+
+
+def flip(inputs, lengths):
+    return _reorder(inputs, _mirror(inputs, lengths))
 
 
 def test_flip_by_hand():
@@ -29,17 +34,17 @@ def test_flip_by_hand():
     torch.testing.assert_close(flip(rows, None), flip(rows, torch.tensor([4, 4, 4])))
 
 
-def test_flip_refuses_lengths_of_another_batch():
+def test_lengths_of_another_batch_are_refused():
     message = "lengths must be [batch=3] for inputs [3, 4, 2], got [1]"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        flip(torch.zeros(3, 4, 2), torch.tensor([4]))
+        check_lengths(torch.zeros(3, 4, 2), torch.tensor([4]))
 
 
 @pytest.mark.parametrize("lengths", [[5, -1, 2], [5, 6, 2]])
-def test_flip_refuses_impossible_lengths(lengths):
+def test_impossible_lengths_are_refused(lengths):
     message = f"lengths must be between 0 and 5 (time), got {lengths}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        flip(torch.zeros(3, 5, 2), torch.tensor(lengths))
+        check_lengths(torch.zeros(3, 5, 2), torch.tensor(lengths))
 
 
 @pytest.mark.parametrize("kind", [Elman, GRU, LSTM])

@@ -8,7 +8,6 @@ import torch
 
 from pipeline.encoders import GRU, LSTM, Elman, Encoded, LSTMCell, Unrolled, Zoneout
 from pipeline.encoders.layers.base import RecurrentLayer
-from pipeline.encoders.recurrent import lstm_layer
 from pipeline.encoders.testing import assert_laws
 
 CHANCE = 0.3
@@ -38,7 +37,7 @@ def retyped(leaf, keep):
 @pytest.mark.parametrize("loop", [False, True], ids=["kernel", "loop"])
 def test_the_lstm_in_training_and_in_evaluation(loop):
     torch.manual_seed(2)
-    leaf = Unrolled(LSTMCell(3, 5)) if loop else lstm_layer(3, 5, 0.0)
+    leaf = Unrolled(LSTMCell(3, 5)) if loop else LSTM.make_layer(3, 5, 0.0)
     wrapped = Zoneout(leaf.double(), CHANCE)
     with torch.random.fork_rng():
         torch.manual_seed(3)
@@ -51,7 +50,7 @@ def test_the_lstm_in_training_and_in_evaluation(loop):
 
 def test_the_share_of_units_that_keep_their_value():
     torch.manual_seed(4)
-    leaf = lstm_layer(3, 50, 0.0)
+    leaf = LSTM.make_layer(3, 50, 0.0)
     start = tuple(torch.randn(200, 50) for _ in range(2))
     after = Zoneout(leaf, CHANCE).train()(torch.randn(200, 1, 3), carry=start).carry
     kept = [(new == old).double().mean().item() for new, old in zip(after, start, strict=True)]
@@ -62,7 +61,7 @@ def test_the_share_of_units_that_keep_their_value():
 
 def test_expectation_of_one_step_is_the_evaluation():
     torch.manual_seed(5)
-    wrapped = Zoneout(lstm_layer(3, 5, 0.0).double(), CHANCE)
+    wrapped = Zoneout(LSTM.make_layer(3, 5, 0.0).double(), CHANCE)
     carry = tuple(torch.randn(1, 5, dtype=torch.float64) for _ in range(2))
     exact = wrapped.eval()(INPUTS[:1, :1], carry=carry).states[0]
     many = tuple(part.expand(20000, 5).contiguous() for part in carry)
