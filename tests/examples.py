@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
 from pipeline.checkpoints.read import Trained
 from pipeline.encoders import LSTM
@@ -18,6 +20,14 @@ SIX_WORDS = ["<eos>", "a", "b", "c", "d", "<unk>"]
 def refuses(message: str):
     """Expects an `InputError` with exactly this message."""
     return pytest.raises(InputError, match=f"^{re.escape(message)}$")
+
+
+def quiet_trainer(**settings: Any) -> Trainer:
+    """Returns a Trainer on the CPU that prints and stores nothing."""
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    return Trainer(**{"accelerator": "cpu", **quiet, **settings})
 
 
 def vocabulary(size: int, counts: Sequence[int] | None = None) -> Vocabulary:

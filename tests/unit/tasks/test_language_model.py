@@ -6,15 +6,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from torch import nn
+from torch.utils.data import DataLoader
 
 from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import GRU, LSTM
 from pipeline.heads import FullSoftmax
 from tasks.language_model import LanguageModel
-from tests.examples import vocabulary
+from tests.examples import quiet_trainer, vocabulary
 
 
 def make(**settings):
@@ -154,17 +154,6 @@ def test_dropout_is_off_in_evaluation_and_on_in_training():
     assert torch.equal(model(tokens)[0], model(tokens)[0])
 
 
-class Steps(torch.utils.data.IterableDataset):
-    def __init__(self, items):
-        self.items = items
-
-    def __iter__(self):
-        return iter(self.items)
-
-    def __len__(self):
-        return len(self.items)
-
-
 @pytest.mark.parametrize(("clip", "algorithm"), [(0.05, "norm"), (0.001, "value")])
 def test_the_trainer_clips(tmp_path, clip, algorithm):
     """One SGD step at rate 1 moves the weights by the clipped gradient, retyped here."""
@@ -185,17 +174,8 @@ def test_the_trainer_clips(tmp_path, clip, algorithm):
         clipped = {name: g * clip / (norm + 1e-6) for name, g in gradients.items()}
     else:
         clipped = {name: g.clamp(-clip, clip) for name, g in gradients.items()}
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=1,
-        gradient_clip_val=clip,
-        gradient_clip_algorithm=algorithm,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
-    )
-    trainer.fit(model, Steps([window]))
+    clipping = {"gradient_clip_val": clip, "gradient_clip_algorithm": algorithm}
+    trainer = quiet_trainer(max_steps=1, default_root_dir=tmp_path, **clipping)
+    trainer.fit(model, DataLoader([window], batch_size=None))
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.detach(), before[name] - clipped[name])

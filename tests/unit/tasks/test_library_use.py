@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from datamodules.language_model.datamodule import LanguageModelData
 from datamodules.long_memory.datamodule import LongMemoryData
@@ -20,6 +19,7 @@ from tasks.mixture import MixtureLanguageModel
 from tasks.ngram import NgramLanguageModel
 from tasks.sentiment import SentenceClassifier
 from tasks.tagging import Tagger
+from tests.examples import quiet_trainer
 
 
 def language_model(corpus):
@@ -56,9 +56,7 @@ def long_memory(corpus):
 @pytest.mark.parametrize(
     ("make", "score"),
     [
-        (language_model, "perplexity"),
-        (ngram, "perplexity"),
-        (mixture, "perplexity"),
+        *((make, "perplexity") for make in (language_model, ngram, mixture)),
         (tagger, "f1"),
         (classifier, "accuracy"),
         (long_memory, "mse"),
@@ -67,8 +65,7 @@ def long_memory(corpus):
 def test_scores_are_returned(project, corpus, make, score):
     torch.manual_seed(1)
     model, data = make(corpus)
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
-    trainer = Trainer(accelerator="cpu", max_epochs=1, enable_checkpointing=False, **quiet)
+    trainer = quiet_trainer(max_epochs=1)
     trainer.fit(model, data)
     for stage, evaluate in (("val", trainer.validate), ("test", trainer.test)):
         (scores,) = evaluate(model, data, verbose=False)

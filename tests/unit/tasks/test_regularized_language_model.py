@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from torch import nn
+from torch.utils.data import DataLoader
 
 from pipeline.batches import StreamWindow
 from pipeline.encoders import LSTM
 from pipeline.regularization import ActivationPenalty, Dropouts
 from tasks.language_model import LanguageModel
-from tests.examples import vocabulary
+from tests.examples import quiet_trainer, vocabulary
 
 
 def make(encoder=None, **settings):
@@ -88,17 +88,6 @@ def test_evaluation_drops_nothing():
     assert model.evaluation.compute() == plain.evaluation.compute()
 
 
-class Windows:
-    def __init__(self, windows):
-        self.windows = windows
-
-    def __len__(self):
-        return len(self.windows)
-
-    def __iter__(self):
-        return iter(self.windows)
-
-
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.filterwarnings("ignore")
 def test_the_rate_goes_with_the_window_after_clipping(tmp_path, accumulate):
@@ -118,18 +107,9 @@ def test_the_rate_goes_with_the_window_after_clipping(tmp_path, accumulate):
             for parameter in expected.parameters():
                 parameter -= rate * factor * parameter.grad * clip / (norm + 1e-6)
         expected.zero_grad()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        gradient_clip_val=clip,
-        accumulate_grad_batches=accumulate,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
-    )
-    trainer.fit(model, Windows(batches))
+    updates = {"gradient_clip_val": clip, "accumulate_grad_batches": accumulate}
+    trainer = quiet_trainer(max_epochs=1, default_root_dir=tmp_path, **updates)
+    trainer.fit(model, DataLoader(batches, batch_size=None))
     for ours, theirs in zip(model.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     assert trainer.optimizers[0].param_groups[0]["lr"] == rate

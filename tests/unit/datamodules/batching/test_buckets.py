@@ -43,14 +43,8 @@ def test_batches_by_hand():
     ]
     assert list(buckets(lengths, 4, shuffle=False)) == [([2, 1, 4, 5], 4, 20), ([3, 0], 2, 3)]
     # a sentence longer than a batch is a batch of its own
-    assert [share.rows for share in buckets(lengths, 3, "tokens", shuffle=False)] == [
-        [2],
-        [1],
-        [4],
-        [5],
-        [3],
-        [0],
-    ]
+    rows = [share.rows for share in buckets(lengths, 3, "tokens", shuffle=False)]
+    assert rows == [[2], [1], [4], [5], [3], [0]]
 
 
 @given(LENGTHS, SIZES, UNITS, st.booleans(), st.integers(0, 5))

@@ -2,13 +2,13 @@ import re
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules.language_model.datamodule import LanguageModelData
 from pipeline.batches import IGNORE_INDEX
 from pipeline.errors import InputError
-from tests.examples import refuses
+from tests.examples import quiet_trainer, refuses
 
 WORDS = "a b c d e f g h i j k l m n o p".split()  # noqa: SIM905
 
@@ -47,17 +47,8 @@ class Recorder(LightningModule):
 
 def fit(folder, tmp_path, checkpoint=None, callbacks=(), model=None, **options):
     model = model or Recorder()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=2,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
-        callbacks=list(callbacks),
-        enable_checkpointing=bool(callbacks),
-        **options,
-    )
+    options |= {"callbacks": list(callbacks), "enable_checkpointing": bool(callbacks)}
+    trainer = quiet_trainer(max_epochs=2, default_root_dir=tmp_path, **options)
     trainer.fit(model, datamodule=data(folder), ckpt_path=checkpoint)
     return model.seen
 

@@ -46,11 +46,8 @@ def test_vectors_of_other_words_are_refused(opinions, tmp_path, monkeypatch):
 def test_within_an_epoch_the_order_must_be_the_same(opinions):
     state = {**data(opinions).state_dict(), "position": 3}
     data(opinions).load_state_dict(state)
-    for name, value, saved in (
-        ("seed", 2, "1"),
-        ("batch_size", 8, "32"),
-        ("batch_unit", "tokens", "sentences"),
-    ):
+    changes = ("seed", 2, "1"), ("batch_size", 8, "32"), ("batch_unit", "tokens", "sentences")
+    for name, value, saved in changes:
         module = data(opinions, **{name: value})
         module.load_state_dict(state)
         message = rf"in the middle of an epoch with {name}={saved} \(now {value}\); "

@@ -4,10 +4,12 @@ import re
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
+from torch.utils.data import DataLoader
 
 from pipeline.callbacks import BestCheckpoint, PeriodicCheckpoint, TriggeredAveraging
 from pipeline.errors import InputError
+from tests.examples import quiet_trainer
 
 RATE, LENGTH = 0.25, 3  # learning rate; number of updates between two validations
 PULLS = [(7 * k) % 5 - 2.0 for k in range(60)]  # target of the weight in each update
@@ -33,19 +35,6 @@ def by_hand(interval, num_updates):
                 start = k - 1  # the weights of this moment are in the average
             logs.append(new)
     return validated, start, weight
-
-
-class Batches:
-    """An iterable of None; Lightning takes a list for several loaders."""
-
-    def __init__(self, count):
-        self.count = count
-
-    def __len__(self):
-        return self.count
-
-    def __iter__(self):
-        return iter([torch.zeros(1)] * self.count)
 
 
 class Toy(LightningModule):
@@ -74,24 +63,15 @@ class Toy(LightningModule):
         return torch.optim.SGD(self.parameters(), RATE)
 
     def train_dataloader(self):
-        return Batches(LENGTH)
+        return DataLoader(torch.zeros(LENGTH, 1))
 
     def val_dataloader(self):
-        return Batches(1)
+        return DataLoader(torch.zeros(1, 1))
 
 
 def trainer(folder, num_updates, callbacks):
-    return Trainer(
-        accelerator="cpu",
-        max_steps=num_updates,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=folder,
-        callbacks=callbacks,
-    )
+    settings = {"max_steps": num_updates, "num_sanity_val_steps": 0, "default_root_dir": folder}
+    return quiet_trainer(callbacks=callbacks, **settings)
 
 
 def fit(folder, num_updates, resume=None, interval=2, monitor="val/perplexity"):

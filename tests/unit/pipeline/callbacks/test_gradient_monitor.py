@@ -4,13 +4,15 @@ import json
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
+from torch.utils.data import DataLoader
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.callbacks import FiniteGuard, GradientMonitor
 from pipeline.encoders import LSTM, Elman, Identity
 from pipeline.errors import InputError, TrainingError
 from pipeline.pooling import Mean
+from tests.examples import quiet_trainer
 from tests.unit.pipeline.analysis.gradients.models import (
     classifier,
     language_model,
@@ -21,17 +23,6 @@ from tests.unit.pipeline.analysis.gradients.models import (
 )
 
 UPDATES = 6
-
-
-class Batches:
-    def __init__(self, batches):
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __iter__(self):
-        return iter(self.batches)
 
 
 class Losses(Callback):
@@ -69,23 +60,14 @@ def norm(module):
 
 def fit(folder, monkeypatch, model, batches, callbacks, **settings):
     seen = Losses()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        callbacks=[*callbacks, seen],
-        **settings,
-    )
+    settings |= {"default_root_dir": folder, "callbacks": [*callbacks, seen]}
+    trainer = quiet_trainer(max_epochs=1, **settings)
     log = Log()
     monkeypatch.setattr(
         "pipeline.callbacks.gradient_monitor._log", lambda t, m: log(m, t.global_step)
     )
     torch.manual_seed(5)
-    trainer.fit(model, Batches(batches))
+    trainer.fit(model, DataLoader(batches, batch_size=None))
     return seen, log.metrics
 
 
