@@ -17,13 +17,7 @@ TEXTS = {
     "valid": b" the boys sleep \n",
     "test": b" the dog sees boys \n\n",
 }
-COUNTS = {
-    "train": (10_000, 45_000),
-    "valid": (1, 4),
-    "test": (2, 6),
-}  # by hand: words and line ends
-
-
+COUNTS = {"train": (10_000, 45_000), "valid": (1, 4), "test": (2, 6)}  # by hand
 TAGGED = {
     "train": b"the DT O\nboys NN B-NP\n\nsleep VB O\n\n" * 1000,
     "test": b"the DT O\ndog NN B-NP\n\n",
@@ -77,30 +71,20 @@ def serve(monkeypatch):
     def start(faults=(), ranges=True):
         server = Server(faults, ranges)
         servers.append(server)
-        sources = [
-            PublicFile(
-                split,
-                server.address + f"tiny.{split}.txt",
-                f"tiny.{split}.txt",
-                hashlib.sha256(text).hexdigest(),
-                *COUNTS[split],
+        files = {"tiny": [], "tagged": []}
+        for split, text in TEXTS.items():
+            name, digest = f"tiny.{split}.txt", hashlib.sha256(text).hexdigest()
+            file = PublicFile(split, server.address + name, name, digest, *COUNTS[split])
+            files["tiny"].append(file)
+        for split, text in TAGGED.items():
+            name, digest = f"{split}.txt", hashlib.sha256(text).hexdigest()
+            packed = f"md5:{hashlib.md5(FILES[f'{name}.gz']).hexdigest()}"
+            how = (*TAGGED_COUNTS[split], "sentences", packed)
+            files["tagged"].append(
+                PublicFile(split, f"{server.address}{name}.gz", name, digest, *how)
             )
-            for split, text in TEXTS.items()
-        ]
-        monkeypatch.setitem(command.SOURCES, "tiny", tuple(sources))
-        tagged = [
-            PublicFile(
-                split,
-                f"{server.address}{split}.txt.gz",
-                f"{split}.txt",
-                hashlib.sha256(text).hexdigest(),
-                *TAGGED_COUNTS[split],
-                unit="sentences",
-                packed=f"md5:{hashlib.md5(FILES[f'{split}.txt.gz']).hexdigest()}",
-            )
-            for split, text in TAGGED.items()
-        ]
-        monkeypatch.setitem(command.SOURCES, "tagged", tuple(tagged))
+        for corpus, parts in files.items():
+            monkeypatch.setitem(command.SOURCES, corpus, tuple(parts))
         return server
 
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -110,16 +94,16 @@ def serve(monkeypatch):
         server.http.server_close()
 
 
-def holds_the_texts(folder):
-    assert {path.name for path in folder.iterdir()} == {f"tiny.{split}.txt" for split in TEXTS}
-    return all((folder / f"tiny.{s}.txt").read_bytes() == text for s, text in TEXTS.items())
+def holds(folder, texts=TEXTS, name="tiny.{}.txt"):
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return found == {name.format(split): text for split, text in texts.items()}
 
 
 def test_it_fetches_once(serve, tmp_path):
     server = serve()
     folder = tmp_path / "data" / "tiny"
     report = command.prepare("tiny", None, folder)
-    assert holds_the_texts(folder)
+    assert holds(folder)
     assert list(find_files(folder).values()) == [file.path for file in report.files]
     assert str(report) == (
         f"tiny in {folder}\n"
@@ -136,7 +120,7 @@ def test_it_fetches_once(serve, tmp_path):
 def test_a_failed_or_corrupt_download_is_tried_again(serve, tmp_path, fault):
     server = serve([fault])
     command.prepare("tiny", None, tmp_path / "tiny")
-    assert holds_the_texts(tmp_path / "tiny")
+    assert holds(tmp_path / "tiny")
     assert server.log[:2] == [("/tiny.train.txt", None)] * 2
 
 
@@ -149,7 +133,7 @@ def whole_blocks(length):
 def test_a_cut_download_goes_on_where_the_server_allows(serve, tmp_path, ranges):
     server = serve(["cut", "cut"], ranges)
     command.prepare("tiny", None, tmp_path / "tiny")
-    assert holds_the_texts(tmp_path / "tiny")
+    assert holds(tmp_path / "tiny")
     first = whole_blocks(len(TEXTS["train"]) // 3)
     second = first + whole_blocks((len(TEXTS["train"]) - first) // 3) if ranges else first
     asked = [None, f"bytes={first}-", f"bytes={second}-"]
@@ -162,7 +146,7 @@ def test_a_broken_download_is_gone_on_with_by_the_next_command(serve, tmp_path):
         command.prepare("tiny", None, tmp_path / "tiny")
     assert [path.name for path in (tmp_path / "tiny").iterdir()] == [".downloads"]
     command.prepare("tiny", None, tmp_path / "tiny")
-    assert holds_the_texts(tmp_path / "tiny")
+    assert holds(tmp_path / "tiny")
     first = whole_blocks(len(TEXTS["train"]) // 3)
     assert server.log[4] == ("/tiny.train.txt", f"bytes={first}-")
 
@@ -172,7 +156,7 @@ def test_a_partial_file_that_is_too_long_is_dropped(serve, tmp_path):
     (tmp_path / ".downloads").mkdir()
     (tmp_path / ".downloads" / "tiny.train.txt.partial").write_bytes(b"x" * 10**6)
     command.prepare("tiny", None, tmp_path)
-    assert holds_the_texts(tmp_path)
+    assert holds(tmp_path)
 
 
 def test_a_server_that_stays_down(serve, tmp_path):
@@ -221,7 +205,7 @@ def test_files_from_a_folder(serve, tmp_path):
     (source / "tiny.char.train.txt").write_bytes(b"of another kind")
     report = command.prepare("tiny", source, tmp_path / "tiny")
     assert [file.how for file in report.files] == ["copied"] * 3
-    assert holds_the_texts(tmp_path / "tiny")
+    assert holds(tmp_path / "tiny")
     assert server.log == []
 
 
@@ -277,16 +261,11 @@ def test_what_cannot_be_prepared(serve, tmp_path):
         command.prepare("tiny", None, tmp_path / "file")
 
 
-def holds_the_tagged(folder):
-    assert {path.name for path in folder.iterdir()} == {"train.txt", "test.txt"}
-    return all((folder / f"{split}.txt").read_bytes() == text for split, text in TAGGED.items())
-
-
 def test_compressed_files_are_fetched_and_unpacked(serve, tmp_path):
     server = serve(["cut", "corrupt"])
     folder = tmp_path / "tagged"
     report = command.prepare("tagged", None, folder)
-    assert holds_the_tagged(folder)
+    assert holds(folder, TAGGED, "{}.txt")
     assert list(find_tagged_files(folder)) == ["train", "test"]
     assert str(report) == (
         f"tagged in {folder}\n"
@@ -301,13 +280,12 @@ def test_compressed_files_are_fetched_and_unpacked(serve, tmp_path):
 @pytest.mark.parametrize("ending", [".txt", ".txt.gz"])
 def test_compressed_and_unpacked_files_from_a_folder(serve, tmp_path, ending):
     server = serve()
-    (tmp_path / "source").mkdir()
-    for split, text in TAGGED.items():
-        data = gzip.compress(text, 1) if ending == ".txt.gz" else text
-        (tmp_path / "source" / f"{split}{ending}").write_bytes(data)
-    report = command.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
+    pack = gzip.compress if ending == ".txt.gz" else bytes
+    texts = {split: pack(text) for split, text in TAGGED.items()}
+    source = write(tmp_path / "source", f"{{}}{ending}", texts)
+    report = command.prepare("tagged", source, tmp_path / "tagged")
     assert [(file.how, file.check) for file in report.files] == [("copied", "sha256 verified")] * 2
-    assert holds_the_tagged(tmp_path / "tagged")
+    assert holds(tmp_path / "tagged", TAGGED, "{}.txt")
     assert server.log == []
 
 
@@ -335,10 +313,10 @@ def test_a_compressed_file_of_something_else_is_refused(serve, tmp_path, data, m
 
 def test_a_tagged_copy_of_other_bytes_is_counted(serve, tmp_path):
     serve()
-    (tmp_path / "source").mkdir()
-    for split, text in TAGGED.items():
-        (tmp_path / "source" / f"my.{split}").write_bytes(text.replace(b"\n", b"\r\n"))
-    report = command.prepare("tagged", tmp_path / "source", tmp_path / "tagged")
+    texts = {split: text.replace(b"\n", b"\r\n") for split, text in TAGGED.items()}
+    report = command.prepare(
+        "tagged", write(tmp_path / "source", "my.{}", texts), tmp_path / "tagged"
+    )
     assert {file.check for file in report.files} == {
         "sentence and token counts verified (sha256 differs)"
     }
