@@ -87,13 +87,9 @@ def draw(rows: dict[int, dict[str, float]], file: Path) -> None:
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     labels = [str(classes) if classes else "full" for classes in rows]
-    for axes, name, place, title in zip(
-        figure.subplots(1, 2),
-        ("minutes", "seconds"),
-        (1, 2),
-        ("an epoch of training", "the test file"),
-        strict=True,
-    ):
+    titles = {"minutes": "an epoch of training", "seconds": "the test file"}
+    columns = zip(figure.subplots(1, 2), titles.items(), strict=True)
+    for place, (axes, (name, title)) in enumerate(columns, start=1):
         ours = [row[name] / rows[0][name] for row in rows.values()]
         theirs = [PUBLISHED[classes][place] / PUBLISHED[0][place] for classes in rows]
         axes.plot(labels, theirs, "o--", label="published (2011)", color="0.5")

@@ -54,28 +54,21 @@ def config(
     corpus: Path, precision: str, head: str = "FullSoftmax", **trainer: object
 ) -> dict[str, Any]:
     """Returns the configuration of the benchmark's model."""
-    uniform = {
-        "class_path": "pipeline.encoders.initializers.Uniform",
-        "init_args": {"scale": 0.1},
-    }
-    encoder = {"input_size": 200, "hidden_size": 200, "num_layers": 2, "initializer": uniform}
+    uniform = part("pipeline.encoders.initializers.Uniform", scale=0.1)
+    encoder = part("LSTM", input_size=200, hidden_size=200, num_layers=2, initializer=uniform)
+    sgd, output = part("torch.optim.SGD", lr=20.0), part(f"pipeline.heads.{head}")
     return {
         "seed_everything": 1,
         "precision": precision,
         "trainer": {"gradient_clip_val": 0.25, **trainer},
-        "data": {
-            "class_path": "LanguageModelData",
-            "init_args": {"corpus": str(corpus), "batch_size": 20, "bptt": 35},
-        },
-        "model": {
-            "class_path": "LanguageModel",
-            "init_args": {
-                "encoder": {"class_path": "LSTM", "init_args": encoder},
-                "head": {"class_path": f"pipeline.heads.{head}"},
-                "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 20.0}},
-            },
-        },
+        "data": part("LanguageModelData", corpus=str(corpus), batch_size=20, bptt=35),
+        "model": part("LanguageModel", encoder=encoder, head=output, optimizer=sgd),
     }
+
+
+def part(class_path: str, **settings: object) -> dict[str, Any]:
+    """Returns the configuration of an object."""
+    return {"class_path": class_path, "init_args": settings}
 
 
 def run_ours(folder: Path, settings: dict[str, Any]) -> str:
@@ -106,8 +99,7 @@ def ours(corpus: Path, precision: str, steps: int, head: str = "FullSoftmax") ->
 
 def limits(file: Path, steps: int, warm_up: int) -> dict[str, Any]:
     """Returns trainer settings for a number of steps whose time is written to a file."""
-    init = {"path": str(file), "warm_up": warm_up}
-    clock = {"class_path": "benchmarks.clock.Clock", "init_args": init}
+    clock = part("benchmarks.clock.Clock", path=str(file), warm_up=warm_up)
     return {"max_steps": steps, "limit_val_batches": 0, "callbacks": [clock]}
 
 

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -47,11 +48,8 @@ def make_loss(name: str, size: int) -> tuple[Callable, list]:  # type: ignore[ty
     from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 
     if name == "plain":
-        linear = torch.nn.Linear(FEATURES, size)
-        return (
-            lambda states, targets: F.cross_entropy(linear(states), targets, reduction="sum"),
-            list(linear.parameters()),
-        )
+        linear, reduce = torch.nn.Linear(FEATURES, size), partial(F.cross_entropy, reduction="sum")
+        return lambda states, targets: reduce(linear(states), targets), list(linear.parameters())
     words = [EOS, UNK, *(f"w{index}" for index in range(2, size))]
     vocabulary = Vocabulary(words, [10_000_000 // rank + 1 for rank in range(1, size + 1)])
     layer, _, part = name.rstrip(")").partition("(")

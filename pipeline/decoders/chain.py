@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.decoders.emissions import real_steps
+from pipeline.decoders.base import real_steps
 from pipeline.text.tags import are_labels
 
 

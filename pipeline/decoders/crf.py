@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.decoders.base import Decoder
+from pipeline.decoders.base import Decoder, emissions
 from pipeline.decoders.chain import (
     ChainScores,
     Posterior,
@@ -17,7 +17,6 @@ from pipeline.decoders.chain import (
     posterior,
     viterbi,
 )
-from pipeline.decoders.emissions import emissions
 from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span
 

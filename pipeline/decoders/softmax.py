@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.decoders.base import Decoder
+from pipeline.decoders.base import Decoder, emissions, real_steps
 from pipeline.decoders.chain import (
     ChainScores,
     Posterior,
@@ -17,7 +17,6 @@ from pipeline.decoders.chain import (
     constrain,
     viterbi,
 )
-from pipeline.decoders.emissions import emissions, real_steps
 from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span
 

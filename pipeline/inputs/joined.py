@@ -35,7 +35,6 @@ class Inputs(nn.ModuleList):
             part.fit(lexicon)
         super().__init__(parts)
         self._words, self._values = list(lexicon.counts), dict(lexicon.columns)
-        self._columns = list(lexicon.columns)
         self.reindex()
         self.register_load_state_dict_post_hook(_reindex)  # type: ignore[no-untyped-call]
 
@@ -77,7 +76,7 @@ class Inputs(nn.ModuleList):
         for part, table in zip(self.parts, tables, strict=True):
             ids = words
             if part.column is not None:
-                ids = columns[..., self._columns.index(part.column)]
+                ids = columns[..., list(self._values).index(part.column)]
             if part.is_costly:  # computed once per distinct string of the batch
                 distinct, places = torch.unique(ids, return_inverse=True)
                 vectors.append(part(table[distinct])[places])

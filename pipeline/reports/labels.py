@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.reports.calibration import expected_calibration_error
-from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table
+from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table, write_texts
 
 _WORST = 50
 _WIDTH = 400  # maximum number of characters of a text to print
@@ -48,14 +48,11 @@ class LabelReport:
         They are `errors.txt` (text), `report.json` (`numbers`), `confusion.png` and
         `calibration.png`.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         texts = {
             "errors.txt": self.errors(),
             "report.json": json.dumps(self.numbers(), indent=1, ensure_ascii=False) + "\n",
         }
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        files = [folder / name for name in texts]
+        files = write_texts(folder, texts)
         if self._gold:
             rows = (*self._labels, *sorted({*self._gold} - {*self._labels}))
             path = folder / "confusion.png"

@@ -95,3 +95,11 @@ def score_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
         for name, row in rows.items()
     ]
     return "".join(lines)
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Writes files (name -> content) into a folder, which is created if missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]

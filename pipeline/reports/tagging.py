@@ -13,7 +13,7 @@ from seqeval.metrics.sequence_labeling import classification_report
 from seqeval.scheme import IOB2
 
 from pipeline.reports.calibration import expected_calibration_error
-from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table
+from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table, write_texts
 from pipeline.text.tags import Span, are_labels, spans
 
 _WORST = 50
@@ -62,16 +62,13 @@ class TaggingReport:
         They are `errors.txt` (text), `report.json` (`numbers`), `seqeval.txt`, `confusion.png` and
         `calibration.png`.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         texts = {
             "errors.txt": self.errors(),
             "report.json": json.dumps(self.numbers(), indent=1) + "\n",
         }
         if self._has_spans:
             texts["seqeval.txt"] = self._seqeval()
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        files = [folder / name for name in texts]
+        files = write_texts(folder, texts)
         if self._gold:
             draw_confusion(self._confusion(), folder / "confusion.png")
             files.append(folder / "confusion.png")

@@ -48,33 +48,21 @@ class GateStatistics:
 class LayerGradients:
     """The analysis of one layer in one direction; lists are by lag, from 0.
 
-    Attributes:
-        name: Name such as "layer 1".
-        gradients: "state" (and "cell" of an LSTM) -> norm of the gradient of a row's loss in nats
-            with respect to it, mean over rows.
-        rows: Number of rows that have a step at each lag, up to the last lag that half of them
-            have.
-        followed: "state", or "cell" of a layer whose carry does not contain the state: the gradient
-            that `factor` and `half_life` describe.
-        factor: Factor of the norm per step back, fitted over all lags.
-        half_life: Number of steps after which half of the norm is left; None without decay.
-        jacobian_steps: Norms of the Jacobians of single steps, the last first; [] if not computed.
-        jacobian_products: Norms of the products of Jacobians by lag; [] if not computed.
-        bound: Bound beta_W * beta_h of an Elman layer.
-        spectral_radius: Gate name -> spectral radius of its recurrent matrix.
-        gates: Gate name -> activations.
+    `gradients` maps "state" (and "cell" of an LSTM) to the norm of the gradient of a row's loss in
+    nats with respect to it, mean over rows. `followed` is the one that `factor` and `half_life`
+    describe: "cell" for a layer whose carry does not contain the state.
     """
 
-    name: str
+    name: str  # such as "layer 1"
     gradients: dict[str, list[float]]
-    rows: list[int]
+    rows: list[int]  # number of rows with a step at each lag, up to the last that half of them have
     followed: str
-    factor: float | None
-    half_life: float | None
-    jacobian_steps: list[float]
-    jacobian_products: list[float]
-    bound: float | None
-    spectral_radius: dict[str, float]
+    factor: float | None  # factor of the norm per step back, fitted over all lags
+    half_life: float | None  # number of steps after which half of it is left; None without decay
+    jacobian_steps: list[float]  # norms for single steps, the last first; [] if not computed
+    jacobian_products: list[float]  # norms of the products by lag; [] if not computed
+    bound: float | None  # beta_W * beta_h of an Elman layer
+    spectral_radius: dict[str, float]  # gate name -> that of its recurrent matrix
     gates: dict[str, GateStatistics]
 
     def share(self, lag: int) -> float | None:
@@ -97,15 +85,10 @@ class LayerGradients:
 
 @dataclasses.dataclass(frozen=True)
 class GradientAnalysis:
-    """The result of `analyze`.
+    """The result of `analyze`."""
 
-    Attributes:
-        loss: Name of the loss, such as "nll of a token".
-        layers: Layers from the lowest up.
-    """
-
-    loss: str
-    layers: list[LayerGradients]
+    loss: str  # name of the loss, such as "nll of a token"
+    layers: list[LayerGradients]  # from the lowest up
 
     def as_data(self) -> dict[str, Any]:
         """Returns plain data, for JSON."""

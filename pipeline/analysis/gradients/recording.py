@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -80,7 +80,8 @@ def record_steps(encoder: Encoder) -> Iterator[list[LayerRecord]]:
     try:
         for path, layer in layers.items():
             # An attribute of the instance hides the method of the class; removed below.
-            layer.__dict__["forward"] = _Stepper(_name(path, layers), layer, path, records)
+            name, from_right = _name(path, layers), _is_backward(path)
+            layer.__dict__["forward"] = _stepper(name, layer, from_right, records)
         yield records
     finally:
         for layer in layers.values():
@@ -106,21 +107,16 @@ def _is_backward(path: str) -> bool:
     return path.split(".").count(_BACKWARD) % 2 == 1  # reversing twice restores the order
 
 
-class _Stepper:
-    """Replaces the forward method of a layer: runs and records one step at a time."""
+def _stepper(
+    name: str, layer: RecurrentLayer, from_right: bool, records: list[LayerRecord]
+) -> Callable[..., Encoded]:
+    """Returns a forward method of a layer that runs and records one step at a time."""
 
-    def __init__(
-        self, name: str, layer: RecurrentLayer, path: str, records: list[LayerRecord]
-    ) -> None:
-        self._name, self._layer, self._from_right = name, layer, _is_backward(path)
-        self._records = records
-
-    def __call__(
-        self, inputs: Tensor, lengths: Tensor | None = None, carry: Carry | None = None
+    def forward(
+        inputs: Tensor, lengths: Tensor | None = None, carry: Carry | None = None
     ) -> Encoded:
-        layer = self._layer
         carry = layer.initial_carry(len(inputs)) if carry is None else carry
-        record = LayerRecord(self._name, layer, self._from_right, inputs, lengths, [], [carry])
+        record = LayerRecord(name, layer, from_right, inputs, lengths, [], [carry])
         for step in range(max(inputs.shape[1], 1)):  # for 0 steps the layer raises the error
             one = type(layer).forward(layer, inputs[:, step : step + 1], None, carry)
             carry = tuple(_differentiable(part) for part in one.carry)
@@ -129,8 +125,10 @@ class _Stepper:
             state = carry[0] if layer.reads_carry else _differentiable(one.states[:, 0])
             record.states.append(state)
             record.carries.append(carry)
-        self._records.append(record)
+        records.append(record)
         return Encoded(torch.stack(record.states, dim=1), carry)
+
+    return forward
 
 
 def _differentiable(part: Tensor) -> Tensor:
