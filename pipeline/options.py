@@ -43,11 +43,8 @@ class Sampling(NamedTuple):
 class Dynamics(NamedTuple):
     """Settings of dynamic evaluation (Krause et al. 2018, arXiv 1709.07432).
 
-    Attributes:
-        rate: Learning rate, eta in the paper.
-        decay: Rate of return to the trained weights, lambda in the paper; 0 for none.
-        steps: Tokens between two updates.
-        rms: Whether to divide each gradient by its root mean square over the training split.
+    `rate` and `decay` are eta and lambda in the paper; `steps` is the number of tokens between two
+    updates. With `rms` each gradient is divided by its root mean square over the training split.
     """
 
     rate: float
@@ -57,17 +54,9 @@ class Dynamics(NamedTuple):
 
 
 class ScoreRequest(NamedTuple):
-    """Settings of `score`.
+    """Settings of `score`; `style` is "tsv" or "jsonl".
 
-    Attributes:
-        source: File to read, or "-" for standard input.
-        style: "tsv" or "jsonl".
-        tokens: Whether to write the log-probability of each token.
-        stream: Whether the carry is passed on from sentence to sentence.
-        log10: Whether to write logarithms to base 10 instead of natural ones.
-        nbest: Whether the lines are n-best lists.
-        weight: Factor of the log-probability in the score of a hypothesis.
-        best: Whether to write only the first hypothesis of each list.
+    With `stream` the carry is passed on from sentence to sentence.
     """
 
     source: str
@@ -81,14 +70,9 @@ class ScoreRequest(NamedTuple):
 
 
 class GradientRequest(NamedTuple):
-    """Settings of `gradients`.
+    """Settings of `gradients`: an untrained model, the split, and numbers of rows and of steps.
 
-    Attributes:
-        is_initial: Whether the model is that of a configuration, untrained.
-        split: "train", "valid" or "test".
-        rows: Number of rows to average over.
-        lags: Number of steps to go back.
-        output: Folder to write into; None for the folder of the run, else `gradients`.
+    `output` is the folder to write into; None for the folder of the run, else `gradients`.
     """
 
     is_initial: bool

@@ -74,13 +74,13 @@ class TriggeredAveraging(Callback):
         """Adds the weights after an update to the average."""
         if self._count and is_update(trainer, batch_idx):
             self._count += 1
-            for average, weight in zip(self._averages, _detached(_weights(pl_module)), strict=True):
+            for average, weight in zip(self._averages, _weights(pl_module), strict=True):
                 average += (weight - average) / self._count
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replaces the weights by the averages."""
         if self._count and trainer.state.fn == "fit":
-            self._last = _copies(_weights(pl_module))
+            self._last = _copies(pl_module)
             _write(pl_module, self._averages)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,7 +92,7 @@ class TriggeredAveraging(Callback):
             return
         score = self._score(trainer)
         if not self._count and self._is_triggered(score):
-            self._count, self._averages = 1, _copies(_weights(pl_module))
+            self._count, self._averages = 1, _copies(pl_module)
             print_note(
                 f"weights are averaged from step {trainer.global_step}: {self.monitor} {score:.5g} "
                 f"is worse than the best before the last {self.interval} validations"
@@ -110,18 +110,18 @@ class TriggeredAveraging(Callback):
         """Stores the averages as `state_dict`, and the current weights separately."""
         if not self._count:
             return
-        weights = _weights(pl_module)
-        averages = {id(w): a for w, a in zip(weights, self._averages, strict=True)}
+        pairs = zip(pl_module.parameters(), self._averages, strict=True)
+        averages = {id(weight): average for weight, average in pairs}
         for name, weight in pl_module.named_parameters(remove_duplicate=False):  # tied weights
             checkpoint["state_dict"][name] = averages[id(weight)]
-        checkpoint["last_weights"] = self._last or _detached(weights)
+        checkpoint["last_weights"] = self._last or _weights(pl_module)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Takes the averages from the module and restores the current weights."""
         if "last_weights" in checkpoint:
-            self._averages = _copies(_weights(pl_module))
+            self._averages = _copies(pl_module)
             _write(pl_module, checkpoint["last_weights"])
 
     def _score(self, trainer: Trainer) -> float:
@@ -139,15 +139,11 @@ class TriggeredAveraging(Callback):
 
 
 def _weights(module: LightningModule) -> list[Tensor]:
-    return list(module.parameters())
+    return [weight.detach() for weight in module.parameters()]
 
 
-def _detached(weights: Sequence[Tensor]) -> list[Tensor]:
-    return [weight.detach() for weight in weights]
-
-
-def _copies(weights: Sequence[Tensor]) -> list[Tensor]:
-    return [weight.detach().clone() for weight in weights]
+def _copies(module: LightningModule) -> list[Tensor]:
+    return [weight.clone() for weight in _weights(module)]
 
 
 @torch.no_grad()

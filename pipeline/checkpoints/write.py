@@ -33,10 +33,7 @@ class AtomicCheckpointIO(CheckpointIO):
         self._inner = TorchCheckpointIO()
 
     def save_checkpoint(
-        self,
-        checkpoint: dict[str, Any],
-        path: str | Path,
-        storage_options: object = None,
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
         """See `CheckpointIO`."""
         part = f"{path}.part"

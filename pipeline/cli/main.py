@@ -60,12 +60,8 @@ RUN is the id of a run, the beginning of the id, or the name of the run.
 """
 
 
-def make_parser() -> Parser:
-    """Returns the parser of all verbs; fields of a configuration are unknown to it."""
-    return _parser_and_verbs()[0]
-
-
-def _parser_and_verbs() -> tuple[Parser, list[str]]:
+def make_parser() -> tuple[Parser, list[str]]:
+    """Returns the parser, to which fields of a configuration are unknown, and all verbs."""
     parser = Parser(
         prog="unroll",
         usage="unroll VERB [OPTIONS]",
@@ -93,7 +89,7 @@ def _parser_and_verbs() -> tuple[Parser, list[str]]:
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Returns the options of the verb, and the arguments that are fields of a configuration."""
-    parser, verbs = _parser_and_verbs()
+    parser, verbs = make_parser()
     word = next((word for word in arguments if not word.startswith("-")), None)
     if word is not None and word not in verbs:
         near = difflib.get_close_matches(word, verbs, n=1)

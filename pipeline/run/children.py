@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import yaml
 
 from pipeline.checkpoints.folder import RunFolder, find_local, outputs_root
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError, TrainingError
+from pipeline.run.experiment import Experiment
 from pipeline.run.workers import Job, Outcome, run_jobs
 from pipeline.tracking.family import FOLD, PARENT, Child, children
 from pipeline.tracking.logger import RunTracker
+from pipeline.tracking.naming import config_hash, flatten
+from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
 
 _GIB = 1024**3
 _MISTAKE = 2  # exit code for `InputError`
@@ -61,6 +65,30 @@ def run_trainings(
     return failed
 
 
+def open_parent(
+    experiment: Experiment, name: str, config: Mapping[str, Any], tags: Mapping[str, str]
+) -> tuple[RunTracker, RunFolder]:
+    """Creates a parent run for trainings of an experiment with a changed configuration."""
+    tracker = RunTracker.start(
+        experiment=experiment.group,
+        run_name=name,
+        tags={
+            "task": experiment.model.experiment,
+            "corpus": experiment.data.name,
+            "config_hash": config_hash(config),
+            **tags,
+            **provenance_tags(1),
+        },
+        params=flatten(config),
+        outputs=outputs_root(),
+    )
+    folder = RunFolder.of(str(tracker.version))
+    folder.create(name, yaml.safe_dump(config, sort_keys=False))
+    tracker.log_text(command_line() + "\n", "command.txt")
+    tracker.log_text(package_versions(), "packages.txt")
+    return tracker, folder
+
+
 def reopen_parent(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any]]:
     """Reopens a parent run, and reads the JSON file `plan` in its folder.
 
@@ -75,10 +103,7 @@ def reopen_parent(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[s
         )
     kept = json.loads((folder.path / plan).read_text(encoding="utf-8"))
     tracker = RunTracker.start(
-        experiment="of-the-run",
-        run_name=kept["name"],
-        run_id=folder.run_id,
-        outputs=outputs_root(),
+        experiment="of-the-run", run_name=kept["name"], run_id=folder.run_id, outputs=outputs_root()
     )
     return tracker, kept
 

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
+from pipeline.checkpoints.folder import RunFolder, write_atomically
 from pipeline.console import print_note, print_result
 from pipeline.contracts import HasFolds
 from pipeline.errors import InputError
 from pipeline.run.children import (
     ChildTraining,
     default_jobs,
+    open_parent,
     reopen_parent,
     run_parent,
     run_trainings,
@@ -23,8 +24,7 @@ from pipeline.run.experiment import Experiment, build
 from pipeline.run.workers import Outcome
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import config_hash, flatten, run_name
-from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.tracking.naming import run_name
 
 _PLAN = "crossvalidation.json"
 _FOLDS = 10
@@ -69,27 +69,11 @@ def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker,
     experiment = build(arguments)
     config, count = _folded(experiment, num_folds)
     name = f"{experiment.config['run_name'] or run_name(experiment.config)}-cv{count}"
-    tracker = RunTracker.start(
-        experiment=config["experiment"] or f"{experiment.model.experiment}/{experiment.data.name}",
-        run_name=name,
-        tags={
-            "task": experiment.model.experiment,
-            "encoder": type(experiment.model.encoder).__name__,
-            "corpus": experiment.data.name,
-            "config_hash": config_hash(config),
-            "folds": str(count),
-            **provenance_tags(1),
-        },
-        params=flatten(config),
-        outputs=outputs_root(),
-    )
+    tags = {"encoder": type(experiment.model.encoder).__name__, "folds": str(count)}
+    tracker, folder = open_parent(experiment, name, config, tags)
     plan = _Plan(name, config, count)
-    folder = RunFolder.of(str(tracker.version))
-    folder.create(name, yaml.safe_dump(config, sort_keys=False))
     write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
     tracker.log_artifact(folder.config)
-    tracker.log_text(command_line() + "\n", "command.txt")
-    tracker.log_text(package_versions(), "packages.txt")
     return tracker, plan
 
 

@@ -42,6 +42,11 @@ class Experiment(NamedTuple):
     trainer: dict[str, Any]
     config: dict[str, Any]
 
+    @property
+    def group(self) -> str:
+        """Name of the MLflow experiment."""
+        return self.config["experiment"] or f"{self.model.experiment}/{self.data.name}"
+
 
 def build(arguments: Sequence[str]) -> Experiment:
     """Builds the experiment that flags describe; later flags override earlier ones.

@@ -4,9 +4,6 @@ import torch
 
 from pipeline.errors import InputError
 
-_CPUS = ("cpu",)
-_GPUS = ("cuda", "gpu")
-
 
 def resolve_precision(requested: str, accelerator: str = "auto") -> str:
     """Returns the precision for Lightning's `Trainer`.
@@ -35,22 +32,17 @@ def resolve_precision(requested: str, accelerator: str = "auto") -> str:
 
 def cpu_multiplies_bfloat16() -> bool:
     """Returns whether this CPU multiplies bfloat16 in hardware and torch uses it."""
-    detectors = (
-        "_is_avx512_bf16_supported",
-        "_is_amx_tile_supported",
-    )  # private functions of torch
-    has_units = any(
-        getattr(torch.cpu, detector)() for detector in detectors if hasattr(torch.cpu, detector)
-    )
+    private = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # functions of torch
+    has_units = any(getattr(torch.cpu, name)() for name in private if hasattr(torch.cpu, name))
     onednn = torch.backends.mkldnn
     is_there: bool = onednn.is_available()  # type: ignore[no-untyped-call]
     return has_units and is_there and bool(onednn.enabled)
 
 
 def _device(accelerator: str) -> str:
-    if accelerator in _CPUS:
+    if accelerator == "cpu":
         return "cpu"
-    if accelerator in _GPUS:
+    if accelerator in ("cuda", "gpu"):
         return "cuda" if torch.cuda.is_available() else "other"
     if accelerator != "auto":
         return "other"

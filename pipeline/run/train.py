@@ -25,7 +25,7 @@ from pipeline.tracking.family import family_tags
 from pipeline.tracking.logger import FinalStatus, RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
-from pipeline.tracking.system import SystemMetrics
+from pipeline.tracking.system import system_metrics
 
 
 class _OpenTraining(NamedTuple):
@@ -64,7 +64,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         job = _open(experiment, precision, resumed, and_test)
         try:
             termination.install()
-            with SystemMetrics(job.tracker):
+            with system_metrics(job.tracker):
                 _run(job)
         except BaseException as error:
             _end(job.tracker, error)
@@ -143,9 +143,8 @@ def _fit_and_test(job: _OpenTraining, trainer: Trainer, best: BestCheckpoint) ->
 
 
 def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTracker:
-    wanted = experiment.config["experiment"]
     return RunTracker.start(
-        experiment=wanted or f"{experiment.model.experiment}/{experiment.data.name}",
+        experiment=experiment.group,
         run_name=name,
         run_id=run_id,
         tags=family_tags(),

@@ -12,7 +12,7 @@ import yaml
 from pipeline.analysis.probes.agreement import Verb, judge, refuse_unknown
 from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_seeds, write_table
 from pipeline.analysis.probes.variants import Variant, joined
-from pipeline.checkpoints.folder import RunFolder, outputs_root, write_atomically
+from pipeline.checkpoints.folder import RunFolder, write_atomically
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import load_trained
 from pipeline.console import Justify, format_table, print_note, print_result
@@ -22,6 +22,7 @@ from pipeline.protocols import implements
 from pipeline.run.children import (
     ChildTraining,
     default_jobs,
+    open_parent,
     reopen_parent,
     run_parent,
     run_trainings,
@@ -30,8 +31,7 @@ from pipeline.run.experiment import build
 from pipeline.run.workers import Outcome
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import config_hash, flatten
-from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.tracking.naming import config_hash
 
 _PLAN = "probe.json"
 _TABLE, _PICTURE = "agreement.tsv", "agreement.png"
@@ -54,11 +54,7 @@ class _Plan(NamedTuple):
 
 
 def probe_model(
-    run: str | None,
-    checkpoint: Path | None,
-    verbs: Verbs,
-    per_range: int,
-    output: Path | None,
+    run: str | None, checkpoint: Path | None, verbs: Verbs, per_range: int, output: Path | None
 ) -> int:
     """Prints how often a language model prefers the verb that agrees with its subject.
 
@@ -110,8 +106,7 @@ def _begin(
 ) -> tuple[RunTracker, _Plan]:
     inline = [json.dumps(part) for part in (base, *variants[0].overlays)]
     experiment = build([*(f"--config={text}" for text in inline), *fields])
-    is_language_model = implements(experiment.model, Generator)
-    if not is_language_model:
+    if not implements(experiment.model, Generator):
         raise InputError(
             f"{type(experiment.model).__name__} is not a language model, as expected for measuring "
             "agreement; use a configuration of LanguageModel with the corpus builtin"
@@ -121,27 +116,12 @@ def _begin(
     config = experiment.config
     named = f"agreement-{experiment.data.name}-{config_hash(config)[:6]}"
     name = f"{config['run_name'] or named}-variants{len(variants)}"
-    tracker = RunTracker.start(
-        experiment=config["experiment"] or f"{experiment.model.experiment}/{experiment.data.name}",
-        run_name=name,
-        tags={
-            "task": experiment.model.experiment,
-            "corpus": experiment.data.name,
-            "config_hash": config_hash(config),
-            "variants": str(len(variants)),
-            **provenance_tags(1),
-        },
-        params=flatten(config),
-        outputs=outputs_root(),
-    )
-    folder = RunFolder.of(str(tracker.version))
-    folder.create(name, yaml.safe_dump(config, sort_keys=False))
+    tags = {"variants": str(len(variants))}
+    tracker, folder = open_parent(experiment, name, config, tags)
     arguments = [_arguments(folder, name, base, variant, fields) for variant in variants]
     plan = _Plan(name, [one.labels for one in variants], arguments, config, per_range)
     write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
     tracker.log_artifact(folder.path / _PLAN)
-    tracker.log_text(command_line() + "\n", "command.txt")
-    tracker.log_text(package_versions(), "packages.txt")
     return tracker, plan
 
 

@@ -50,7 +50,7 @@ def test_flags_are_known_and_the_first_line_is_the_command(path):
 
 
 def test_variants_of_the_comparison():
-    options = make_parser().parse_args(["probe", f"--config={COMPARISON}"])
+    options = make_parser()[0].parse_args(["probe", f"--config={COMPARISON}"])
     found = checked_variants(options, [], ENTRY_POINT)
     assert found is not None
     assert len({one.name for one in found[1]}) == len(found[1]) == 42

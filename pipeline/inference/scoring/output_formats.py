@@ -65,11 +65,7 @@ class ScoreFormat(NamedTuple):
         }
         if self.tokens:
             row["tokens"] = [
-                {
-                    "token": token,
-                    name: _finite(self.logarithm(log_prob)),
-                    "is_unknown": is_unknown,
-                }
+                {"token": token, name: _finite(self.logarithm(log_prob)), "is_unknown": is_unknown}
                 for token, is_unknown, log_prob in _tokens(scored)
             ]
         return row

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from pipeline.errors import InputError
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.system import SystemMetrics
+from pipeline.tracking.system import system_metrics
 
 
 def steps(client, run_id, key):
@@ -230,7 +230,7 @@ def test_other_ranks_do_nothing(project, monkeypatch):
     tracker = RunTracker.start("lm/small", "name", params={"a": "1"}, tags={"b": "2"})
     tracker.log_metrics({"train/loss": 1.0}, 0)
     tracker.log_artifact(project / "no-such-file")
-    with SystemMetrics(tracker, interval=0.01):
+    with system_metrics(tracker, interval=0.01):
         tracker.flush()
     tracker.finish("FINISHED")
     assert (tracker.version, tracker.save_dir, tracker.is_active) == (None, None, False)
@@ -257,7 +257,7 @@ def test_system_metrics_never_repeat_a_step(store, start):
     first = start()
     for tracker in (first, first):
         tracker = start(run_id=first.version)
-        with SystemMetrics(tracker, interval=0.2):
+        with system_metrics(tracker, interval=0.2):
             while not (
                 tracker.flush() or "system/cpu_utilization_percentage" in _last(store, first)
             ):
