@@ -35,13 +35,9 @@ def optimization(
 ) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
     """Returns the optimizer and schedule in the form that `configure_optimizers` must return.
 
-    Args:
-        task: Task whose parameters are trained. A callback of its trainer that implements
-            `pipeline.contracts.ScalesRates` gives some of them another learning rate.
-        optimizer: Function that creates the optimizer.
-        lr_scheduler: Function that creates the schedule, which steps once per epoch after
-            validation; None for a constant learning rate.
-        monitor: Metric for `ReduceLROnPlateau` if the schedule does not name one.
+    A callback of the task's trainer that implements `pipeline.contracts.ScalesRates` gives some
+    parameters another learning rate. The schedule, if any, steps once per epoch after validation;
+    `monitor` is the metric for `ReduceLROnPlateau` if the schedule does not name one.
 
     Raises:
         InputError: If the schedule sets the same learning rate for all parameters.

@@ -44,15 +44,7 @@ class Dropouts(nn.Module):
         self.inputs, self.outputs = kind(inputs), kind(outputs)
 
     def embed(self, embedding: nn.Embedding, tokens: Tensor) -> Tensor:
-        """Looks up embeddings with dropout of words and inputs.
-
-        Args:
-            embedding: Word embedding.
-            tokens: Token ids [batch time].
-
-        Returns:
-            Inputs of the encoder [batch time feature].
-        """
+        """Returns embeddings [batch time feature] of tokens [batch time], with dropout."""
         vectors = embedding(tokens)
         if self.training and self.words:
             kept = torch.rand(embedding.num_embeddings, device=tokens.device) >= self.words
@@ -95,7 +87,7 @@ class ActivationPenalty:
     def __call__(
         self, dropped: Tensor, states: Tensor, targets: Tensor, targets_per_rank: float
     ) -> Tensor:
-        """Returns the penalty to add to a loss that is averaged over ranks.
+        """Returns the penalty [], at least in float32, for a loss that is averaged over ranks.
 
         Steps without a target are ignored. The number of pairs of steps is computed as
         (time - 1) / time of the number of targets. This is exact unless a column ends within the
@@ -106,9 +98,6 @@ class ActivationPenalty:
             states: States before dropout [batch time feature].
             targets: Token ids [batch time]; `IGNORE_INDEX` after the end of a column.
             targets_per_rank: Mean number of targets of a rank, from `StreamWindow`.
-
-        Returns:
-            The penalty, [], in float32 or float64.
         """
         time, size = states.shape[1:]
         real = (targets != IGNORE_INDEX).unsqueeze(-1)

@@ -51,21 +51,11 @@ class Problem(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, random: np.random.Generator, count: int) -> Examples:
-        """Generates examples.
-
-        Args:
-            random: Random generator.
-            count: Number of sequences.
-        """
+        """Generates `count` examples."""
 
     @abc.abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of each sequence [row].
-
-        Args:
-            outputs: Answers of the model [row answer output].
-            targets: Targets from `draw`.
-        """
+        """Returns the loss of each sequence [row] for answers [row answer output] and targets."""
 
     @abc.abstractmethod
     def chosen(self, outputs: Tensor) -> Tensor:

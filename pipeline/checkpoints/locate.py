@@ -15,12 +15,7 @@ def locate(run: str | None, checkpoint: Path | None) -> Path:
         for path in (folder.best, folder.last):
             if path.is_file():
                 return path
-    return _download(run)
-
-
-def _download(run: str) -> Path:
     from pipeline.tracking.lookup import download, find_run
 
     run_id = find_run(run)
-    destination = RunFolder.of(run_id).checkpoints
-    return download(run_id, "checkpoints/best.ckpt", destination)
+    return download(run_id, "checkpoints/best.ckpt", RunFolder.of(run_id).checkpoints)

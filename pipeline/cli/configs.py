@@ -34,11 +34,12 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     """Prints the configurations and returns the exit code."""
     common.require_no_fields(options, fields)
     known = configurations()
-    names = [name for name in known if _matches(name, options.pattern)]
+    pattern = options.pattern
+    names = [name for name in known if pattern in name or fnmatchcase(name, pattern)]
     if not names:
-        near = difflib.get_close_matches(options.pattern, known, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(pattern, known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"no configuration matches {options.pattern}{hint}")
+        raise InputError(f"no configuration matches {pattern}{hint}")
     overlays = [name for name in names if is_overlay(known[name])]
     for title, found in (
         ("Configurations", [name for name in names if name not in overlays]),
@@ -48,10 +49,6 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
             print_result(f"{title}:")
             print_result("\n".join(_entry(name, known[name]) for name in found))
     return 0
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return pattern in name or fnmatchcase(name, pattern)
 
 
 def _entry(name: str, path: Path) -> str:

@@ -31,14 +31,9 @@ def check(
 ) -> None:
     """Raises `InputError` for the first mistake in flags and the configuration files they name.
 
-    Args:
-        arguments: Flags after the verb, including `--config FILE`; later ones override earlier
-            ones.
-        options: Annotations, as text, of the fields besides `seed_everything`, `trainer`, `model`
-            and `data`, such as `{"checkpoint.every_n": "int | None"}`.
-        packages: Packages and modules whose classes may be named without their path.
-        required: Those of `model` and `data` for which a class must be named.
-        defaults: Class paths of `model` and `data` for when no file or flag names a class.
+    `options` are annotations, as text, of the fields besides `seed_everything`, `trainer`, `model`
+    and `data`. Classes in `packages` may be named without their path. `required` are those of
+    `model` and `data` for which a class must be named, and `defaults` their default class paths.
     """
     checker = _Checker(options, defaults or {}, tuple(packages))
     queue = list(arguments)
@@ -73,13 +68,8 @@ class _Checker:
     """Tracks which class each slot holds after the arguments read so far.
 
     A slot is the sequence of keys that leads to a parameter, without `init_args`, such as
-    `("model", "encoder")`. A class of None means that the slot can hold anything.
-
-    Attributes:
-        classes: Class of each slot.
-        texts: Strings that slots hold which also take the name of a class, and their locations.
-        model_name: Class of `model` as it was written.
-        files: Configuration files read so far.
+    `("model", "encoder")`. A class of None means that the slot can hold anything. `texts` are
+    strings in slots that also take the name of a class, and their locations.
     """
 
     def __init__(

@@ -37,11 +37,11 @@ class Class:
     @functools.cached_property
     def signature(self) -> Mapping[str, Parameter] | None:
         """Parameters of `__init__` by name; None if others may be accepted."""
-        if not self.is_plain or any(_function_name(s) == "__new__" for s in self.node.body):
+        methods = {s.name: s for s in self.node.body if isinstance(s, ast.FunctionDef)}
+        if not self.is_plain or "__new__" in methods:
             return None
-        for statement in self.node.body:
-            if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-                return _signature(statement, self.module)
+        if "__init__" in methods:
+            return _signature(methods["__init__"], self.module)
         bases = self.bases
         if not bases:
             return {}
@@ -92,10 +92,6 @@ class Class:
         if self.module.name.split(".")[0] in sys.stdlib_module_names or not self.is_plain:
             return False
         return all(base is not None and base.takes_class_names for base in self.bases)
-
-
-def _function_name(statement: ast.stmt) -> str:
-    return statement.name if isinstance(statement, ast.FunctionDef) else ""
 
 
 def _last_name(node: ast.expr) -> str:

@@ -33,14 +33,10 @@ class MissingNameError(LookupError):
 class Module:
     """The top level of a module.
 
-    Attributes:
-        name: Dotted name.
-        classes: Classes that are defined unconditionally.
-        imports: Dotted names by the local names that they are imported as.
-        assigned: Right-hand sides of assignments to a single name.
-        names: All names that are bound at the top level.
-        stars: Modules imported with `*`.
-        is_open: Whether there may be more names than these.
+    `classes` are those defined unconditionally, `imports` dotted names by local names, `assigned`
+    right-hand sides of assignments to a single name, and `names` all names that are bound. There
+    may be more names than these if `is_open`, for example because of `stars`, modules imported
+    with `*`.
     """
 
     name: str

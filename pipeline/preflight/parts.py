@@ -51,14 +51,11 @@ def summary(c: Class) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
-def _tops(packages: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{package.partition('.')[0]}." for package in packages)
-
-
 def _taken(c: Class, packages: Sequence[str]) -> Iterator[tuple[str, Class]]:
     """Yields name and class of the parameters that are given as classes."""
     # Other packages are not read, to be fast: they define no types that our parts share.
-    tops = (*_tops(packages), "lightning.", "torch.optim.")
+    own = (f"{package.partition('.')[0]}." for package in packages)
+    tops = (*own, "lightning.", "torch.optim.")
     for name, parameter in (c.signature or {}).items():
         if any(path.startswith(tops) for path in _names(parameter)):
             types = types_of(parameter.annotation, parameter.module)

@@ -49,11 +49,7 @@ class Experiment(NamedTuple):
 
 
 def build(arguments: Sequence[str]) -> Experiment:
-    """Builds the experiment that flags describe; later flags override earlier ones.
-
-    Raises:
-        InputError: If a value does not fit, or a part refuses it.
-    """
+    """Builds the experiment that flags describe; later flags override earlier ones."""
     configure_process()
     parser = _parser(_arguments_from_data(arguments))
     parsed = _parse(parser, arguments)
@@ -71,11 +67,8 @@ def build(arguments: Sequence[str]) -> Experiment:
 def load_experiment(checkpoint: Path, fields: Sequence[str]) -> Experiment:
     """Loads a trained model together with its data; the file is read once.
 
-    `fields` are flags that change the sections `data` and `trainer` of its configuration.
-
-    Raises:
-        InputError: If the file cannot be read, a flag does not fit, or the data is not the corpus
-            of training.
+    `fields` are flags that change the sections `data` and `trainer` of its configuration. Raises
+    `InputError` if the data is not the corpus of training.
     """
     held = read_checkpoint(checkpoint)
     trained = assemble(held, str(checkpoint))
@@ -89,9 +82,7 @@ def load_data(
     """Builds the datamodule that a model was trained on.
 
     Returns the datamodule, the arguments of `Trainer`, and the configuration, changed by `fields`.
-
-    Raises:
-        InputError: If a flag does not fit, or the data is another corpus than that of training.
+    Raises `InputError` if the data is not the corpus of training.
     """
     configure_process()
     parser = _parser(None)

@@ -34,7 +34,7 @@ def gradients(
         path = locate(run, checkpoint)
         experiment = load_experiment(path, fields)
         name = path.name if run is None else _run_name(run)
-    seen = _look(experiment, request)
+    seen = _analyze(experiment, request)
     run_id = None if run is None else _run_id(run)
     own = Path("gradients") if run_id is None else RunFolder.of(run_id).path / "gradients"
     report = GradientReport(seen, f"{name}, {experiment.data.name} {request.split}")
@@ -46,7 +46,7 @@ def gradients(
     return 0
 
 
-def _look(experiment: Experiment, request: GradientRequest) -> GradientAnalysis:
+def _analyze(experiment: Experiment, request: GradientRequest) -> GradientAnalysis:
     data = experiment.data
     loaders = {
         "train": data.train_dataloader,

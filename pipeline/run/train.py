@@ -43,10 +43,7 @@ class _OpenTraining(NamedTuple):
 def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     """Trains a model, with `and_test` tests its best checkpoint, and returns the exit code.
 
-    Args:
-        arguments: Arguments of the configuration parser.
-        resume: Run to resume. A new run is created if omitted.
-        and_test: Whether to test the best checkpoint on the test split.
+    `arguments` are those of the configuration parser; `resume` names the run to resume, if any.
 
     Raises:
         TrainingError: If the loss is not finite.

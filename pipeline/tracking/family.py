@@ -36,13 +36,9 @@ def children(parent: str) -> list[Child]:
             order_by=["attributes.start_time ASC"],
             max_results=1000,
         )
-    found = {
-        int(run.data.tags[_FOLD_TAG]): Child(
-            int(run.data.tags[_FOLD_TAG]),
-            run.info.run_id,
-            run.info.status,
-            {k: v for k, v in run.data.metrics.items() if k.startswith("test/")},
-        )
-        for run in runs
-    }
+    found = {}
+    for run in runs:
+        fold = int(run.data.tags[_FOLD_TAG])
+        scores = {k: v for k, v in run.data.metrics.items() if k.startswith("test/")}
+        found[fold] = Child(fold, run.info.run_id, run.info.status, scores)
     return [found[fold] for fold in sorted(found)]

@@ -123,9 +123,6 @@ class RunTracker(Logger):
         """Logs values of any name at a step, each (name, step) once per run.
 
         Later values for the same name and step are ignored: a resumed training repeats some steps.
-
-        Raises:
-            ValueError: If `step` is None, or MLflow does not allow a name.
         """
         if self._run is None:
             return

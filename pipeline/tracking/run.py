@@ -34,10 +34,7 @@ def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
     """Opens the run `run_id` or else MLFLOW_RUN_ID, which `mlflow run` sets, or creates one.
 
     A resumed run keeps its experiment and name. A new run's experiment is created if missing.
-
-    Raises:
-        InputError: If the store cannot be used, the run does not exist, or MLFLOW_RUN_ID is a run
-            that was trained before (inherited by mistake).
+    Raises `InputError` if MLFLOW_RUN_ID is a run that was trained before (inherited by mistake).
     """
     client = open_store()
     made_outside = os.environ.get("MLFLOW_RUN_ID")

@@ -9,13 +9,7 @@ from pipeline.inference.scoring.scorer import Scored
 
 
 class ScoreFormat(NamedTuple):
-    """The format of scored sentences.
-
-    Attributes:
-        name: "tsv" or "jsonl".
-        tokens: Whether to write the log-probability of each token.
-        log10: Whether logarithms have the base 10 instead of e.
-    """
+    """The format of scored sentences, "tsv" or "jsonl"; with `tokens`, tokens are written too."""
 
     name: str
     tokens: bool = False
