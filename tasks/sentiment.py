@@ -113,15 +113,12 @@ class SentenceClassifier(LightningModule):
         self._evaluated: dict[int, _Scored] = {}
 
     def forward(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
-        """Reads texts.
+        """Returns the logits of the labels [batch label].
 
         Args:
             texts: Batch; its labels are not used.
             tables: Result of `inputs.index` for the strings of the batch; by default that of the
                 lexicon.
-
-        Returns:
-            Logits [batch label].
         """
         logits: Tensor = self.layers(self.pooling(self._states(texts, tables), texts.lengths))
         return logits
@@ -199,15 +196,9 @@ class SentenceClassifier(LightningModule):
 
     @torch.no_grad()
     def predict(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
-        """Returns the probabilities of the labels, computed in float32 even under autocast.
+        """Returns the probabilities of the labels [batch label], in float32 even under autocast.
 
-        Args:
-            texts: Batch; its labels are not used.
-            tables: Result of `inputs.index` for the strings of the batch; by default that of the
-                lexicon.
-
-        Returns:
-            Probabilities [batch label].
+        The arguments are as in `forward`.
         """
         # In bf16 scores would depend on the batches of texts.
         with torch.autocast(self.device.type, enabled=False):
@@ -216,15 +207,9 @@ class SentenceClassifier(LightningModule):
 
     @torch.no_grad()
     def attention(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
-        """Returns the attention weights of the tokens [batch time].
+        """Returns the attention weights of the tokens [batch time]; arguments as in `forward`.
 
-        Args:
-            texts: Batch; its labels are not used.
-            tables: Result of `inputs.index` for the strings of the batch; by default that of the
-                lexicon.
-
-        Raises:
-            ValueError: If the pooling of the model is not `Attention`.
+        Raises `ValueError` if the pooling of the model is not `Attention`.
         """
         if not isinstance(self.pooling, Attention):
             raise ValueError(

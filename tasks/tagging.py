@@ -108,15 +108,12 @@ class Tagger(LightningModule):
         self.scores = TokenScores(tags) if are_labels(tags) else SpanScores(types_of(tags))
 
     def forward(self, sentences: Sentences, tables: Sequence[Tensor] | None = None) -> Tensor:
-        """Reads sentences.
+        """Returns the inputs of the decoder [batch time encoder.output_size].
 
         Args:
             sentences: Batch; its gold tags are not used.
             tables: Result of `inputs.index` for the strings of the batch; by default that of the
                 lexicon.
-
-        Returns:
-            Inputs of the decoder [batch time encoder.output_size].
         """
         inputs = self.dropout(self.inputs(sentences.words, sentences.columns, tables))
         states: Tensor = self.dropout(self.encoder(inputs, sentences.lengths).states)
@@ -208,16 +205,7 @@ class Tagger(LightningModule):
     def predict(
         self, sentences: Sentences, tables: Sequence[Tensor] | None = None
     ) -> list[Prediction]:
-        """Predicts the tags of sentences, computed in float32 even under autocast.
-
-        Args:
-            sentences: Batch; its gold tags are not used.
-            tables: Result of `inputs.index` for the strings of the batch; by default that of the
-                lexicon.
-
-        Returns:
-            One prediction per row.
-        """
+        """Predicts the tags of each row, in float32 even under autocast; arguments as `forward`."""
         # In bf16 scores would depend on the batches of sentences.
         with torch.autocast(self.device.type, enabled=False):
             states = self(sentences, tables)

@@ -44,7 +44,7 @@ class _Sentence(NamedTuple):
 
 
 def generate_sentences(seed: int, count: int) -> Iterator[list[str]]:
-    """Yields the words of sentences without `<eos>`, the same on every machine and Python."""
+    """Yields the words of sentences, without `<eos>`, identical on every machine."""
     for sentence in _generate(seed, count):
         yield sentence.words
 

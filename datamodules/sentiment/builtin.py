@@ -65,7 +65,7 @@ class BuiltinReviews(LabelledSource):
 
 
 def generate_reviews(seed: int, count: int | None = None) -> Iterator[LabelledText]:
-    """Yields reviews (without end if `count` is None), the same on all machines and Pythons."""
+    """Yields reviews, identical on every machine; without end if `count` is None."""
     random = Random(seed)  # noqa: S311 - only random() is used: its sequence is the same in all versions
     written = reviews()
     bounds = list(accumulate(review.chance for review in written))

@@ -19,7 +19,7 @@ class Phrase(NamedTuple):
 
 
 def read_trees(path: Path) -> Iterator[list[Phrase]]:
-    """Yields the phrases of each tree of a UTF-8 file, which has one tree per line or empty lines.
+    """Yields the phrases of each tree of a UTF-8 file with one tree per line; skips empty lines.
 
     Raises `InputError` if a line is not a tree with labels from 0 to 4.
     """

@@ -71,10 +71,7 @@ class BuiltinOpinions(TaggedSource):
 
 
 def generate_opinions(seed: int, count: int) -> Iterator[Sentence]:
-    """Yields sentences, the same on every machine and version of Python.
-
-    The only column of a sentence contains parts of speech.
-    """
+    """Yields sentences with a column of parts of speech, identical on every machine."""
     random = Random(seed)  # noqa: S311 - only random() is used: its sequence is the same in all versions
     for _ in range(count):
         yield _sentence(random)

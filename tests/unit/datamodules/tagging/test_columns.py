@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datamodules.batching.sentences import Sentence
+from datamodules.files.paths import SPLITS
 from datamodules.tagging.columns import Columns
 from pipeline.errors import InputError
 from pipeline.text.tags import spans
@@ -214,108 +215,93 @@ ADVICE = (
 
 
 @pytest.mark.parametrize(
-    ("settings", "files", "message"),
+    ("changes", "message"),
     [
         (
-            {},
             {"train": TRAIN + "Fischler O\n"},
             "line 7 of {}/train.txt has 2 columns separated by one space, but line 1 has 3; fix the"
             " line, or set the column separator with --data.source.separator",
         ),
         (
-            {},
             {"train": TRAIN + "\u00a0\n"},
             "line 7 of {}/train.txt has 1 columns separated by one space, but line 1 has 3; fix the"
             " line, or set the column separator with --data.source.separator",
         ),
         (
-            {},
             {"valid": "\na\tNN\tO\n\nb\tNN B-x\n"},
             "line 4 of {}/valid.txt has 2 columns separated by TAB, but line 2 has 3; fix the line,"
             " or set the column separator with --data.source.separator",
         ),
         (
-            {},
             {"test": "\nFischler O\n"},
             "line 2 of {}/test.txt has 2 columns, but {}/train.txt has 3; use the same columns in"
             " all files",
         ),
         (
             {"tag": 3},
-            {},
             "line 1 of {}/train.txt has 3 columns, so tag=3 is not a column; an index from -3 to 2"
             " is expected",
         ),
         (
             {"features": {"pos": -4}},
-            {},
             "line 1 of {}/train.txt has 3 columns, so pos=-4 is not a column; an index from -3 to 2"
             " is expected",
         ),
         (
-            {},
             {"train": "EU NNP I-ORG\nrejects VBZ \n"},
             "column -1 is empty in line 2 of {}/train.txt; a value is expected (check for a doubled"
             " separator)",
         ),
         (
-            {},
             {"train": TRAIN + "\nx NN O\ny NN X-PER\n"},
             "line 9 of {}/train.txt: tag 'X-PER' does not belong to any scheme; expected O, or"
             " one of B, I, E, S, L and U, alone or with a type as in B-PER; " + ADVICE,
         ),
         (
             {"tag": 1},
-            {},
             "line 1 of {}/train.txt: tag 'NNP' does not belong to any scheme; expected O, or"
             " one of B, I, E, S, L and U, alone or with a type as in B-PER; " + ADVICE,
         ),
         (
-            {},
             {"test": TEST + "x NN E-PER\n"},
             "line 2 of {}/test.txt: tag 'E-PER' does not belong to the scheme IOB1; " + ADVICE,
         ),
         (
-            {"scheme": "IOB2"},
-            {"train": "\na NN O\nx NN S-PER\n"},
+            {"scheme": "IOB2", "train": "\na NN O\nx NN S-PER\n"},
             "line 3 of {}/train.txt: tag 'S-PER' does not belong to the scheme IOB2; " + ADVICE,
         ),
         (
-            {},
             {"train": TRAIN + "x NN I\n"},
             "line 7 of {}/train.txt: the tag 'I' has no type, but other training tags have one; "
             + ADVICE,
         ),
         (
-            {},
             {"train": "a NN O\n\nb NN O\n"},
             "all tags in the training sentences of {}/train.txt are O; sentences with spans are"
             " expected (check the tag column, --data.source.tag)",
         ),
         (
-            {},
             {"test": ""},
             "{}/test.txt contains no sentence; one token per line and a blank line after each"
             " sentence are expected",
         ),
         (
-            {},
             {"train": "\n \n-DOCSTART- -X- O\n\r\n"},
             "{}/train.txt contains no sentence; one token per line and a blank line after each"
             " sentence are expected",
         ),
         (
-            {},
             {"train": TRAIN.encode() + "\nKöln NNP I-LOC\n".encode("latin-1")},
             "{}/train.txt is not UTF-8: byte 79 (in line 8) is 0xf6; convert the file, for example"
             " with `iconv -f WINDOWS-1252 -t UTF-8`",
         ),
     ],
 )
-def test_what_is_wrong_in_a_file(write, settings, files, message):
-    folder = write(**files)
+def test_what_is_wrong_in_a_file(write, changes, message):
+    texts = {name: text for name, text in changes.items() if name in SPLITS}
+    folder = write(**texts)
     with refuses(message.replace("{}", folder)):
-        Columns(folder, **settings).read()
+        Columns(folder, **{k: v for k, v in changes.items() if k not in SPLITS}).read()
 
 
 def test_missing_files(write, tmp_path):
