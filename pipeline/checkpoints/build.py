@@ -14,9 +14,19 @@ from pipeline.errors import InputError
 
 
 def class_at(path: str) -> type[Any]:
-    """Returns the class at a dotted path, such as `tasks.tagging.Tagger`."""
+    """Returns the class at a dotted path, such as `tasks.tagging.Tagger`.
+
+    Raises:
+        InputError: If there is no such class.
+    """
     module, _, name = path.rpartition(".")
-    return cast(type[Any], getattr(import_module(module), name))
+    try:
+        return cast(type[Any], getattr(import_module(module), name))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"the class {path} cannot be imported ({error}); run the command in the folder of its "
+            "module, or install the module"
+        ) from error
 
 
 def build_model(spec: Mapping[str, Any], values: Mapping[str, Any]) -> LightningModule:

@@ -98,5 +98,11 @@ def assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
 def data_state(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the state that the datamodule wrote into a checkpoint."""
     datamodule = checkpoint["config"]["data"]["class_path"].rpartition(".")[2]
+    if datamodule not in checkpoint:
+        task = checkpoint["config"]["model"]["class_path"]
+        raise InputError(
+            f"the checkpoint of a {task} has no state of its datamodule {datamodule}, which holds "
+            "the vocabulary; expected a file written by `unroll train`"
+        )
     state: dict[str, Any] = checkpoint[datamodule]
     return state

@@ -99,7 +99,7 @@ def test_resumed_is_uninterrupted(project, corpus, monkeypatch, capsys):
             "words of Dropouts must be at least 0 and below 1, got 1.5",
         ),
         ("--model.penalty.alpha=-2", "alpha of ActivationPenalty must be at least 0, got -2.0"),
-        ("--data.bptt=4", "with random_bptt 5 or more is expected"),
+        ("--data.bptt=4", "bptt must be at least 5 with random_bptt, got 4"),
         ("--trainer.callbacks.interval=0", "interval must be at least 1 validation, got 0"),
         ("--model.dropout=1.5", "dropout must be at least 0 and below 1, got 1.5"),
     ],

@@ -155,7 +155,7 @@ def test_smoothings_by_their_short_names(corpus, project):
     file = f"--config={write_config(project, config(corpus))}"
     for name in ("MaximumLikelihood", "AddDelta", "StupidBackoff", "Katz"):
         experiment = build([file, f"--model.smoothing={name}"])
-        assert type(experiment.task.encoder).__name__ == name
+        assert type(experiment.model.encoder).__name__ == name
 
 
 @pytest.mark.parametrize(
