@@ -27,22 +27,22 @@ def gradients(
     For an untrained model, `fields` are the arguments of the configuration parser; for a trained
     one, named by `run` or `checkpoint`, they are flags that change its configuration.
     """
+    folder = None if run is None else find_local(run) or RunFolder.of(find_run(run))
     if request.is_initial:
         experiment = build(fields)
         name = f"{run_name(experiment.config)}, untrained"
     else:
         path = locate(run, checkpoint)
         experiment = load_experiment(path, fields)
-        name = path.name if run is None else _run_name(run)
+        name = path.name if folder is None else folder.name or str(run)
     seen = _analyze(experiment, request)
-    run_id = None if run is None else _run_id(run)
-    own = Path("gradients") if run_id is None else RunFolder.of(run_id).path / "gradients"
+    own = Path("gradients") if folder is None else folder.path / "gradients"
     report = GradientReport(seen, f"{name}, {experiment.data.name} {request.split}")
     files = report.write(request.output or own)
     print_result(report.table())
     print_note(f"report: {files[0]} (numbers in the same folder)")
-    if run_id is not None:
-        _keep(run_id, files)
+    if folder is not None:
+        _keep(folder.run_id, files)
     return 0
 
 
@@ -59,16 +59,6 @@ def _analyze(experiment: Experiment, request: GradientRequest) -> GradientAnalys
         return analyze(model, batch, request.lags)
     except ValueError as error:  # raised by parts, which do not know the command line
         raise InputError(str(error)) from error
-
-
-def _run_id(run: str) -> str:
-    folder = find_local(run)
-    return find_run(run) if folder is None else folder.run_id
-
-
-def _run_name(run: str) -> str:
-    folder = find_local(run)
-    return (folder.name if folder is not None else "") or run
 
 
 def _keep(run_id: str, files: Sequence[Path]) -> None:

@@ -30,12 +30,6 @@ class RunTracker(Logger):
 
     The run stays RUNNING until `finish`, through any number of `Trainer.fit` and `Trainer.test`.
     Use `start` to create or resume a run.
-
-    Args:
-        experiment: Name of the experiment.
-        run_id: Run id. None if this rank does not know it.
-        outputs: Folder that contains one folder per run.
-        run: Open run. None on ranks other than 0.
     """
 
     def __init__(
@@ -107,9 +101,6 @@ class RunTracker(Logger):
         """Logs values at a step; called by Lightning for `self.log`, and by callbacks.
 
         `epoch`, `val/*` and `test/*` are ignored once a callback logs them with `log_scores`.
-
-        Raises:
-            ValueError: If `step` is None, or MLflow does not allow a name.
         """
         if self._owns_scores:
             metrics = {key: metrics[key] for key in metrics if not _is_score(key)}

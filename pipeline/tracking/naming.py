@@ -31,19 +31,12 @@ TRAINER_NOT_HASHED = frozenset(
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, str]:
-    """Converts a resolved configuration to flags.
+    """Converts a resolved configuration to flags: dotted names and values, in its order.
 
-    Nested keys are joined by dots. A class is a flag (`model.encoder`), and its `init_args` are the
-    level below (`model.encoder.hidden_size`). Mappings as values, and lists, are JSON. Each pair is
-    valid as `--key value`, except null for an argument two classes deep, which jsonargparse 4.53
-    does not accept.
-
-    Args:
-        config: Configuration as LightningCLI resolves it. The key `config` (names of the files) is
-            left out.
-
-    Returns:
-        Dotted names and values, in the order of the configuration.
+    A class is a flag (`model.encoder`), and its `init_args` are the level below
+    (`model.encoder.hidden_size`). Mappings as values, and lists, are JSON. Each pair is valid as
+    `--key value`, except null for an argument two classes deep, which jsonargparse 4.53 does not
+    accept. The key `config` (names of the files) is left out.
 
     Example:
         >>> encoder = {"class_path": "pipeline.encoders.LSTM", "init_args": {"hidden_size": 8}}

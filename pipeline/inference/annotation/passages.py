@@ -48,14 +48,10 @@ def read_passages(
 ) -> Iterator[Passage]:
     """Yields the sentences of a file or of standard input, without loading the whole file.
 
-    Args:
-        source: File name, or "-" for standard input.
-        encoding: Encoding of the file, for example "utf-8".
-        input_format: "sentences" (one sentence per line), "documents" (paragraphs separated by
-            empty lines), "tokens" (one tokenized sentence per line, tokens separated by single
-            spaces) or "columns" (one token per line, followed by its columns; an empty line after
-            each sentence).
-        num_columns: Number of columns that the model reads.
+    The format is "sentences" (one sentence per line), "documents" (paragraphs separated by empty
+    lines), "tokens" (one tokenized sentence per line, tokens separated by single spaces) or
+    "columns" (one token per line, followed by its columns, of which the model reads `num_columns`;
+    an empty line after each sentence).
     """
     yield from _SENTENCE_READERS[input_format](source, read_lines(source, encoding), num_columns)
 
