@@ -35,9 +35,9 @@ def optimization(
 ) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
     """Returns the optimizer and schedule in the form that `configure_optimizers` must return.
 
-    A callback of the task's trainer that implements `pipeline.contracts.ScalesRates` gives some
-    parameters another learning rate. The schedule, if any, steps once per epoch after validation;
-    `monitor` is the metric for `ReduceLROnPlateau` if the schedule does not name one.
+    A callback that implements `pipeline.contracts.ScalesRates` gives some parameters another
+    learning rate. A schedule steps once per epoch after validation, and `monitor` is the metric for
+    a `ReduceLROnPlateau` that does not name one.
 
     Raises:
         InputError: If the schedule sets the same learning rate for all parameters.

@@ -1,5 +1,6 @@
 """Every place of a configuration that takes one of our classes, found by introspection."""
 
+import abc
 import functools
 import inspect
 import sys
@@ -73,7 +74,7 @@ def ours(base: type) -> tuple[type, ...]:
         if f"{kind.__module__}.".startswith(tuple(f"{name}." for name in SHORT_NAMES))
         and not kind.__name__.startswith("_")
         and not inspect.isabstract(kind)
-        and typing.Protocol not in kind.__bases__
+        and not {abc.ABC, typing.Protocol} & {*kind.__bases__}
         and getattr(sys.modules[kind.__module__], kind.__name__, None) is kind
     }
     return tuple(found[name] for name in sorted(found))
