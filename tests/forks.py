@@ -31,11 +31,7 @@ LIBRARIES = (
 
 
 class Server:
-    """The loaded process, which answers one request after another.
-
-    Args:
-        environment: of its start; each child has its own.
-    """
+    """The loaded process, which answers one request after another."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -50,7 +46,6 @@ class Server:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
         return self._process.poll() is None
 
     def run(
@@ -60,19 +55,10 @@ class Server:
         outputs: tuple[Path, Path],
         timeout: float,
     ) -> int:
-        """Runs `python -m pipeline ARGUMENTS` in the current folder.
+        """Runs `python -m pipeline ARGUMENTS` in the current folder and returns its exit status.
 
-        Args:
-            arguments: of the command.
-            environment: all of it.
-            outputs: files for stdout and stderr.
-            timeout: in seconds.
-
-        Returns:
-            The exit status.
-
-        Raises:
-            subprocess.TimeoutExpired: the command took longer, and was killed.
+        `outputs` are files for stdout and stderr; a command that takes longer than `timeout`
+        seconds is killed, with subprocess.TimeoutExpired.
         """
         request = {
             "arguments": arguments,
@@ -102,7 +88,6 @@ class Server:
         return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        """Ends it, and what it runs."""
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child, signal.SIGKILL)

@@ -10,146 +10,61 @@ import time
 from pathlib import Path
 
 import mlflow
-import yaml
+import torch
 
+from pipeline.__main__ import ENTRY_POINT
+from pipeline.cli.main import main
 from tests.forks import Server
 
+DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 REPOSITORY = Path(__file__).parent.parent
 
 
-def small_config(corpus: Path, **changes: object) -> dict:
-    """A model that trains in seconds; `changes` are dotted keys."""
-    config = {
-        "seed_everything": 3,
-        "precision": "32-true",
-        "checkpoint_every": 7,
-        "trainer": {"max_epochs": 2, "gradient_clip_val": 1.0, "log_every_n_steps": 1},
-        "data": {
-            "class_path": "LanguageModelData",
-            "init_args": {"corpus": str(corpus), "batch_size": 8, "bptt": 20, "eval_bptt": 50},
-        },
-        "model": {
-            "class_path": "LanguageModel",
-            "init_args": {
-                "encoder": {
-                    "class_path": "LSTM",
-                    "init_args": {
-                        "input_size": 8,
-                        "hidden_size": 12,
-                        "num_layers": 2,
-                        "dropout": 0.2,
-                    },
-                },
-                "dropout": 0.2,
-                "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
-            },
-        },
-    }
-    return _changed(config, changes)
+def command(*arguments: object) -> int:
+    """Runs `unroll ARGUMENTS` in this process and returns its exit code."""
+    return main([str(argument) for argument in arguments], ENTRY_POINT)
 
 
-def small_tagger(corpus: Path, **changes: object) -> dict:
-    """A tagger that trains in seconds on a folder of column files; `changes` are dotted keys."""
-    config = {
-        "seed_everything": 3,
-        "precision": "32-true",
-        "checkpoint_every": 5,
-        "trainer": {"max_epochs": 2, "gradient_clip_val": 1.0, "log_every_n_steps": 1},
-        "data": {
-            "class_path": "TaggingData",
-            "init_args": {
-                "source": {
-                    "class_path": "Columns",
-                    "init_args": {"corpus": str(corpus), "features": {"pos": 1}},
-                },
-                "batch_size": 16,
-            },
-        },
-        "model": {
-            "class_path": "Tagger",
-            "init_args": {
-                "inputs": [
-                    {
-                        "class_path": "pipeline.inputs.Words",
-                        "init_args": {"size": 12, "unknown_chance": 0.1},
-                    },
-                    {
-                        "class_path": "pipeline.inputs.Column",
-                        "init_args": {"column": "pos", "size": 4},
-                    },
-                ],
-                "encoder": {
-                    "class_path": "LSTM",
-                    "init_args": {
-                        "input_size": 16,
-                        "hidden_size": 10,
-                        "bidirectional": True,
-                        "num_layers": 2,
-                        "dropout": 0.2,
-                    },
-                },
-                "decoder": "pipeline.decoders.CRF",
-                "dropout": 0.2,
-                "variational": True,
-                "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
-            },
-        },
-    }
-    return _changed(config, changes)
+def error_of(capsys, *arguments: object) -> str:
+    """Runs a command that fails with exit code 2 and returns what it writes to stderr."""
+    capsys.readouterr()
+    assert command(*arguments) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    return error
 
 
-def small_classifier(**changes: object) -> dict:
-    """A classifier that trains in seconds on the built-in reviews; `changes` are dotted keys."""
-    config = {
-        "seed_everything": 3,
-        "precision": "32-true",
-        "checkpoint_every": 5,
-        "trainer": {"max_epochs": 2, "gradient_clip_val": 1.0, "log_every_n_steps": 1},
-        "data": {
-            "class_path": "SentimentData",
-            "init_args": {
-                "source": {"class_path": "BuiltinReviews", "init_args": {"num_train": 301}},
-                "batch_size": 16,
-                "sampling": "balanced",
-            },
-        },
-        "model": {
-            "class_path": "SentenceClassifier",
-            "init_args": {
-                "encoder": {
-                    "class_path": "LSTM",
-                    "init_args": {"input_size": 16, "hidden_size": 10, "bidirectional": True},
-                },
-                "pooling": "pipeline.pooling.Attention",
-                "dropout": 0.2,
-                "word_dropout": 0.1,
-                "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
-            },
-        },
-    }
-    return _changed(config, changes)
+def scores(text: str) -> dict[str, float]:
+    """The scores in the output of a command."""
+    rows = [line.split() for line in text.splitlines() if "/" in line]
+    return {row[0]: float(row[1]) for row in rows}
 
 
-def _changed(config: dict, changes: dict) -> dict:
-    for key, value in changes.items():
-        place = config
-        *path, last = key.split(".")
-        for part in path:
-            place = place[part]
-        place[last] = value
-    return config
-
-
-def write_config(folder: Path, config: dict, name: str = "config.yaml") -> Path:
-    path = folder / name
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return path
+def metrics_of_test(run) -> dict[str, float]:
+    return {name: value for name, value in run.data.metrics.items() if name.startswith("test/")}
 
 
 def environment(**more: str) -> dict[str, str]:
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PYTHONPATH": path, "PATH": binaries, **more}
+
+
+def fit(folder: Path, monkeypatch, *arguments: object) -> str:
+    """Runs `unroll fit ARGUMENTS` in a folder, new or not, and returns the id of its only run."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    assert command("fit", *arguments) == 0
+    return only_run(folder).info.run_id
+
+
+def train(folder: Path, config: Path, monkeypatch, *flags: str):
+    """Runs `unroll train` in a process of its own and a new folder and returns its only run."""
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    done = unroll("train", "--config", str(config), *flags)
+    assert done.returncode == 0, done.stderr
+    return only_run(folder)
 
 
 _servers: list[Server] = []
@@ -212,6 +127,47 @@ def wait_for(condition, seconds: float = 120.0) -> None:
         if time.monotonic() > end:
             raise TimeoutError("the condition never came true")
         time.sleep(0.02)
+
+
+def kill_after(num_saves: int, folder: Path, config: Path, monkeypatch, *flags: str) -> str:
+    """Trains in a new folder, kills all processes after some saves, and returns the run id."""
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    process = start("train", "--config", str(config), *flags)
+    stamps = set()
+
+    def has_saved_often_enough():
+        paths = (folder / "outputs").glob("*/checkpoints/last.ckpt")
+        stamps.update(path.stat().st_mtime_ns for path in paths)
+        return len(stamps) >= num_saves or process.poll() is not None
+
+    wait_for(has_saved_often_enough)
+    assert process.poll() is None, process.communicate()[0]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return only_run(folder).info.run_id
+
+
+def assert_resumes(project: Path, config: Path, monkeypatch, flags, keys, num_saves=6):
+    """A killed and resumed training has exactly the metrics of an uninterrupted one."""
+    expected = train(project / "whole", config, monkeypatch, *flags).info.run_id
+    run_id = kill_after(num_saves, project / "broken", config, monkeypatch, *flags)
+    done = unroll("train", "--resume", run_id[:8])
+    assert done.returncode == 0, done.stderr
+    run = only_run(project / "broken")
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    for key in keys:
+        found = history(project / "broken", run_id, key)
+        assert found == history(project / "whole", expected, key), key
+
+
+def assert_traces(project: Path, runs: dict, keys, **tolerances: float) -> None:
+    """Two runs, each in the folder of its name, have the same steps and nearly the same values."""
+    for key in keys:
+        traces = [history(project / name, run.info.run_id, key) for name, run in runs.items()]
+        assert [step for step, _ in traces[0]] == [step for step, _ in traces[1]], key
+        values = [torch.tensor([value for _, value in trace]) for trace in traces]
+        torch.testing.assert_close(*values, **tolerances, msg=key)
 
 
 def client(folder: Path) -> mlflow.MlflowClient:

@@ -8,14 +8,14 @@ import yaml
 
 from pipeline import encoders
 from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main, make_parser
+from pipeline.cli.main import make_parser
 from pipeline.cli.probe import checked_variants
 from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
 from pipeline.preflight.configurations import is_overlay
 from tests.examples import vocabulary
-from tests.harness import REPOSITORY
+from tests.harness import REPOSITORY, command
 from tests.unit.datamodules.shards import write_shards
 
 SHIPPED = sorted((REPOSITORY / "configs").rglob("*.yaml"))
@@ -34,7 +34,7 @@ def identity(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def command(path: Path) -> list[str]:
+def configurations(path: Path) -> list[str]:
     """The configurations that the first line says to lay over each other."""
     first = path.read_text(encoding="utf-8").splitlines()[0]
     return [f"--config={name}" for name in re.findall(r"--config (\S+)", first)]
@@ -124,5 +124,5 @@ def test_two_steps_of_each(path, project, flags, capsys):
         steps += flags["shards"]
     if "vectors" in settings["data"]["init_args"]:
         steps += flags["vectors"]
-    code = main(["train", *command(path), *flags[task], *steps], ENTRY_POINT)
+    code = command("train", *configurations(path), *flags[task], *steps)
     assert code == 0, capsys.readouterr().err

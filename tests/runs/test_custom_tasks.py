@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
-from tests.harness import REPOSITORY, only_run, small_config, small_tagger, write_config
+from tests.configs import small_config, small_tagger, write_config
+from tests.harness import REPOSITORY, command, error_of, only_run, scores
 
 GUIDE = REPOSITORY / "docs" / "your_own_task.md"
 [BIGRAM] = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
@@ -34,14 +33,10 @@ def folder(project, monkeypatch):
 
 def run(capsys, *arguments):
     capsys.readouterr()
-    code = main([str(argument) for argument in arguments], ENTRY_POINT)
+    code = command(*arguments)
     captured = capsys.readouterr()
     assert code == 0, captured.err
     return captured.out
-
-
-def scores(text):
-    return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if "/" in line}
 
 
 @pytest.mark.parametrize("name", ["LouderLanguageModel", "Bigram"])
@@ -89,12 +84,12 @@ def test_a_task_that_lacks_something_is_told_what(corpus, folder, capsys):
     (folder / "their_tasks.py").write_text(text, encoding="utf-8")
     config = small_config(corpus, **{"model.class_path": "their_tasks.Bigram"})
     config["model"]["init_args"] = {}
-    assert main(["fit", f"--config={write_config(folder, config)}"], ENTRY_POINT) == 2
-    assert "--model: Bigram has no monitor; pipeline.contracts.Task" in capsys.readouterr().err
+    error = error_of(capsys, "fit", f"--config={write_config(folder, config)}")
+    assert "--model: Bigram has no monitor; pipeline.contracts.Task" in error
 
 
 def test_a_command_that_needs_another_task(opinions, folder, capsys):
     config = small_tagger(opinions, **{"trainer.max_epochs": 1})
     run(capsys, "fit", f"--config={write_config(folder, config)}")
-    assert main(["generate", f"--run={only_run(folder).info.run_id}"], ENTRY_POINT) == 2
-    assert "contains a Tagger, but this command needs a language model" in capsys.readouterr().err
+    error = error_of(capsys, "generate", f"--run={only_run(folder).info.run_id}")
+    assert "contains a Tagger, but this command needs a language model" in error

@@ -5,9 +5,8 @@ import re
 import pytest
 
 from examples import custom_encoder, predict_from_python, train_language_model, train_tagger
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
-from tests.harness import REPOSITORY, small_config, small_tagger, write_config
+from tests.configs import small_config, small_tagger, write_config
+from tests.harness import REPOSITORY, command
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 
@@ -44,7 +43,7 @@ def test_predict_from_python(project, corpus, opinions, capsys):
     words = {"class_path": "pipeline.inputs.Words", "init_args": {"size": 16}}
     tagger = small_tagger(opinions, **{"run_name": "tagger", "model.init_args.inputs": [words]})
     for config in (small_config(corpus, run_name="lm"), tagger):
-        assert main(["fit", f"--config={write_config(project, config)}"], ENTRY_POINT) == 0
+        assert command("fit", f"--config={write_config(project, config)}") == 0
     capsys.readouterr()
     predict_from_python.score("lm")
     lines = capsys.readouterr().out.splitlines()

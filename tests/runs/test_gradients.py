@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
-from tests.harness import (
-    all_runs,
-    client,
-    history,
-    only_run,
-    small_config,
-    small_tagger,
-    write_config,
-)
+from tests.configs import part, small_config, small_tagger, write_config
+from tests.harness import all_runs, client, command, error_of, history, only_run
 
 FILES = {"gradients.png", "gradients.json", "gradients.csv", "gradients.txt"}
 
@@ -32,15 +23,9 @@ def numbers(folder):
 
 
 def test_a_run_is_watched_and_looked_at(project, corpus, capsys):
-    lens = {
-        "class_path": "pipeline.callbacks.GradientMonitor",
-        "init_args": {"every_n_steps": 5},
-    }
+    lens = part("pipeline.callbacks.GradientMonitor", every_n_steps=5)
     config = small_config(corpus, **{"trainer.callbacks": [lens], "trainer.max_epochs": 1})
-    assert (
-        main(["train", f"--config={write_config(project, config)}", "--run_name=seen"], ENTRY_POINT)
-        == 0
-    )
+    assert command("train", f"--config={write_config(project, config)}", "--run_name=seen") == 0
     run = only_run(project)
     run_id = run.info.run_id
     folder = project / "outputs" / run_id / "gradients"
@@ -60,7 +45,7 @@ def test_a_run_is_watched_and_looked_at(project, corpus, capsys):
         assert after[step] == pytest.approx(min(norms[step], 1.0), rel=1e-4)
 
     capsys.readouterr()
-    assert main(["gradients", "--run=seen", "--lags=30", "--rows=3"], ENTRY_POINT) == 0
+    assert command("gradients", "--run=seen", "--lags=30", "--rows=3") == 0
     table = capsys.readouterr().out
     assert "layer 2: the gradient halves every " in table
     seen = numbers(folder)  # in place of what the callback wrote
@@ -79,14 +64,14 @@ def test_a_run_is_watched_and_looked_at(project, corpus, capsys):
 
     checkpoint = project / "outputs" / run_id / "checkpoints" / "best.ckpt"
     arguments = [f"--checkpoint={checkpoint}", "--lags=30", "--rows=3", "--output=there"]
-    assert main(["gradients", *arguments], ENTRY_POINT) == 0
+    assert command("gradients", *arguments) == 0
     assert numbers(project / "there")["layers"] == seen["layers"]
 
 
 def test_a_configuration_untrained(project, opinions, capsys):
     """Twice the same numbers: the seed is the configuration's; and a flag changes the model."""
     config = write_config(project, small_tagger(opinions))
-    assert main(["gradients", f"--config={config}"], ENTRY_POINT) == 0
+    assert command("gradients", f"--config={config}") == 0
     first = numbers(project / "gradients")
     assert [layer["name"] for layer in first["layers"]] == [
         f"layer {index}, {direction}"
@@ -94,10 +79,10 @@ def test_a_configuration_untrained(project, opinions, capsys):
         for direction in ("left to right", "right to left")
     ]
     assert all(set(layer["gates"]) == {"input", "forget", "output"} for layer in first["layers"])
-    assert main(["gradients", f"--config={config}"], ENTRY_POINT) == 0
+    assert command("gradients", f"--config={config}") == 0
     assert numbers(project / "gradients") == first
     flags = ["--model.encoder=Elman", "--model.encoder.nonlinearity=sigmoid", "--output=other"]
-    assert main(["gradients", f"--config={config}", *flags], ENTRY_POINT) == 0
+    assert command("gradients", f"--config={config}", *flags) == 0
     layer = numbers(project / "other")["layers"][0]
     assert layer["bound"] == pytest.approx(0.25)  # an orthogonal matrix, and the slope of a sigmoid
     assert layer["half_life"] < math.log(0.5) / math.log(0.25) * 1.01
@@ -121,8 +106,7 @@ BAD = [
 @pytest.mark.parametrize(("arguments", "message"), BAD)
 def test_mistakes(project, opinions, capsys, arguments, message):
     write_config(project, small_tagger(opinions), "C")
-    assert main(["gradients", *arguments], ENTRY_POINT) == 2
-    said = capsys.readouterr().err
+    said = error_of(capsys, "gradients", *arguments)
     assert message in said
     assert said.count("\n") == 1
 
@@ -133,7 +117,7 @@ def test_a_model_that_cannot_be_looked_at_is_told_before_a_run_is_opened(project
         "model.init_args.encoder.init_args.zoneout": 0.1,
     }
     config = write_config(project, small_config(corpus, **changes))
-    assert main(["train", f"--config={config}"], ENTRY_POINT) == 2
-    assert "GradientMonitor cannot record layers with zoneout" in capsys.readouterr().err
+    error = error_of(capsys, "train", f"--config={config}")
+    assert "GradientMonitor cannot record layers with zoneout" in error
     assert not (project / "outputs").exists()
     assert not all_runs(project)

@@ -6,16 +6,15 @@ import re
 import pytest
 import torch
 
-from pipeline.__main__ import ENTRY_POINT
 from pipeline.analysis.parameters import count_parameters
-from pipeline.cli.main import main
 from pipeline.encoders import GRU, LSTM, QRNN, SRU, CoupledLSTM, Elman, MinGRU, MogrifierLSTM
 from pipeline.pooling import Attention
 from pipeline.text.lexicon import Labels, Lexicon
 from tasks.language_model import LanguageModel
 from tasks.sentiment import SentenceClassifier
+from tests.configs import small_config, write_config
 from tests.examples import vocabulary
-from tests.harness import REPOSITORY, only_run, small_config, write_config
+from tests.harness import REPOSITORY, command, error_of, only_run
 
 
 def textbook(gates, d, h):
@@ -107,7 +106,7 @@ def test_tied_weights_count_once():
 
 def test_of_a_configuration_a_run_and_a_checkpoint(project, corpus, capsys):
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
-    assert main(["parameters", "--config", str(config), "--json"], ENTRY_POINT) == 0
+    assert command("parameters", "--config", config, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     parts = {part["name"]: part["num_parameters"] for part in found["parts"]}
     assert parts["encoder 1"] == textbook(4, 8, 12)
@@ -115,7 +114,7 @@ def test_of_a_configuration_a_run_and_a_checkpoint(project, corpus, capsys):
     assert found["total"] == found["learned"] == sum(parts.values())
     assert not (project / "outputs").exists()
     flags = ["--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"]
-    assert main(["fit", "--config", str(config), *flags], ENTRY_POINT) == 0
+    assert command("fit", "--config", config, *flags) == 0
     run_id = only_run(project).info.run_id
     checkpoint = project / "outputs" / run_id / "checkpoints" / "best.ckpt"
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
@@ -123,7 +122,7 @@ def test_of_a_configuration_a_run_and_a_checkpoint(project, corpus, capsys):
     tables = []
     for source in (["--config", str(config)], ["--run", run_id], ["--checkpoint", str(checkpoint)]):
         capsys.readouterr()
-        assert main(["parameters", *source], ENTRY_POINT) == 0
+        assert command("parameters", *source) == 0
         tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1] == tables[2]
     assert f"{found['total']:,}" in tables[0]
@@ -140,11 +139,10 @@ def test_of_a_configuration_a_run_and_a_checkpoint(project, corpus, capsys):
     ],
 )
 def test_mistakes(project, capsys, arguments, words):
-    assert main(["parameters", *arguments], ENTRY_POINT) == 2
-    assert words in capsys.readouterr().err
+    assert words in error_of(capsys, "parameters", *arguments)
 
 
 def test_counts_of_words_are_no_parameters(project, capsys):
     config = REPOSITORY / "configs" / "lm" / "builtin-kn5.yaml"
-    assert main(["parameters", f"--config={config}"], ENTRY_POINT) == 2
-    assert "an n-gram model has counts and no parameters" in capsys.readouterr().err
+    error = error_of(capsys, "parameters", f"--config={config}")
+    assert "an n-gram model has counts and no parameters" in error

@@ -6,13 +6,12 @@ import pytest
 import yaml
 
 from datamodules.language_model.builtin import agreement_probe
-from pipeline.__main__ import ENTRY_POINT
 from pipeline.analysis.probes.agreement import RANGES, AgreementRate, by_attractors, by_range, judge
 from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_seeds, write_table
 from pipeline.analysis.probes.variants import read_variants
 from pipeline.checkpoints.read import load_trained
-from pipeline.cli.main import main
-from tests.harness import all_runs, small_config, write_config
+from tests.configs import small_config, write_config
+from tests.harness import all_runs, command, error_of
 
 GROUPS = {
     "encoder": {
@@ -75,7 +74,7 @@ def test_the_mean_over_seeds(tmp_path):
 def test_variants_are_trained_measured_and_drawn(project, capsys):
     groups = {"encoder": GROUPS["encoder"]}
     config = write_config(project, configuration(**groups))
-    code = main(["probe", "--config", str(config), "--verbs", "20", "--jobs", "2"], ENTRY_POINT)
+    code = command("probe", "--config", config, "--verbs", "20", "--jobs", "2")
     shown = capsys.readouterr()
     assert code == 0, shown.err
     runs = {run.info.run_id: run for run in all_runs(project)}
@@ -106,14 +105,14 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
     ]
 
     stamps = {run_id: run.info.end_time for run_id, run in runs.items() if run is not parent}
-    assert main(["probe", "--resume", parent.info.run_id], ENTRY_POINT) == 0
+    assert command("probe", "--resume", parent.info.run_id) == 0
     again = {run.info.run_id: run for run in all_runs(project)}
     assert {key: again[key].info.end_time for key in stamps} == stamps
     assert len(again) == len(runs)
 
     capsys.readouterr()
     source = ["--run", below[0].info.run_id, "--verbs", "20", "--output", str(project / "drawn")]
-    assert main(["probe", *source], ENTRY_POINT) == 0
+    assert command("probe", *source) == 0
     row = capsys.readouterr().out.splitlines()[1].split("\t")[2:]
     name = below[0].info.run_name.rpartition("-")[2]
     assert row in [line.split("\t")[2:] for line in table.splitlines() if line.startswith(name)]
@@ -138,8 +137,7 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
 )
 def test_wrong_configurations(project, capsys, variants, words):
     config = write_config(project, configuration(**variants))
-    assert main(["probe", "--config", str(config)], ENTRY_POINT) == 2
-    assert words in capsys.readouterr().err
+    assert words in error_of(capsys, "probe", "--config", config)
     assert not (project / "outputs").exists()
 
 
@@ -150,16 +148,12 @@ def test_wrong_configurations(project, capsys, variants, words):
         (["--run", "x", "--verbs", "0"], "--verbs must be at least 1, got 0"),
         (["--run", "x", "--jobs", "2"], "--jobs needs --config or --resume"),
         (["--resume", "x", "--verbs", "9"], "--verbs cannot change when a comparison is resumed"),
-        (
-            ["--run", "x", "--trainer.max_epochs=1"],
-            "--trainer.max_epochs=1 needs --config",
-        ),
+        (["--run", "x", "--trainer.max_epochs=1"], "--trainer.max_epochs=1 needs --config"),
         (["--resume", "nothing"], "no comparison 'nothing' in "),
     ],
 )
 def test_mistakes(project, capsys, arguments, words):
-    assert main(["probe", *arguments], ENTRY_POINT) == 2
-    assert words in capsys.readouterr().err
+    assert words in error_of(capsys, "probe", *arguments)
 
 
 def test_a_corpus_without_the_words_is_told_before_anything_is_trained(project, corpus, capsys):
@@ -167,6 +161,5 @@ def test_a_corpus_without_the_words_is_told_before_anything_is_trained(project, 
     config["data"]["init_args"]["corpus"] = str(corpus)
     path = project / "other.yaml"
     path.write_text(yaml.safe_dump(json.loads(json.dumps(config))), encoding="utf-8")
-    assert main(["probe", "--config", str(path)], ENTRY_POINT) == 2
-    assert "the model lacks '" in capsys.readouterr().err
+    assert "the model lacks '" in error_of(capsys, "probe", "--config", path)
     assert not (project / "outputs").exists()

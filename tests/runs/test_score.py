@@ -6,10 +6,9 @@ import math
 import pytest
 import torch
 
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
 from pipeline.inference.scoring import Hypothesis, InputLine, ScoreFormat, Scorer, rerank
 from tests.examples import language_model
+from tests.harness import command, error_of
 
 TEXTS = ["a b zebra", "", "d <unk> d a"]
 
@@ -56,7 +55,7 @@ def source(tmp_path):
 def score(capsys, checkpoint, source):
     def run(*flags, code=0):
         arguments = ["score", "--checkpoint", checkpoint, "--input", source, *flags]
-        assert main([str(argument) for argument in arguments], ENTRY_POINT) == code
+        assert command(*arguments) == code
         return capsys.readouterr()
 
     return run
@@ -171,8 +170,7 @@ def test_models_that_there_are_not(capsys, project, tmp_path):
         (["--run", "none"], "no runs yet"),
         (["--checkpoint", "none"], "there is no checkpoint file none"),
     ):
-        assert main(["score", *flags], ENTRY_POINT) == 2
-        assert expected in capsys.readouterr().err
+        assert expected in error_of(capsys, "score", *flags)
 
 
 def test_a_torn_text_leaves_no_output(score, source, tmp_path):

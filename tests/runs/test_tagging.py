@@ -7,32 +7,22 @@ import pytest
 import torch
 from seqeval.metrics import accuracy_score, f1_score
 
+from tests.configs import part, small_tagger, write_config
 from tests.harness import (
+    DDP,
     all_runs,
+    assert_resumes,
+    assert_traces,
     client,
-    history,
-    only_run,
-    small_tagger,
+    metrics_of_test,
+    scores,
     start,
+    train,
     unroll,
     wait_for,
-    write_config,
 )
 
-DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 KEYS = ("train/loss", "val/f1", "val/f1_proportional", "test/f1", "test/accuracy", "tokens_seen")
-
-
-def scores(text):
-    return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if "/" in line}
-
-
-def train(folder, config, monkeypatch, *flags):
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    done = unroll("train", "--config", str(config), *flags)
-    assert done.returncode == 0, done.stderr
-    return only_run(folder)
 
 
 def test_one_run_with_its_report_and_scores_that_can_be_had_again(project, opinions, monkeypatch):
@@ -45,12 +35,10 @@ def test_one_run_with_its_report_and_scores_that_can_be_had_again(project, opini
     assert {"report/seqeval.txt", "report/errors.txt", "report/confusion.png"} <= names
     kept = {item.path for item in client(project / "here").list_artifacts(run.info.run_id)}
     assert {"vocabulary.txt", "tags.txt", "corpus.txt", "config.yaml"} <= kept
-
     again = unroll("test", "--run", run.info.run_id, "--data.eval_batch_tokens=64")
     found = scores(again.stdout)
-    tested = {name: value for name, value in run.data.metrics.items() if name.startswith("test/")}
+    tested = metrics_of_test(run)
     assert found == pytest.approx(tested, rel=1e-9)
-
     predicted = unroll("predict", "--run", run.info.run_id)
     assert predicted.returncode == 0, predicted.stderr
     blocks = [block.splitlines() for block in predicted.stdout.strip().split("\n\n")]
@@ -69,25 +57,20 @@ def test_two_processes_are_one(project, opinions, monkeypatch):
     changes = {
         "model.init_args.dropout": 0.0,
         "model.init_args.encoder.init_args.dropout": 0.0,
-        "model.init_args.inputs": [
-            {"class_path": "pipeline.inputs.Words", "init_args": {"size": 16}}
-        ],
+        "model.init_args.inputs": [part("pipeline.inputs.Words", size=16)],
         "data.init_args.batch_size": 7,  # of 300 sentences: the last batch holds 6
     }
     config = write_config(project, small_tagger(opinions, **changes))
-    one = train(project / "one", config, monkeypatch, "--trainer.accelerator=cpu")
-    two = train(project / "two", config, monkeypatch, *DDP)
-    for key in KEYS:
-        traces = [
-            history(project / name, run.info.run_id, key)
-            for name, run in (("one", one), ("two", two))
-        ]
-        assert [step for step, _ in traces[0]] == [step for step, _ in traces[1]], key
-        values = [torch.tensor([value for _, value in trace]) for trace in traces]
-        torch.testing.assert_close(*values, rtol=2e-3, atol=2e-3, msg=key)
-    alone = unroll("test", "--run", two.info.run_id)
+    runs = {
+        "one": train(project / "one", config, monkeypatch, "--trainer.accelerator=cpu"),
+        "two": train(project / "two", config, monkeypatch, *DDP),
+    }
+    assert_traces(project, runs, KEYS, rtol=2e-3, atol=2e-3)
+    alone = unroll("test", "--run", runs["two"].info.run_id)
     assert alone.returncode == 0, alone.stderr
-    tested = {name: value for name, value in two.data.metrics.items() if name.startswith("test/")}
+    tested = {
+        name: value for name, value in runs["two"].data.metrics.items() if name.startswith("test/")
+    }
     assert scores(alone.stdout) == pytest.approx(tested, rel=1e-9)
 
 
@@ -95,29 +78,8 @@ def test_two_processes_are_one(project, opinions, monkeypatch):
 def test_kill_and_resume(project, opinions, monkeypatch, flags):
     """Bit for bit what it would have been, with dropout and hidden words, from within an epoch."""
     config = write_config(project, small_tagger(opinions, **{"trainer.max_epochs": 3}))
-    expected = train(project / "whole", config, monkeypatch, *flags)
-    broken = project / "broken"
-    broken.mkdir()
-    monkeypatch.chdir(broken)
-    process = start("train", "--config", str(config), *flags)
-    stamps = set()
-
-    def is_within_the_second_epoch():
-        for path in (broken / "outputs").glob("*/checkpoints/last.ckpt"):
-            stamps.add(path.stat().st_mtime_ns)
-        return len(stamps) >= 6 or process.poll() is not None
-
-    wait_for(is_within_the_second_epoch)
-    assert process.poll() is None, process.communicate()[0]
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    run_id = only_run(broken).info.run_id
-    done = unroll("train", "--resume", run_id)
-    assert done.returncode == 0, done.stderr
-    for key in (*KEYS, "best/val_f1", "train/grad_norm"):
-        assert history(broken, run_id, key) == history(
-            project / "whole", expected.info.run_id, key
-        ), key
+    keys = (*KEYS, "best/val_f1", "train/grad_norm")
+    assert_resumes(project, config, monkeypatch, flags, keys)
 
 
 def test_crossvalidation_is_a_parent_and_a_child_a_fold_and_goes_on(project, opinions):
@@ -132,7 +94,6 @@ def test_crossvalidation_is_a_parent_and_a_child_a_fold_and_goes_on(project, opi
     runs = {run.info.run_name: run for run in all_runs(project)}
     assert runs["cv-cv3"].info.status == "KILLED"
     assert "RUNNING" not in {run.info.status for run in runs.values()}
-
     parent = runs["cv-cv3"].info.run_id
     done = unroll("crossvalidate", "--resume", parent)
     assert done.returncode == 0, done.stderr

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.harness import REPOSITORY
-from tests.runs.errors.test_language_model import run
+from tests.runs.errors.test_language_model import rejected
 
 CONFIG = REPOSITORY / "configs/tagging/builtin-bilstm-crf.yaml"
 
@@ -16,19 +16,16 @@ def vectors(tmp_path):
 
 
 def test_more_folds_than_sentences(capsys, project):
-    code, text = run(capsys, "crossvalidate", "--config", CONFIG, "--folds=100000")
-    assert code == 2
+    text = rejected(capsys, "crossvalidate", "--config", CONFIG, "--folds=100000")
     assert "--folds 100000: builtin has 3,500 training and validation rows, fewer" in text
     assert not (project / "mlflow.db").exists()
 
 
 def mistaken(capsys, project, *flags):
-    code, text = run(capsys, "train", "--config", CONFIG, *flags)
+    text = rejected(capsys, "train", "--config", CONFIG, *flags)
     assert not (project / "mlflow.db").exists()
     assert "Namespace" not in text
-    assert "Traceback" not in text
-    assert len(text.splitlines()) == 1, text
-    return code, text
+    return text
 
 
 @pytest.mark.parametrize(
@@ -44,9 +41,7 @@ def mistaken(capsys, project, *flags):
 def test_files(capsys, project, opinions, content, expected):
     (opinions / "valid.txt").write_bytes(content.encode("latin-1"))
     flags = ["--data.source=Columns", f"--data.source.corpus={opinions}"]
-    code, text = mistaken(capsys, project, *flags)
-    assert code == 2
-    assert expected in text
+    assert expected in mistaken(capsys, project, *flags)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +61,4 @@ def test_files(capsys, project, opinions, content, expected):
 )
 @pytest.mark.usefixtures("vectors")
 def test_flags(capsys, project, flags, expected):
-    code, text = mistaken(capsys, project, *flags)
-    assert code == 2
-    assert expected in text
+    assert expected in mistaken(capsys, project, *flags)

@@ -8,15 +8,14 @@ import torch
 
 from datamodules.language_model.item_batches import ItemBatches
 from datamodules.language_model.streams import Streams
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
 from pipeline.encoders import LSTM
 from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.inference.dynamic_evaluation import dynamic_nll, gradient_rms
 from pipeline.options import Dynamics
 from tasks.language_model import LanguageModel
+from tests.configs import part, small_config, write_config
 from tests.examples import vocabulary
-from tests.harness import small_config, write_config
+from tests.harness import command, error_of, scores
 
 IDS = torch.randint(7, (41,), generator=torch.Generator().manual_seed(2)).int().numpy()
 
@@ -117,26 +116,25 @@ def test_items_start_afresh():
 
 
 def test_counts_cannot_learn(corpus, project, capsys):
-    kneser_ney = {"smoothing": {"class_path": "pipeline.ngrams.KneserNey"}, "order": 2}
     settings = small_config(corpus, run_name="counted")
-    settings["model"] = {"class_path": "NgramLanguageModel", "init_args": kneser_ney}
+    kneser_ney = part("pipeline.ngrams.KneserNey")
+    settings["model"] = part("NgramLanguageModel", smoothing=kneser_ney, order=2)
     settings["trainer"] = {"max_epochs": 1}
-    assert main(["fit", f"--config={write_config(project, settings)}"], ENTRY_POINT) == 0
-    assert main(["test", "--run=counted", "--dynamic=0.1"], ENTRY_POINT) == 2
-    assert "--dynamic updates the weights of a network" in capsys.readouterr().err
+    assert command("fit", f"--config={write_config(project, settings)}") == 0
+    error = error_of(capsys, "test", "--run=counted", "--dynamic=0.1")
+    assert "--dynamic updates the weights of a network" in error
 
 
 def test_the_command(corpus, project, capsys):
     """A rate of next to nothing gives the plain score, another one another."""
     config = write_config(project, small_config(corpus, run_name="one"))
-    assert main(["fit", f"--config={config}"], ENTRY_POINT) == 0
+    assert command("fit", f"--config={config}") == 0
     capsys.readouterr()
     found = []
     for rate in ("1e-12", "0.3"):
         flags = [f"--dynamic={rate}", "--dynamic-steps=7"]
-        assert main(["validate", "--run=one", *flags], ENTRY_POINT) == 0
-        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-        found.append({name: float(score) for name, score in lines})
+        assert command("validate", "--run=one", *flags) == 0
+        found.append(scores(capsys.readouterr().out))
     plain = found[0]["val/perplexity"]
     assert found[0]["val/perplexity_dynamic"] == pytest.approx(plain, rel=1e-5)
     assert found[1]["val/perplexity"] == plain
@@ -153,5 +151,4 @@ def test_the_command(corpus, project, capsys):
 )
 def test_refused(project, capsys, flag, message):
     flags = ["--dynamic=0.1", flag] if flag != "--dynamic=0" else [flag]
-    assert main(["test", "--run=one", *flags], ENTRY_POINT) == 2
-    assert message in capsys.readouterr().err
+    assert message in error_of(capsys, "test", "--run=one", *flags)

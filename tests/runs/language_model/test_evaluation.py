@@ -4,15 +4,9 @@ import math
 import re
 
 import pytest
-import torch
 
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
-from tests.harness import history, only_run, small_config, unroll, write_config
-
-
-def scores(text):
-    return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if "/" in line}
+from tests.configs import small_config, write_config
+from tests.harness import DDP, assert_traces, command, only_run, scores, train, unroll
 
 
 def test_windows_do_not_matter(project, corpus):
@@ -26,11 +20,9 @@ def test_windows_do_not_matter(project, corpus):
         assert done.returncode == 0, done.stderr
         found.append(scores(done.stdout)["test/perplexity"])
     assert found == pytest.approx([run.data.metrics["test/perplexity"]] * 3, rel=1e-6)
-
     scored = unroll("score", "--run", run.info.run_id, "--stream", "--input", corpus / "test.txt")
     streamed = float(re.search(r"including unknown words ([\d.]+)", scored.stderr)[1])
     assert streamed == pytest.approx(found[0], abs=1e-4)
-
     predicted = unroll("predict", "--run", run.info.run_id)
     log_probs = [float(line.split("\t")[1]) for line in predicted.stdout.splitlines()]
     perplexity = math.exp(-sum(log_probs) / len(log_probs))
@@ -50,44 +42,18 @@ def test_two_processes_are_one(project, corpus, monkeypatch):
         "data.init_args.batch_size": 7,
     }  # seven columns: shares of 3 and 4
     config = write_config(project, small_config(corpus, **changes))
-    traces = []
+    runs = {}
     for name, devices in (("one", "1"), ("two", "2")):
-        (project / name).mkdir()
-        monkeypatch.chdir(project / name)
-        done = unroll(
-            "train",
-            "--config",
-            str(config),
-            "--trainer.accelerator=cpu",
-            f"--trainer.devices={devices}",
-            "--trainer.strategy=ddp",
-        )
-        assert done.returncode == 0, done.stderr
-        run_id = only_run(project / name).info.run_id
-        traces.append(
-            {
-                key: history(project / name, run_id, key)
-                for key in ("train/loss", "val/perplexity", "test/perplexity", "tokens_seen")
-            }
-        )
-    one, two = traces
-    for key in one:
-        assert [step for step, _ in one[key]] == [step for step, _ in two[key]]
-        torch.testing.assert_close(
-            torch.tensor([value for _, value in one[key]]),
-            torch.tensor([value for _, value in two[key]]),
-            rtol=1e-4,
-            atol=1e-5,
-        )
+        flags = (*DDP, f"--trainer.devices={devices}")
+        runs[name] = train(project / name, config, monkeypatch, *flags)
+    keys = ("train/loss", "val/perplexity", "test/perplexity", "tokens_seen")
+    assert_traces(project, runs, keys, rtol=1e-4, atol=1e-5)
 
 
 def test_characters_are_scored_in_bits(project, corpus):
     changes = {"data.init_args.unit": "character", "trainer.max_epochs": 1}
     config = write_config(project, small_config(corpus, **changes))
-    assert (
-        main(["train", "--config", str(config), "--trainer.limit_train_batches=2"], ENTRY_POINT)
-        == 0
-    )
+    assert command("train", "--config", config, "--trainer.limit_train_batches=2") == 0
     metrics = only_run(project).data.metrics
     for split in ("val", "test"):
         assert metrics[f"{split}/bpc"] == pytest.approx(math.log2(metrics[f"{split}/perplexity"]))

@@ -9,32 +9,26 @@ import torch
 from lightning.pytorch import Trainer
 
 from datamodules.language_model.datamodule import LanguageModelData
-from pipeline.__main__ import ENTRY_POINT
 from pipeline.callbacks import PeriodicCheckpoint
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import load_trained
 from pipeline.checkpoints.write import AtomicCheckpointIO
-from pipeline.cli.main import main
 from pipeline.errors import InputError
 from pipeline.inference.generate import generate_texts
 from pipeline.ngrams import KneserNey, NgramModel, count, read_arpa, write_arpa
 from pipeline.options import Sampling
 from pipeline.run.experiment import build
 from tasks.ngram import NgramLanguageModel
-from tests.harness import only_run, unroll, write_config
+from tests.configs import part, write_config
+from tests.examples import quiet_trainer
+from tests.harness import command, error_of, only_run, scores, unroll
 
 
 def config(corpus: Path, smoothing: str = "KneserNey") -> dict:
     return {
         "trainer": {"max_epochs": 3},  # it ends after the first by itself
-        "data": {
-            "class_path": "LanguageModelData",
-            "init_args": {"corpus": str(corpus), "batch_size": 7, "bptt": 30, "eval_bptt": 11},
-        },
-        "model": {
-            "class_path": "NgramLanguageModel",
-            "init_args": {"order": 3, "smoothing": {"class_path": smoothing}},
-        },
+        "data": part("LanguageModelData", corpus=str(corpus), batch_size=7, bptt=30, eval_bptt=11),
+        "model": part("NgramLanguageModel", order=3, smoothing=part(smoothing)),
     }
 
 
@@ -50,21 +44,14 @@ def perplexity(model: NgramModel, ids) -> float:
 
 def trainer(folder: Path, *callbacks, **settings) -> Trainer:
     """A Trainer as ours, without the tracking."""
-    return Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        callbacks=list(callbacks),
-        plugins=[AtomicCheckpointIO()],
-        **settings,
+    plugins = [AtomicCheckpointIO()]
+    return quiet_trainer(
+        default_root_dir=folder, callbacks=list(callbacks), plugins=plugins, **settings
     )
 
 
 def test_a_run_and_what_its_checkpoint_is_good_for(corpus, project, capsys):
-    assert main(["train", f"--config={write_config(project, config(corpus))}"], ENTRY_POINT) == 0
+    assert command("train", f"--config={write_config(project, config(corpus))}") == 0
     run, data = only_run(project), LanguageModelData(corpus=str(corpus))
     ids, found = data._corpus.ids, run.data.metrics
     for order in (1, 2):
@@ -87,15 +74,15 @@ def test_a_run_and_what_its_checkpoint_is_good_for(corpus, project, capsys):
     assert all(text.startswith("the ") for text in texts)
 
     capsys.readouterr()
-    assert main(["test", f"--checkpoint={path}", "--data.eval_bptt=3"], ENTRY_POINT) == 0
-    printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
-    assert float(printed["test/perplexity"]) == pytest.approx(whole, rel=1e-9)
-    assert main(["predict", f"--checkpoint={path}", "--output=scored.tsv"], ENTRY_POINT) == 0
+    assert command("test", f"--checkpoint={path}", "--data.eval_bptt=3") == 0
+    printed = scores(capsys.readouterr().out)
+    assert printed["test/perplexity"] == pytest.approx(whole, rel=1e-9)
+    assert command("predict", f"--checkpoint={path}", "--output=scored.tsv") == 0
     rows = [line.split("\t") for line in Path("scored.tsv").read_text().splitlines()]
     mean = sum(float(value) for _, value in rows) / len(rows)
     assert math.exp(-mean) == pytest.approx(whole, rel=1e-5)
 
-    assert main(["export", f"--checkpoint={path}", "--output=model.arpa.gz"], ENTRY_POINT) == 0
+    assert command("export", f"--checkpoint={path}", "--output=model.arpa.gz") == 0
     model, vocabulary = read_arpa(Path("model.arpa.gz"))
     again = np.array(vocabulary.encode(data.vocabulary.decode(ids["test"])))
     assert perplexity(model, again) == pytest.approx(whole, rel=1e-8)
@@ -175,11 +162,9 @@ def test_smoothings_by_their_short_names(corpus, project):
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(corpus, project, capsys, flags, expected):
     file = write_config(project, config(corpus))
-    assert main(["train", f"--config={file}", *flags], ENTRY_POINT) == 2
-    error = capsys.readouterr().err.splitlines()
-    assert len(error) == 1
-    assert error[0].startswith("unroll: ")
-    assert expected in error[0]
+    (line,) = error_of(capsys, "train", f"--config={file}", *flags).splitlines()
+    assert line.startswith("unroll: ")
+    assert expected in line
     assert not (project / "mlflow.db").exists()  # told before a run is opened
 
 
@@ -209,8 +194,7 @@ def test_a_text_with_few_ngrams(tmp_path, project, capsys):
 )
 def test_export_refuses(project, capsys, flags, expected):
     Path("x.ckpt").touch()
-    assert main(["export", *flags], ENTRY_POINT) == 2
-    assert expected in capsys.readouterr().err
+    assert expected in error_of(capsys, "export", *flags)
 
 
 @pytest.mark.slow

@@ -5,8 +5,7 @@ import re
 import pytest
 import torch
 
-from tests.harness import REPOSITORY, history, only_run, unroll
-from tests.runs.language_model.test_evaluation import scores
+from tests.harness import REPOSITORY, history, only_run, scores, unroll
 
 pytestmark = pytest.mark.slow
 SMALL = str(REPOSITORY / "configs/lm/ptb-lstm-small.yaml")

@@ -1,8 +1,6 @@
 """MLFLOW_RUN_ID: the run that `mlflow run` creates for a training."""
 
-import pytest
-
-from pipeline.errors import InputError
+from tests.examples import refuses
 from tests.unit.pipeline.tracking.test_logger import all_runs
 
 
@@ -34,13 +32,12 @@ def test_run_id_that_a_second_training_inherits(store, start, monkeypatch):
     first = start(run_name="first")
     first.log_metrics({"train/loss": 1.0}, 0)
     first.finish("FINISHED")
-    with pytest.raises(InputError) as caught:
-        start(run_name="second", params={"model.size": "30"})
-    assert str(caught.value) == (
+    with refuses(
         f"MLFLOW_RUN_ID is {made}, a run that was trained before; expected a run that `mlflow run` "
         "has just created; unset MLFLOW_RUN_ID to create a new run, or continue this one with "
-        f"`unroll train --resume {made}`"
-    )
+        f"`unroll train --resume {made}`",
+    ):
+        start(run_name="second", params={"model.size": "30"})
     run = store.get_run(made)
     assert (run.info.run_name, run.info.status, run.data.params) == ("first", "FINISHED", {})
     start(run_id=made).finish("KILLED")  # a resume, where the variable is still set

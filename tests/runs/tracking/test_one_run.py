@@ -4,25 +4,24 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 
 import pytest
 
+from tests.configs import part, small_config, write_config
 from tests.harness import (
+    DDP,
     REPOSITORY,
     all_runs,
     client,
     environment,
     history,
     only_run,
-    small_config,
     start,
     unroll,
     wait_for,
-    write_config,
 )
-
-DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 
 
 def train(project, corpus, *flags, launcher=(), **changes):
@@ -84,29 +83,13 @@ def test_a_parameter_pasted_back_is_a_flag(project, corpus):
 
 def test_mlflow_run(project, corpus):
     """`mlflow run . -P ...` trains in the run created by MLflow; any field is a parameter."""
-    import subprocess
-
     config = write_config(project, small_config(corpus))
+    parameters = [f"config={config}", "model.encoder.hidden_size=6", "trainer.max_epochs=1"]
+    words = ["mlflow", "run", str(REPOSITORY), "--env-manager=local", "--experiment-name=lm/small"]
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db"}
     done = subprocess.run(
-        [
-            "mlflow",
-            "run",
-            str(REPOSITORY),
-            "--env-manager",
-            "local",
-            "--experiment-name",
-            "lm/small",
-            "-P",
-            f"config={config}",
-            "-P",
-            "model.encoder.hidden_size=6",
-            "-P",
-            "trainer.max_epochs=1",
-        ],
-        env=environment(
-            MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db",
-            UNROLL_OUTPUTS=str(project / "outputs"),
-        ),
+        [*words, *(f"-P{parameter}" for parameter in parameters)],
+        env=environment(**store, UNROLL_OUTPUTS=str(project / "outputs")),
         capture_output=True,
         text=True,
         timeout=300,
@@ -138,20 +121,15 @@ def test_two_processes(project, corpus, launcher):
 
 @pytest.mark.parametrize("flags", [(), DDP], ids=["one", "two"])
 def test_a_loss_that_is_not_finite(project, corpus, flags):
-    done = train(
-        project,
-        corpus,
-        *flags,
-        "--model.optimizer=torch.optim.SGD",
-        "--model.optimizer.lr=1e30",
-        "--model.encoder=Elman",
-        "--model.encoder.input_size=8",
-        "--model.encoder.hidden_size=12",
-        "--model.encoder.nonlinearity=relu",
-        "--trainer.gradient_clip_val=null",
-        "--trainer.max_epochs=1",
-        checkpoint_every=1,
-    )
+    encoder = part("Elman", input_size=8, hidden_size=12, nonlinearity="relu")
+    changes = {
+        "model.init_args.optimizer": part("torch.optim.SGD", lr=1e30),
+        "model.init_args.encoder": encoder,
+        "trainer.gradient_clip_val": None,
+        "trainer.max_epochs": 1,
+        "checkpoint_every": 1,
+    }
+    done = train(project, corpus, *flags, **changes)
     assert done.returncode == 1
     assert re.search(r"training stopped: .* step \d+ \(epoch 1\); ", done.stderr)
     assert "learning rate" in done.stderr

@@ -14,6 +14,7 @@ from pipeline.tracking import writer
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.records import Metric, Params, Status, TextArtifact, from_line, to_line
+from tests.examples import refuses
 from tests.unit.pipeline.tracking.test_logger import steps
 
 REPOSITORY = Path(__file__).parents[3]
@@ -252,12 +253,11 @@ def test_damaged_journal(store, start):
     journal_of(tracker).parent.mkdir(parents=True, exist_ok=True)
     for damage in ("not json", "[]", '{"kind": "nothing"}', '{"kind": "Metric", "value": 1}'):
         journal_of(tracker).write_text(to_line(Params({"a": "1"})) + damage + "\n")
-        with pytest.raises(InputError) as caught:
-            start(run_id=tracker.version)
-        assert str(caught.value) == (
+        with refuses(
             f"{journal_of(tracker)}, line 2: damaged record, expected one JSON object written by "
-            "this program; delete the line and try again"
-        )
+            "this program; delete the line and try again",
+        ):
+            start(run_id=tracker.version)
 
 
 def test_journal_that_cannot_be_written_stops_at_the_flush(store, start, outage, impatient):

@@ -1,67 +1,33 @@
 """A killed and resumed run equals an uninterrupted one."""
 
-import os
 import random
-import signal
 
 import pytest
 
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
-from tests.harness import history, only_run, small_config, start, unroll, wait_for, write_config
+from tests.configs import part, small_config, write_config
+from tests.harness import (
+    DDP,
+    assert_resumes,
+    command,
+    error_of,
+    fit,
+    history,
+    only_run,
+    start,
+    unroll,
+    wait_for,
+)
 
-DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
-
-
-def kill_at(project, config, flags, is_time):
-    process = start("train", "--config", str(config), *flags)
-    wait_for(lambda: is_time() or process.poll() is not None)
-    assert process.poll() is None, process.communicate()[0]
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+KEYS = ("train/loss", "train/grad_norm", "learning_rate", "epoch", "tokens_seen", "val/perplexity")
+KEYS += ("best/val_perplexity", "test/perplexity")
 
 
 @pytest.mark.parametrize("flags", [(), DDP], ids=["one-process", "two-processes"])
-def test_kill_and_resume(tmp_path_factory, project, corpus, monkeypatch, flags):
+def test_kill_and_resume(project, corpus, monkeypatch, flags):
     """All losses and scores are bit-identical with dropout, in one run, each step once."""
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 3}))
-    whole = tmp_path_factory.mktemp("whole")
-    monkeypatch.chdir(whole)
-    done = unroll("train", "--config", str(config), *flags)
-    assert done.returncode == 0, done.stderr
-    expected = only_run(whole)
-
-    broken = tmp_path_factory.mktemp("broken")
-    monkeypatch.chdir(broken)
-    wanted = random.randrange(2, 12)  # a random step
-    saves = []
-
-    def has_saved_often_enough():
-        for path in (broken / "outputs").glob("*/checkpoints/last.ckpt"):
-            stamp = path.stat().st_mtime_ns
-            if stamp not in saves:
-                saves.append(stamp)
-        return len(saves) >= wanted
-
-    kill_at(broken, config, flags, has_saved_often_enough)
-    run_id = only_run(broken).info.run_id
-    done = unroll("train", "--resume", run_id[:8])
-    assert done.returncode == 0, done.stderr
-
-    run = only_run(broken)
-    assert run.info.run_id == run_id
-    assert run.info.status == "FINISHED"
-    for key in (
-        "train/loss",
-        "train/grad_norm",
-        "learning_rate",
-        "epoch",
-        "tokens_seen",
-        "val/perplexity",
-        "best/val_perplexity",
-        "test/perplexity",
-    ):
-        assert history(broken, run_id, key) == history(whole, expected.info.run_id, key), key
+    num_saves = random.randrange(2, 12)  # a random step
+    assert_resumes(project, config, monkeypatch, flags, KEYS, num_saves)
 
 
 def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
@@ -72,31 +38,21 @@ def test_each_position_of_the_checkpoint(project, corpus, monkeypatch):
         "data.init_args.bptt": 80,
     }
     config = write_config(project, small_config(corpus, **changes))
-    folder = project / "whole"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    assert main(["fit", "--config", str(config)], ENTRY_POINT) == 0
-    run = only_run(folder)
-    expected = history(folder, run.info.run_id, "train/loss")
-    scores = history(folder, run.info.run_id, "val/perplexity")
-    for stop in range(2, len(expected), 3):
+    whole = project / "whole"
+    run_id = fit(whole, monkeypatch, "--config", config)
+    expected = {key: history(whole, run_id, key) for key in ("train/loss", "val/perplexity")}
+    for stop in range(2, len(expected["train/loss"]), 3):
         folder = project / str(stop)
-        folder.mkdir()
-        monkeypatch.chdir(folder)
         flags = [f"--trainer.max_steps={stop}", "--checkpoint_every=1"]
-        assert main(["fit", "--config", str(config), *flags], ENTRY_POINT) == 0
-        run_id = only_run(folder).info.run_id
-        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], ENTRY_POINT) == 0
-        assert history(folder, run_id, "train/loss") == expected, stop
-        assert history(folder, run_id, "val/perplexity") == scores, stop
+        run_id = fit(folder, monkeypatch, "--config", config, *flags)
+        fit(folder, monkeypatch, "--resume", run_id, "--trainer.max_steps=-1")
+        assert {key: history(folder, run_id, key) for key in expected} == expected, stop
 
 
 def test_plateau_schedule_and_validation_within_epochs(project, corpus, monkeypatch):
     """Resuming right before a schedule step or a validation loses neither."""
-    plateau = {
-        "class_path": "lightning.pytorch.cli.ReduceLROnPlateau",
-        "init_args": {"monitor": "val/perplexity", "factor": 0.5, "patience": 0, "threshold": 0.5},
-    }
+    settings = {"monitor": "val/perplexity", "factor": 0.5, "patience": 0, "threshold": 0.5}
+    plateau = part("lightning.pytorch.cli.ReduceLROnPlateau", **settings)
     changes = {
         "trainer.max_epochs": 3,
         "trainer.val_check_interval": 4,
@@ -106,22 +62,14 @@ def test_plateau_schedule_and_validation_within_epochs(project, corpus, monkeypa
     }
     config = write_config(project, small_config(corpus, **changes))
     folder = project / "whole"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    assert main(["fit", "--config", str(config)], ENTRY_POINT) == 0
-    run_id = only_run(folder).info.run_id
+    run_id = fit(folder, monkeypatch, "--config", config)
     keys = ("train/loss", "val/perplexity", "learning_rate", "best/val_perplexity")
     expected = {key: history(folder, run_id, key) for key in keys}
     assert {rate for _, rate in expected["learning_rate"]} == {0.01, 0.005}
     for stop in (4, 5, 9, len(expected["train/loss"]) // 3, len(expected["train/loss"]) // 3 + 1):
         folder = project / str(stop)
-        folder.mkdir()
-        monkeypatch.chdir(folder)
-        assert (
-            main(["fit", "--config", str(config), f"--trainer.max_steps={stop}"], ENTRY_POINT) == 0
-        )
-        run_id = only_run(folder).info.run_id
-        assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], ENTRY_POINT) == 0
+        run_id = fit(folder, monkeypatch, "--config", config, f"--trainer.max_steps={stop}")
+        fit(folder, monkeypatch, "--resume", run_id, "--trainer.max_steps=-1")
         assert {key: history(folder, run_id, key) for key in keys} == expected, stop
 
 
@@ -130,8 +78,8 @@ def test_one_process_at_a_time(project, corpus, capsys):
     process = start("train", "--config", str(config))
     wait_for(lambda: any((project / "outputs").glob("*/checkpoints/last.ckpt")))
     (folder,) = (project / "outputs").iterdir()
-    assert main(["train", "--resume", folder.name], ENTRY_POINT) == 2
-    assert "is being trained by another process" in capsys.readouterr().err
+    error = error_of(capsys, "train", "--resume", folder.name)
+    assert "is being trained by another process" in error
     assert only_run(project).info.status == "RUNNING"
     process.kill()
     process.communicate()
@@ -143,12 +91,9 @@ def test_accumulated_gradients(project, corpus, monkeypatch):
     config = write_config(project, small_config(corpus, **changes))
     histories = []
     for name, flags in (("whole", []), ("broken", ["--trainer.max_steps=8"])):
-        (project / name).mkdir()
-        monkeypatch.chdir(project / name)
-        assert main(["fit", "--config", str(config), *flags], ENTRY_POINT) == 0
-        run_id = only_run(project / name).info.run_id
+        run_id = fit(project / name, monkeypatch, "--config", config, *flags)
         if flags:
-            assert main(["fit", "--resume", run_id, "--trainer.max_steps=-1"], ENTRY_POINT) == 0
+            fit(project / name, monkeypatch, "--resume", run_id, "--trainer.max_steps=-1")
         histories.append(history(project / name, run_id, "train/loss"))
     whole, broken = histories
     assert [step for step, _ in whole] == list(range(1, len(whole) + 1))
@@ -157,7 +102,7 @@ def test_accumulated_gradients(project, corpus, monkeypatch):
 
 def test_without_validation_the_last_weights_are_kept(project, corpus, capsys):
     config = write_config(project, small_config(corpus))
-    assert main(["train", "--config", str(config), "--trainer.max_steps=3"], ENTRY_POINT) == 0
+    assert command("train", "--config", config, "--trainer.max_steps=3") == 0
     assert "best.ckpt has the last weights" in capsys.readouterr().err
     run = only_run(project)
     assert (project / "outputs" / run.info.run_id / "checkpoints" / "best.ckpt").is_file()

@@ -5,9 +5,8 @@ import weakref
 
 import pytest
 
-from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
 from pipeline.process import defer_garbage_collection, enable_garbage_collection
+from tests.harness import command
 
 
 class Cycle:
@@ -45,4 +44,4 @@ def test_a_verb_that_loads_models_collects(project, monkeypatch):
     monkeypatch.setattr("pipeline.run.evaluate.evaluate", lambda *_: int(gc.isenabled()))
     (project / "model.ckpt").touch()
     with defer_garbage_collection():
-        assert main(["test", "--checkpoint", "model.ckpt"], ENTRY_POINT) == 1
+        assert command("test", "--checkpoint", "model.ckpt") == 1

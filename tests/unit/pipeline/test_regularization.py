@@ -1,13 +1,12 @@
 """Dropouts and penalties of a language model against their formulas."""
 
-import re
-
 import pytest
 import torch
 from torch import nn
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.regularization import ActivationPenalty, Dropouts
+from tests.examples import value_error
 
 
 def test_whole_words_are_dropped_and_the_rest_is_scaled():
@@ -104,10 +103,7 @@ def test_half_precision_is_summed_in_float32():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (
-            lambda: Dropouts(words=1.0),
-            "words of Dropouts must be at least 0 and below 1, got 1.0",
-        ),
+        (lambda: Dropouts(words=1.0), "words of Dropouts must be at least 0 and below 1, got 1.0"),
         (
             lambda: Dropouts(inputs=-0.1),
             "inputs of Dropouts must be at least 0 and below 1, got -0.1",
@@ -127,5 +123,5 @@ def test_half_precision_is_summed_in_float32():
     ],
 )
 def test_impossible_settings(make, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with value_error(message):
         make()

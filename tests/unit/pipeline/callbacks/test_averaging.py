@@ -1,15 +1,12 @@
 """Triggered averaging against the paper's algorithm in plain Python, on one weight."""
 
-import re
-
 import pytest
 import torch
 from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader
 
 from pipeline.callbacks import BestCheckpoint, PeriodicCheckpoint, TriggeredAveraging
-from pipeline.errors import InputError
-from tests.examples import quiet_trainer
+from tests.examples import quiet_trainer, refuses, value_error
 
 RATE, LENGTH = 0.25, 3  # learning rate; number of updates between two validations
 PULLS = [(7 * k) % 5 - 2.0 for k in range(60)]  # target of the weight in each update
@@ -135,11 +132,10 @@ def test_a_checkpoint_while_the_averages_are_in_place_holds_both(tmp_path):
 
 def test_impossible_settings(tmp_path):
     for interval in (0, -1):
-        message = f"interval must be at least 1 validation, got {interval}"
-        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        with value_error(f"interval must be at least 1 validation, got {interval}"):
             TriggeredAveraging(interval)
     message = (
         "TriggeredAveraging: validation has no metric val/f1; set monitor to one of: val/perplexity"
     )
-    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+    with refuses(message):
         fit(tmp_path, 36, monitor="val/f1")

@@ -7,9 +7,8 @@ import sys
 import pytest
 
 from pipeline.__main__ import ENTRY_POINT
-from pipeline.cli.main import main
 from pipeline.preflight.parts import parts
-from tests.harness import environment
+from tests.harness import command, environment
 from tests.unit.pipeline.preflight.slots import all_slots, load, ours
 
 
@@ -20,7 +19,7 @@ def answer(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(*arguments):
-        code = main(arguments, ENTRY_POINT)
+        code = command(*arguments)
         return code, *capsys.readouterr()
 
     return run
@@ -89,6 +88,9 @@ def test_parts_have_one_line_each(answer):
     [
         (["configs"], "unroll train --config lm/ptb-kn5"),
         (["parts"], "--model.encoder: Encoder"),
+        (["--help"], "usage: unroll"),
+        (["score", "--help"], "usage: unroll score"),
+        (["score", "--run=x", "--input=no.txt"], "--input no.txt: there is no such file"),
         (["train", "--help"], "`unroll parts` lists the classes that fields take"),
         (["train", "--config", "lm/ptb-kn6"], "did you mean lm/ptb-kn5?"),
         (["train", "--config=overlays/cells/gru"], "is an overlay"),
@@ -96,10 +98,7 @@ def test_parts_have_one_line_each(answer):
             ["train", "--config=sentiment/sst2-lstm", "--model.encoder_from=EncoderStarts"],
             "did you mean EncoderStart?",
         ),
-        (
-            ["fit", "--config=lm/ptb-awd-lstm", "--model.dropout=Dropoutz"],
-            "did you mean Dropouts?",
-        ),
+        (["fit", "--config=lm/ptb-awd-lstm", "--model.dropout=Dropoutz"], "did you mean Dropouts?"),
         (
             ["crossvalidate", "--config=tagging/mpqa-dse", "--data.source=MPQUA"],
             "did you mean MPQA?",
@@ -111,7 +110,7 @@ def test_answers_without_torch(arguments, expected, tmp_path):
     program = (
         "import sys\nfrom pipeline.__main__ import ENTRY_POINT, main\n"
         "try: main(sys.argv[1:], ENTRY_POINT)\n"
-        "finally: print(sorted({'torch', 'lightning', 'mlflow'} & set(sys.modules)))"
+        "finally: print(sorted({'torch', 'lightning', 'mlflow', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],

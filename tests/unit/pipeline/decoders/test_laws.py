@@ -8,6 +8,7 @@ import torch
 from pipeline.batches import IGNORE_INDEX
 from pipeline.decoders import CRF, ConstrainedSoftmax, Softmax
 from pipeline.text.tags import Span, tag_set
+from tests.examples import check_gradients
 from tests.unit.pipeline.decoders.examples import DECODERS, SIZE, batch, make
 
 LENGTHS = [3, 0, 5, 1]
@@ -66,25 +67,7 @@ def test_empty_rows_are_harmless(name):
 def test_gradients(name):
     decoder = make(name, num_tags=3)
     states, targets, lengths = batch([3, 0, 1], num_tags=3)
-    names = [name for name, _ in decoder.named_parameters()]
-
-    def loss(states, *parameters):
-        values = dict(zip(names, parameters, strict=True))
-        return torch.func.functional_call(_Loss(decoder), _prefixed(values), (states,))
-
-    class _Loss(torch.nn.Module):
-        def __init__(self, decoder):
-            super().__init__()
-            self.decoder = decoder
-
-        def forward(self, states):
-            return self.decoder.loss(states, targets, lengths)
-
-    def _prefixed(values):
-        return {f"decoder.{name}": value for name, value in values.items()}
-
-    parameters = [parameter.detach().requires_grad_() for parameter in decoder.parameters()]
-    assert torch.autograd.gradcheck(loss, (states.requires_grad_(), *parameters))
+    check_gradients(decoder, lambda states: decoder.loss(states, targets, lengths), states)
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -24,18 +24,15 @@ def test_loss_gradients_and_best_path(num_tags):
     mask = torch.arange(12) < lengths.unsqueeze(1)
     states = torch.randn(10, 12, SIZE, dtype=torch.float64)
     targets = torch.randint(num_tags, (10, 12))
-
     loss = ours.loss(states, targets, lengths)
     emissions = ours.linear(states)
     expected = -theirs(emissions, targets, mask, reduction="sum")
     torch.testing.assert_close(loss, expected)
-
     loss.backward()
     expected.backward(inputs=[theirs.transitions, theirs.start_transitions, theirs.end_transitions])
     torch.testing.assert_close(ours.transitions.grad, theirs.transitions.grad)
     torch.testing.assert_close(ours.starts.grad, theirs.start_transitions.grad)
     torch.testing.assert_close(ours.ends.grad, theirs.end_transitions.grad)
-
     decoded = ours.decode(states, lengths).tolist()
     best = [row[:length] for row, length in zip(decoded, lengths.tolist(), strict=True)]
     assert best == theirs.decode(emissions, mask)

@@ -27,17 +27,16 @@ def build(*flags):
     return parser.instantiate(parser.parse_args(list(flags))).encoder
 
 
+def build_from(words):
+    """Builds `CLASS name=value ...`, each word a flag."""
+    name, *settings = words.split()
+    return build(f"--encoder={name}", *(f"--encoder.{setting}" for setting in settings))
+
+
 def test_short_names_and_flags():
-    encoder = build(
-        "--encoder=LSTM",
-        "--encoder.input_size=3",
-        "--encoder.hidden_size=8",
-        "--encoder.num_layers=2",
-        "--encoder.bidirectional=true",
-        "--encoder.skip=residual",
-        "--encoder.dropout=0.5",
-        "--encoder.initializer=Uniform",
-        "--encoder.initializer.scale=0.25",
+    encoder = build_from(
+        "LSTM input_size=3 hidden_size=8 num_layers=2 bidirectional=true skip=residual dropout=0.5"
+        " initializer=Uniform initializer.scale=0.25"
     )
     torch.manual_seed(1)
     expected = LSTM(3, 8, 2, True, "residual", 0.5, Uniform(0.25))
@@ -47,33 +46,24 @@ def test_short_names_and_flags():
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
+    ("words", "expected"),
     [
-        (
-            ["--encoder=Elman", "--encoder.nonlinearity=sigmoid"],
-            Elman(3, 8, nonlinearity="sigmoid"),
-        ),
-        (["--encoder=Elman", "--encoder.nonlinearity=relu"], Elman(3, 8, nonlinearity="relu")),
-        (["--encoder=pipeline.encoders.GRU", "--encoder.reset=before"], GRU(3, 8, reset="before")),
-        (["--encoder=GRU"], GRU(3, 8)),
-        (["--encoder=IRNN", "--encoder.num_layers=2"], IRNN(3, 8, 2)),
-        (["--encoder=CoupledLSTM"], CoupledLSTM(3, 8)),
-        (
-            ["--encoder=MogrifierLSTM", "--encoder.rounds=4", "--encoder.rank=2"],
-            MogrifierLSTM(3, 8, rounds=4, rank=2),
-        ),
-        (["--encoder=SLSTM", "--encoder.skip=residual"], SLSTM(3, 8, skip="residual")),
-        (["--encoder=MinGRU", "--encoder.bidirectional=true"], MinGRU(3, 8, bidirectional=True)),
-        (["--encoder=MinLSTM"], MinLSTM(3, 8)),
-        (
-            ["--encoder=QRNN", "--encoder.pooling=ifo", "--encoder.window=2"],
-            QRNN(3, 8, pooling="ifo", window=2),
-        ),
-        (["--encoder=SRU"], SRU(3, 8)),
+        ("Elman nonlinearity=sigmoid", Elman(3, 8, nonlinearity="sigmoid")),
+        ("Elman nonlinearity=relu", Elman(3, 8, nonlinearity="relu")),
+        ("pipeline.encoders.GRU reset=before", GRU(3, 8, reset="before")),
+        ("GRU", GRU(3, 8)),
+        ("IRNN num_layers=2", IRNN(3, 8, 2)),
+        ("CoupledLSTM", CoupledLSTM(3, 8)),
+        ("MogrifierLSTM rounds=4 rank=2", MogrifierLSTM(3, 8, rounds=4, rank=2)),
+        ("SLSTM skip=residual", SLSTM(3, 8, skip="residual")),
+        ("MinGRU bidirectional=true", MinGRU(3, 8, bidirectional=True)),
+        ("MinLSTM", MinLSTM(3, 8)),
+        ("QRNN pooling=ifo window=2", QRNN(3, 8, pooling="ifo", window=2)),
+        ("SRU", SRU(3, 8)),
     ],
 )
-def test_options_of_each(flags, expected):
-    encoder = build(*flags, "--encoder.input_size=3", "--encoder.hidden_size=8")
+def test_options_of_each(words, expected):
+    encoder = build_from(f"{words} input_size=3 hidden_size=8")
     assert type(encoder) is type(expected)
     assert str(encoder) == str(expected)
     shapes = {name: value.shape for name, value in expected.state_dict().items()}

@@ -1,15 +1,22 @@
 """First values, as they are in the encoders built with them."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
-from pipeline.encoders import GRU, LSTM, Elman, LSTMCell, Orthogonal, Uniform
+from pipeline.encoders import IRNN, LSTM, IdentityInitializer, LSTMCell, MinGRU, Orthogonal, Uniform
+from tests.examples import value_error
+from tests.unit.pipeline.encoders.test_laws import KINDS
 
 
 def leaves(encoder):
-    return [part for part in encoder.modules() if hasattr(part, "weights")]
+    return [part.weights for part in encoder.modules() if hasattr(part, "weight_dropout")]
+
+
+def bound_of(matrix):
+    return math.sqrt(6 / sum(matrix.shape))  # Glorot and Bengio 2010, equation 16
 
 
 def gate(weights, name):
@@ -18,26 +25,22 @@ def gate(weights, name):
     return [tensor.detach().chunk(count)[index] for tensor in weights[:4]]
 
 
-@pytest.mark.parametrize(
-    "encoder",
-    [
-        Elman(7, 5, 2, bidirectional=True),
-        Elman(7, 5, nonlinearity="sigmoid"),
-        GRU(7, 5, 2),
-        GRU(7, 5, reset="before"),
-        LSTM(7, 5, 2, bidirectional=True),
-    ],
-    ids=["elman", "elman-sigmoid", "gru", "gru-before", "lstm"],
-)
-def test_default_is_orthogonal_and_xavier_gate_by_gate(encoder):
-    for leaf in leaves(encoder):
-        for name in leaf.weights.gates:
-            matrix, recurrent, bias, recurrent_bias = gate(leaf.weights, name)
-            torch.testing.assert_close(recurrent @ recurrent.T, torch.eye(5))
-            bound = math.sqrt(6 / (matrix.shape[1] + 5))  # Glorot and Bengio 2010, equation 16
-            assert 0.8 * bound < matrix.abs().max() <= bound
-            total = bias + recurrent_bias
-            assert total.tolist() == [1.0 if name == "forget" else 0.0] * 5
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "irnn"])
+def test_default(kind):
+    """Each gate's recurrent matrix orthogonal, other matrices Xavier, forget biases 1, others 0."""
+    for weights in leaves(KINDS[kind](7, 15, 2, bidirectional=True)):
+        count = len(weights.gates)
+        for matrix in (*weights.input.detach().chunk(count), *weights.others):
+            assert 0.7 * bound_of(matrix) < matrix.abs().max() <= bound_of(matrix)
+        bias = weights.input_bias.detach().clone()
+        if weights.recurrent is not None:
+            for block in weights.recurrent.detach().chunk(count):
+                torch.testing.assert_close(block @ block.T, torch.eye(15))
+            bias += weights.recurrent_bias.detach()
+        expected = {gate: [1.0 if gate == "forget" else 0.0] * 15 for gate in weights.gates}
+        assert {g: b.tolist() for g, b in zip(weights.gates, bias.chunk(count), strict=True)} == (
+            expected
+        )
 
 
 @pytest.mark.parametrize("forget_bias", [1.0, -2.5])
@@ -46,25 +49,26 @@ def test_an_lstm_of_small_weights_forgets_as_its_bias_says(forget_bias):
     encoder = LSTM(3, 4, initializer=Orthogonal(forget_bias))
     (leaf,) = leaves(encoder)
     with torch.no_grad():
-        leaf.weights.input.zero_()
-        leaf.weights.recurrent.zero_()
+        leaf.input.zero_()
+        leaf.recurrent.zero_()
     memory = torch.randn(2, 4)
     carry = encoder(torch.randn(2, 1, 3), carry=((torch.zeros(2, 4), memory),)).carry
     torch.testing.assert_close(carry[0][1], memory / (1 + math.exp(-forget_bias)))
 
 
-@pytest.mark.parametrize("kind", [Elman, GRU, LSTM])
-def test_uniform_draws_every_parameter(kind):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("initializer", [Uniform(0.3), Uniform(None)], ids=["0.3", "torch's"])
+def test_uniform_draws_every_parameter(kind, initializer):
     torch.manual_seed(1)
-    encoder = kind(50, 60, 2, bidirectional=True, initializer=Uniform(0.3))
+    encoder = KINDS[kind](50, 60, 2, bidirectional=True, initializer=initializer)
+    bound = initializer.scale or 60**-0.5
     for name, parameter in encoder.named_parameters():
-        values = parameter.detach()
-        # The extremes of n draws are about 2 * 0.3 / n from the ends; the mean has a standard
-        # error of 0.173 / sqrt(n), and the smallest n here is 60.
-        assert -0.3 <= values.min() < -0.25, name
-        assert 0.25 < values.max() <= 0.3, name
-        assert abs(values.mean()) < 5 * 0.173 / math.sqrt(values.numel()), name
-    total = sum(leaf.weights.input_bias + leaf.weights.recurrent_bias for leaf in leaves(encoder))
+        values = parameter.detach() / bound
+        # The mean of n draws has a standard error of 0.577 / sqrt(n).
+        assert -1 <= values.min() < -0.8, name
+        assert 0.8 < values.max() <= 1, name
+        assert abs(values.mean()) < 5 * 0.577 / math.sqrt(values.numel()), name
+    total = sum(weights.input_bias for weights in leaves(encoder))
     assert total.unique().numel() == total.numel()
 
 
@@ -72,18 +76,18 @@ def test_uniform_without_a_scale_is_what_torch_starts_with():
     """The same numbers, layer by layer: torch draws the four parameters in this order too."""
     torch.manual_seed(2)
     ours = LSTM(5, 16, num_layers=2, last_size=4, initializer=Uniform(None))
-    scales = [leaf.weights.recurrent.abs().max().item() for leaf in leaves(ours)]
+    scales = [leaf.recurrent.abs().max().item() for leaf in leaves(ours)]
     assert scales == pytest.approx([1 / 4, 1 / 2], rel=0.02)
     torch.manual_seed(3)
-    Uniform(None)(leaves(ours)[0].weights)
+    Uniform(None)(leaves(ours)[0])
     torch.manual_seed(3)
     theirs = torch.nn.LSTM(5, 16)
-    for left, right in zip(leaves(ours)[0].weights[:4], theirs.parameters(), strict=True):
+    for left, right in zip(leaves(ours)[0][:4], theirs.parameters(), strict=True):
         assert torch.equal(left, right)
 
 
 def test_uniform_refuses_no_width():
-    with pytest.raises(ValueError, match=r"^scale must be above 0, got 0\.0$"):
+    with value_error("scale must be above 0, got 0.0"):
         Uniform(0.0)
 
 
@@ -104,3 +108,41 @@ def test_a_bare_cell_is_initialised():
         gate(cell.weights, "output")[1] @ gate(cell.weights, "output")[1].T, torch.eye(4)
     )
     assert gate(cell.weights, "forget")[2].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_are_all_parameters(kind):
+    encoder = KINDS[kind](3, 4, 2)
+    seen = {id(tensor) for weights in leaves(encoder) for tensor in weights.tensors}
+    assert seen == {id(parameter) for parameter in encoder.parameters()}
+
+
+@pytest.mark.parametrize("kind", [IRNN, partial(LSTM, initializer=IdentityInitializer(0.5, 0.2))])
+def test_identity(kind):
+    torch.manual_seed(1)
+    scale, std = (1.0, 0.001) if kind is IRNN else (0.5, 0.2)
+    for weights in leaves(kind(80, 90, 2)):
+        for block in weights.recurrent.chunk(len(weights.gates)):
+            assert torch.equal(block, scale * torch.eye(90))
+        assert not weights.input_bias.any()
+        assert not weights.recurrent_bias.any()
+        # 7,200 draws or more: a standard error of 0.8 % of the deviation, 1.2 % of the mean.
+        assert weights.input.std().item() == pytest.approx(std, rel=0.05)
+        assert abs(weights.input.mean().item()) < 0.06 * std
+
+
+def test_identity_without_a_recurrent_matrix_does_the_rest():
+    torch.manual_seed(1)
+    (weights,) = leaves(MinGRU(80, 90, initializer=IdentityInitializer(input_std=0.1)))
+    assert weights.input.std().item() == pytest.approx(0.1, rel=0.05)
+    assert not weights.input_bias.any()
+
+
+def test_an_irnn_takes_another_initializer():
+    (weights,) = leaves(IRNN(3, 4, initializer=Orthogonal()))
+    assert not torch.equal(weights.recurrent, torch.eye(4))
+
+
+def test_identity_refuses_no_width():
+    with value_error("input_std must be above 0, got 0.0"):
+        IdentityInitializer(input_std=0.0)

@@ -44,10 +44,12 @@ def test_the_random_state_is_left_alone():
 class Planted(Encoder):
     """Decay with room for a bug."""
 
+    input_size = output_size = 3
+    is_causal = True
+
     def __init__(self):
         super().__init__()
         self.inner = Decay(3, 3)
-        self.input_size, self.output_size, self.is_causal = 3, 3, True
 
     def forward(self, inputs, lengths=None, carry=None):
         return self.inner(inputs, lengths, carry)
@@ -63,15 +65,11 @@ class PeeksAtTheFuture(Planted):
 
 
 class SaysItPeeks(Planted):
-    def __init__(self):
-        super().__init__()
-        self.is_causal = False
+    is_causal = False
 
 
 class LeaksPadding(Planted):
-    def __init__(self):
-        super().__init__()
-        self.is_causal = False
+    is_causal = False
 
     def forward(self, inputs, lengths=None, carry=None):
         states, carry = self.inner(inputs, lengths, carry)
@@ -151,15 +149,11 @@ class DividesByLength(Planted):
 
 
 class WrongSize(Planted):
-    def __init__(self):
-        super().__init__()
-        self.output_size = 4
+    output_size = 4
 
 
 class SaysNotWhatItIs(Planted):
-    def __init__(self):
-        super().__init__()
-        del self.is_causal
+    is_causal = property()  # raises AttributeError, as if it was never set
 
 
 class ReturnsNoCarry(Planted):
@@ -201,10 +195,7 @@ def test_who_reads_ahead_is_found_and_left_as_it_was():
         (DividesByLength, "empty rows are harmless"),
         (WrongSize, "states have the declared size"),
         (SaysNotWhatItIs, "is_causal is set"),
-        (
-            ReturnsNoCarry,
-            "the carry is batch-first.*the carry returned must be a tuple, got None",
-        ),
+        (ReturnsNoCarry, "the carry is batch-first.*the carry returned must be a tuple, got None"),
         (ReturnsStatesAlone, r"a call returns Encoded\(states, carry\): got Tensor"),
     ],
 )

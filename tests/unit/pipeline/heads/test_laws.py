@@ -1,15 +1,17 @@
 """Laws that hold for every output layer."""
 
 import copy
+import math
 import pickle
+from functools import partial
 
 import pytest
 import torch
-from torch import nn
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.heads import base
-from tests.unit.pipeline.heads.layers import ALL, EXACT, INPUT_SIZE, VOCAB_SIZE, make
+from pipeline.heads import ClassSoftmax, FullSoftmax, HierarchicalSoftmax, base
+from tests.examples import check_gradients, vocabulary
+from tests.unit.pipeline.heads.layers import ALL, EXACT, INPUT_SIZE, VOCAB_SIZE, ByHand, make
 
 every_layer = pytest.mark.parametrize("maker", ALL.values(), ids=ALL)
 every_exact_layer = pytest.mark.parametrize("maker", EXACT.values(), ids=EXACT)
@@ -58,26 +60,7 @@ def test_loss_and_gradients_are_those_of_the_distribution(maker, scale):
 @every_exact_layer
 def test_gradients_of_the_loss_are_finite_differences(maker):
     layer, states, targets = make(maker, rows=(4,))
-    names = [name for name, _ in layer.named_parameters()]
-
-    def loss(states, *values):
-        return torch.func.functional_call(
-            _Loss(layer),
-            {f"layer.{n}": v for n, v in zip(names, values, strict=True)},
-            (states, targets),
-        )
-
-    values = [value.detach().clone().requires_grad_() for value in layer.parameters()]
-    assert torch.autograd.gradcheck(loss, (states.detach().requires_grad_(), *values))
-
-
-class _Loss(nn.Module):
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, states, targets):
-        return self.layer.loss(states, targets)
+    check_gradients(layer, lambda states: layer.loss(states, targets), states)
 
 
 @every_exact_layer
@@ -215,3 +198,22 @@ def test_shapes_that_do_not_fit_are_told(maker):
             ValueError, match=r"states of shape \[3, 8, 5\] need targets of shape \[3, 8\], got \["
         ):
             score(states, targets.t())
+
+
+@pytest.mark.parametrize("maker", [FullSoftmax, ClassSoftmax, HierarchicalSoftmax])
+def test_a_second_derivative_is_refused(maker):
+    layer, states, targets = make(maker)
+    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+        torch.autograd.grad(layer.loss(states, targets), states, create_graph=True)
+
+
+@pytest.mark.parametrize("kind", [FullSoftmax, partial(ClassSoftmax, classes=ByHand(0, 0))])
+def test_a_hopeless_word_still_trains(kind):
+    """The nll has a limit, its gradient (p - onehot) has none."""
+    layer = kind(1, vocabulary(2), bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[200.0], [0.0]]))
+    loss = layer.loss(torch.ones(1, 1), torch.tensor([1]))
+    loss.backward()
+    assert loss.item() == pytest.approx(-math.log(torch.finfo(torch.float32).tiny))
+    assert layer.weight.grad.tolist() == [[1.0], [-1.0]]

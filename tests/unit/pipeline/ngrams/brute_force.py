@@ -24,12 +24,23 @@ def followers(table, context):
     return {gram[-1]: count for gram, count in table.items() if gram[:-1] == context}
 
 
-class KneserNey:
+class Counted:
+    """Counts of all orders; `prob` drops the words of a context that the order does not reach."""
+
+    def __init__(self, sentences, words, order):
+        self.words, self.order = words, order
+        self.tables = [counts(sentences, length) for length in range(1, order + 1)]
+
+    def prob(self, context, word):
+        return self._prob(context[max(0, len(context) - self.order + 1) :], word)
+
+
+class KneserNey(Counted):
     """Chen & Goodman (1999), section 3, with SRILM's cut-offs."""
 
     def __init__(self, sentences, words, order, discounts, min_counts):
-        self.words, self.order, self.discounts = words, order, discounts
-        self.min_counts = min_counts
+        super().__init__(sentences, words, order)
+        self.discounts, self.min_counts = discounts, min_counts
         self.tables = [self.adjusted(sentences, length) for length in range(1, order + 1)]
 
     def adjusted(self, sentences, length):
@@ -46,10 +57,6 @@ class KneserNey:
 
     def discount(self, length, count):
         return 0.0 if count == 0 else self.discounts[length - 1][min(count, 3) - 1]
-
-    def prob(self, context, word):
-        context = context[max(0, len(context) - self.order + 1) :]
-        return self._prob(context, word)
 
     def _prob(self, context, word):
         length = len(context) + 1
@@ -84,13 +91,12 @@ def discounts_of(numbers):
     return [1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3]
 
 
-class Katz:
+class Katz(Counted):
     """Katz (1987) with the special cases of SRILM."""
 
     def __init__(self, sentences, words, order, highest, min_counts):
-        self.words, self.order, self.highest = words, order, highest
-        self.min_counts = min_counts
-        self.tables = [counts(sentences, length) for length in range(1, order + 1)]
+        super().__init__(sentences, words, order)
+        self.highest, self.min_counts = highest, min_counts
 
     def discounted(self, length, r):
         number = Counter(self.tables[length - 1].values())
@@ -102,9 +108,6 @@ class Katz:
             return r
         ratio = (star / r - share) / (1 - share)
         return ratio * r if 0 < ratio <= 1 else r
-
-    def prob(self, context, word):
-        return self._prob(context[max(0, len(context) - self.order + 1) :], word)
 
     def _prob(self, context, word):
         length = len(context) + 1
@@ -128,37 +131,31 @@ class Katz:
         return left / (1 - sum(lower(one) for one in kept)) * lower(word)
 
 
-class MaximumLikelihood:
-    def __init__(self, sentences, words, order):
-        self.order = order
-        self.tables = [counts(sentences, length) for length in range(1, order + 1)]
-
-    def prob(self, context, word):
-        context = context[max(0, len(context) - self.order + 1) :]
+class MaximumLikelihood(Counted):
+    def _prob(self, context, word):
         while context and not followers(self.tables[len(context)], context):
             context = context[1:]
         table = followers(self.tables[len(context)], context)
         return table.get(word, 0) / sum(table.values())
 
 
-class AddDelta:
+class AddDelta(Counted):
     def __init__(self, sentences, words, order, delta):
-        self.words, self.order, self.delta = words, order, delta
-        self.tables = [counts(sentences, length) for length in range(1, order + 1)]
+        super().__init__(sentences, words, order)
+        self.delta = delta
 
-    def prob(self, context, word):
-        context = context[max(0, len(context) - self.order + 1) :]
+    def _prob(self, context, word):
         table = followers(self.tables[len(context)], context)
         total = sum(table.values()) + self.delta * len(self.words)
         return (table.get(word, 0) + self.delta) / total
 
 
-class StupidBackoff:
+class StupidBackoff(Counted):
     """Brants et al. (2007), eq. 5, divided by its sum over all words."""
 
     def __init__(self, sentences, words, order, alpha):
-        self.words, self.order, self.alpha = words, order, alpha
-        self.tables = [counts(sentences, length) for length in range(1, order + 1)]
+        super().__init__(sentences, words, order)
+        self.alpha = alpha
 
     def score(self, context, word):
         table = followers(self.tables[len(context)], context)
@@ -168,6 +165,5 @@ class StupidBackoff:
             return self.alpha / len(self.words)
         return self.alpha * self.score(context[1:], word)
 
-    def prob(self, context, word):
-        context = context[max(0, len(context) - self.order + 1) :]
+    def _prob(self, context, word):
         return self.score(context, word) / sum(self.score(context, one) for one in self.words)

@@ -100,11 +100,7 @@ def test_a_missing_weight_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        (
-            "ngram 2=2",
-            "ngram 2=3",
-            "line 16 of .* ends the 2-grams after 2; .* declares 3",
-        ),
+        ("ngram 2=2", "ngram 2=3", "line 16 of .* ends the 2-grams after 2; .* declares 3"),
         ("ngram 2=2", "ngram 2=1", r"line 15 of .* must be '\\end\\'"),
         (
             "ngram 1=4",

@@ -6,14 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.ngrams import (
-    AddDelta,
-    Katz,
-    KneserNey,
-    MaximumLikelihood,
-    StupidBackoff,
-    count,
-)
+from pipeline.ngrams import AddDelta, Katz, KneserNey, MaximumLikelihood, StupidBackoff, count
 from pipeline.ngrams.kneser_ney import adjusted_counts, estimate_discounts
 from tests.unit.pipeline.ngrams import brute_force
 
@@ -189,10 +182,7 @@ def test_katz_says_which_counts_are_not_discounted():
         (lambda: Katz(min_counts=[1, 3, 2]), "got 3 for order 2 and 2 for order 3"),
         (lambda: KneserNey(min_counts=[2]), r"must start with 1, .* got \[2\]"),
         (lambda: KneserNey(min_counts=[]), r"must start with 1, .* got \[\]"),
-        (
-            lambda: KneserNey(min_counts=[1, 1, 2]).check(2),
-            "3 entries, but the model has order 2",
-        ),
+        (lambda: KneserNey(min_counts=[1, 1, 2]).check(2), "3 entries, but the model has order 2"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(make, expected):

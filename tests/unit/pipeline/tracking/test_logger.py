@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_only
 
 from pipeline.errors import InputError
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.system import system_metrics
+from tests.examples import quiet_trainer, refuses
 
 
 def steps(client, run_id, key):
@@ -190,16 +191,8 @@ class Line(LightningModule):
 
 def test_fit_and_test_of_a_trainer_are_one_running_run(store, start, project):
     tracker = start()
-    trainer = Trainer(
-        logger=tracker,
-        max_epochs=2,
-        log_every_n_steps=1,
-        accelerator="cpu",
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-    )
+    settings = {"max_epochs": 2, "log_every_n_steps": 1, "num_sanity_val_steps": 0}
+    trainer = quiet_trainer(logger=tracker, **settings)
     batches = torch.utils.data.DataLoader([torch.ones(1)] * 3)
     trainer.fit(Line(), batches, batches)
     trainer.test(Line(), batches, verbose=False)
@@ -240,12 +233,11 @@ def test_other_ranks_do_nothing(project, monkeypatch):
 
 def test_run_that_does_not_exist_or_was_deleted(store, start, project):
     for run_id in ("f" * 32, "what?"):
-        with pytest.raises(InputError) as caught:
-            RunTracker.start("lm/small", "name", run_id=run_id)
-        assert str(caught.value) == (
+        with refuses(
             f"no run {run_id} in the tracking store sqlite:///{project}/mlflow.db; "
             "`unroll runs` lists all runs"
-        )
+        ):
+            RunTracker.start("lm/small", "name", run_id=run_id)
     tracker = start()
     tracker.finish("FINISHED")
     store.delete_run(tracker.version)

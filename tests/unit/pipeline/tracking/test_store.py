@@ -12,6 +12,7 @@ OPEN_TOGETHER = """
 import multiprocessing, sys
 import mlflow
 from pipeline.tracking.run import open_run
+from tests.examples import value_error, refuses
 
 fork = multiprocessing.get_context("fork")  # imported once: what races is the opening
 barrier = fork.Barrier(6)
@@ -88,12 +89,11 @@ def test_naming_and_opening_are_cheap_to_import():
 
 def test_what_is_no_database(project):
     (project / "mlflow.db").write_text("this is not a database, but a text")
-    with pytest.raises(InputError) as caught:
-        open_store()
-    assert str(caught.value) == (
+    with refuses(
         f"{project}/mlflow.db is not an SQLite database, as expected for the tracking store; move "
         "the file away, or set MLFLOW_TRACKING_URI to another store"
-    )
+    ):
+        open_store()
 
 
 def test_folder_that_cannot_be_made(project, monkeypatch):
@@ -106,12 +106,11 @@ def test_folder_that_cannot_be_made(project, monkeypatch):
 def test_deleted_experiment(store):
     deleted = experiment_id(store, "lm/small")
     store.delete_experiment(deleted)
-    with pytest.raises(InputError) as caught:
-        experiment_id(store, "lm/small")
-    assert str(caught.value) == (
+    with refuses(
         "experiment lm/small was deleted; restore it with "
         f"`mlflow experiments restore --experiment-id {deleted}`"
-    )
+    ):
+        experiment_id(store, "lm/small")
 
 
 def test_experiment_that_another_process_creates_meanwhile(store, monkeypatch):

@@ -8,15 +8,7 @@ import torch
 from pipeline.analysis.gradients import analyze
 from pipeline.analysis.gradients.backward import factor_per_step, half_life
 from pipeline.decoders import CRF
-from pipeline.encoders import (
-    GRU,
-    LSTM,
-    Bidirectional,
-    Elman,
-    ElmanCell,
-    Stacked,
-    Unrolled,
-)
+from pipeline.encoders import GRU, LSTM, Bidirectional, Elman, ElmanCell, Stacked, Unrolled
 from pipeline.pooling import Mean
 from tests.unit.pipeline.analysis.gradients.models import (
     classifier,

@@ -1,7 +1,5 @@
 """The rows that are looked at: the longest ones, or consecutive pieces of a text."""
 
-import re
-
 import pytest
 import torch
 
@@ -9,6 +7,7 @@ from datamodules.language_model.streams import Streams
 from pipeline.analysis.gradients import few_rows, sample
 from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import Elman
+from tests.examples import value_error
 from tests.unit.pipeline.analysis.gradients.models import language_model, sentences, texts, window
 
 
@@ -48,8 +47,7 @@ def test_pieces_of_a_stream_are_the_text_in_order(columns):
 def test_a_short_text_gives_shorter_rows_or_an_error():
     found = sample(Streams(torch.arange(9).numpy(), 0, 1, 5), 3, 50)
     assert found.tokens.tolist() == [[0, 0, 1], [2, 3, 4], [5, 6, 7]]
-    message = "the text has 9 tokens, too few for 5 rows of two; use fewer rows"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with value_error("the text has 9 tokens, too few for 5 rows of two; use fewer rows"):
         sample(Streams(torch.arange(9).numpy(), 0, 1, 5), 5, 50)
     with pytest.raises(ValueError, match=r"^there is nothing to analyze: the split has no ba"):
         sample([], 1, 1)

@@ -1,6 +1,5 @@
 """Gates against their formulas, number by number, and how they are counted by lag."""
 
-import math
 from functools import partial
 
 import pytest
@@ -22,11 +21,8 @@ from pipeline.encoders import (
 )
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.recurrent import elman_layer, gru_layer
+from tests.examples import sigmoid
 from tests.unit.pipeline.analysis.gradients.models import language_model, window
-
-
-def sigmoid(number):
-    return 1 / (1 + math.exp(-number))
 
 
 def by_hand(weights, gate, step, hidden):

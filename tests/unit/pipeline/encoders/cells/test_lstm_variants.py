@@ -1,7 +1,6 @@
 """The LSTM's relatives: the papers' formulas retyped number by number, and what they promise."""
 
 import math
-import re
 
 import pytest
 import torch
@@ -20,6 +19,7 @@ from pipeline.encoders import (
     Unrolled,
     Zoneout,
 )
+from tests.examples import value_error
 from tests.unit.pipeline.encoders.cells.test_standard import (
     FIRST_HIDDEN,
     FIRST_MEMORY,
@@ -133,7 +133,7 @@ def test_mogrifier_without_rounds_is_the_lstm():
     ],
 )
 def test_impossible_mogrifiers(settings, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with value_error(message):
         MogrifierLSTM(**({"input_size": 3, "hidden_size": 4} | settings))
 
 

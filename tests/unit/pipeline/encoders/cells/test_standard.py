@@ -6,13 +6,9 @@ import pytest
 import torch
 
 from pipeline.encoders import GRU, LSTM, Elman, ElmanCell, GRUCell, LSTMCell, Unrolled
-from pipeline.encoders.base import check_choice
+from tests.examples import sigmoid
 
 INPUT, HIDDEN, TIME = 3, 2, 5
-
-
-def sigmoid(x):
-    return 1 / (1 + math.exp(-x))
 
 
 def relu(x):
@@ -154,9 +150,3 @@ def test_lstm():
         carry = encoded.carry if isinstance(encoder, Unrolled) else encoded.carry[0]
         torch.testing.assert_close(carry[0], torch.tensor([hidden], dtype=torch.float64))
         torch.testing.assert_close(carry[1], torch.tensor([memory], dtype=torch.float64))
-
-
-def test_unknown_reset_is_refused():
-    # Not through a constructor: there, the tests' type checker would answer first.
-    with pytest.raises(ValueError, match=r"^reset must be one of after, before, got 'during'$"):
-        check_choice("reset", "during", ("after", "before"))

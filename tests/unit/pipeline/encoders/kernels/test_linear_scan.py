@@ -1,12 +1,12 @@
 """The scan against the plain recurrence, in both of its schemes."""
 
-import re
 from fractions import Fraction
 
 import pytest
 import torch
 
 from pipeline.encoders.kernels.linear_scan import linear_scan
+from tests.examples import value_error
 
 
 @pytest.fixture(params=["loop", "chunks"], autouse=True)
@@ -146,5 +146,5 @@ def test_no_step_is_refused():
         "linear_scan expects decay and drive [batch time hidden] with a step in them and start "
         "[batch hidden], got [2, 0, 3], [2, 0, 3] and [2, 3]"
     )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with value_error(message):
         linear_scan(torch.zeros(2, 0, 3), torch.zeros(2, 0, 3), torch.zeros(2, 3))

@@ -8,6 +8,7 @@ import torch
 from pipeline.encoders import GRU, LSTM, Elman
 from pipeline.encoders.kernels.whole_stack import _in_one_block, _weights, run_together
 from pipeline.encoders.layers.fused import KERNEL_WEIGHTS
+from tests.examples import autocast_or_not
 
 KINDS = {
     "elman": (Elman, "rnn_tanh"),
@@ -110,12 +111,6 @@ def test_dropout_modules_alone_in_training_are_heard():
     assert not torch.equal(encoder(inputs).states, encoder(inputs).states)
 
 
-def test_the_carry_keeps_nothing_else_alive():
-    for layer in LSTM(4, 6, 3, bidirectional=True)(torch.randn(3, 50, 4)).carry:
-        for part in layer:
-            assert part.untyped_storage().nbytes() == part.numel() * part.element_size()
-
-
 def test_a_checkpoint_does_not_know_which_ran():
     together, apart = GRU(3, 4, 2).eval(), GRU(3, 4, 2, dropout=0.5).eval()
     apart.load_state_dict(together.state_dict())
@@ -123,10 +118,8 @@ def test_a_checkpoint_does_not_know_which_ran():
     torch.testing.assert_close(tuple(apart.layers(inputs)), tuple(together(inputs)))
 
 
-@pytest.mark.parametrize("autocast", [False, True])
+@autocast_or_not
 def test_one_call_trains_on_onednn(autocast):
-    if autocast and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        pytest.skip("no bfloat16 units")
     torch.manual_seed(1)
     encoder, inputs = LSTM(4, 6, 2), torch.randn(3, 7, 4)
     exact = encoder.layers(inputs)

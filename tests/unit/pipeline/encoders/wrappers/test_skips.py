@@ -1,30 +1,14 @@
 """Connections past an encoder against their formulas, and the stacks made of them."""
 
-import math
-import re
-
 import pytest
 import torch
 from torch import nn
 
-from pipeline.encoders import (
-    GRU,
-    LSTM,
-    Dense,
-    Elman,
-    Highway,
-    Identity,
-    Residual,
-    Stacked,
-    Window,
-)
+from pipeline.encoders import GRU, LSTM, Dense, Elman, Highway, Identity, Residual, Stacked, Window
 from pipeline.encoders.testing import assert_laws
+from tests.examples import sigmoid, value_error
 
 INPUTS = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-
-
-def sigmoid(x):
-    return 1 / (1 + math.exp(-x))
 
 
 def product(matrix, vector):
@@ -129,7 +113,7 @@ def test_unequal_sizes_are_refused(wrapper):
         f"{wrapper.__name__} needs an encoder of equal input and output size, got input_size 3 and "
         "output_size 4; project=True adds a learned projection"
     )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with value_error(message):
         wrapper(LSTM(3, 4))
 
 

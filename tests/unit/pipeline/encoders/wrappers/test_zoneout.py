@@ -1,6 +1,5 @@
 """Zoneout against the paper's formulas, with the masks given."""
 
-import re
 from functools import partial
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 from pipeline.encoders import GRU, LSTM, Elman, Encoded, LSTMCell, Unrolled, Zoneout
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.testing import assert_laws
+from tests.examples import value_error
 
 CHANCE = 0.3
 INPUTS = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -123,7 +123,7 @@ def test_not_with_weight_dropout():
         "zoneout and weight_dropout exclude each other, because zoneout calls a layer once per "
         "step; got 0.1 and 0.5: set one to 0"
     )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with value_error(message):
         LSTM(3, 4, weight_dropout=0.5, zoneout=0.1)
 
 

@@ -126,23 +126,6 @@ def test_tied_layers_share_one_matrix():
         layer.tie(nn.Embedding(12, 5))
 
 
-def test_a_hopeless_word_still_trains():
-    """The nll has a limit, its gradient (p - onehot) has none."""
-    layer = ClassSoftmax(1, vocabulary(2), ByHand(0, 0), bias=False)
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([[200.0], [0.0]]))
-    loss = layer.loss(torch.ones(1, 1), torch.tensor([1]))
-    loss.backward()
-    assert loss.item() == pytest.approx(-math.log(torch.finfo(torch.float32).tiny))
-    assert layer.weight.grad.tolist() == [[1.0], [-1.0]]
-
-
-def test_a_second_derivative_is_refused():
-    layer, states, targets = make(ClassSoftmax)
-    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
-        torch.autograd.grad(layer.loss(states, targets), states, create_graph=True)
-
-
 def test_mistakes_are_told():
     words = vocabulary(4, [4, 3, 2, 1])
     with pytest.raises(

@@ -12,6 +12,7 @@ from pipeline.batches import IGNORE_INDEX
 from pipeline.heads import FullSoftmax, OutputLayer, base
 from pipeline.heads.full import fused
 from tests.examples import vocabulary
+from tests.unit.pipeline.heads.full.test_chunked import reference
 
 
 def make(dtype=torch.float64, bias=True, input_size=6, vocab_size=11, rows=(3, 5)):
@@ -29,13 +30,6 @@ def make(dtype=torch.float64, bias=True, input_size=6, vocab_size=11, rows=(3, 5
     return layer, states, targets
 
 
-def reference_loss(layer, states, targets):
-    logits = F.linear(states, layer.weight, layer.bias)
-    return F.cross_entropy(
-        logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"
-    )
-
-
 def gradients(loss, layer, states, scale):
     return torch.autograd.grad(loss * scale, [states, *layer.parameters()])
 
@@ -48,7 +42,7 @@ def autocast(dtype=torch.bfloat16):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_loss_and_gradients_are_those_of_cross_entropy(dtype, bias):
     layer, states, targets = make(dtype, bias)
-    loss, expected = layer.loss(states, targets), reference_loss(layer, states, targets)
+    loss, expected = layer.loss(states, targets), reference(layer, states, targets)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
         gradients(loss, layer, states, 1 / 7), gradients(expected, layer, states, 1 / 7)
@@ -73,7 +67,7 @@ def test_bfloat16_loss_and_gradients_are_close_and_unbiased(states_dtype):
     states = states.detach().to(states_dtype).requires_grad_()
     with autocast():
         loss = layer.loss(states, targets)
-    exact = reference_loss(layer, states.float(), targets)
+    exact = reference(layer, states.float(), targets)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, exact, rtol=1e-3, atol=0)
     scale = 257 / 256 / 512  # 0.4 % less, were it rounded to bfloat16
@@ -109,33 +103,7 @@ def test_other_autocasts_use_torch():
     layer, states, targets = make(torch.float32)
     with autocast(torch.float16):
         loss = layer.loss(states, targets)
-    torch.testing.assert_close(loss, reference_loss(layer, states, targets), rtol=1e-2, atol=0)
-
-
-def test_frozen_parts_get_no_gradient():
-    layer, states, targets = make()
-    layer.weight.requires_grad_(False)
-    layer.loss(states, targets).backward()
-    expected = torch.autograd.grad(reference_loss(layer, states, targets), [states, layer.bias])
-    torch.testing.assert_close((states.grad, layer.bias.grad), expected)
-    assert layer.weight.grad is None
-
-
-def test_a_second_derivative_is_refused():
-    layer, states, targets = make()
-    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
-        torch.autograd.grad(layer.loss(states, targets), states, create_graph=True)
-
-
-def test_a_hopeless_token_still_trains():
-    """The nll has a limit, its gradient (p - onehot) has none."""
-    layer = FullSoftmax(1, vocabulary(2), bias=False)
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([[200.0], [0.0]]))
-    loss = layer.loss(torch.ones(1, 1), torch.tensor([1]))
-    loss.backward()
-    assert loss.item() == pytest.approx(-math.log(torch.finfo(torch.float32).tiny))
-    assert layer.weight.grad.tolist() == [[1.0], [-1.0]]
+    torch.testing.assert_close(loss, reference(layer, states, targets), rtol=1e-2, atol=0)
 
 
 @pytest.mark.parametrize("bf16", [True, False])
@@ -157,40 +125,15 @@ def test_a_target_outside_of_the_vocabulary_is_refused(target):
         layer.log_probs(states, targets)
 
 
-def test_only_ignored_targets_have_no_loss_and_no_gradient():
-    layer, states, targets = make()
-    loss = layer.loss(states, torch.full_like(targets, IGNORE_INDEX))
-    loss.backward()
-    assert loss == 0
-    assert not layer.weight.grad.any()
-    assert not states.grad.any()
-    assert layer.log_probs(states, torch.full_like(targets, IGNORE_INDEX)).eq(0).all()
-
-
-def test_distribution_is_normalised_and_the_softmax_of_the_formula():
+def test_distribution_is_the_softmax_of_the_formula():
     layer, states, _ = make()
-    distribution = layer.log_distribution(states)
-    torch.testing.assert_close(
-        distribution.logsumexp(-1), torch.zeros(3, 5, dtype=torch.float64), rtol=0, atol=1e-12
-    )
     scores = [
         sum(w * s for w, s in zip(row, states[1, 2].tolist(), strict=True)) + b
         for row, b in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
     ]
     total = sum(math.exp(score) for score in scores)
     expected = [math.exp(score) / total for score in scores]
-    assert distribution[1, 2].exp().tolist() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("rows_at_once", [1, 4, 1000])
-def test_log_probs_are_picked_from_the_distribution(monkeypatch, rows_at_once):
-    monkeypatch.setattr(base, "LOGIT_BYTES", rows_at_once * 11 * 8)
-    layer, states, targets = make()
-    real = targets != IGNORE_INDEX
-    picked = layer.log_distribution(states).gather(-1, targets.where(real, 0).unsqueeze(-1))
-    expected = picked.squeeze(-1).where(real, 0)
-    torch.testing.assert_close(layer.log_probs(states, targets), expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(-expected.sum(), layer.loss(states, targets))
+    assert layer.log_distribution(states)[1, 2].exp().tolist() == pytest.approx(expected)
 
 
 def test_logits_of_an_evaluation_stay_within_bounds(monkeypatch):
@@ -203,28 +146,13 @@ def test_logits_of_an_evaluation_stay_within_bounds(monkeypatch):
     assert [len(logits) for logits in seen] == [7] * 7 + [1]
 
 
-def test_evaluation_is_exact_whatever_autocast_says():
-    layer, states, targets = make(torch.float32)
-    expected = layer.log_probs(states, targets), layer.log_distribution(states)
-    with autocast():
-        ours = layer.log_probs(states, targets), layer.log_distribution(states)
-    assert all(torch.equal(a, b) for a, b in zip(ours, expected, strict=True))
-
-
-def test_no_rows():
-    layer, _, _ = make()
-    none = torch.zeros(0, 6, dtype=torch.float64)
-    assert layer.log_probs(none, torch.zeros(0, dtype=torch.long)).shape == (0,)
-    assert layer.loss(none, torch.zeros(0, dtype=torch.long)) == 0
-
-
 def test_tied_layers_share_one_matrix():
     layer, states, targets = make()
     embedding = nn.Embedding(11, 6).double()
     layer.tie(embedding)
     (embedding(targets.clamp_min(0)).sum() + layer.loss(states, targets)).backward()
     weight = embedding.weight.detach().clone().requires_grad_()
-    through_head = reference_loss(SimpleNamespace(weight=weight, bias=layer.bias), states, targets)
+    through_head = reference(SimpleNamespace(weight=weight, bias=layer.bias), states, targets)
     through_embedding = F.embedding(targets.clamp_min(0), weight).sum()
     (expected,) = torch.autograd.grad(through_head + through_embedding, weight)
     torch.testing.assert_close(embedding.weight.grad, expected)
@@ -246,14 +174,6 @@ def test_start_is_uniform_over_weight_and_bias():
 
 
 def test_mistakes_are_told():
-    layer, states, targets = make()
-    with pytest.raises(ValueError, match="the output layer expects states of 6 features, got 5"):
-        layer.log_distribution(states[..., :5])
-    with pytest.raises(
-        ValueError,
-        match=r"states of shape \[3, 5, 6\] need targets of shape \[3, 5\], got \[5, 3\]",
-    ):
-        layer.loss(states, targets.t())
     with pytest.raises(ValueError, match="input_size of an output layer must be at least 1, got 0"):
         FullSoftmax(0, vocabulary(3))
     with pytest.raises(ValueError, match="init_scale must be above 0, got 0"):

@@ -8,15 +8,11 @@ from torch import nn
 
 from pipeline.heads import NCE, BlackOut, NegativeSampling, Sampled, SampledSoftmax
 from pipeline.heads.sampled_softmax.noise import Noise
-from tests.examples import vocabulary
+from tests.examples import check_gradients, sigmoid, vocabulary
 from tests.unit.pipeline.heads.layers import INPUT_SIZE, VOCAB_SIZE, ZIPF, make
 
 CRITERIA = [SampledSoftmax(), NCE(), NegativeSampling(), BlackOut()]
 every_criterion = pytest.mark.parametrize("criterion", CRITERIA, ids=lambda c: type(c).__name__)
-
-
-def sigmoid(x):
-    return 1 / (1 + math.exp(-x))
 
 
 def sampled_softmax(s, t, drawn, q, log_z):
@@ -75,25 +71,7 @@ def test_loss_is_the_formula_in_plain_python(monkeypatch, criterion, formula, lo
 @every_criterion
 def test_gradients_of_the_loss_are_finite_differences(criterion):
     layer, states, targets = make(lambda size, words: Sampled(size, words, criterion, 7), rows=(4,))
-
-    def loss(states, weight, bias):
-        torch.manual_seed(3)
-        values = {"weight": weight, "bias": bias}
-        return torch.func.functional_call(
-            _Loss(layer), {f"layer.{n}": v for n, v in values.items()}, (states, targets)
-        )
-
-    values = [p.detach().clone().requires_grad_() for p in (layer.weight, layer.bias)]
-    assert torch.autograd.gradcheck(loss, (states.detach().requires_grad_(), *values))
-
-
-class _Loss(nn.Module):
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, states, targets):
-        return self.layer.loss(states, targets)
+    check_gradients(layer, lambda states: layer.loss(states, targets), states)
 
 
 @pytest.mark.parametrize("criterion", ["softmax", "nce", "blackout"])

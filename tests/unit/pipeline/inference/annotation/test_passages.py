@@ -13,6 +13,7 @@ TEXT = (
     "He said: \"It's bad.\"\r\n\n\tDr. Who  can't\u00a0go. (9/11)\nDon't!\r\n"
     "More \U0001f600 e\u0301."
 )
+ANY_TEXT = st.text(alphabet="ab Z.,'\"()\t\r\n\u00a0\u00e9\U0001f600\u2028", max_size=60)
 
 
 def read(folder, text, form, columns=0, encoding="utf-8"):
@@ -32,19 +33,13 @@ def test_places(tmp_path, form, encoding):
 
 
 @settings(max_examples=80, deadline=None)
-@given(
-    st.text(alphabet="ab Z.,'\"()\t\r\n\u00a0\u00e9\U0001f600\u2028", max_size=60),
-    st.sampled_from(["sentences", "documents", "tokens"]),
-)
+@given(ANY_TEXT, st.sampled_from(["sentences", "documents", "tokens"]))
 def test_places_in_any_text(tmp_path_factory, text, form):
     assert_places(text, read(tmp_path_factory.mktemp("any"), text, form), form)
 
 
 @settings(max_examples=80, deadline=None)
-@given(
-    st.text(alphabet="ab Z.,'\"()\t\r\n\u00a0\u00e9\U0001f600\u2028", max_size=60),
-    st.sampled_from(["sentences", "documents", "tokens"]),
-)
+@given(ANY_TEXT, st.sampled_from(["sentences", "documents", "tokens"]))
 def test_places_in_any_texts(tmp_path_factory, text, form):
     path = tmp_path_factory.mktemp("any") / "text"
     path.write_text("\ufeff" + text, encoding="utf-8", newline="")

@@ -68,7 +68,8 @@ def test_a_line_of_a_megabyte(tmp_path):
     path = write(tmp_path, b"a\n" + b"x" * 999_999 + b"\n" + b"x" * 1_000_000 + b"\n")
     found = read_lines(path)
     assert len(next(found).text + next(found).text) == 1_000_000
-    with refuses(f"line 3 of {path} has 1,000,000 bytes or more; expected one sentence per line"):
+    message = f"line 3 of {path} has 1,000,000 bytes or more; expected one sentence per line"
+    with refuses(message):
         next(found)
 
 
