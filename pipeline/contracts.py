@@ -211,7 +211,7 @@ class SentenceTagger(Protocol):
 
     Attributes:
         inputs: Input parts; `inputs.index` looks up new words.
-        calibration: Slope and shift of the Platt calibration [2].
+        calibration: Slope and shift of the Platt calibration, a tensor of two numbers.
     """
 
     inputs: Any

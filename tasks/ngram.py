@@ -242,8 +242,8 @@ class NgramLanguageModel(LightningModule):
         except ValueError as error:
             raise InputError(f"--model.order: {error}") from error
         self.head.model, notes = self.encoder.estimate(self._counts)
-        sizes = ", ".join(f"{len(probs):,}" for probs in self.head.model.probs)
-        print_note(f"n-grams of order 1 to {self.order}: {sizes}")
+        sizes = enumerate(map(len, self.head.model.probs), 1)
+        print_note("n-grams: " + "; ".join(f"order {n}: {size:,}" for n, size in sizes))
         for note in notes:
             print_note(f"note: {note}")
 

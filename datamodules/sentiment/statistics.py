@@ -20,7 +20,10 @@ def check_splits(corpus: LabelledCorpus) -> list[str]:
     for split in ("valid", "test"):
         texts = corpus.splits[split]
         if not texts:
-            raise InputError(f"{corpus.files[split]} contains no text for {split}")
+            raise InputError(
+                f"the {split} split is empty: {corpus.files[split]} has no text for it; add texts, "
+                f"or give another file for {split}"
+            )
         if leaked := sum(text.tokens in train for text in texts):
             notes.append(
                 f"{leaked:,} texts of {split} also occur in train: a model may have memorized them"

@@ -4,10 +4,11 @@ from pipeline.callbacks.averaging import TriggeredAveraging
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from pipeline.callbacks.gradient_monitor import GradientMonitor
 from pipeline.callbacks.guard import FiniteGuard
+from pipeline.callbacks.process_watcher import ProcessWatcher
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
 from pipeline.callbacks.run_log import RunLog, TestReport
-from pipeline.callbacks.termination import ProcessWatcher, Terminated, Termination
+from pipeline.callbacks.termination import Terminated, Termination
 
 __all__ = [
     "Bar",

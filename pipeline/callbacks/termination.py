@@ -1,17 +1,15 @@
-"""Early ends of training: SIGTERM, and failure of another process of the job."""
+"""Ends training on SIGTERM at the next update, with the run closed."""
 
 import os
 import signal
-import subprocess
 import threading
-from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-_GRACE = 10.0  # seconds for a process to notice by itself that another one failed
-_INTERVAL = 0.2
+from pipeline.callbacks.process_watcher import ProcessWatcher
+
+_RETRY = 0.2  # seconds until a signal that arrived in a destructor is sent again
 
 
 class Terminated(SystemExit):
@@ -47,42 +45,6 @@ class Termination(Callback):
         self.processes.end()
 
 
-class ProcessWatcher:
-    """Watches the processes that Lightning's launcher starts besides the first one.
-
-    Lightning's own watcher kills the first process with SIGKILL when another has failed, so that
-    the run would stay RUNNING forever. This one replaces it (docs/decisions/0008): it calls
-    `on_death`, which ends this process, in a thread if another process has failed and this one has
-    not noticed for ten seconds, e.g. in a collective operation.
-    """
-
-    def __init__(self, on_death: Callable[[], None]) -> None:
-        self._on_death = on_death
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._is_over = threading.Event()
-
-    def watch(self, trainer: Trainer) -> None:
-        """Starts watching, if Lightning starts processes."""
-        launcher = trainer.strategy.launcher
-        if hasattr(launcher, "procs"):
-            threading.Thread(target=self._work, args=(launcher,), daemon=True).start()
-
-    def end(self) -> None:
-        """Stops watching and terminates the processes."""
-        self._is_over.set()
-        for process in self._processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-
-    def _work(self, launcher: Any) -> None:  # noqa: ANN401 (a private class)
-        while not self._is_over.wait(_INTERVAL):
-            while launcher.procs:
-                self._processes.append(launcher.procs.pop())
-            if any(process.poll() for process in self._processes):
-                self._is_over.wait(_GRACE) or self._on_death()
-                return
-
-
 def install() -> None:
     """Makes SIGTERM raise `Terminated` in the main thread."""
     if "SLURM_JOB_ID" in os.environ or threading.current_thread() is not threading.main_thread():
@@ -98,7 +60,7 @@ def uninstall() -> None:
 
 def _raise(signum: int, frame: FrameType | None) -> None:
     if _is_in_destructor(frame):  # Python would print the exception and continue
-        threading.Timer(_INTERVAL, os.kill, (os.getpid(), signum)).start()
+        threading.Timer(_RETRY, os.kill, (os.getpid(), signum)).start()
         return
     raise Terminated
 

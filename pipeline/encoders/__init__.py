@@ -16,9 +16,11 @@ from pipeline.encoders.layers.weights import RecurrentWeights
 from pipeline.encoders.recurrent import GRU, IRNN, LSTM, SLSTM, CoupledLSTM, Elman, MogrifierLSTM
 from pipeline.encoders.settings import ElementwiseRecurrent, MatrixRecurrent, Recurrent
 from pipeline.encoders.window import Window
+from pipeline.encoders.wrappers.base import Normalized
+from pipeline.encoders.wrappers.bidirectional import Bidirectional
 from pipeline.encoders.wrappers.dropout import DropInputs, VariationalDropout
 from pipeline.encoders.wrappers.skips import Dense, Highway, Residual
-from pipeline.encoders.wrappers.stacked import Bidirectional, Normalized, Stacked
+from pipeline.encoders.wrappers.stacked import Stacked
 from pipeline.encoders.wrappers.zoneout import Zoneout
 
 __all__ = [

@@ -6,9 +6,11 @@ from typing import Literal, NamedTuple, TypeAlias
 from pipeline.encoders.base import Encoder, check_at_least_one, check_choice, check_dropout
 from pipeline.encoders.initializers import Initializer
 from pipeline.encoders.layers.base import RecurrentLayer
+from pipeline.encoders.wrappers.base import Normalized
+from pipeline.encoders.wrappers.bidirectional import Bidirectional
 from pipeline.encoders.wrappers.dropout import DropInputs
 from pipeline.encoders.wrappers.skips import Dense, Highway, Residual
-from pipeline.encoders.wrappers.stacked import Bidirectional, Normalized, Stacked
+from pipeline.encoders.wrappers.stacked import Stacked
 from pipeline.encoders.wrappers.zoneout import Zoneout
 
 Skip: TypeAlias = Literal["none", "residual", "dense", "highway"]
@@ -85,8 +87,8 @@ def _connect(layer: Encoder, connections: Connections, number: int) -> Encoder:
         return layer
     if layer.input_size != layer.output_size and not connections.project:
         raise ValueError(
-            f"skip={connections.skip} joins the inputs of layer {number}, {layer.input_size} "
-            f"features, to its states, {layer.output_size} features: make the two equal, or set "
-            "project=True for a learned projection"
+            f"skip={connections.skip} adds the inputs of layer {number}, {layer.input_size} "
+            f"features, to its states, {layer.output_size} features, which needs equal sizes; "
+            "change input_size, hidden_size or last_size, or set project=True"
         )
     return (Residual if connections.skip == "residual" else Highway)(layer, connections.project)

@@ -57,7 +57,9 @@ def generate_texts(
     vocabulary, unit = cast(Generator, trained.model).vocabulary, trained.unit
     words = split_line(prompt, unit)
     if unknown := vocabulary.unknown(words):
-        print_note(f"not in the vocabulary, read as {UNK}: {', '.join(map(repr, unknown))}")
+        print_note(
+            f"not in the vocabulary, so the prompt has {UNK} for {', '.join(map(repr, unknown))}"
+        )
     ids = vocabulary.encode(words)
 
     def texts(seed: int) -> list[str]:

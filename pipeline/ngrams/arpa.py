@@ -48,10 +48,11 @@ def open_text(path: Path, mode: Literal["r", "w"], is_compressed: bool) -> TextI
 
 def _written(vocabulary: Vocabulary) -> list[str]:
     words = [END if word == EOS else SPACE if word == " " else word for word in vocabulary.words]
+    reserved = [word for word in (BEGIN, END, SPACE) if word in vocabulary.words]
     if len(set(words)) < len(words) or BEGIN in words:
         raise InputError(
-            f"the vocabulary has one of {BEGIN}, {END} and {SPACE} as a word, which are reserved "
-            "in an ARPA file; rename it in the corpus and train again"
+            f"the vocabulary contains the word {reserved[0]}, which is reserved in an ARPA file; "
+            "replace it in the corpus and train again"
         )
     for word in words:
         if not word or any(mark in word for mark in " \t\r\n"):

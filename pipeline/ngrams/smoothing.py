@@ -134,8 +134,8 @@ def check_cut_offs(min_counts: Sequence[int] | None) -> None:
     for order, (first, second) in enumerate(itertools.pairwise(min_counts), start=1):
         if second < first:
             raise ValueError(
-                "min_counts must not decrease with the order, because an n-gram is kept only if "
-                f"its prefix is, got {first} for order {order} and {second} for order {order + 1}"
+                f"min_counts must not decrease with the order, got {first} for order {order} and "
+                f"{second} for order {order + 1}: an n-gram is kept only if its prefix is kept"
             )
 
 

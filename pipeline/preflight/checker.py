@@ -11,9 +11,9 @@ from pipeline.errors import InputError
 from pipeline.preflight import files
 from pipeline.preflight.classes import Class, Parameter, find_or_none, named
 from pipeline.preflight.configurations import find_configuration, incomplete
-from pipeline.preflight.flags import Flag, next_flag
 from pipeline.preflight.messages import Location, unknown
 from pipeline.preflight.names import GROUPS, ClassNames
+from pipeline.preflight.split_arguments import Flag, next_flag
 from pipeline.preflight.values import OPEN, Types, accepts, types_of
 
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"

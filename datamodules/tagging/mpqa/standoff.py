@@ -133,8 +133,8 @@ def _read_annotations(path: Path, name: str, notes: list[str]) -> list[Annotatio
             malformed.append(number)
     if malformed and not annotations:
         raise InputError(
-            f"line {malformed[0]} and all other lines of {path} are not of the form `id TAB"
-            " start,end TAB string TAB type`; an annotation file of MPQA 1.2 or 2.0 is expected"
+            f"no line of {path} has the form `id TAB start,end TAB string TAB type` (the first "
+            f"other line is {malformed[0]}); expected an annotation file of MPQA 1.2 or 2.0"
         )
     if malformed:
         notes.append(

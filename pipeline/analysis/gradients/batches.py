@@ -27,7 +27,7 @@ def few_rows(batch: Any, rows: int) -> Any:  # noqa: ANN401 (a batch of any task
 
 
 def sample(loader: Iterable[Any], rows: int, steps: int) -> Any:  # noqa: ANN401 (as the loader)
-    """Selects rows of a split: parts of a stream, or the longest rows of the first batches.
+    """Selects rows of a split: pieces of a stream, or the longest rows of other data.
 
     Rows of a stream have at most `steps` tokens; sentences and texts are not cut. Raises a
     ValueError if the loader is empty or a stream has fewer than two tokens per row.

@@ -28,8 +28,9 @@ from torch import Tensor
 from pipeline.encoders.base import Encoded, Encoder, all_full
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.layers.fused import KERNEL_WEIGHTS, Fused, in_one_block, is_hooked
+from pipeline.encoders.wrappers.bidirectional import Bidirectional
 from pipeline.encoders.wrappers.dropout import DropInputs
-from pipeline.encoders.wrappers.stacked import Bidirectional, Stacked
+from pipeline.encoders.wrappers.stacked import Stacked
 
 _KERNELS: dict[str, Callable[..., Any]] = {
     "RNN_TANH": torch.rnn_tanh,

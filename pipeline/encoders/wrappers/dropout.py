@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.encoders.base import Encoder, check_dropout
-from pipeline.encoders.wrappers.stacked import EncoderWrapper
+from pipeline.encoders.wrappers.base import EncoderWrapper
 
 
 class VariationalDropout(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.encoders.base import Encoder
-from pipeline.encoders.wrappers.stacked import EncoderWrapper
+from pipeline.encoders.wrappers.base import EncoderWrapper
 
 
 class Residual(EncoderWrapper):

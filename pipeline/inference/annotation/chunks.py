@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.inference.annotation.passages import Passage
+from pipeline.inference.annotation.sentence_splitting import Passage
 from pipeline.text.treebank import Token
 
 _MAX_TOKENS = 65_536  # a chunk with as many tokens is complete

@@ -14,7 +14,7 @@ from pipeline.console import print_note, progress
 from pipeline.errors import InputError
 from pipeline.inference.annotation.chunks import Chunk, ChunkReader, WordIds, word_ids
 from pipeline.inference.annotation.output_formats import Classified, classified_json
-from pipeline.inference.annotation.passages import Passage, read_texts, text_passages
+from pipeline.inference.annotation.sentence_splitting import Passage, read_texts, text_passages
 from pipeline.inference.annotation.terminal import classified_text, default_format, has_colors
 from pipeline.options import STANDARD_INPUT
 from pipeline.text.treebank import Token

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pipeline.inference.annotation.passages import Passage
+from pipeline.inference.annotation.sentence_splitting import Passage
 from pipeline.text.tags import Span
 
 

@@ -13,7 +13,11 @@ from pipeline.console import print_note, progress
 from pipeline.errors import InputError
 from pipeline.inference.annotation.chunks import ChunkReader, WordIds, word_ids
 from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
-from pipeline.inference.annotation.passages import Passage, read_passages, sentence_passages
+from pipeline.inference.annotation.sentence_splitting import (
+    Passage,
+    read_passages,
+    sentence_passages,
+)
 from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
 from pipeline.options import STANDARD_INPUT
 from pipeline.reports import apply_platt

@@ -106,8 +106,8 @@ def test_a_float64_carry_is_refused_by_the_encoder():
 @pytest.mark.parametrize("skip", ["residual", "highway"])
 def test_a_skip_between_unequal_sizes(kind, skip):
     with value_error(
-        f"skip={skip} joins the inputs of layer 3, 10 features, to its states, 4 features: make "
-        "the two equal, or set project=True for a learned projection"
+        f"skip={skip} adds the inputs of layer 3, 10 features, to its states, 4 features, which "
+        "needs equal sizes; change input_size, hidden_size or last_size, or set project=True"
     ):
         kind(3, 5, num_layers=3, bidirectional=True, skip=skip, last_size=2)
     assert kind(3, 5, 3, True, skip, last_size=2, project=True).output_size == 4

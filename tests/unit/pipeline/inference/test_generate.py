@@ -76,7 +76,7 @@ def test_seeds_lengths_and_lines(trained):
 
 def test_unknown_words_are_named(trained, capsys):
     (text,) = generate_texts(trained, "a zebra b", ONE)
-    assert "not in the vocabulary, read as <unk>: 'zebra'" in capsys.readouterr().err
+    assert "so the prompt has <unk> for 'zebra'" in capsys.readouterr().err
     assert text.startswith("a zebra b")
 
 

@@ -218,7 +218,7 @@ def test_another_layout_is_refused(distribution, tmp_path):
     annotations.write_text("# comment\nsaid 5 9\nsaid 5 9\n")
     with pytest.raises(
         InputError,
-        match=r"line 2 and all other lines of \S+gateman.mpqa.lre.2.0 are not of the form `id TAB",
+        match=r"no line of \S+gateman.mpqa.lre.2.0 has the form `id TAB start,end TAB",
     ):
         convert(folder, tmp_path / "out")
 

@@ -18,7 +18,7 @@ from pipeline.encoders import (
     Normalized,
     Stacked,
 )
-from pipeline.encoders.wrappers.stacked import _mirror, _reorder
+from pipeline.encoders.wrappers.bidirectional import _mirror, _reorder
 from tests.examples import value_error
 
 

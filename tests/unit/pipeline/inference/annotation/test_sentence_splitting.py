@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from pipeline.cli.predict import check_files
 from pipeline.errors import InputError
-from pipeline.inference.annotation import passages as passages_module
-from pipeline.inference.annotation.passages import read_passages, read_texts
+from pipeline.inference.annotation import sentence_splitting
+from pipeline.inference.annotation.sentence_splitting import read_passages, read_texts
 
 TEXT = (
     "He said: \"It's bad.\"\r\n\n\tDr. Who  can't\u00a0go. (9/11)\nDon't!\r\n"
@@ -105,13 +105,13 @@ def test_a_mark_of_an_editor_is_no_word(tmp_path):
 
 @pytest.mark.parametrize("ends", ["", " ."])
 def test_a_paragraph_without_an_end_is_read_in_parts(tmp_path, monkeypatch, ends):
-    monkeypatch.setattr(passages_module, "_MAX_PARAGRAPH_CHARACTERS", 60)
+    monkeypatch.setattr(sentence_splitting, "_MAX_PARAGRAPH_CHARACTERS", 60)
     lines = [f"word{n} goes{ends if n % 3 == 2 else ''}" for n in range(40)]
     text = "\n".join(lines)
     assert_places(text, read(tmp_path, text, "documents"), "documents")
     if ends:
         parts = [p.text.split() for p in read(tmp_path, text, "documents")]
-        monkeypatch.setattr(passages_module, "_MAX_PARAGRAPH_CHARACTERS", 10**6)
+        monkeypatch.setattr(sentence_splitting, "_MAX_PARAGRAPH_CHARACTERS", 10**6)
         whole = read(tmp_path, text, "documents")
         assert parts == [p.text.split() for p in whole]
         assert [p.line for p in whole] == list(range(1, 41, 3))
@@ -131,7 +131,7 @@ def test_prose_is_no_column_file(tmp_path):
 
 
 def test_columns_without_an_empty_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(passages_module, "_MAX_COLUMN_TOKENS", 5)
+    monkeypatch.setattr(sentence_splitting, "_MAX_COLUMN_TOKENS", 5)
     with pytest.raises(InputError, match=r"line 7 of .*begins in line 2 has more than 5 tokens"):
         read(tmp_path, "\n" + "a\n" * 9, "columns")
 
