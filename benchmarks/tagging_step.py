@@ -30,14 +30,7 @@ from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.lm_step import (
-    REPOSITORY,
-    limits,
-    read_options,
-    run_ours,
-    run_plain,
-    take_turns,
-)
+from benchmarks.lm_step import REPOSITORY, limits, read_options, run_ours, run_plain, take_turns
 from benchmarks.vectors import write_vectors
 
 if TYPE_CHECKING:

@@ -8,12 +8,7 @@ from sphinx.application import Sphinx
 project = "Unroll"
 html_title = "Unroll"
 html_show_copyright = False
-extensions = [
-    "myst_parser",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
-    "sphinx.ext.napoleon",
-]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_theme = "furo"

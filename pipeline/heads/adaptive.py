@@ -8,13 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.heads.base import (
-    OutputLayer,
-    check_init_scale,
-    check_shapes,
-    exact_linear,
-    in_chunks,
-)
+from pipeline.heads.base import OutputLayer, check_init_scale, check_shapes, exact_linear, in_chunks
 from pipeline.heads.class_softmax.assign import word_counts
 from pipeline.heads.full.fused import softmax_nll
 from pipeline.text.vocabulary import Vocabulary

@@ -94,12 +94,7 @@ def discount_ratios(counts: Ints, highest: int) -> Floats:
 
 
 def _order(
-    order: OrderCounts,
-    size: int,
-    amounts: Floats,
-    lower: Floats,
-    is_kept: Flags,
-    vocab_size: int,
+    order: OrderCounts, size: int, amounts: Floats, lower: Floats, is_kept: Flags, vocab_size: int
 ) -> Order:
     kept = np.where(is_kept, amounts, 0.0)
     totals = per_context(order, size, order.counts)

@@ -41,11 +41,7 @@ class FullSoftmax(OutputLayer):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        vocabulary: Vocabulary,
-        bias: bool = True,
-        init_scale: float = 0.1,
+        self, input_size: int, vocabulary: Vocabulary, bias: bool = True, init_scale: float = 0.1
     ) -> None:
         super().__init__(input_size, vocabulary)
         check_init_scale(init_scale)

@@ -4,13 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.heads.base import (
-    OutputLayer,
-    check_init_scale,
-    check_shapes,
-    exact_linear,
-    in_chunks,
-)
+from pipeline.heads.base import OutputLayer, check_init_scale, check_shapes, exact_linear, in_chunks
 from pipeline.heads.tree_softmax.paths import Paths, path_nll, step_scores
 from pipeline.heads.tree_softmax.trees import HuffmanTree, WordTree
 from pipeline.text.vocabulary import Vocabulary

@@ -35,7 +35,7 @@ def test_run_id_that_a_second_training_inherits(store, start, monkeypatch):
     with refuses(
         f"MLFLOW_RUN_ID is {made}, a run that was trained before; expected a run that `mlflow run` "
         "has just created; unset MLFLOW_RUN_ID to create a new run, or continue this one with "
-        f"`unroll train --resume {made}`",
+        f"`unroll train --resume {made}`"
     ):
         start(run_name="second", params={"model.size": "30"})
     run = store.get_run(made)

@@ -255,7 +255,7 @@ def test_damaged_journal(store, start):
         journal_of(tracker).write_text(to_line(Params({"a": "1"})) + damage + "\n")
         with refuses(
             f"{journal_of(tracker)}, line 2: damaged record, expected one JSON object written by "
-            "this program; delete the line and try again",
+            "this program; delete the line and try again"
         ):
             start(run_id=tracker.version)
 

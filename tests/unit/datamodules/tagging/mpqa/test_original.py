@@ -217,8 +217,7 @@ def test_another_layout_is_refused(distribution, tmp_path):
         convert(folder, tmp_path / "out")
     annotations.write_text("# comment\nsaid 5 9\nsaid 5 9\n")
     with pytest.raises(
-        InputError,
-        match=r"no line of \S+gateman.mpqa.lre.2.0 has the form `id TAB start,end TAB",
+        InputError, match=r"no line of \S+gateman.mpqa.lre.2.0 has the form `id TAB start,end TAB"
     ):
         convert(folder, tmp_path / "out")
 
