@@ -36,11 +36,9 @@ def optimization(
     """Returns the optimizer and schedule in the form that `configure_optimizers` must return.
 
     A callback that implements `pipeline.contracts.ScalesRates` gives some parameters another
-    learning rate. A schedule steps once per epoch after validation, and `monitor` is the metric for
-    a `ReduceLROnPlateau` that does not name one.
-
-    Raises:
-        InputError: If the schedule sets the same learning rate for all parameters.
+    learning rate; a schedule that sets one rate for all parameters is an `InputError` then. A
+    schedule steps once per epoch after validation. `monitor` is the metric for a
+    `ReduceLROnPlateau` that does not name one.
     """
     built = optimizer(learned(task))
     slower, rate = _scaled_parameters(task)
@@ -103,8 +101,8 @@ def scaled_rates(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[No
 def in_one_pass(optimizer: torch.optim.Optimizer) -> None:
     """Enables the fused update of Adam and AdamW on the CPU, unless the user chose a variant.
 
-    Torch's default is one pass over memory for each of a dozen operations, 87 ms per update for an
-    embedding of 17,000 words. The fused update takes 8 ms (docs/decisions/0015).
+    The default of torch passes over memory once for each of a dozen operations. For an embedding of
+    17,000 words an update takes 87 ms; the fused update takes 8 ms (docs/decisions/0015).
     """
     if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
         return

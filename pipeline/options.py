@@ -17,27 +17,16 @@ TOP_LEVEL = {
 
 
 class Sampling(NamedTuple):
-    """Settings of text sampling.
+    """Settings of text sampling."""
 
-    Attributes:
-        num: Number of samples.
-        length: Largest number of new tokens per sample.
-        lines: Number of `<eos>` that ends a sample.
-        temperature: Divisor of the logits; 0 is greedy.
-        top_k: Number of most probable tokens to sample from; None for all.
-        top_p: Probability of the smallest set of tokens to sample from; None for all.
-        seed: Seed of the random numbers.
-        allow_unk: Whether `<unk>` can be sampled.
-    """
-
-    num: int = 5
-    length: int = 100
-    lines: int = 1
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
+    num: int = 5  # samples
+    length: int = 100  # maximum number of new tokens per sample
+    lines: int = 1  # number of `<eos>` after which a sample ends
+    temperature: float = 1.0  # divisor of the logits; 0 is greedy
+    top_k: int | None = None  # number of most probable tokens to sample from; None for all
+    top_p: float | None = None  # probability of the smallest set to sample from; None for all
     seed: int = 1
-    allow_unk: bool = False
+    allow_unk: bool = False  # whether `<unk>` can be sampled
 
 
 class Dynamics(NamedTuple):
@@ -56,7 +45,7 @@ class Dynamics(NamedTuple):
 class ScoreRequest(NamedTuple):
     """Settings of `score`; `style` is "tsv" or "jsonl".
 
-    With `stream` the carry is passed on from sentence to sentence.
+    With `stream`, each sentence starts from the carry of the previous one.
     """
 
     source: str
@@ -70,9 +59,10 @@ class ScoreRequest(NamedTuple):
 
 
 class GradientRequest(NamedTuple):
-    """Settings of `gradients`: an untrained model, the split, and numbers of rows and of steps.
+    """Settings of `gradients`; `is_initial` selects an untrained model.
 
-    `output` is the folder to write into; None for the folder of the run, else `gradients`.
+    `lags` is the number of steps back in time. `output` is the folder to write into; None for the
+    folder of the run, or `gradients` without a run.
     """
 
     is_initial: bool

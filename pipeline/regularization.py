@@ -62,8 +62,8 @@ class ActivationPenalty:
         + \beta \, \mathrm{mean}\big((h_t - h_{t-1})^2\big)
 
     h are the states of the encoder's last layer and m is their dropout mask. Differences are taken
-    within a batch. The paper has norms; its code has means of squares over steps, rows and
-    features, to which the published values of alpha and beta belong.
+    within a batch. The paper uses norms. Its code uses means of squares over steps, rows and
+    features; the published values of alpha and beta are for the code.
 
     Args:
         alpha: Weight of the mean square of the states after dropout (AR).
@@ -91,13 +91,9 @@ class ActivationPenalty:
 
         Steps without a target are ignored. The number of pairs of steps is computed as
         (time - 1) / time of the number of targets. This is exact unless a column ends within the
-        batch, as in the last batch of an epoch.
-
-        Args:
-            dropped: States after dropout [batch time feature].
-            states: States before dropout [batch time feature].
-            targets: Token ids [batch time]; `IGNORE_INDEX` after the end of a column.
-            targets_per_rank: Mean number of targets of a rank, from `StreamWindow`.
+        batch, as in the last batch of an epoch. States after (`dropped`) and before dropout are
+        [batch time feature]; targets are [batch time], `IGNORE_INDEX` after the end of a column.
+        `targets_per_rank` is the mean number of targets of a rank, from `StreamWindow`.
         """
         time, size = states.shape[1:]
         real = (targets != IGNORE_INDEX).unsqueeze(-1)

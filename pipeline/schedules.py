@@ -14,8 +14,8 @@ class DecayAfter(LambdaLR):
     Epoch n, counted from 1, has the rate `lr * factor ** max(0, n - epoch)`. This is the schedule
     of TensorFlow's `ptb_word_lm.py` for Zaremba et al. (2014, arXiv 1409.2329), where `epoch` is
     called `max_epoch`. The small model uses 4 and 0.5 (the fifth epoch is the first at half the
-    rate), the medium one 6 and 1 / 1.2. The authors' Lua code divides *after* an epoch beyond
-    `max_epoch`, so that the sixth epoch is the first at half the rate; this is `epoch: 5` here.
+    rate), the medium one 6 and 1 / 1.2. The authors' Lua code divides after an epoch beyond
+    `max_epoch`. The sixth epoch is the first at half the rate there, which is `epoch: 5` here.
 
     Args:
         optimizer: Optimizer whose learning rates are scheduled.

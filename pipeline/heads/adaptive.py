@@ -107,11 +107,7 @@ class AdaptiveSoftmax(OutputLayer):
         )
 
     def _head_targets(self, targets: Tensor) -> Tensor:
-        """Returns each target's output in the first softmax: the word itself or its tail.
-
-        Raises:
-            IndexError: If a target is outside the vocabulary.
-        """
+        """Returns each target's output in the first softmax: the word itself or its tail."""
         real = targets != IGNORE_INDEX
         outside = real & ((targets < 0) | (targets >= self.vocab_size))
         if outside.any():

@@ -30,7 +30,6 @@ class OutputLayer(nn.Module, abc.ABC):
         ValueError: If `input_size` is below 1.
 
     Attributes:
-        input_size: Number of features of a state.
         vocab_size: Number of tokens in the vocabulary.
     """
 
@@ -43,14 +42,10 @@ class OutputLayer(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def loss(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Returns the training loss, the summed negative log-likelihood of the targets.
+        """Returns the training loss for states [* input] and the ids of their targets [*].
 
-        Args:
-            states: States [* input].
-            targets: Token ids [*]. Positions with `IGNORE_INDEX` have no loss.
-
-        Returns:
-            Sum in nats, [], float32 (float64 in a float64 model).
+        The loss is the summed negative log-likelihood in nats, [], float32 (float64 in a float64
+        model). Targets with `IGNORE_INDEX` have no loss.
 
         Raises:
             ValueError: If the shapes do not match each other or this layer.
@@ -58,15 +53,10 @@ class OutputLayer(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Returns the exact log-probabilities of targets. Autocast has no effect.
+        """Returns the exact log-probabilities [*] of targets [*], given states [* input].
 
-        Args:
-            states: States [* input].
-            targets: Token ids [*].
-
-        Returns:
-            Natural logarithm of each target's probability [*], float32 (float64 in a float64
-            model); 0 where the target is `IGNORE_INDEX`.
+        They are natural logarithms in float32 (float64 in a float64 model), and 0 where the target
+        is `IGNORE_INDEX`. Autocast has no effect.
 
         Raises:
             ValueError: If the shapes do not match each other or this layer.
@@ -74,13 +64,9 @@ class OutputLayer(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def log_distribution(self, states: Tensor) -> Tensor:
-        """Returns the log-probability of every token. Autocast has no effect.
+        """Returns the log-probability of every token [* vocab], given states [* input].
 
-        Args:
-            states: States [* input].
-
-        Returns:
-            Normalized log-probabilities [* vocab], float32 (float64 in a float64 model).
+        It is normalized, in float32 (float64 in a float64 model). Autocast has no effect.
 
         Raises:
             ValueError: If the states do not have `input_size` features.
@@ -89,9 +75,6 @@ class OutputLayer(nn.Module, abc.ABC):
     @abc.abstractmethod
     def tie(self, embedding: nn.Embedding) -> None:
         """Uses the weight of the embedding as output weight (Press & Wolf 2017, arXiv 1608.05859).
-
-        Args:
-            embedding: Embedding of this vocabulary with vectors of `input_size` features.
 
         Raises:
             ValueError: If the sizes differ, or if this layer cannot share a weight.
@@ -136,12 +119,9 @@ def check_tied(weight: Tensor, embedding: nn.Embedding) -> None:
 
 
 def chunks(num_rows: int, row_size: int, dtype: torch.dtype) -> Iterator[slice]:
-    """Returns slices of rows whose logits take at most `LOGIT_BYTES`; at least one slice.
+    """Returns slices of rows whose logits (`row_size` per row) take at most `LOGIT_BYTES`.
 
-    Args:
-        num_rows: Number of rows.
-        row_size: Number of logits in a row.
-        dtype: Data type of the logits; a smaller one than float32 counts as float32.
+    There is at least one slice. A smaller data type than float32 counts as float32.
     """
     itemsize = torch.promote_types(dtype, torch.float32).itemsize
     size = max(1, LOGIT_BYTES // (row_size * itemsize))
@@ -156,17 +136,9 @@ def in_chunks(
     row_size: int,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Computes the scores of targets chunk by chunk.
+    """Computes the scores [*] of targets [*] for states [* input], chunk by chunk.
 
-    Args:
-        score: Function of states [rows input] and targets [rows] that returns scores [rows].
-        states: States [* input].
-        targets: Token ids [*].
-        row_size: Number of logits in a row.
-        dtype: Data type of the logits.
-
-    Returns:
-        Scores [*].
+    `score` maps states [rows input] and targets [rows] to scores [rows].
     """
     rows, row_targets = states.reshape(-1, states.shape[-1]), targets.reshape(-1)
     slices = chunks(len(rows), row_size, dtype)
@@ -181,16 +153,7 @@ def fits_at_once(num_rows: int, row_size: int, dtype: torch.dtype) -> bool:
 
 
 def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Computes weight state + bias in float32 or float64. Autocast has no effect.
-
-    Args:
-        states: States [* input].
-        weight: Weight [outputs input].
-        bias: Bias [outputs].
-
-    Returns:
-        Logits [* outputs].
-    """
+    """Computes weight state + bias [* outputs] in float32 or float64. Autocast has no effect."""
     dtype = torch.promote_types(weight.dtype, torch.float32)
     with torch.autocast(states.device.type, enabled=False):
         return F.linear(
@@ -199,16 +162,9 @@ def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def exact_log_probs(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-    """Computes the log-probabilities of targets under softmax(weight state + bias).
+    """Computes the log-probabilities [*] of targets [*] under softmax(weight state + bias).
 
-    Args:
-        states: States [* input].
-        weight: Weight [vocab input].
-        bias: Bias [vocab].
-        targets: Token ids [*]. Positions with `IGNORE_INDEX` get 0.
-
-    Returns:
-        Natural logarithms [*] in float32 or float64. Autocast has no effect.
+    They are in float32 or float64, and 0 for `IGNORE_INDEX`. Autocast has no effect.
     """
 
     def score(rows: Tensor, row_targets: Tensor) -> Tensor:

@@ -47,11 +47,7 @@ class NgramHead(nn.Module):
 
     @property
     def model(self) -> NgramModel:
-        """The estimated or loaded n-gram model.
-
-        Raises:
-            ValueError: If there is no model yet.
-        """
+        """The estimated or loaded n-gram model."""
         if self._model is None:
             raise ValueError(
                 "the n-gram model has not been estimated; train it with `unroll train` or load a "
@@ -65,18 +61,9 @@ class NgramHead(nn.Module):
         self._model = model
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Returns the log-probabilities of targets.
+        """Returns the log-probabilities of targets [*] after contexts, int64 [* order-1].
 
-        Args:
-            states: Contexts, int64 [* order-1].
-            targets: Token ids [*].
-
-        Returns:
-            Natural logarithm of each target's probability [*], float64; 0 where the target is
-            `IGNORE_INDEX`.
-
-        Raises:
-            ValueError: If the shapes do not match each other or the model.
+        They are natural logarithms, float64 [*], and 0 where the target is `IGNORE_INDEX`.
         """
         contexts = self._contexts(states)
         check_targets(states, targets)
@@ -86,16 +73,9 @@ class NgramHead(nn.Module):
         return scored.to(targets.device).view(targets.shape).where(is_real, 0)
 
     def log_distribution(self, states: Tensor) -> Tensor:
-        """Returns the log-probability of every token.
+        """Returns the log-probability of every token after contexts, int64 [* order-1].
 
-        Args:
-            states: Contexts, int64 [* order-1].
-
-        Returns:
-            Normalized log-probabilities [* vocab], float64; -inf for a probability of 0.
-
-        Raises:
-            ValueError: If the shape does not match the model.
+        It is normalized, float64 [* vocab], and -inf for a probability of 0.
         """
         rows = self.model.distribution(self._contexts(states))
         logarithms = torch.from_numpy(rows).log_()

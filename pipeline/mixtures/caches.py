@@ -8,28 +8,17 @@ from torch import Tensor, nn
 
 
 class CacheState(NamedTuple):
-    """The recent history of a stream.
+    """The recent history of a stream."""
 
-    Attributes:
-        tokens: Ids of the last tokens; -1 before the start of the stream [window].
-        states: States of the model after each of these tokens [window features].
-    """
-
-    tokens: Tensor
-    states: Tensor
+    tokens: Tensor  # ids of the last tokens; -1 before the start of the stream [window]
+    states: Tensor  # states of the model after each of these tokens [window features]
 
 
 class Cache(nn.Module, abc.ABC):
     """Abstract base class of distributions over recent words, uniform at the start of a stream.
 
     Args:
-        window: Number of recent tokens.
-
-    Raises:
-        ValueError: If `window` is below 1.
-
-    Attributes:
-        window: Number of recent tokens.
+        window: Number of recent tokens, at least 1.
     """
 
     def __init__(self, window: int) -> None:
@@ -46,17 +35,11 @@ class Cache(nn.Module, abc.ABC):
         history: CacheState | None,
         vocab_size: int,
     ) -> tuple[Tensor, CacheState]:
-        """Returns the log-probabilities of the targets of a batch of one stream.
+        """Returns the log-probabilities of targets [time], float64 [time], and the new cache state.
 
-        Args:
-            tokens: Token ids [time].
-            states: States of the model after each token [time features].
-            targets: Ids of the next tokens [time].
-            history: State of the cache after the previous batch; None at the start.
-            vocab_size: Number of tokens in the vocabulary.
-
-        Returns:
-            Natural logarithms of probabilities, float64 [time], and the new state of the cache.
+        The batch has one stream: tokens [time] and the states of the model after each of them
+        [time features]. `history` is the state of the cache after the previous batch; None at the
+        start.
         """
         if history is None:
             none = tokens.new_full((self.window,), -1)

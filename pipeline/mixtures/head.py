@@ -19,10 +19,6 @@ class MixtureHead(nn.Module):
         heads: Heads of the members.
         kinds: Number of features and data type of each member's states.
 
-    Attributes:
-        weights: Weights of the members, float64 [member]; initially equal.
-        first_size: Number of features of the first member's states.
-
     Example:
         >>> from pipeline.heads import FullSoftmax
         >>> from pipeline.text.vocabulary import Vocabulary
@@ -33,7 +29,7 @@ class MixtureHead(nn.Module):
         1.0
     """
 
-    weights: Tensor
+    weights: Tensor  # of the members, float64 [member]; initially equal
 
     def __init__(self, heads: Sequence[Head], kinds: Sequence[tuple[int, torch.dtype]]) -> None:
         super().__init__()
@@ -44,19 +40,11 @@ class MixtureHead(nn.Module):
         self.register_buffer("weights", torch.full((count,), 1 / count, dtype=torch.float64))
 
     def join(self, states: Sequence[Tensor]) -> Tensor:
-        """Concatenates the members' states [* features]."""
+        """Concatenates the members' states [... features]."""
         return torch.cat([part.double() for part in states], dim=-1)
 
     def member_log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Returns each member's log-probabilities of targets.
-
-        Args:
-            states: States from `join` [... features].
-            targets: Token ids [...].
-
-        Returns:
-            Natural logarithms of probabilities, float64 [member ...].
-        """
+        """Returns each member's log-probabilities of targets [...], float64 [member ...]."""
         scores = [
             head.log_probs(part, targets).double()
             for head, part in zip(self._heads, self._parted(states), strict=True)
@@ -64,11 +52,11 @@ class MixtureHead(nn.Module):
         return torch.stack(scores)
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Returns the mixture's log-probabilities of targets [*], float64 [*]."""
+        """Returns the mixture's log-probabilities of targets [...], float64 [...]."""
         return mixed(self.member_log_probs(states, targets), self.weights)
 
     def log_distribution(self, states: Tensor) -> Tensor:
-        """Returns the mixture's log-probability of every token, float64 [* vocab]."""
+        """Returns the mixture's log-probability of every token, float64 [... vocab]."""
         each = [
             head.log_distribution(part)
             for head, part in zip(self._heads, self._parted(states), strict=True)

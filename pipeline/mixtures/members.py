@@ -1,4 +1,4 @@
-"""The trained language models in a mixture, and how the checkpoint of a mixture holds them."""
+"""The trained language models in a mixture, and their form in the mixture's checkpoint."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from pipeline.text.vocabulary import Vocabulary
 
 
 def card(member: Trained) -> dict[str, Any]:
-    """Returns what a checkpoint needs, besides weights and vocabulary, to build a member again."""
+    """Returns what a checkpoint needs besides weights and vocabulary to rebuild a member."""
     data = {key: value for key, value in member.data.items() if key != "vocabulary"}
     return {"name": member.name, "config": member.config, "data": data}
 
@@ -36,7 +36,7 @@ def members_of(checkpoint: Mapping[str, Any]) -> list[Trained]:
 
 
 def check_vocabulary(member: Trained, vocabulary: Vocabulary) -> None:
-    """Raises `InputError` if a member has another vocabulary than the mixture."""
+    """Raises an `InputError` if the vocabularies of a member and the mixture differ."""
     words = member.data["vocabulary"]
     if words == vocabulary.words:
         return

@@ -8,14 +8,10 @@ _TOLERANCE = 1e-9
 
 
 def mixed(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """Returns the log-probabilities of a mixture.
+    """Returns a mixture's log-probabilities, log sum_m weights_m exp(log_probs_m), float64 [...].
 
-    Args:
-        log_probs: Natural logarithms of each member's probabilities [member ...].
-        weights: Weights of the members [member], which sum to 1.
-
-    Returns:
-        log sum_m weights_m exp(log_probs_m), float64 [...]; -inf where all probabilities are 0.
+    `log_probs` is [member ...]; the weights [member] sum to 1. The result is -inf where all
+    probabilities are 0.
 
     Example:
         >>> log_probs = torch.tensor([[0.2], [0.6]]).log()
@@ -27,21 +23,13 @@ def mixed(log_probs: Tensor, weights: Tensor) -> Tensor:
 
 
 def best_weights(log_probs: Tensor) -> Tensor:
-    """Computes the weights that maximize the likelihood of held-out tokens.
+    """Computes the weights [member] that maximize the likelihood of held-out tokens.
 
     Expectation maximization (Jelinek & Mercer 1980): the next weight of a member is the mean, over
     tokens, of its share in the mixture's probability. The log-likelihood is concave in the weights,
     so that the result does not depend on the initial weights. Tokens with a probability of 0 in all
-    members are left out, because they do not depend on the weights.
-
-    Args:
-        log_probs: Natural logarithms of each member's probabilities [member tokens].
-
-    Returns:
-        The weights, float64 [member], exact to 9 digits unless members are almost equal.
-
-    Raises:
-        ValueError: If there is no token with a probability above 0.
+    members are left out, because they do not depend on the weights. `log_probs` is [member tokens].
+    The weights are float64, exact to 9 digits unless members are almost equal.
 
     Example:
         >>> best_weights(torch.tensor([[0.9, 0.8], [0.1, 0.2]]).log()).round(decimals=4)

@@ -19,13 +19,7 @@ class WordClasses(abc.ABC):
 
     @abc.abstractmethod
     def assign(self, vocabulary: Vocabulary) -> list[int]:
-        """Returns the class of each word.
-
-        Args:
-            vocabulary: Vocabulary to divide.
-
-        Returns:
-            The class of each id, numbered from 0 without gaps.
+        """Returns the class of each id. Classes are numbered from 0 without gaps.
 
         Raises:
             ValueError: If this rule cannot divide the vocabulary.
@@ -36,9 +30,9 @@ class FrequencyBins(WordClasses):
     """Classes of about equal probability: few frequent words in the first, many rare in the last.
 
     The rule of Mikolov et al. (2011, "Extensions of recurrent neural network language model"):
-    words, most frequent first, are added to a class until the classes so far have their share of
-    the text. A word with the probability of several classes uses these up, so that there may be
-    fewer classes than requested.
+    words, most frequent first, are added to class i of `num` until the first i classes cover more
+    than i / num of the text. After a word as frequent as several classes, the next classes have one
+    word each. There may be fewer classes than requested.
 
     Args:
         num: Number of classes; round(sqrt(number of words)) if None.
@@ -126,7 +120,6 @@ class KMeans(WordClasses):
         """See `WordClasses.assign`.
 
         Raises:
-            ValueError: If there are more classes than words.
             InputError: If the file cannot be read or has none of the words.
         """
         num = _num_classes(self.num, vocabulary)
@@ -158,11 +151,7 @@ class StoredClasses(WordClasses):
         self.class_of = class_of
 
     def assign(self, vocabulary: Vocabulary) -> list[int]:
-        """See `WordClasses.assign`.
-
-        Raises:
-            ValueError: If there is not exactly one class for each word of the vocabulary.
-        """
+        """See `WordClasses.assign`."""
         if len(self.class_of) != len(vocabulary):
             raise ValueError(
                 f"StoredClasses has the classes of {len(self.class_of)} words, but the vocabulary "
@@ -173,15 +162,9 @@ class StoredClasses(WordClasses):
 
 
 def cluster(points: NDArray[np.float32], num: int, seed: int) -> NDArray[np.int64]:
-    """Divides points into clusters by k-means.
+    """Divides points [points features] into at most `num` clusters by k-means.
 
-    Args:
-        points: Points [points features].
-        num: Maximum number of clusters.
-        seed: Random seed of the initial centers.
-
-    Returns:
-        The cluster of each point, numbered from 0 without gaps [points].
+    Returns the cluster of each point [points], numbered from 0 without gaps.
     """
     # Imported here because scikit-learn takes long to import and few models need it.
     from sklearn.cluster import KMeans as Clustering
@@ -199,14 +182,9 @@ def cluster(points: NDArray[np.float32], num: int, seed: int) -> NDArray[np.int6
 
 
 def word_counts(vocabulary: Vocabulary, user: str) -> Sequence[int]:
-    """Returns the word counts of a vocabulary.
+    """Returns the word counts of a vocabulary; raises a `ValueError` if none is above 0.
 
-    Args:
-        vocabulary: Vocabulary with counts.
-        user: Name of what needs the counts, for the error message.
-
-    Raises:
-        ValueError: If there are no counts, or all are 0.
+    `user` names the layer or rule that needs the counts, for the error message.
     """
     if vocabulary.counts is None or not any(vocabulary.counts):
         raise ValueError(

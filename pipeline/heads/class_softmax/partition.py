@@ -10,22 +10,15 @@ from pipeline.batches import IGNORE_INDEX
 
 
 class Partition(nn.Module):
-    """A vocabulary divided into classes.
+    """A vocabulary divided into classes, which are numbered from 0 without gaps.
 
-    Args:
-        class_of: Class of each id [vocab], numbered from 0 without gaps.
-
-    Attributes:
-        class_of: The argument as int64; the only tensor in the state dict.
-        order: Ids sorted by class [vocab].
-        place_of: Index of each word within its class [vocab].
-        sizes: Number of words of each class [classes].
+    The state dict contains only `class_of`, the class of each id.
     """
 
-    class_of: Tensor
-    order: Tensor
-    place_of: Tensor
-    sizes: Tensor
+    class_of: Tensor  # [vocab]
+    order: Tensor  # ids sorted by class [vocab]
+    place_of: Tensor  # index of each word within its class [vocab]
+    sizes: Tensor  # number of words of each class [classes]
 
     def __init__(self, class_of: Sequence[int]) -> None:
         super().__init__()
@@ -62,11 +55,7 @@ class Partition(nn.Module):
         return self.order[self._in_order[number]] if consecutive is None else consecutive
 
     def classes_of(self, targets: Tensor) -> Tensor:
-        """Returns the classes of targets [rows]; `IGNORE_INDEX` is kept.
-
-        Raises:
-            IndexError: If a target is outside the vocabulary.
-        """
+        """Returns the classes of targets [rows]; `IGNORE_INDEX` is kept."""
         real = targets != IGNORE_INDEX
         # `index_select` rejects negative ids; indexing with brackets would count from the end.
         return self.class_of.index_select(0, targets.where(real, 0)).where(real, IGNORE_INDEX)
@@ -77,30 +66,18 @@ class Groups(NamedTuple):
 
     Rows with an ignored target are left out, and so are rows whose target is the only word of its
     class, since its probability within the class is 1.
-
-    Attributes:
-        rows: Indices of the rows.
-        places: Index of each row's target within its class.
-        areas: Number of words in the class of each row.
-        used: Classes that occur.
-        counts: Number of rows of each used class.
-        sizes: Number of words of each used class.
     """
 
-    rows: Tensor
-    places: Tensor
-    areas: Tensor
-    used: list[int]
-    counts: list[int]
-    sizes: list[int]
+    rows: Tensor  # indices of the rows
+    places: Tensor  # index of each row's target within its class
+    areas: Tensor  # number of words in the class of each row
+    used: list[int]  # classes that occur
+    counts: list[int]  # number of rows of each used class
+    sizes: list[int]  # number of words of each used class
 
 
 def group(partition: Partition, targets: Tensor) -> Groups:
-    """Sorts the rows of a batch by the class of their target [rows].
-
-    Raises:
-        IndexError: If a target is outside the vocabulary.
-    """
+    """Sorts the rows of a batch by the class of their target [rows]."""
     classes = partition.classes_of(targets)
     uncertain = (classes != IGNORE_INDEX) & (partition.sizes[classes.clamp_min(0)] > 1)
     rows = torch.nonzero(uncertain).squeeze(1)

@@ -73,12 +73,7 @@ class ClassSoftmax(OutputLayer):
 
     @staticmethod
     def portable(spec: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
-        """Returns the configuration with the classes of a checkpoint, so that it needs no file.
-
-        Args:
-            spec: Configuration of this head: `class_path` and `init_args`.
-            weights: State dict of this head.
-        """
+        """Returns `spec` with the classes of a state dict, so that it needs no file of vectors."""
         classes = StoredClasses(weights["partition.class_of"])
         return {**spec, "init_args": {**spec.get("init_args", {}), "classes": classes}}
 

@@ -15,19 +15,13 @@ from pipeline.heads.class_softmax.partition import Groups, Partition, group
 def nll_within_classes(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, partition: Partition
 ) -> Tensor:
-    """Sums the nll of targets given their classes, under a softmax over each class.
+    """Sums the nll of targets [rows] given their classes, under a softmax over each class.
 
-    Args:
-        states: States [rows input].
-        weight: Weight [vocab input], in the order of ids.
-        bias: Bias [vocab].
-        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
-        partition: Classes of the vocabulary.
-
-    Returns:
-        Sum in nats, [], in float32 or float64. Autocast has no effect, since bfloat16 does not make
-        such small products faster. The nll of a row is at most that of the smallest normal number
-        (87 nats in float32); its gradient has no limit. The sum cannot be differentiated twice.
+    States are [rows input], the weight [vocab input] in the order of ids, the bias [vocab]. Rows
+    with `IGNORE_INDEX` have no loss. The sum is in nats, [], in float32 or float64. Autocast has no
+    effect, since bfloat16 does not make such small products faster. The nll of a row is at most
+    that of the smallest normal number (87 nats in float32); its gradient has no limit. The sum
+    cannot be differentiated twice.
     """
     with torch.autocast(states.device.type, enabled=False):
         nll: Tensor = _WithinClassNll.apply(states, weight, bias, targets, partition)  # type: ignore[no-untyped-call]

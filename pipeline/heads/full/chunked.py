@@ -18,17 +18,11 @@ from pipeline.heads.base import chunks
 def chunked_nll(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Sums the nll of targets under softmax(weight state + bias).
+    """Sums the nll of targets [rows] under softmax(weight state + bias), in nats, [].
 
-    Args:
-        states: States [rows input].
-        weight: Weight [vocab input].
-        bias: Bias [vocab].
-        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
-        dtype: Data type of the matrix products. The softmax and all sums use float32 or float64.
-
-    Returns:
-        Sum in nats, []. It cannot be differentiated twice.
+    States are [rows input] and the weight is [vocab input]. Rows with `IGNORE_INDEX` have no loss.
+    Matrix products use `dtype`; the softmax and all sums use float32 or float64. The sum cannot be
+    differentiated twice.
     """
     with torch.autocast(states.device.type, enabled=False):
         nll: Tensor = _ChunkedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]

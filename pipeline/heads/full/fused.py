@@ -22,16 +22,9 @@ _FUSED = (torch.bfloat16, torch.float32, torch.float64)
 
 
 def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-    """Sums the nll of targets under a softmax layer with the fastest function for this device.
+    """Sums the nll of targets [rows], in nats, [], with the fastest function for this device.
 
-    Args:
-        states: States [rows input].
-        weight: Weight [outputs input].
-        bias: Bias [outputs].
-        targets: Outputs [rows]. Rows with `IGNORE_INDEX` have no loss.
-
-    Returns:
-        Sum in nats, [].
+    States are [rows input], the weight is [outputs input]. Rows with `IGNORE_INDEX` have no loss.
     """
     dtype = _product_dtype(states, weight)
     if not fits_at_once(len(states), len(weight), dtype):
@@ -46,20 +39,13 @@ def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Te
 def fused_nll(
     states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Sums the nll of targets under softmax(weight state + bias).
+    """Sums the nll of targets [rows] under softmax(weight state + bias), in nats, [].
 
-    Args:
-        states: States [rows input].
-        weight: Weight [vocab input].
-        bias: Bias [vocab].
-        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
-        dtype: Data type of the matrix products and of the probabilities that are kept for the
-            gradient. The softmax and the sum of its logarithms use float32 or float64.
-
-    Returns:
-        Sum in nats, []. The nll of a row is at most that of the smallest normal number of `dtype`
-        (87 nats in float32 and bfloat16); its gradient has no limit. The sum cannot be
-        differentiated twice.
+    States are [rows input] and the weight is [vocab input]. Rows with `IGNORE_INDEX` have no loss.
+    Matrix products, and the probabilities kept for the gradient, use `dtype`. The softmax and the
+    sum of its logarithms use float32 or float64. The nll of a row is at most that of the smallest
+    normal number of `dtype` (87 nats in float32 and bfloat16); its gradient has no limit. The sum
+    cannot be differentiated twice.
     """
     nll: Tensor = _FusedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
     return nll

@@ -10,22 +10,16 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """The scores of a batch's targets and of the words drawn for it.
+    """The scores (weight state + bias) of a batch's targets and of the words drawn for it.
 
-    Attributes:
-        of_targets: Score of each row's target, weight state + bias [rows].
-        of_noise: Score of each drawn word [rows drawn].
-        log_noise_of_targets: Log-probability of each target in the noise, log q(target) [rows].
-        log_noise: Log-probability of each drawn word in the noise [drawn].
-        is_target: Whether a drawn word happens to be the target [rows drawn].
-        vocab_size: Number of tokens in the vocabulary.
+    `log_noise...` are log-probabilities in the noise distribution, log q.
     """
 
-    of_targets: Tensor
-    of_noise: Tensor
-    log_noise_of_targets: Tensor
-    log_noise: Tensor
-    is_target: Tensor
+    of_targets: Tensor  # [rows]
+    of_noise: Tensor  # [rows drawn]
+    log_noise_of_targets: Tensor  # [rows]
+    log_noise: Tensor  # [drawn]
+    is_target: Tensor  # whether a drawn word is equal to the target [rows drawn]
     vocab_size: int
 
     @property
@@ -54,11 +48,11 @@ class Criterion(abc.ABC):
 class SampledSoftmax(Criterion):
     """Sampled softmax: cross entropy over the target and the drawn words.
 
-    -s(t) + log(exp s(t) + sum over drawn j other than t of exp(s(j) - log(k q(j)))). The sum is an
-    unbiased estimate of the full softmax's; its logarithm has a bias that decreases with k. Bengio
-    & Senecal (2008, "Adaptive importance sampling to accelerate training of a neural probabilistic
-    language model"), Jean et al. (2015, arXiv 1412.2007). The target's own score is not corrected,
-    because the target is always included.
+    -s(t) + log(exp s(t) + sum over drawn j other than t of exp(s(j) - log(k q(j)))). The argument
+    of the logarithm is an unbiased estimate of the full softmax's sum; its logarithm has a bias
+    that decreases with k. The target's own score is not corrected, because the target is always
+    included. Bengio & Senecal (2008, "Adaptive importance sampling to accelerate training of a
+    neural probabilistic language model"), Jean et al. (2015, arXiv 1412.2007).
 
     Example:
         >>> from pipeline.heads import Sampled

@@ -14,18 +14,10 @@ _TOTAL = 2**60
 class Noise(nn.Module):
     """A distribution over words, proportional to a power of their counts.
 
-    Args:
-        vocabulary: Vocabulary with counts; a count of 0 is replaced by 1.
-        power: Exponent of the counts: 1 is the distribution of the text, 0 is uniform.
-
-    Raises:
-        ValueError: If `power` is below 0 or the vocabulary has no counts.
-
-    Attributes:
-        cumulative: Cumulative probabilities, as integers; divide by the last [vocab].
+    A power of 1 is the distribution of the text, 0 is uniform. A count of 0 is replaced by 1.
     """
 
-    cumulative: Tensor
+    cumulative: Tensor  # cumulative probabilities times the last entry, int64 [vocab]
 
     def __init__(self, vocabulary: Vocabulary, power: float) -> None:
         super().__init__()

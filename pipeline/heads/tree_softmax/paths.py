@@ -11,43 +11,27 @@ from pipeline.heads.tree_softmax.trees import Joints
 
 
 class Steps(NamedTuple):
-    """The decisions on the paths to a batch of targets, sorted by row.
+    """The decisions on the paths to a batch of targets, sorted by row."""
 
-    Attributes:
-        rows: Index of the row of each decision [steps].
-        nodes: Inner node of each decision [steps].
-        signs: 1 for the first child, -1 for the second [steps].
-        starts: Index of each row's first decision [rows].
-    """
-
-    rows: Tensor
-    nodes: Tensor
-    signs: Tensor
-    starts: Tensor
+    rows: Tensor  # row of each decision [steps]
+    nodes: Tensor  # inner node of each decision [steps]
+    signs: Tensor  # 1 for the first child, -1 for the second [steps]
+    starts: Tensor  # index of each row's first decision [rows]
 
 
 class Paths(nn.Module):
     """The paths from the root of a tree to its words.
 
-    Args:
-        joints: The two children of each inner node.
-
-    Attributes:
-        joints: The argument as int64 [inner 2]; the only tensor in the state dict.
-        nodes: Inner nodes on the path to each word, concatenated for all words [steps].
-        signs: 1 where the path leads to the first child, -1 for the second [steps].
-        starts: Index of each word's first step [vocab].
-        depths: Number of steps to each word [vocab].
-        by_depth: Inner nodes sorted by distance from the root [inner].
-        level_sizes: Number of inner nodes at each distance from the root.
+    The state dict contains only `joints`. `level_sizes` has the number of inner nodes at each
+    distance from the root.
     """
 
-    joints: Tensor
-    nodes: Tensor
-    signs: Tensor
-    starts: Tensor
-    depths: Tensor
-    by_depth: Tensor
+    joints: Tensor  # the two children of each inner node, int64 [inner 2]
+    nodes: Tensor  # inner nodes on the path to each word, concatenated for all words [steps]
+    signs: Tensor  # 1 where the path leads to the first child, -1 for the second [steps]
+    starts: Tensor  # index of each word's first step [vocab]
+    depths: Tensor  # number of steps to each word [vocab]
+    by_depth: Tensor  # inner nodes sorted by distance from the root [inner]
 
     def __init__(self, joints: Joints) -> None:
         super().__init__()
@@ -87,11 +71,7 @@ class Paths(nn.Module):
         self.by_depth, self.level_sizes = torch.cat(levels), [len(level) for level in levels]
 
     def steps_to(self, targets: Tensor) -> Steps:
-        """Returns the decisions on the paths to targets [rows]; none for `IGNORE_INDEX`.
-
-        Raises:
-            IndexError: If a target is outside the vocabulary.
-        """
+        """Returns the decisions on the paths to targets [rows]; none for `IGNORE_INDEX`."""
         real = targets != IGNORE_INDEX
         index = targets.where(real, 0)
         depths = self.depths.index_select(0, index) * real  # rejects an id out of range
@@ -116,16 +96,9 @@ def path_nll(
 ) -> Tensor:
     """Sums the nll of targets: -log sigmoid(sign (weight state + bias)) over the steps to them.
 
-    Args:
-        states: States [rows input].
-        weight: Weight [inner input].
-        bias: Bias [inner].
-        targets: Token ids [rows]. Rows with `IGNORE_INDEX` have no loss.
-        paths: Paths to the words.
-
-    Returns:
-        Sum in nats, [], in float32 or float64. Autocast has no effect, since most of the time goes
-        into fetching rows. The sum cannot be differentiated twice.
+    States are [rows input], the weight is [inner input], targets are [rows]. Rows with
+    `IGNORE_INDEX` have no loss. The sum is in nats, [], in float32 or float64. Autocast has no
+    effect, since most of the time is spent fetching rows. The sum cannot be differentiated twice.
     """
     with torch.autocast(states.device.type, enabled=False):
         nll: Tensor = _PathNll.apply(states, weight, bias, paths.steps_to(targets))  # type: ignore[no-untyped-call]

@@ -16,14 +16,9 @@ class WordTree(abc.ABC):
 
     @abc.abstractmethod
     def join(self, vocabulary: Vocabulary) -> Joints:
-        """Returns the two children of each inner node.
+        """Returns the two children of each inner node, one pair fewer than there are words.
 
-        Args:
-            vocabulary: Vocabulary to arrange.
-
-        Returns:
-            One pair fewer than there are words. Each word and each inner node except the root is in
-            exactly one pair.
+        Each word and each inner node except the root is in exactly one pair.
 
         Raises:
             ValueError: If this rule cannot arrange the vocabulary.
