@@ -15,15 +15,10 @@ from pipeline.metrics import CopyScores, SumScores
 
 
 class Examples(NamedTuple):
-    """Generated sequences with the targets of their last steps.
+    """Generated sequences with the targets of their last steps."""
 
-    Attributes:
-        inputs: Input sequences, float32 [row time input].
-        targets: Targets of the last steps [row answer ...].
-    """
-
-    inputs: Tensor
-    targets: Tensor
+    inputs: Tensor  # input sequences, float32 [row time input]
+    targets: Tensor  # targets of the last steps [row answer ...]
 
 
 class Problem(abc.ABC):
@@ -75,10 +70,9 @@ class Problem(abc.ABC):
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> "Problem":
-        """Rebuilds a problem from what `state` returned.
+        """Rebuilds a problem from the result of `state`.
 
-        Raises:
-            InputError: If no imported subclass is of this kind.
+        Raises an `InputError` if no imported subclass is of this kind.
         """
         classes = {cls.kind: cls for cls in Problem.__subclasses__()}
         settings = dict(state)

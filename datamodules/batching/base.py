@@ -32,7 +32,7 @@ class BucketedData(LightningDataModule, Generic[_Batch, _Source], abc.ABC):
 
     All ranks get the same number of batches, and each row is in the batch of one rank only.
     `settings` determine the batches of a training epoch; a checkpoint from the middle of an epoch
-    can only be resumed with the same ones.
+    can only be resumed with the same settings.
     """
 
     def __init__(self, source: _Source, batching: Batching, settings: dict[str, Any]) -> None:

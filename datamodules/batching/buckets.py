@@ -25,11 +25,7 @@ class BatchShare(NamedTuple):
 
 
 class EpochSampler(Protocol):
-    """Selects the rows of an epoch.
-
-    Attributes:
-        size: Number of rows in an epoch.
-    """
+    """Selects the rows of an epoch, of which there are `size`."""
 
     size: int
 
@@ -40,34 +36,21 @@ class EpochSampler(Protocol):
 class Buckets(ResumableBatches[BatchShare]):
     """Divides rows into batches of similar length; each row occurs once per epoch.
 
-    Rows are sorted by length, longest first, and divided in this order. Shuffling permutes the
-    batches, and the rows whose lengths are close: equal lengths if `unit` is "tokens", lengths that
-    differ by up to 10 % if it is "sentences". The number of batches is therefore the same in every
-    epoch, and the order depends only on `seed` and the epoch.
+    Rows are sorted by length, longest first, and divided into batches of `batch_size` over all
+    ranks. The `unit` is "sentences", or "tokens" including padding (length of the longest row times
+    number of rows). A row that is longer than a batch of tokens becomes a batch of its own.
+
+    Shuffling permutes the batches, and the rows whose lengths are close: equal lengths if `unit` is
+    "tokens", lengths that differ by up to 10 % if it is "sentences". The number of batches is
+    therefore the same in every epoch, and the order depends only on `seed` and the epoch. A
+    `sampler` selects the rows of each epoch; it requires `shuffle` and the unit "sentences".
 
     Each rank gets every `world_size`-th row of each batch: the k-th batches of all ranks together
     are the k-th batch of a single process.
 
-    Epoch and position are read when the first batch is requested, because Lightning creates the
-    iterator before `set_epoch` is called.
-
-    Args:
-        lengths: Number of tokens of each row.
-        batch_size: Size of a batch over all ranks, in `unit`.
-        unit: "sentences", or "tokens" including padding (length of the longest row times number of
-            rows). A row that is longer than a batch of tokens becomes a batch of its own.
-        shuffle: Whether to shuffle in every epoch.
-        seed: Random seed of the shuffle.
-        rank: Rank of this process.
-        world_size: Number of processes.
-        sampler: Selects the rows of each epoch; all rows if omitted. It requires `shuffle` and the
-            unit "sentences".
-
-    Attributes:
-        epoch: The epoch of the next batches.
-
-    Raises:
-        ValueError: If `batch_size` or a length is below 1.
+    The epoch and the position are read when the first batch is requested, because Lightning creates
+    the iterator before `set_epoch` is called. A `ValueError` is raised if `batch_size` or a length
+    is below 1.
 
     Example:
         >>> buckets = Buckets(lengths=[3, 9, 4, 8], batch_size=2, shuffle=False, seed=1)

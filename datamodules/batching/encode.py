@@ -17,9 +17,9 @@ _ORDERED_BATCH_SIZE = 64
 
 
 class EncodedTokens:
-    """Ids of the words and other columns of many sentences, stored in flat arrays.
+    """The words and other columns of many sentences as ids, stored in flat arrays.
 
-    The id of a word is its index in the lexicon; the id of a column's value is its index plus 1,
+    The id of a word is its index in the lexicon. The id of a column's value is its index plus 1,
     and 0 is an unknown value. `lengths` contains the number of tokens of each sentence.
     """
 
@@ -44,7 +44,7 @@ class EncodedTokens:
         return torch.from_numpy(np.fromiter(ids, dtype=np.int64, count=int(self._starts[-1])))
 
     def batch(self, rows: Sequence[int]) -> "TokenBatch":
-        """Pads sentences to the length of the longest; no rows are one row of length 0."""
+        """Pads sentences to equal length; without rows, returns one row of length 0."""
         if not rows:
             nothing = torch.zeros(1, 1, dtype=torch.int64)
             empty = torch.zeros(1, 1, self._columns.shape[1], dtype=torch.int64)

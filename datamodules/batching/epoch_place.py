@@ -36,8 +36,7 @@ class EpochPlace:
     def start(self, batches: ResumableBatches[Any]) -> None:
         """Registers the training batches and moves them to the position of a loaded state.
 
-        Raises:
-            InputError: If the state was saved within an epoch that had other settings.
+        Raises an `InputError` if the state was saved within an epoch that had other settings.
         """
         self._batches = batches
         state, self._loaded = self._loaded, None
@@ -62,7 +61,7 @@ class EpochPlace:
         return {"position": position, "settings": dict(self._settings())}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Takes the position from what `state` returned, now or in `start`; raises as `start`."""
+        """Restores the position that `state` returned, now or in `start`; raises as `start`."""
         self._loaded = state
         if self._batches is not None:  # a schedule can request the loader before the state is read
             self.start(self._batches)

@@ -1,4 +1,4 @@
-"""Cross-validation folds of corpora that define none."""
+"""Cross-validation folds for corpora without folds of their own."""
 
 from collections.abc import Mapping, Sequence
 from random import Random

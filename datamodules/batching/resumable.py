@@ -32,12 +32,10 @@ class ResumableBatches(abc.ABC, Generic[Batch_co]):
 
     @property
     def position(self) -> int:
-        """Index of the next batch: k + 1 while batch k is in use, 0 while the last one is.
+        """Index of the next batch: k + 1 while batch k is in use, 0 while the last one is in use.
 
-        Assigning it sets the start of the next iteration.
-
-        Raises:
-            ValueError: If an index is assigned that is not below `len(self)`.
+        Assigning it sets the start of the next iteration. A `ValueError` is raised if the assigned
+        index is not below `len(self)`.
         """
         return self._position
 

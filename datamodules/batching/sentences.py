@@ -53,8 +53,4 @@ class TaggedSource(abc.ABC):
 
     @abc.abstractmethod
     def read(self) -> TaggedCorpus:
-        """Returns the corpus.
-
-        Raises:
-            InputError: If a file is missing or malformed.
-        """
+        """Returns the corpus; raises an `InputError` if a file is missing or malformed."""

@@ -20,9 +20,9 @@ class SplitDigest(NamedTuple):
 
 
 def stratified(texts: Sequence[LabelledText], num_parts: int, seed: int) -> list[list[int]]:
-    """Divides texts into at least 2 parts of equal size with the label distribution of the whole.
+    """Divides texts into at least 2 equal parts with the label distribution of the whole.
 
-    Returns the indices of each part's texts, ascending.
+    Returns the indices of each part's texts in ascending order.
     """
     order = list(chain.from_iterable(_shuffled_by_label(texts, seed).values()))
     return [sorted(order[part::num_parts]) for part in range(num_parts)]
@@ -83,8 +83,8 @@ def fill_splits(
 ) -> tuple[dict[str, list[LabelledText]], list[str]]:
     """Holds out a stratified fraction of the training texts for each missing split.
 
-    Returns the splits "train", "valid" and "test", and a note about each held-out split, which
-    calls the missing source a `kind` ("file" or "folder"). Raises `InputError` as `hold_out`.
+    Returns the splits "train", "valid" and "test", and one note for each held-out split. `kind`
+    names the missing source in the note ("file" or "folder"). Raises `InputError` as `hold_out`.
     """
     filled, notes = dict(splits), []
     for split in ("test", "valid"):

@@ -6,15 +6,10 @@ from typing import NamedTuple
 
 
 class LabelledText(NamedTuple):
-    """A text with its label.
+    """A text with its label."""
 
-    Attributes:
-        tokens: Tokens, at least one.
-        label: Label as written in the corpus.
-    """
-
-    tokens: tuple[str, ...]
-    label: str
+    tokens: tuple[str, ...]  # at least one
+    label: str  # as written in the corpus
 
 
 class LabelledCorpus(NamedTuple):
@@ -52,8 +47,4 @@ class LabelledSource(abc.ABC):
 
     @abc.abstractmethod
     def read(self) -> LabelledCorpus:
-        """Returns the corpus.
-
-        Raises:
-            InputError: If a file is missing or malformed.
-        """
+        """Returns the corpus; raises an `InputError` if a file is missing or malformed."""

@@ -34,9 +34,9 @@ def cached(name: str, build: Callable[[Path], None]) -> Path:
     """Returns a folder of the cache; builds it if it is missing or damaged.
 
     The name must change whenever the contents do. `build` writes into an empty temporary folder,
-    which is then renamed, so readers never see a part of it and several processes can build at
-    once. The folder stores the sha256 of its files; a damaged folder is built again. Raises
-    `InputError` if the cache cannot be written.
+    which is renamed at the end, so that readers never see an incomplete folder and several
+    processes can build at once. The sha256 of each file is stored; a damaged folder is built again.
+    Raises `InputError` if the cache cannot be written.
     """
     final = cache_root() / name
     temporary = final.with_name(f".{name}.{os.getpid()}.{uuid.uuid4().hex}")

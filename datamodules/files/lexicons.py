@@ -24,7 +24,7 @@ def build_lexicon(
     """Builds a lexicon of the words of all splits.
 
     The words that occur only in `others`, the validation and test texts, get the count 0. `columns`
-    has the values of each column in the training text, and `vectors` names a file of pretrained
+    contains the values of each column in the training text, and `vectors` is a file of pretrained
     word vectors as in `locate_vectors`. Raises `InputError` if the vectors cannot be read.
     """
     counts = Counter(train)

@@ -24,9 +24,9 @@ def read_lines(
     r"""Yields the lines of a text with their line ends, without reading all of it into RAM.
 
     Only "\n" ends a line; separators such as U+0085 and U+2028 are ordinary characters. The
-    encoding is an extension of ASCII. Raises `InputError` if the file is not in this encoding, or a
-    line has `max_line_bytes` or more; it names the flag that raises this limit (`setting`) and the
-    one that sets the encoding (`flag`).
+    encoding must be an extension of ASCII. Raises `InputError` if the file is not in this encoding,
+    or a line has `max_line_bytes` or more. The message names the flag that raises this limit
+    (`setting`) or the flag that sets the encoding (`flag`).
     """
     _refuse_utf16(path, encoding)
     with path.open("rb") as file, _bar(path) as advance:

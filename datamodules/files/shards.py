@@ -20,7 +20,8 @@ def is_pattern(name: str) -> bool:
 def shards(path: Path) -> list[Path]:
     """Returns the files that match a glob pattern with `*`, `?` or `[...]`, sorted by path.
 
-    A path without a pattern, or of an existing file, is returned alone, even if it does not exist.
+    A path without a pattern is returned alone, even if it does not exist. So is an existing file
+    whose name looks like a pattern.
     """
     if path.exists() or not is_pattern(str(path)):
         return [path]

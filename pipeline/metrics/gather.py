@@ -9,12 +9,10 @@ _One = TypeVar("_One")
 
 
 class Prediction(NamedTuple):
-    """The prediction for one sentence.
+    """The prediction for one sentence: a tag for each token and natural log-probabilities.
 
-    Attributes:
-        tags: One tag per token.
-        log_probs: Natural logarithm of the probability of each span in `tags`, in the order of
-            `pipeline.text.tags.spans`; of each token if the tags are plain labels.
+    `log_probs` are those of the spans in `tags`, in the order of `pipeline.text.tags.spans`, or of
+    the tokens if the tags are plain labels.
     """
 
     tags: list[str]
@@ -29,14 +27,7 @@ class Evaluated(NamedTuple):
 
 
 def gathered(evaluated: Mapping[int, _One], world_size: int) -> dict[int, _One]:
-    """Gathers the results of all ranks on every rank.
-
-    Args:
-        evaluated: Row of the split -> result, of this rank.
-        world_size: Number of ranks; all of them must call this function.
-
-    Returns:
-        Row -> result, of all ranks, sorted by row.
+    """Gathers results by row of the split on every rank, sorted by row; all ranks must call it.
 
     Example:
         >>> gathered({2: "second", 0: "first"}, world_size=1)

@@ -65,9 +65,8 @@ class LabelScores(Metric):
     def update(self, gold: Tensor, probabilities: Tensor) -> None:
         """Adds texts.
 
-        Args:
-            gold: Label ids, int64 [batch]; negative for labels that cannot be predicted.
-            probabilities: Probabilities of the labels [batch label].
+        `gold` contains label ids, int64 [batch], negative for labels that cannot be predicted, and
+        `probabilities` those of the labels [batch label].
         """
         count = self._num_labels
         confidence, predicted = probabilities.double().max(dim=-1)
@@ -84,10 +83,9 @@ class LabelScores(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Returns the scores by name.
 
-        Returns:
-            `accuracy`, `macro_f1` (over labels that occur), `f1_<label>` (named by `score_names`),
-            `calibration_error` and `texts`. For ordinal labels also `distance`, the mean number of
-            positions between predicted and gold label, over texts with a known label.
+        These are `accuracy`, `macro_f1` (over labels that occur), `f1_<label>` (named by
+        `score_names`), `calibration_error` and `texts`. For ordinal labels also `distance`, the
+        mean number of positions between predicted and gold label, over texts with a known label.
         """
         counts = self.confusion.double()
         known = counts[:-1]
@@ -109,13 +107,9 @@ class LabelScores(Metric):
 
 
 def score_names(labels: Iterable[str]) -> list[str]:
-    """Returns a distinct name for each label of letters, digits and _ . - (MLflow allows few more).
+    """Returns a distinct name for each label, of letters, digits and the characters _ . and -.
 
-    Args:
-        labels: Distinct strings.
-
-    Returns:
-        One name for each label. Labels that are valid names are not changed.
+    MLflow allows few other characters. Labels that are valid names are not changed.
 
     Example:
         >>> score_names(["good", "very good", "very_good"])

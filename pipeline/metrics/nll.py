@@ -43,15 +43,10 @@ class TokenNll(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, log_probs: Tensor, targets: Tensor) -> None:
-        """Adds tokens.
+        """Adds tokens; targets with `IGNORE_INDEX` are not counted.
 
-        Args:
-            log_probs: Natural logarithms of the targets' probabilities [*]; -inf for a probability
-                of 0.
-            targets: Token ids [*]. Positions with `IGNORE_INDEX` are not counted.
-
-        Raises:
-            ValueError: If the shapes differ.
+        `log_probs` contains the natural logarithms of the probabilities of `targets`, both [*]. The
+        logarithm of 0 is -inf. Raises a `ValueError` if the shapes differ.
         """
         if log_probs.shape != targets.shape:
             raise ValueError(
@@ -69,26 +64,16 @@ class TokenNll(Metric):
 
 
 def perplexity(nll: Tensor) -> Tensor:
-    """Returns exp(nll) in float64; infinite if it is too large.
-
-    Args:
-        nll: Mean nll in nats [*].
-    """
+    """Returns exp(nll) of mean nlls in nats [*], in float64; infinite if it is too large."""
     return nll.double().exp()
 
 
 def token_scores(nll: Tensor, num_tokens: Tensor, unit: Unit) -> dict[str, Tensor]:
-    """Returns the scores of a language model by name.
+    """Returns the scores of a language model by name, from its mean nll in nats [].
 
-    Args:
-        nll: Mean nll in nats [].
-        num_tokens: Number of tokens in the mean [].
-        unit: Whether a token is a word or a character.
-
-    Returns:
-        `perplexity`, `nll` and `tokens`. For characters also `bpc`, the bits per character nll /
-        ln 2 (Graves 2013, arXiv 1308.0850). Word models have none, because the number of characters
-        in a text depends on how line ends and spaces are counted.
+    These are `perplexity`, `nll` and `tokens`. For characters also `bpc`, the bits per character
+    nll / ln 2 (Graves 2013, arXiv 1308.0850). Word models have none, because the number of
+    characters in a text depends on how line ends and spaces are counted.
     """
     scores = {"perplexity": perplexity(nll), "nll": nll, "tokens": num_tokens.double()}
     return scores | ({"bpc": nll.double() / math.log(2)} if unit == "character" else {})

@@ -18,14 +18,10 @@ def log_scores(task: LightningModule, stage: str, scores: Mapping[str, Tensor]) 
 def log_token_scores(
     task: LightningModule, stage: str, evaluation: TokenNll, **others: TokenNll
 ) -> None:
-    """Logs the scores of a language model.
+    """Logs the scores of a language model in the stage "val" or "test".
 
-    Args:
-        task: Language model that is evaluated.
-        stage: "val" or "test".
-        evaluation: Nll from which `perplexity`, `nll`, `tokens` and, for characters, `bpc` are
-            computed.
-        others: Nll under other evaluation rules, by the name of its perplexity.
+    Most scores are computed from `evaluation`. `others` are nlls under other evaluation rules, by
+    the names of their perplexities.
     """
     # The unit changes only the names of scores, so the model does not have it.
     unit: Unit = getattr(getattr(task.trainer, "datamodule", None), "unit", "word")

@@ -71,15 +71,7 @@ class SpanScores(Metric):
         self.add_state("tokens", torch.zeros(5, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> None:
-        """Adds sentences.
-
-        Args:
-            gold: Gold BIO tags of each sentence.
-            predicted: Predicted BIO tags of each sentence.
-
-        Raises:
-            ValueError: If the numbers of gold and predicted tags of a sentence differ.
-        """
+        """Adds the BIO tags of sentences; raises a `ValueError` if the numbers of tags differ."""
         counts = _Counts.zeros(len(self.types))  # lists are faster than tensors here
         for true, found in zip(gold, predicted, strict=True):
             if len(true) != len(found):

@@ -38,12 +38,7 @@ class SumScores(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds sequences.
-
-        Args:
-            outputs: Answers of the model [row 1 1].
-            targets: Correct sums [row 1].
-        """
+        """Adds answers of the model [row 1 1] and correct sums [row 1]."""
         errors = outputs.squeeze(-1).double() - targets.double()
         self.squares = self.squares + errors.square().sum()
         self.right += (errors.abs() < _TOLERANCE).sum()
@@ -92,12 +87,7 @@ class CopyScores(Metric):
             self.add_state(name, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Adds sequences.
-
-        Args:
-            outputs: Logits [row time output].
-            targets: Symbol ids [row time].
-        """
+        """Adds logits [row time output] and symbol ids [row time]."""
         log_probs = outputs.double().log_softmax(dim=-1)
         self.total = self.total - log_probs.gather(-1, targets.unsqueeze(-1)).sum()
         self.steps += targets.numel()

@@ -40,12 +40,7 @@ class TokenScores(Metric):
         self.add_state("sentences", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> None:
-        """Adds sentences.
-
-        Args:
-            gold: Gold labels of each sentence.
-            predicted: Predicted labels of each sentence.
-        """
+        """Adds the gold and predicted labels of sentences."""
         other = len(self._places)
         counts = [[0] * (other + 1) for _ in range(3)]  # lists are faster than tensors here
         for true, found in zip(gold, predicted, strict=True):

@@ -20,15 +20,10 @@ ZERO = -99.0
 
 
 def write_arpa(path: Path, model: NgramModel, vocabulary: Vocabulary) -> None:
-    """Writes a model with 10 significant digits.
+    """Writes a model with 10 significant digits, compressed if the name ends with `.gz`.
 
-    Args:
-        path: File to write, in an existing folder; compressed if its name ends with `.gz`.
-        model: Model to write.
-        vocabulary: Vocabulary of the model. `<eos>` is written as `</s>` and a space as `<space>`.
-
-    Raises:
-        InputError: If the format cannot represent a word of the vocabulary.
+    `<eos>` is written as `</s>` and a space as `<space>`. Raises an `InputError` if the format
+    cannot represent a word of the vocabulary.
     """
     words = _written(vocabulary)
     temporary = path.with_name(f".{path.name}.part")

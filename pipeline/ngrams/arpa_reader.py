@@ -20,20 +20,11 @@ _GAPS = re.compile("[ \t\r]+")
 
 
 def read_arpa(path: Path, vocabulary: Vocabulary | None = None) -> tuple[NgramModel, Vocabulary]:
-    """Reads a model.
+    """Reads a model and its vocabulary; decompresses a file whose name ends with `.gz`.
 
     A missing backoff weight is 1, and a probability of 10^-99 or less is 0. If the file has no
-    `<unk>`, its probability is 0.
-
-    Args:
-        path: File to read; decompressed if its name ends with `.gz`.
-        vocabulary: Vocabulary that the file must have; the file's own vocabulary if None.
-
-    Returns:
-        The model and its vocabulary.
-
-    Raises:
-        InputError: If the file is missing or damaged (with the line), or has other words.
+    `<unk>`, its probability is 0. Raises an `InputError` if the file is missing or damaged (with
+    the line), or its words differ from a given vocabulary.
     """
     if not path.is_file():
         raise InputError(f"ARPA file {path} does not exist")

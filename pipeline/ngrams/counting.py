@@ -20,30 +20,17 @@ class OrderCounts(NamedTuple):
     key `prefix * vocab_size + word`, where `prefix` is the index, one order below, of the n-gram
     without its last word. Its index is the position of its key among the sorted keys, so that the
     n-grams of one context are adjacent.
-
-    Attributes:
-        keys: Sorted keys [ngram]; for unigrams the indices themselves.
-        prefixes: Indices, one order below, of the n-grams without their last words [ngram]; 0 for
-            unigrams, whose context is empty.
-        suffixes: Indices, one order below, of the n-grams without their first words [ngram].
-        begins: Whether an n-gram begins with `<s>` [ngram].
-        counts: Number of occurrences in the text [ngram]; 0 for `<s>`, which is never predicted.
     """
 
-    keys: Ints
-    prefixes: Ints
-    suffixes: Ints
-    begins: Flags
-    counts: Ints
+    keys: Ints  # sorted keys [ngram]; for unigrams the indices themselves
+    prefixes: Ints  # indices, one order below, without the last word [ngram]; 0 for unigrams
+    suffixes: Ints  # indices, one order below, without the first word [ngram]
+    begins: Flags  # whether an n-gram begins with `<s>` [ngram]
+    counts: Ints  # number of occurrences [ngram]; 0 for `<s>`, which is never predicted
 
 
 class Counts(NamedTuple):
     """The n-grams of a text, as `count` returns them.
-
-    Attributes:
-        vocab_size: Number of words; all ids are smaller.
-        eos_id: Id of the end of a sentence.
-        orders: N-grams of order 1, 2, and so on.
 
     Example:
         >>> counts = count(np.array([2, 3, 2, 0]), eos_id=0, vocab_size=4, order=2)
@@ -53,9 +40,9 @@ class Counts(NamedTuple):
         1
     """
 
-    vocab_size: int
-    eos_id: int
-    orders: tuple[OrderCounts, ...]
+    vocab_size: int  # number of words; all ids are smaller
+    eos_id: int  # id of the end of a sentence
+    orders: tuple[OrderCounts, ...]  # n-grams of order 1, 2, and so on
 
     def up_to(self, order: int) -> "Counts":
         """Returns the counts without the orders above `order`."""
@@ -69,21 +56,11 @@ def check_order(order: int) -> None:
 
 
 def count(ids: npt.NDArray[np.integer], eos_id: int, vocab_size: int, order: int) -> Counts:
-    """Counts the n-grams of all orders up to `order`.
+    """Counts the n-grams of all orders up to `order` in a text [tokens].
 
-    `eos_id` ends a sentence. N-grams do not cross its beginning, which is marked by `<s>`.
-
-    Args:
-        ids: Text with `eos_id` after each sentence [tokens]; each token is predicted once.
-        eos_id: Id of the end of a sentence.
-        vocab_size: Number of words; all ids are smaller.
-        order: Highest order.
-
-    Returns:
-        The counts. Each order contains the prefixes and suffixes of the next.
-
-    Raises:
-        ValueError: If the order is out of range or the text has no n-gram of this order.
+    `eos_id` ends a sentence. N-grams do not cross its beginning, which is marked by `<s>`. Each
+    order contains the prefixes and suffixes of the next. Raises a `ValueError` if the order is out
+    of range or the text has no n-gram of this order.
     """
     check_order(order)
     words = np.asarray(ids, dtype=np.int64)
@@ -110,15 +87,10 @@ def sentence_begins(ids: Ints, eos_id: int) -> Flags:
 
 
 def shifted(places: Ints, begins: Flags, at_begin: int) -> Ints:
-    """Shifts n-gram indices by one token.
+    """Returns the index of the n-gram that ends right before each token [tokens].
 
-    Args:
-        places: Index of the n-gram that ends at each token [tokens].
-        begins: Whether each token begins a sentence [tokens].
-        at_begin: Index to use for tokens that begin a sentence.
-
-    Returns:
-        Index of the n-gram that ends right before each token [tokens].
+    `places` contains the index of the n-gram that ends at each token. Tokens that begin a sentence
+    get `at_begin`.
     """
     result = np.empty_like(places)
     result[1:] = places[:-1]

@@ -75,14 +75,9 @@ class Katz(Smoothing):
 
 
 def discount_ratios(counts: Ints, highest: int) -> Floats:
-    """Computes the Good-Turing discount ratios d(r) of `Katz`.
+    """Computes the Good-Turing discount ratios d(0) to d(highest + 1) of `Katz`.
 
-    Args:
-        counts: Counts of the n-grams of an order [ngram].
-        highest: Highest count k that is discounted.
-
-    Returns:
-        d(0) to d(highest + 1) [highest + 2]. The last is 1 and applies to all higher counts.
+    `counts` [ngram] are those of one order. The last ratio is 1 and applies to all higher counts.
     """
     numbers = np.bincount(np.minimum(counts, highest + 2), minlength=highest + 3).astype(np.float64)
     r = np.arange(1, highest + 1)

@@ -79,8 +79,7 @@ class KneserNey(Smoothing):
 def adjusted_counts(counts: Counts) -> list[Ints]:
     """Returns the counts of the highest order and the numbers of distinct left words below it.
 
-    Returns:
-        Adjusted counts of each order [ngram]. N-grams that begin with `<s>` keep their counts.
+    Each array is [ngram]. N-grams that begin with `<s>` keep their counts.
     """
     adjusted = [order.counts for order in counts.orders]
     for index, above in enumerate(counts.orders[1:]):
@@ -93,12 +92,7 @@ def adjusted_counts(counts: Counts) -> list[Ints]:
 def estimate_discounts(amounts: Ints, modified: bool) -> tuple[float, float, float] | None:
     """Estimates the discounts of counts of 1, of 2, and of 3 or more (Chen & Goodman 1999).
 
-    Args:
-        amounts: Adjusted counts of an order [ngram].
-        modified: Whether the three discounts differ.
-
-    Returns:
-        The discounts; None if a denominator is 0 or a discount is not between 0 and the count.
+    Returns None if a denominator is 0 or a discount is not between 0 and the count.
     """
     n1, n2, n3, n4 = (
         int(number) for number in np.bincount(np.minimum(amounts, 5), minlength=5)[1:5]

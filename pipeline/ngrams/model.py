@@ -48,15 +48,10 @@ class NgramModel:
         self.order = len(self.probs)
 
     def find(self, order: int, prefixes: Ints, words: Ints) -> Ints:
-        """Returns the indices of n-grams.
+        """Returns the indices of n-grams of length `order` (at least 2) [*]; -1 if not listed.
 
-        Args:
-            order: Length of the n-grams, at least 2.
-            prefixes: Indices of the n-grams without their last words [*]; -1 if not listed.
-            words: Last words [*]. An n-gram whose last word is not a valid id is not listed.
-
-        Returns:
-            Indices of the n-grams [*]; -1 if not listed.
+        `prefixes` [*] contains the indices of the n-grams without their last words (-1 if not
+        listed), `words` [*] the last words. A word that is not a valid id is not listed.
         """
         keys = self.keys[order - 2]
         if len(keys) == 0:
@@ -67,13 +62,10 @@ class NgramModel:
         return np.where((keys[places] == wanted) & is_word & (prefixes >= 0), places, -1)
 
     def log_probs(self, ids: npt.NDArray[np.integer]) -> Floats:
-        """Returns the log-probabilities of a text whose first token begins a sentence.
+        """Returns the natural logarithms of the probabilities of a text's tokens [tokens].
 
-        Args:
-            ids: Text with `eos_id` after each sentence [tokens].
-
-        Returns:
-            Natural logarithms of the tokens' probabilities [tokens]; -inf for a probability of 0.
+        The first token begins a sentence, and `eos_id` ends each sentence. The logarithm of 0 is
+        -inf.
         """
         words = np.asarray(ids, dtype=np.int64)
         begins = sentence_begins(words, self.eos_id)
@@ -85,15 +77,9 @@ class NgramModel:
         return _log(probs)
 
     def log_probs_after(self, contexts: Ints, words: Ints) -> Floats:
-        """Returns the log-probabilities of words given their contexts.
+        """Returns the natural logarithms of the probabilities of words [batch] after contexts.
 
-        Args:
-            contexts: The order-1 words before each word, oldest first [batch order-1]; -1 before
-                the beginning of the sentence.
-            words: Word ids [batch].
-
-        Returns:
-            Natural logarithms of the words' probabilities [batch]; -inf for a probability of 0.
+        Contexts [batch order-1] are as in `distribution`. The logarithm of 0 is -inf.
         """
         probs = self.probs[0][words]
         for order, places in enumerate(self._find_contexts(contexts), start=2):

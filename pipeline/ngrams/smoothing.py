@@ -12,16 +12,10 @@ from pipeline.ngrams.model import NgramModel
 
 
 class Estimated(NamedTuple):
-    """An estimated model with notes for the user.
-
-    Attributes:
-        model: Estimated model.
-        notes: One sentence for each deviation from the requested method, such as an undefined
-            discount.
-    """
+    """An estimated model with notes for the user."""
 
     model: NgramModel
-    notes: list[str]
+    notes: list[str]  # one sentence for each deviation, such as an undefined discount
 
 
 class Smoothing(abc.ABC):
@@ -35,24 +29,10 @@ class Smoothing(abc.ABC):
 
     @abc.abstractmethod
     def estimate(self, counts: Counts) -> Estimated:
-        """Estimates a model of the highest counted order.
-
-        Args:
-            counts: Counts of the training text.
-
-        Returns:
-            The model. After each context, the probabilities of all words sum to 1.
-        """
+        """Estimates a model of the highest order; after a context, probabilities sum to 1."""
 
     def check(self, order: int) -> None:
-        """Checks the settings against the order of the model.
-
-        Args:
-            order: Highest order.
-
-        Raises:
-            ValueError: If `min_counts` has more entries than there are orders.
-        """
+        """Raises a `ValueError` if `min_counts` has more than `order` entries."""
         if self.min_counts is not None and len(self.min_counts) > order:
             raise ValueError(
                 f"min_counts has {len(self.min_counts)} entries, but the model has order {order}; "
@@ -61,17 +41,11 @@ class Smoothing(abc.ABC):
 
 
 class Order(NamedTuple):
-    """The estimates of one order.
+    """The estimates of one order."""
 
-    Attributes:
-        probs: Probability of each n-gram [ngram].
-        backoffs: Backoff weight of each context, an n-gram one order below [context].
-        kept: Whether an n-gram has its own probability instead of backing off [ngram].
-    """
-
-    probs: Floats
-    backoffs: Floats
-    kept: Flags
+    probs: Floats  # probability of each n-gram [ngram]
+    backoffs: Floats  # backoff weight of each context, an n-gram one order below [context]
+    kept: Flags  # whether an n-gram has its own probability instead of backing off [ngram]
 
 
 def per_context(order: OrderCounts, num_contexts: int, amounts: Floats | Ints) -> Floats:
@@ -83,10 +57,8 @@ def per_context(order: OrderCounts, num_contexts: int, amounts: Floats | Ints) -
 def shorter(order: OrderCounts, below: Floats | None, vocab_size: int) -> Floats:
     """Returns the probability of each n-gram without its first word [ngram].
 
-    Args:
-        order: N-grams.
-        below: Probabilities one order below; None for unigrams, which back off to 1 / V.
-        vocab_size: Number of words V.
+    `below` contains the probabilities one order below, or is None for unigrams, which back off to 1
+    / `vocab_size`.
     """
     if below is not None:
         result: Floats = below[order.suffixes]

@@ -8,17 +8,11 @@ from numpy.typing import NDArray
 
 
 class Vectors(NamedTuple):
-    """Pretrained word vectors.
+    """Pretrained word vectors."""
 
-    Attributes:
-        name: Name of their file.
-        words: Words that have a vector, as spelled in the corpus.
-        values: Vectors, float32 [words size].
-    """
-
-    name: str
-    words: tuple[str, ...]
-    values: NDArray[np.float32]
+    name: str  # name of the file
+    words: tuple[str, ...]  # words that have a vector, as spelled in the corpus
+    values: NDArray[np.float32]  # vectors, float32 [words size]
 
 
 class Lexicon:

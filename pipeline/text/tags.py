@@ -22,27 +22,17 @@ _PREFIXES = {"IOB1": "BIO", "IOB2": "BIO", "BIOES": "BIOES", "BIO without types"
 
 
 class Span(NamedTuple):
-    """A span of tokens.
+    """A span of tokens."""
 
-    Attributes:
-        label: Type of the span, such as "PER".
-        start: Index of its first token.
-        end: Index after its last token.
-    """
-
-    label: str
-    start: int
-    end: int
+    label: str  # type of the span, such as "PER"
+    start: int  # index of its first token
+    end: int  # index after its last token
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """Returns the spans like conlleval: an I that does not continue a span begins one.
+    """Returns the spans from left to right: an I that does not continue a span begins one.
 
-    Args:
-        tags: BIO tags of a sentence.
-
-    Returns:
-        The spans from left to right, as `seqeval` reads them in its default mode.
+    This is the reading of conlleval and of `seqeval` in its default mode. `tags` are BIO tags.
 
     Example:
         >>> spans(["B-PER", "I-PER", "O", "I-LOC"])
@@ -59,12 +49,6 @@ def spans(tags: Sequence[str]) -> list[Span]:
 def strict_spans(tags: Sequence[str]) -> list[Span]:
     """Returns the spans like the strict mode of `seqeval` for IOB2: only a B begins a span.
 
-    Args:
-        tags: BIO tags of a sentence.
-
-    Returns:
-        The spans from left to right.
-
     Example:
         >>> strict_spans(["B-PER", "I-PER", "O", "I-LOC"])
         [Span(label='PER', start=0, end=2)]
@@ -75,9 +59,6 @@ def strict_spans(tags: Sequence[str]) -> list[Span]:
 def count_malformed(tags: Sequence[str]) -> int:
     """Returns the number of I tags that do not follow a B or I of their type.
 
-    Args:
-        tags: BIO tags of a sentence.
-
     Example:
         >>> count_malformed(["B-PER", "I-PER", "I-LOC"])
         1
@@ -87,17 +68,9 @@ def count_malformed(tags: Sequence[str]) -> int:
 
 
 def span_tags(spans: Iterable[Span], length: int) -> list[str]:
-    """Returns the BIO tags of spans.
+    """Returns the BIO tags of spans in a sentence of `length` tokens.
 
-    Args:
-        spans: Spans that do not overlap.
-        length: Number of tokens in the sentence.
-
-    Returns:
-        One tag for each token.
-
-    Raises:
-        ValueError: If a span is empty, outside the sentence, or overlaps another.
+    Raises a `ValueError` if a span is empty, outside the sentence, or overlaps another.
 
     Example:
         >>> span_tags([Span("PER", 1, 3)], length=4)
@@ -148,15 +121,8 @@ def are_labels(tags: Iterable[str]) -> bool:
 def split_tag(tag: str) -> tuple[str, str]:
     """Splits a tag of a file: "B-PER", "B_PER" or, without a type, "B".
 
-    Args:
-        tag: Tag as spelled in the file.
-
-    Returns:
-        The prefix, one of B, I, O, E and S (L and U of BILOU become E and S), and the type, "" if
-        there is none.
-
-    Raises:
-        ValueError: If the tag does not belong to any scheme.
+    Returns the prefix, one of B, I, O, E and S (L and U of BILOU become E and S), and the type, ""
+    if there is none. Raises a `ValueError` if the tag does not belong to any scheme.
 
     Example:
         >>> split_tag("U-PER")
@@ -174,21 +140,13 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
-    """Detects the scheme of tags.
+    """Detects the scheme of the tags of sentences.
 
     If E, S, L or U occurs, the scheme is BIOES. Otherwise it depends on the spans that do not
     directly follow a span of their type: IOB2 begins them with B, IOB1 with I. The majority
     decides, so that a file of IOB2 with a few malformed tags is still IOB2. Ties, and files without
-    such spans, are IOB2.
-
-    Args:
-        sentences: Tags of each sentence, as spelled in the file.
-
-    Returns:
-        The scheme. "BIO without types" is IOB2 whose tags are "B", "I" and "O".
-
-    Raises:
-        ValueError: If a tag does not belong to any scheme.
+    such spans, are IOB2. "BIO without types" is IOB2 whose tags are "B", "I" and "O". Raises a
+    `ValueError` if a tag does not belong to any scheme.
 
     Example:
         >>> detect_scheme([["I-PER", "I-PER", "O", "I-LOC"]])
@@ -212,22 +170,12 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
 
 
 def to_bio(tags: Sequence[str], scheme: Scheme, default_type: str) -> tuple[str, ...]:
-    """Converts the tags of a sentence to BIO.
+    """Converts the tags of a sentence to BIO; tags without a type get `default_type`.
 
     The spans are those that `seqeval` reads in its default mode. In IOB1 no tag is malformed. In
     the other schemes, an I or E that does not continue a span becomes an I, which `count_malformed`
-    finds. Directly after E or S it becomes a B instead, because an I would extend the span there.
-
-    Args:
-        tags: Tags as spelled in the file.
-        scheme: Scheme of the tags.
-        default_type: Type of tags without a type.
-
-    Returns:
-        The BIO tags.
-
-    Raises:
-        ValueError: If a tag does not belong to the scheme.
+    counts. Directly after E or S it becomes a B instead, because an I would extend the span there.
+    Raises a `ValueError` if a tag does not belong to the scheme.
 
     Example:
         >>> to_bio(["S-PER", "O", "B-LOC", "E-LOC"], "BIOES", default_type="")

@@ -33,32 +33,20 @@ _splitter = _english()
 
 
 class Token(NamedTuple):
-    r"""A token of a text.
+    """A token of a text."""
 
-    Attributes:
-        text: Token with the escapes of the treebank, such as `-LRB-` and `\/`.
-        start: Index of its first character in the text.
-        end: Index after its last character.
-    """
-
-    text: str
-    start: int
-    end: int
+    text: str  # with the escapes of the treebank, such as `-LRB-`
+    start: int  # index of its first character in the text
+    end: int  # index after its last character
 
 
 def tokenize(sentence: str) -> list[Token]:
-    r"""Splits a sentence into tokens by the rules of the Penn Treebank.
+    """Splits a sentence into tokens by the rules of the Penn Treebank.
 
-    NLTK's tokenizer splits. Brackets, slashes, asterisks and opening single quotes are then escaped
-    like in the Stanford parser. That parser tokenized the release of Irsoy & Cardie; this function
-    would split 52 of its 364,570 words further (`US$`, `AT&T`, `!!`). British spelling is not
-    changed.
-
-    Args:
-        sentence: One sentence. Only its final full stop becomes a token.
-
-    Returns:
-        The tokens from left to right, which cover everything except white space.
+    NLTK splits the sentence; only its final full stop becomes a token. Brackets, slashes, asterisks
+    and opening single quotes are then escaped like in the Stanford parser. That parser tokenized
+    the release of Irsoy & Cardie; this function would split 52 of its 364,570 words further (`US$`,
+    `AT&T`, `!!`). British spelling is not changed.
 
     Example:
         >>> [token.text for token in tokenize("It isn't (very) good.")]
@@ -75,13 +63,8 @@ def tokenize(sentence: str) -> list[Token]:
 def split_sentences(text: str) -> list[tuple[int, int]]:
     """Splits a text into sentences with NLTK's Punkt (Kiss and Strunk 2006).
 
-    A list of English abbreviations do not end a sentence.
-
-    Args:
-        text: Text of any length.
-
-    Returns:
-        Start and end (exclusive) of each sentence in characters.
+    English abbreviations such as "Dr." do not end a sentence. Returns the start and end (exclusive)
+    of each sentence in characters.
 
     Example:
         >>> split_sentences("Dr. No is bad. He left.")

@@ -12,13 +12,8 @@ _Token = TypeVar("_Token")
 def split_line(line: str, unit: Unit) -> list[str]:
     """Splits one line into tokens, without the `<eos>` of its end.
 
-    Args:
-        line: One line of text.
-        unit: "word" splits at white space (U+FEFF is not white space); "character" returns the
-            characters of the stripped line, including inner spaces.
-
-    Returns:
-        The tokens; none for a blank line.
+    "word" splits at white space (U+FEFF is not white space); "character" returns the characters of
+    the stripped line, including inner spaces. A blank line has no tokens.
 
     Example:
         >>> split_line("a cat", "word"), split_line("a cat", "character")
@@ -44,13 +39,6 @@ def truncate_middle(tokens: Sequence[_Token], max_tokens: int) -> Sequence[_Toke
 
 def join_tokens(tokens: Iterable[str], unit: Unit) -> str:
     r"""Joins tokens into text, the inverse of `split_line`; `<eos>` becomes a line end.
-
-    Args:
-        tokens: Tokens, including `<eos>`.
-        unit: Whether a token is a word or a character.
-
-    Returns:
-        The text, which ends with "\n" if the last token is `<eos>`.
 
     Example:
         >>> join_tokens(["a", "cat", "<eos>", "end"], "word")

@@ -32,19 +32,12 @@ _EXPECTED = "a word and its numbers on each line, separated by one space"
 
 
 class _Layout(NamedTuple):
-    """The format of a file.
+    """The format of a file."""
 
-    Attributes:
-        is_text: Whether numbers are text instead of binary.
-        size: Vector size.
-        num_vectors: Number of vectors in the header; None without a header.
-        start: Offset of the first vector in bytes.
-    """
-
-    is_text: bool
-    size: int
-    num_vectors: int | None
-    start: int
+    is_text: bool  # whether numbers are text instead of binary
+    size: int  # vector size
+    num_vectors: int | None  # number of vectors in the header; None without a header
+    start: int  # offset of the first vector in bytes
 
 
 def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -> dict[str, Row]:
@@ -60,11 +53,6 @@ def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -
     is a header. Only the numbers of wanted words are parsed, so that invalid numbers of other words
     are not detected. A line with too many columns is a word with spaces, unless a part of this
     "word" is a number with at least three decimals or with an exponent. Blank lines are skipped.
-
-    Args:
-        path: File of word vectors.
-        wanted: Words, exactly as spelled in the file.
-        size: Expected vector size; None accepts any size.
 
     Returns:
         Word -> vector, float32 [size], of the wanted words in the file. Values may not be finite.

@@ -30,34 +30,19 @@ _LONG_NUMBER = re.compile(r"[0-9]{2,}")
 
 
 class WordVectors(NamedTuple):
-    """Word vectors with the match of each word.
+    """Word vectors with the match of each word."""
 
-    Attributes:
-        vectors: Vectors of the words that the file has, in the requested order.
-        matches: Match of each of `vectors.words`.
-    """
-
-    vectors: Vectors
-    matches: tuple[Match, ...]
+    vectors: Vectors  # of the words that the file has, in the requested order
+    matches: tuple[Match, ...]  # match of each of `vectors.words`
 
 
 def load_vectors(path: Path, words: Iterable[str], size: int | None = None) -> WordVectors:
     """Reads the vectors of words from a file of GloVe, fastText (`.vec`) or word2vec.
 
     A word gets the vector of the first of its `spellings` that the file has. `read_vectors`
-    describes the supported formats.
-
-    Args:
-        path: File of word vectors.
-        words: Words as spelled in the corpus.
-        size: Expected vector size; None accepts any size.
-
-    Returns:
-        The vectors, `values[i]` for `words[i]`.
-
-    Raises:
-        InputError: If the file cannot be read or is damaged, its vectors have another size, it has
-            none of the words, or a vector is not finite.
+    describes the supported formats. Raises an `InputError` if the file cannot be read or is
+    damaged, its vectors do not have the expected `size`, it has none of the words, or a vector is
+    not finite.
     """
     wanted = {word: spellings(word) for word in words}
     rows = read_vectors(path, {s for known in wanted.values() for _, s in known}, size)

@@ -20,12 +20,6 @@ class Vocabulary:
         ValueError: If a word occurs twice, `EOS` or `UNK` is missing, or the numbers of counts and
             words differ.
 
-    Attributes:
-        words: Words in the order of ids.
-        counts: Number of occurrences of each word in the training text, or None.
-        eos_id: Id of `EOS`.
-        unk_id: Id of `UNK`.
-
     Example:
         >>> vocabulary = Vocabulary(["<eos>", "<unk>", "the", "cat"])
         >>> vocabulary.encode(["the", "dog", "<eos>"])
@@ -65,17 +59,11 @@ class Vocabulary:
     ) -> "Vocabulary":
         """Creates a vocabulary of the most frequent words, sorted by frequency.
 
-        Words with equal counts are sorted by first appearance. `<eos>` and `<unk>` are always kept.
-        The count of `<unk>` is the number of its own occurrences plus those of dropped words. If
-        this is 0, `<unk>` gets the last id, so that unseen text can be encoded.
-
-        Args:
-            counts: Word -> number of occurrences, in order of first appearance.
-            max_size: Maximum number of words, including `<eos>` and `<unk>`; None keeps all.
-            min_count: Minimum number of occurrences of words to keep.
-
-        Raises:
-            ValueError: If `max_size` is below 2, the number of `<eos>` and `<unk>`.
+        It has at most `max_size` words, including `<eos>` and `<unk>`, which are always kept, and
+        drops words with fewer than `min_count` occurrences. Words with equal counts are sorted by
+        first appearance, the order of `counts`. The count of `<unk>` is the number of its own
+        occurrences plus those of dropped words. If this is 0, `<unk>` gets the last id, so that
+        unseen text can be encoded. Raises a `ValueError` if `max_size` is below 2.
 
         Example:
             >>> Vocabulary.from_counts({"cat": 1, "the": 3, "<eos>": 2}, max_size=3).words
@@ -106,11 +94,7 @@ class Vocabulary:
         return [find(word, unknown) for word in words]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Returns the words of ids.
-
-        Raises:
-            ValueError: If an id is outside the vocabulary.
-        """
+        """Returns the words of ids; raises a `ValueError` if an id is outside the vocabulary."""
         result = []
         for index in ids:
             if not 0 <= index < len(self.words):
