@@ -108,7 +108,7 @@ class ActivationPenalty:
 
 
 def leave_out_words(texts: Texts, chance: float) -> Texts:
-    """Removes each word of texts with some probability and closes the gaps (word dropout).
+    """Removes each word of texts with probability `chance` and closes the gaps (word dropout).
 
     Iyyer et al. (2015, "Deep Unordered Composition Rivals Syntactic Methods for Text
     Classification", section 3.1). A text that would become empty is not changed.

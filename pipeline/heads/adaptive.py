@@ -35,9 +35,6 @@ class AdaptiveSoftmax(OutputLayer):
             the cutoffs do not increase from at least 1 to less than the number of words, or the
             vocabulary is not sorted by frequency.
 
-    Attributes:
-        cutoffs: First id of each tail.
-
     Example:
         >>> words = ["<eos>", "<unk>", *(f"w{i}" for i in range(98))]
         >>> head = AdaptiveSoftmax(64, Vocabulary(words, counts=range(100, 0, -1)))

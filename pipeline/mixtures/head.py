@@ -33,7 +33,7 @@ class MixtureHead(nn.Module):
 
     def __init__(self, heads: Sequence[Head], kinds: Sequence[tuple[int, torch.dtype]]) -> None:
         super().__init__()
-        self._heads = tuple(heads)  # a tuple, because the members register their heads
+        self._heads = tuple(heads)  # a tuple, so that heads are not registered twice
         self._kinds = tuple(kinds)
         self.first_size = self._kinds[0][0]
         count = len(self._heads)

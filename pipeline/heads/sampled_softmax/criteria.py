@@ -29,7 +29,7 @@ class Sample(NamedTuple):
 
 
 class Criterion(abc.ABC):
-    """Abstract base class of losses over a target's score s(t) and scores s(j) of k drawn words.
+    """Abstract base class of losses over a target's score s(t) and scores s(j) of drawn words.
 
     The k words j are drawn from the noise distribution q.
 

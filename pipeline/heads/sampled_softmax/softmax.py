@@ -22,8 +22,7 @@ class Sampled(OutputLayer):
     """softmax(weight state + bias) with a sampled training loss and exact evaluation.
 
     One set of negatives is drawn for all rows of a batch, so that one matrix product computes their
-    scores. The gradient is dense, as optimizers and clipping expect; allocating it takes about as
-    long as zeroing the weight.
+    scores. The gradient is dense, as optimizers and clipping expect.
 
     Args:
         input_size: Number of features of a state.
