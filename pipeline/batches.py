@@ -131,10 +131,7 @@ class Series(NamedTuple):
 def length_batches(lengths: Sequence[int], max_tokens: int = 8192) -> Iterator[list[int]]:
     """Yields the row indices of batches of similar lengths, the longest rows first.
 
-    Args:
-        lengths: Number of tokens of each row.
-        max_tokens: Largest number of tokens of a batch, padding included; a longer row is a batch
-            of its own.
+    A batch has at most `max_tokens` tokens, including padding; a longer row is a batch of its own.
 
     Example:
         >>> list(length_batches([2, 5, 1, 2], max_tokens=6))

@@ -87,14 +87,10 @@ class NgramModel:
         return _log(probs)
 
     def distribution(self, contexts: Ints) -> Floats:
-        """Returns the probability of every word given contexts.
+        """Returns the probability of every word given contexts [batch vocab].
 
-        Args:
-            contexts: The order-1 words before, oldest first [batch order-1]; -1 before the
-                beginning of the sentence.
-
-        Returns:
-            Probabilities [batch vocab]. Rows sum to 1 if the model is normalized.
+        `contexts` [batch order-1] contains the words before, oldest first, and -1 before the
+        beginning of the sentence. Rows sum to 1 if the model is normalized.
         """
         rows = np.tile(self.probs[0][: self.vocab_size], (len(contexts), 1))
         for order, places in enumerate(self._find_contexts(contexts), start=2):

@@ -43,23 +43,21 @@ class _Layout(NamedTuple):
 def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -> dict[str, Row]:
     r"""Reads the vectors of some words in one pass, without keeping the others in memory.
 
-    The format is detected from the content, not the name: gzip or not; with a header "count size"
-    or without; text or, with a header, binary (float32, little-endian, with or without "\n" after a
-    vector). Without a header, the size is the most frequent one in the first lines. Words may
-    contain spaces: the last `size` columns are numbers, the rest is the word. Words are compared as
-    UTF-8 bytes; words in other encodings are ignored. The first vector of a word is used.
+    Returns float32 vectors [size] by word, for the words in the file. Values may not be finite.
+    Raises an `InputError` if the file cannot be read, has an unknown format, is truncated or has a
+    damaged line, or its vectors do not have the expected `size`.
+
+    The format is detected from the content, not the name. The file may be compressed with gzip, and
+    may have a header "count size". The numbers are text or, with a header, binary (float32,
+    little-endian, with or without "\n" after a vector). Without a header, the size is the most
+    frequent one in the first lines. Words may contain spaces: the last `size` columns are numbers,
+    the rest is the word. Words are compared as UTF-8 bytes; words in other encodings are ignored.
+    If a word occurs twice, its first vector is used.
 
     In text files, the number of columns of each line is checked, and the number of vectors if there
     is a header. Only the numbers of wanted words are parsed, so that invalid numbers of other words
     are not detected. A line with too many columns is a word with spaces, unless a part of this
     "word" is a number with at least three decimals or with an exponent. Blank lines are skipped.
-
-    Returns:
-        Word -> vector, float32 [size], of the wanted words in the file. Values may not be finite.
-
-    Raises:
-        InputError: If the file cannot be read, has an unknown format, is truncated or has a damaged
-            line, or its vectors have another size.
 
     Source: `glove.c`, `word2vec.c` (https://code.google.com/archive/p/word2vec) and fastText's
         `saveVectors`, which write these formats.
