@@ -52,10 +52,10 @@ def prepare_sentiment(name: str, source: Path | None, destination: Path) -> tupl
     """Writes a verified corpus, one of `NAMES`, to a folder; returns lines for printing.
 
     `source` is a folder with the files or the archive; None downloads the archive. Existing files
-    are kept. Each file of the Stanford Sentiment Treebank and of Movie Review is verified (the
-    latter is converted from cp1252 to UTF-8); for IMDB, the archive and the number of documents
-    are. The sentences of the treebank are also written without labels to `sst-text`, so that a
-    language model trained on them can initialize a classifier.
+    are kept. Verified are each file of the Stanford Sentiment Treebank and of Movie Review
+    (converted from cp1252 to UTF-8), and for IMDB a downloaded archive and the number of
+    documents. The sentences of the treebank are also written without labels to `sst-text`, so that
+    a language model trained on them can initialize a classifier.
 
     Raises `InputError` if a file is not available or differs from the published one.
     """

@@ -71,7 +71,7 @@ class TriggeredAveraging(Callback):
         batch: StreamWindow,
         batch_idx: int,
     ) -> None:
-        """Adds the weights after an update to the average."""
+        """After an update, adds the weights to the average."""
         if self._count and is_update(trainer, batch_idx):
             self._count += 1
             for average, weight in zip(self._averages, _weights(pl_module), strict=True):

@@ -170,7 +170,9 @@ def configuration_arguments(
     """Returns checked arguments of the configuration parser; flags come last and override files."""
     _refuse_unknown(options, fields, _SECTIONS)
     if not options.config and not any(field.startswith("--print_config") for field in fields):
-        raise InputError("--config FILE is missing; --config lm/builtin-lstm needs no corpus")
+        raise InputError(
+            "--config FILE is missing; --config lm/builtin-lstm works without a corpus"
+        )
     arguments = [*(f"--config={path}" for path in options.config), *fields]
     check(arguments, TOP_LEVEL, entry.short_names, required=("model", "data"))
     return arguments

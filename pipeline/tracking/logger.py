@@ -79,7 +79,7 @@ class RunTracker(Logger):
 
     @property
     def version(self) -> str | None:
-        """Run id; None on other ranks than 0 if not known there."""
+        """Run id; on ranks other than 0, None unless it was given."""
         return self._run_id
 
     @property

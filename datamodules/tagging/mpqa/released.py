@@ -94,7 +94,7 @@ class MPQA(TaggedSource):
         if not valid:
             raise InputError(
                 f"{paths['train']} and {paths['test']} name all documents of {folder / SUBSET}; "
-                "remove some, since the remaining ones form the development set"
+                "remove some from these two, since the others form the development set"
             )
         return {"train": train, "valid": valid, "test": test}
 

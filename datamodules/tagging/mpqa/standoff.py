@@ -54,7 +54,7 @@ def list_documents(folder: Path, documents: Path | None) -> list[str]:
 
 def _read_names(path: Path, found: set[str]) -> list[str]:
     if not path.is_file():
-        raise InputError(f"no file {path}; a list with one document per line is expected")
+        raise InputError(f"no file {path}; a list with one document name per line is expected")
     names: dict[str, None] = {}
     for number, line in enumerate(read_lines(path), start=1):
         name = line.strip()

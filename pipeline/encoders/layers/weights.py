@@ -48,8 +48,8 @@ class RecurrentWeights(NamedTuple):
 def sigmoid_gates(weights: RecurrentWeights, inputs: Tensor, hidden: Tensor) -> dict[str, Tensor]:
     """Computes the gates at one step, for cells whose gates are sigmoid(W x + b + U h + b').
 
-    Without a recurrent matrix they read the inputs [batch input] only. Returns gate name -> values
-    in [0, 1], [batch hidden]; "candidate" and "skip" are no gates.
+    Without a recurrent matrix the gates read only the inputs [batch input]. Returns gate name ->
+    values in [0, 1], [batch hidden], without "candidate" and "skip".
     """
     total = F.linear(inputs, weights.input, weights.input_bias)
     if weights.recurrent is not None:

@@ -231,7 +231,9 @@ def test_a_list_that_names_a_missing_document_is_refused(distribution, tmp_path)
     listed.write_bytes(b"p/one\np/caf\xe9\n")
     with pytest.raises(InputError, match="list is not UTF-8: byte 11"):
         convert(folder, tmp_path / "out", listed)
-    with pytest.raises(InputError, match=r"no file \S+none; a list with one document per line"):
+    with pytest.raises(
+        InputError, match=r"no file \S+none; a list with one document name per line"
+    ):
         convert(folder, tmp_path / "out", tmp_path / "none")
 
 
