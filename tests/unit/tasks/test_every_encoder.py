@@ -1,5 +1,6 @@
 """Every encoder trains inside each task: all that is learned gets a gradient, and moves."""
 
+import abc
 import inspect
 
 import pytest
@@ -87,8 +88,8 @@ def memory_problem(name):
 
 def test_the_table_has_every_recurrent_encoder():
     classes = [one for one in vars(pipeline.encoders).values() if inspect.isclass(one)]
-    named = [one for one in classes if issubclass(one, Recurrent) and not inspect.isabstract(one)]
-    assert set(SETTINGS) == {one.__name__ for one in named}
+    named = [one for one in classes if issubclass(one, Recurrent) and abc.ABC not in one.__bases__]
+    assert set(SETTINGS) == {one.__name__ for one in named if one is not Recurrent}
 
 
 @pytest.mark.parametrize("make", [language_model, tagger, classifier, memory_problem])

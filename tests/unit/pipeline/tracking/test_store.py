@@ -6,13 +6,13 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.tracking.store import experiment_id, open_store, shown, tracking_uri
+from tests.examples import refuses
 
 REPOSITORY = Path(__file__).parents[4]
 OPEN_TOGETHER = """
 import multiprocessing, sys
 import mlflow
 from pipeline.tracking.run import open_run
-from tests.examples import value_error, refuses
 
 fork = multiprocessing.get_context("fork")  # imported once: what races is the opening
 barrier = fork.Barrier(6)
