@@ -114,16 +114,12 @@ class Texts(NamedTuple):
 class Series(NamedTuple):
     """Sequences of numbers with targets at their last steps.
 
-    Attributes:
-        inputs: Inputs, float32 [batch time input].
-        targets: Targets of the last `answer` steps [batch answer ...].
-        targets_per_rank: Number of sequences of this batch over all ranks, divided by the number of
-            ranks.
-        tokens_per_rank: Number of steps, divided in the same way.
+    `targets_per_rank` is the number of sequences of this batch over all ranks, divided by the
+    number of ranks; `tokens_per_rank` is the number of steps, divided in the same way.
     """
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Tensor  # float32 [batch time input]
+    targets: Tensor  # of the last `answer` steps [batch answer ...]
     targets_per_rank: float
     tokens_per_rank: float
 

@@ -23,33 +23,22 @@ class Sentence(NamedTuple):
 class TaggedCorpus(NamedTuple):
     """The sentences of a tagged corpus.
 
-    Attributes:
-        splits: "train", "valid", "test" -> sentences.
-        files: Split -> file of its sentences.
-        column_names: Names of `Sentence.columns`, such as ("pos",).
-        scheme: Tag scheme of the files: "IOB1", "IOB2", "BIOES" or "BIO without types"; "labels"
-            if each token has a label of its own, such as a part of speech.
-        notes: Remarks for the user about how the files were read, one sentence each.
+    `scheme` is the tag scheme of the files: "IOB1", "IOB2", "BIOES" or "BIO without types"; it is
+    "labels" if each token has a label of its own, such as a part of speech.
     """
 
-    splits: dict[str, list[Sentence]]
-    files: dict[str, Path]
-    column_names: tuple[str, ...]
+    splits: dict[str, list[Sentence]]  # "train", "valid", "test" -> sentences
+    files: dict[str, Path]  # split -> file of its sentences
+    column_names: tuple[str, ...]  # names of `Sentence.columns`, such as ("pos",)
     scheme: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # for the user, about how the files were read
 
 
 class TaggedSource(abc.ABC):
-    """A reader of a tagged corpus.
+    """A reader of a tagged corpus; a source with folds has a parameter `fold`."""
 
-    Attributes:
-        name: Name of the corpus, such as "conll2003"; the second part of the MLflow experiment.
-        num_folds: Number of cross-validation folds that the corpus defines; 0 if none. A source
-            with folds has a parameter `fold`.
-    """
-
-    name: str
-    num_folds: int = 0
+    name: str  # second part of the name of the MLflow experiment, such as "conll2003"
+    num_folds: int = 0  # number of cross-validation folds that the corpus defines; 0 if none
 
     @abc.abstractmethod
     def read(self) -> TaggedCorpus:

@@ -15,35 +15,23 @@ class LabelledText(NamedTuple):
 class LabelledCorpus(NamedTuple):
     """The texts of a labelled corpus.
 
-    Attributes:
-        splits: "train", "valid", "test" -> texts.
-        files: Split -> file or folder of its texts.
-        labels: Labels of the training texts, ascending if they are ordinal.
-        is_ordinal: Whether the labels have an order, such as the stars of a review.
-        phrases: Labelled phrases of each text of "train", followed by those of each text that was
-            left out of it; () if there are none. They are used in training only.
-        notes: Remarks for the user about how the files were read, one sentence each.
+    `phrases` are labelled phrases of each text of "train", followed by those of each text that was
+    left out of it. They are used in training only.
     """
 
-    splits: dict[str, list[LabelledText]]
-    files: dict[str, Path]
-    labels: tuple[str, ...]
-    is_ordinal: bool = False
+    splits: dict[str, list[LabelledText]]  # "train", "valid", "test" -> texts
+    files: dict[str, Path]  # split -> file or folder of its texts
+    labels: tuple[str, ...]  # those of the training texts, ascending if they are ordinal
+    is_ordinal: bool = False  # whether the labels have an order, such as stars
     phrases: tuple[tuple[LabelledText, ...], ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # for the user, about how the files were read
 
 
 class LabelledSource(abc.ABC):
-    """A reader of a corpus of labelled texts.
+    """A reader of a corpus of labelled texts; a source with folds has a parameter `fold`."""
 
-    Attributes:
-        name: Name of the corpus, such as "sst2"; the second part of the MLflow experiment.
-        num_folds: Number of cross-validation folds that the corpus defines; 0 if none. A source
-            with folds has a parameter `fold`.
-    """
-
-    name: str
-    num_folds: int = 0
+    name: str  # second part of the name of the MLflow experiment, such as "sst2"
+    num_folds: int = 0  # number of cross-validation folds that the corpus defines; 0 if none
 
     @abc.abstractmethod
     def read(self) -> LabelledCorpus:

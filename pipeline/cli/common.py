@@ -26,15 +26,12 @@ CONFIG_HELP = "Configuration file. Can be repeated: later files override earlier
 class EntryPoint(NamedTuple):
     """What verbs need from tasks and datamodules, which `pipeline` does not import.
 
-    Attributes:
-        short_names: Modules whose classes can be named without their path.
-        prepare: Fetches and verifies a corpus. Takes its name, the folder that contains its files
-            (None: download) and the folder of all corpora (None: the default); returns a report.
-        agreement_verbs: Draws the verbs of `probe`. Takes the smallest distance of each range and
-            the number of verbs per range.
+    `prepare` takes the name of a corpus, the folder that contains its files (None: download) and
+    the folder of all corpora (None: the default); it returns a report. `agreement_verbs` takes the
+    smallest distance of each range and the number of verbs per range.
     """
 
-    short_names: Sequence[str]
+    short_names: Sequence[str]  # modules whose classes can be named without their path
     prepare: Callable[[str, Path | None, Path | None], str]
     agreement_verbs: "Callable[[Sequence[int], int], Sequence[Verb]]"
 

@@ -27,20 +27,12 @@ Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
 class Experiment(NamedTuple):
-    """A configuration, built.
-
-    Attributes:
-        model: The task.
-        data: The datamodule.
-        trainer: Arguments of `Trainer`, with callbacks and plugins built.
-        config: The resolved configuration as plain data; as `config.yaml` it gives the same
-            experiment again.
-    """
+    """A configuration, built."""
 
     model: "TaskModule"
     data: "CorpusModule"
-    trainer: dict[str, Any]
-    config: dict[str, Any]
+    trainer: dict[str, Any]  # arguments of `Trainer`, with callbacks and plugins built
+    config: dict[str, Any]  # resolved, plain data; as `config.yaml` it gives the same experiment
 
     @property
     def group(self) -> str:

@@ -16,23 +16,16 @@ _MAX_COLUMN_TOKENS = 100_000  # of one sentence
 class Passage(NamedTuple):
     """A sentence to be tagged or a text to be classified, with its position in its file.
 
-    Attributes:
-        source: File name, or "-" for standard input.
-        text: The passage as written in the file.
-        start: Character offset of the passage in the file.
-        line: Number of the line where the passage begins, from 1.
-        tokens: Tokens with their offsets in `text`.
-        columns: For each column that the model reads, one value per token.
-        token_starts: Offset of each token in the file, for column files only; otherwise empty, and
-            a token's offset is `start` plus its offset in `text`.
+    `token_starts` are the offsets of the tokens in the file, for column files only; otherwise a
+    token's offset is `start` plus its offset in `text`.
     """
 
-    source: str
-    text: str
-    start: int
-    line: int
-    tokens: list[Token]
-    columns: tuple[tuple[str, ...], ...] = ()
+    source: str  # file name, or "-" for standard input
+    text: str  # as written in the file
+    start: int  # character offset in the file
+    line: int  # number of the line where the passage begins, from 1
+    tokens: list[Token]  # with their offsets in `text`
+    columns: tuple[tuple[str, ...], ...] = ()  # of each column that the model reads, the values
     token_starts: tuple[int, ...] = ()
 
     def file_span(self, first: int, end: int) -> tuple[int, int]:

@@ -15,21 +15,13 @@ _FIELDS = "expected ID ||| hypothesis, optionally followed by ||| features ||| s
 
 
 class Hypothesis(NamedTuple):
-    """A line of an n-best list.
+    """A line of an n-best list."""
 
-    Attributes:
-        list_id: ID of the list that the hypothesis belongs to.
-        line: Line number, and the text of the hypothesis.
-        features: Features as written in the file; "" if there are none.
-        score: Score of the hypothesis; 0 if there is none.
-        rest: Fields after the score, for example alignments.
-    """
-
-    list_id: str
-    line: InputLine
-    features: str = ""
+    list_id: str  # id of the list that the hypothesis belongs to
+    line: InputLine  # line number, and the text of the hypothesis
+    features: str = ""  # as written in the file
     score: float = 0.0
-    rest: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()  # fields after the score, for example alignments
 
 
 def read_nbest(source: str) -> Iterator[Hypothesis]:
