@@ -52,5 +52,6 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
 
 
 def _entry(name: str, path: Path) -> str:
-    lines = comments(path)[:2]
-    return "\n".join([f"  {name}", *(f"      {line}" for line in lines)])
+    lines = comments(path)
+    end = next((n for n, line in enumerate(lines[1:], 2) if line.endswith(".")), len(lines))
+    return "\n".join([f"  {name}", *(f"      {line}" for line in lines[:end])])
