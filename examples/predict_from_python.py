@@ -30,7 +30,7 @@ def tag(name: str) -> None:
 
 def score(name: str) -> None:
     """Prints the log-probabilities of two sentences and of their tokens."""
-    trained = load_run(name, Generator, "language model")
+    trained = load_run(name, Generator, "a language model")
     lines = [InputLine(1, "the boys laugh"), InputLine(2, "laugh the boys")]
     for scored in Scorer(trained).score(iter(lines)):
         print(f"{scored.log_prob:.2f} {scored.line.text}")
@@ -39,4 +39,6 @@ def score(name: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("tag", "score"):
+        sys.exit(__doc__)
     {"tag": tag, "score": score}[sys.argv[1]](sys.argv[2])

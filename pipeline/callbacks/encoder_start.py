@@ -56,7 +56,7 @@ class EncoderStart(Callback):
         """See `pipeline.contracts.ReadsFiles`: loads the language model."""
         try:
             self._source = load_run(
-                self._run, EmbeddedLanguageModel, "language model with an encoder"
+                self._run, EmbeddedLanguageModel, "a language model with an encoder"
             )
         except InputError as error:
             raise InputError(f"encoder_from: {error}") from error

@@ -54,16 +54,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_trained(path: Path, needed: type = LightningModule, kind: str = "model") -> Trained:
+def load_trained(path: Path, needed: type = LightningModule, kind: str = "a model") -> Trained:
     """Loads the model of a checkpoint; raises `InputError` if it cannot be read or used.
 
     `needed` is the protocol of `pipeline.contracts` that the task must implement, and `kind` is
-    what such a task is called in the error message, such as "language model".
+    what such a task is called in the error message, such as "a language model".
     """
     return require(assemble(read_checkpoint(path), str(path)), needed, kind)
 
 
-def load_run(name: str, needed: type = LightningModule, kind: str = "model") -> Trained:
+def load_run(name: str, needed: type = LightningModule, kind: str = "a model") -> Trained:
     """Loads the model of a run or of a checkpoint file, as `load_trained` does."""
     try:
         path = Path(name) if Path(name).is_file() else locate(name, None)
@@ -76,7 +76,7 @@ def require(trained: Trained, needed: type, kind: str) -> Trained:
     """Returns the model, or raises an `InputError` if it does not implement a protocol."""
     if not implements(trained.model, needed):
         raise InputError(
-            f"{trained.name} contains a {type(trained.model).__name__}, but this command needs a "
+            f"{trained.name} contains a {type(trained.model).__name__}, but this command needs "
             f"{kind}; name another run or checkpoint"
         )
     return trained

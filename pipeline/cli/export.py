@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     from pipeline.ngrams import write_arpa
 
     path = locate(options.run, options.checkpoint)
-    model = cast(NgramTables, load_trained(path, NgramTables, "n-gram language model").model)
+    model = cast(NgramTables, load_trained(path, NgramTables, "an n-gram language model").model)
     write_arpa(options.output, model.ngrams, model.vocabulary)
     print_result(str(options.output))
     return 0

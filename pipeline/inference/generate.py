@@ -33,7 +33,7 @@ def generate(
     `known` is a file of known lines; known and repeated texts are left out.
     """
     lines = None if known is None else {line.text.strip() for line in read_lines(str(known))}
-    trained = load_trained(locate(run, checkpoint), Generator, "language model")
+    trained = load_trained(locate(run, checkpoint), Generator, "a language model")
     for text in generate_texts(trained, prompt, sampling, lines):
         print_result(text)
     return 0

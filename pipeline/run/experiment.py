@@ -187,7 +187,7 @@ def _models_of(task: type[Any], spec: Mapping[str, Any]) -> dict[str, list[Train
     for key in task.trained:
         try:
             models[key] = [
-                load_run(name, Generator, "language model") for name in given.get(key) or []
+                load_run(name, Generator, "a language model") for name in given.get(key) or []
             ]
         except InputError as error:
             raise InputError(f"--model.{key}: {error}") from error

@@ -62,7 +62,7 @@ def probe_model(
     vocabulary lacks words of the grammar.
     """
     path = locate(run, checkpoint)
-    trained = load_trained(path, Generator, "language model")
+    trained = load_trained(path, Generator, "a language model")
     name = run or path.stem
     line = ModelScores.of({"model": name}, name, judge(trained, verbs(per_range)))
     print_result(_shown([line]))
@@ -165,7 +165,7 @@ def _compare(
     chosen = verbs(plan.per_range)
     lines = []
     for child in done:
-        trained = load_trained(locate(child.run_id, None), Generator, "language model")
+        trained = load_trained(locate(child.run_id, None), Generator, "a language model")
         lines.append(
             ModelScores.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen))
         )

@@ -21,7 +21,7 @@ def predict_texts(
     trained = load_trained(path)
     is_tagger = implements(trained.model, SentenceTagger)
     if not is_tagger:
-        require(trained, TextClassifier, "tagger or text classifier")
+        require(trained, TextClassifier, "a tagger or text classifier")
     if trained.data["text"] != treebank.state():
         print_note(
             f"tokenizer {treebank.state()} differs from tokenizer {trained.data['text']} used in "

@@ -27,7 +27,7 @@ def score(
     Standard output is written if `output` is None. Returns the exit code.
     """
     configure_process()
-    trained = load_trained(locate(run, checkpoint), Generator, "language model")
+    trained = load_trained(locate(run, checkpoint), Generator, "a language model")
     with open_output(output) as file:
         print_note(score_text(trained, request, file))
     return 0
