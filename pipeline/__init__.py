@@ -1,1 +1,1 @@
-"""What every task and datamodule of Unroll shares, and the command line that runs them."""
+"""The parts that all tasks and datamodules of Unroll share, and the command line."""

@@ -23,7 +23,7 @@ _UPDATE_SECONDS = 0.1  # an update of the bar takes microseconds, a line of text
 
 
 def is_first_process() -> bool:
-    """Whether this process has rank 0, or was not started by a launcher (DDP, torchrun, srun)."""
+    """Returns True in rank 0 of a DDP, torchrun or srun job, and in a process without a job."""
     ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
     return all(rank == "0" for rank in ranks)
 

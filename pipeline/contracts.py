@@ -163,7 +163,7 @@ class ScalesRates(Protocol):
 
 @runtime_checkable
 class Head(Protocol):
-    """What scoring, generation and mixtures need of the output layer of a language model."""
+    """An output layer, or a table of n-grams, that gives log-probabilities of tokens."""
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `pipeline.heads.OutputLayer`."""

@@ -81,7 +81,7 @@ class EncoderStart(Callback):
             return
         if self._source is None:
             self.read_files()
-        self.check_model(pl_module)
+            self.check_model(pl_module)
         assert self._source is not None
         source = cast(EmbeddedLanguageModel, self._source.model)
         inputs, encoder = _parts(pl_module)

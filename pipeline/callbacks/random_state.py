@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class RandomState(Callback):
-    """Gives each rank different random numbers, and restores their states when resuming."""
+    """Seeds each rank differently, and restores the random states in a resumed training."""
 
     def __init__(self) -> None:
         self._restored: list[list[Tensor]] | None = None

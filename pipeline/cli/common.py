@@ -24,7 +24,7 @@ CONFIG_HELP = "Configuration file. Can be repeated: later files override earlier
 
 
 class EntryPoint(NamedTuple):
-    """What verbs need from tasks and datamodules, which `pipeline` does not import.
+    """The tasks and datamodules that verbs work with; `pipeline` itself does not import them.
 
     `prepare` takes the name of a corpus, the folder that contains its files (None: download) and
     the folder of all corpora (None: the default); it returns a report. `agreement_verbs` takes the

@@ -106,7 +106,7 @@ def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
 
 
 def all_full(inputs: Tensor, lengths: Tensor | None) -> bool:
-    """Whether no row of `inputs` [batch time ...] has padding; False if unknown (on a GPU)."""
+    """Returns True if `inputs` [batch time ...] has no padding; False for lengths on a GPU."""
     if lengths is None:
         return True
     # On a GPU the comparison would make the host wait for the device.

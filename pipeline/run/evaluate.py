@@ -14,7 +14,7 @@ from pipeline.console import open_output, print_note, print_result
 from pipeline.contracts import Corpus
 from pipeline.inference.dynamic_evaluation import dynamic_perplexity, refuse_unlearnable
 from pipeline.options import Dynamics
-from pipeline.run.experiment import Experiment, build, load_experiment
+from pipeline.run.experiment import Experiment, build, load_data, with_data
 from pipeline.run.trainer import make_trainer
 
 
@@ -26,8 +26,8 @@ def evaluate(
     dynamics: Dynamics | None = None,
 ) -> int:
     """Prints the scores of a trained model."""
-    path = locate(run, checkpoint)
-    experiment = load_experiment(path, fields)
+    trained = load_trained(locate(run, checkpoint))
+    experiment = with_data(trained, fields)
     if dynamics is not None:
         refuse_unlearnable(experiment.model)
     trainer = _trainer(experiment, [])
@@ -37,7 +37,7 @@ def evaluate(
         print_result(f"{name} {float(value):.10g}")
     if dynamics is not None:
         cuts = [f"--data.eval_bptt={dynamics.steps}", "--data.reread=0"]
-        data = load_experiment(path, [*fields, *cuts]).data
+        data, _, _ = load_data(trained, [*fields, *cuts])
         stage = "val" if verb == "validate" else "test"
         found = dynamic_perplexity(experiment.model, data, stage, dynamics)
         print_result(f"{stage}/perplexity_dynamic {found:.10g}")
@@ -55,7 +55,7 @@ def predict(
     """Writes the predictions for the test split, one line per token or text."""
     path = locate(run, checkpoint)
     with open_output(output) as file:
-        experiment = load_experiment(path, fields)
+        experiment = with_data(load_trained(path), fields)
         trainer = _trainer(experiment, [_LineWriter(file, experiment.data)])
         trainer.predict(experiment.model, experiment.data, return_predictions=False)
     return 0

@@ -1,7 +1,6 @@
 """From flags, configuration files and checkpoints to a model, its data and trainer settings."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
@@ -13,7 +12,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.cli import LightningArgumentParser
 
 from pipeline.checkpoints.build import build_model, class_at, one_sentence_errors
-from pipeline.checkpoints.read import Trained, assemble, load_run, read_checkpoint
+from pipeline.checkpoints.read import Trained, load_run
 from pipeline.contracts import Corpus, Generator, ReadsData, ReadsModels, Task
 from pipeline.errors import InputError
 from pipeline.preflight import model_class_path
@@ -56,14 +55,12 @@ def build(arguments: Sequence[str]) -> Experiment:
     return Experiment(model, data, trainer, config)
 
 
-def load_experiment(checkpoint: Path, fields: Sequence[str]) -> Experiment:
-    """Loads a trained model together with its data; the file is read once.
+def with_data(trained: Trained, fields: Sequence[str]) -> Experiment:
+    """Returns a trained model together with its data.
 
     `fields` are flags that change the sections `data` and `trainer` of its configuration. Raises
     `InputError` if the data is not the corpus of training.
     """
-    held = read_checkpoint(checkpoint)
-    trained = assemble(held, str(checkpoint))
     data, trainer, config = load_data(trained, fields)
     return Experiment(_checked_task(trained.model), data, trainer, config)
 

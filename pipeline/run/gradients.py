@@ -8,11 +8,12 @@ from lightning.pytorch import LightningModule
 from pipeline.analysis.gradients import GradientAnalysis, analyze, sample
 from pipeline.checkpoints.folder import RunFolder, find_local
 from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.read import load_trained
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError
 from pipeline.options import GradientRequest
 from pipeline.reports import GradientReport
-from pipeline.run.experiment import Experiment, build, load_experiment
+from pipeline.run.experiment import Experiment, build, with_data
 from pipeline.tracking.lookup import find_run, upload
 from pipeline.tracking.naming import run_name
 
@@ -33,7 +34,7 @@ def gradients(
         name = f"{run_name(experiment.config)}, untrained"
     else:
         path = locate(run, checkpoint)
-        experiment = load_experiment(path, fields)
+        experiment = with_data(load_trained(path), fields)
         name = path.name if folder is None else folder.name or str(run)
     seen = _analyze(experiment, request)
     own = Path("gradients") if folder is None else folder.path / "gradients"

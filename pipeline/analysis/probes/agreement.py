@@ -62,7 +62,7 @@ class Judged(NamedTuple):
 
     @property
     def is_right(self) -> bool:
-        """Whether the verb is more probable than the wrong form."""
+        """True if the model gives the verb a higher probability than its wrong form."""
         return self.margin > 0
 
 

@@ -22,7 +22,7 @@ _MUCH_PADDING = 0.25
 
 
 def steps_pay(inputs: Tensor, lengths: Tensor | None) -> bool:
-    """Whether `encode_gru` is possible and faster than torch's kernel.
+    """Returns True if `encode_gru` can be used and is faster than torch's kernel.
 
     Under autocast torch multiplies in bfloat16, which is faster still.
     """

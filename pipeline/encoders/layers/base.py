@@ -95,7 +95,7 @@ class RecurrentLayer(Encoder, abc.ABC):
 
     @property
     def drops_weights(self) -> bool:
-        """Whether weight dropout is active: set, and in training mode."""
+        """True in training mode if the layer has weight dropout."""
         return self.training and self.weight_dropout > 0
 
     def _dropped(self) -> Tensor:
