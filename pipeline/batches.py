@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 IGNORE_INDEX = -100
@@ -66,9 +67,9 @@ class Sentences(NamedTuple):
         columns: Ids of the values of the other columns, int64 [batch time column].
         tags: Gold tag ids, int64 [batch time]; `IGNORE_INDEX` at padding; in evaluation
             `UNSEEN_BEGIN` and `UNSEEN_INSIDE` for tags that do not occur in training.
-        lengths: Number of real tokens of each row, int64 [batch].
-        rows: Index of each row's sentence in its split, int64 [batch]; -1 for an empty row, which
-            a rank gets if a batch has fewer sentences than there are ranks.
+        lengths: Number of real tokens of each row, int64 [batch], always on the host.
+        rows: Index of each row's sentence in its split, int64 [batch], always on the host; -1 for
+            an empty row, which a rank gets if a batch has fewer sentences than there are ranks.
         targets_per_rank: Number of tokens of this batch over all ranks, divided by the number of
             ranks.
     """
@@ -85,6 +86,14 @@ class Sentences(NamedTuple):
         """Number of tokens, equal to `targets_per_rank` because each token is a target."""
         return self.targets_per_rank
 
+    def to(self, device: torch.device | str) -> "Sentences":
+        """Copies words, columns and tags to a device without waiting; the rest stays on the host.
+
+        Lightning calls this method. Reading a length from a device would make the host wait.
+        """
+        words, columns, tags = _copies(device, self.words, self.columns, self.tags)
+        return self._replace(words=words, columns=columns, tags=tags)
+
 
 class Texts(NamedTuple):
     """Labelled texts, one per row, right-padded.
@@ -94,9 +103,9 @@ class Texts(NamedTuple):
         columns: Ids of the values of the other columns, int64 [batch time column].
         labels: Gold label ids, int64 [batch]; in evaluation `UNSEEN` for a label that does not
             occur in training; `IGNORE_INDEX` for an empty row.
-        lengths: Number of real tokens of each row, int64 [batch].
-        rows: Index of each row's text in its split, int64 [batch]; -1 for an empty row, which a
-            rank gets if a batch has fewer texts than there are ranks.
+        lengths: Number of real tokens of each row, int64 [batch], always on the host.
+        rows: Index of each row's text in its split, int64 [batch], always on the host; -1 for an
+            empty row, which a rank gets if a batch has fewer texts than there are ranks.
         targets_per_rank: Number of texts of this batch over all ranks, divided by the number of
             ranks.
         tokens_per_rank: Number of tokens, divided in the same way.
@@ -110,6 +119,11 @@ class Texts(NamedTuple):
     targets_per_rank: float
     tokens_per_rank: float
 
+    def to(self, device: torch.device | str) -> "Texts":
+        """Copies words, columns and labels to a device without waiting, as `Sentences.to`."""
+        words, columns, labels = _copies(device, self.words, self.columns, self.labels)
+        return self._replace(words=words, columns=columns, labels=labels)
+
 
 class Series(NamedTuple):
     """Sequences of numbers with targets at their last steps.
@@ -122,6 +136,12 @@ class Series(NamedTuple):
     targets: Tensor  # of the last `answer` steps [batch answer ...]
     targets_per_rank: float
     tokens_per_rank: float
+
+
+def _copies(device: torch.device | str, *tensors: Tensor) -> list[Tensor]:
+    # On MPS, copies without waiting are unsafe (https://github.com/pytorch/pytorch/issues/83015).
+    is_safe = torch.device(device).type != "mps"
+    return [tensor.to(device, non_blocking=is_safe) for tensor in tensors]
 
 
 def length_batches(lengths: Sequence[int], max_tokens: int = 8192) -> Iterator[list[int]]:
