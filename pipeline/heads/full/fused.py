@@ -15,7 +15,9 @@ from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import fits_at_once
+from pipeline.heads.full.bfloat16 import bfloat16_nll
 from pipeline.heads.full.chunked import chunked_nll
+from pipeline.heads.full.errors import nll_and_errors
 
 # float16 is left out: its smallest normal number, e^-9.7, would limit the nll of a row to 9.7.
 _FUSED = (torch.bfloat16, torch.float32, torch.float64)
@@ -47,6 +49,8 @@ def fused_nll(
     normal number of `dtype` (87 nats in float32 and bfloat16); its gradient has no limit. The sum
     cannot be differentiated twice.
     """
+    if dtype == torch.bfloat16:
+        return bfloat16_nll(states, weight, bias, targets)
     nll: Tensor = _FusedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
     return nll
 
@@ -65,18 +69,9 @@ class _FusedNll(torch.autograd.Function):
         ctx.bias_dtype = None if bias is None else bias.dtype
         states, weight = states.to(dtype), weight.to(dtype)
         logits = F.linear(states, weight, None if bias is None else bias.to(dtype))
-        # In place: torch's kernel reads a whole row before writing it (a test compares a copy).
-        probs = torch.softmax(logits, dim=-1, out=logits)
-        real = targets != IGNORE_INDEX
-        index = targets.where(real, 0)
-        of_targets = probs.gather(1, index.unsqueeze(1)).squeeze(1)  # rejects an id out of range
-        # The gradient of the nll by the logits. `scatter_` and a mask would touch every element.
-        probs[torch.arange(len(targets)), index] = of_targets - 1
-        probs.index_fill_(0, torch.nonzero(~real).squeeze(1), 0)
-        ctx.save_for_backward(probs, states, weight)
-        accurate = of_targets.to(torch.promote_types(dtype, torch.float32))
-        nll = -accurate.clamp_min(torch.finfo(dtype).tiny).log()
-        return nll.where(real, 0).sum()
+        nll = nll_and_errors(logits, targets)
+        ctx.save_for_backward(logits, states, weight)
+        return nll
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
@@ -85,8 +80,6 @@ class _FusedNll(torch.autograd.Function):
         to_logits, states, weight = ctx.saved_tensors
         states_dtype, weight_dtype = ctx.dtypes
         to_states = to_weight = to_bias = None
-        # `addmm` scales by alpha before rounding. Scaling rounded bfloat16 numbers, or with a
-        # rounded factor, would change the length of every gradient by up to 0.4 %.
         scale, none = grad.item(), to_logits.new_zeros(())
         if ctx.needs_input_grad[0]:
             to_states = torch.addmm(none, to_logits, weight, beta=0, alpha=scale).to(states_dtype)

@@ -80,23 +80,25 @@ def test_bfloat16_loss_and_gradients_are_close_and_unbiased(states_dtype):
         assert (ours @ theirs) / (theirs @ theirs) == pytest.approx(1, abs=1.5e-3)
 
 
-def test_bfloat16_is_bit_equal_to_its_formula():
+@pytest.mark.parametrize(("size", "bias"), [(32, False), (32, True), (31, True), (30, True)])
+def test_bfloat16_is_its_formula_but_for_rounding(size, bias):
     """Each operation on a fresh copy: the fused function works in place."""
-    layer, states, targets = make(torch.float32, input_size=32, vocab_size=1000, rows=(70,))
+    layer, states, targets = make(torch.float32, bias, size, vocab_size=1000, rows=(70,))
     with autocast():
         loss = layer.loss(states, targets)
-    parameters = [states, layer.weight, layer.bias]
-    rows, weight, bias = (tensor.detach().bfloat16() for tensor in parameters)
-    probs = torch.softmax(F.linear(rows, weight, bias), dim=-1)
+    parameters = [states, *layer.parameters()]
+    rows, weight, *rest = (tensor.detach().bfloat16() for tensor in parameters)
+    accurate = rows.double() @ weight.double().t() + (rest[0].double() if bias else 0)
+    probs = torch.softmax(accurate.bfloat16(), dim=-1)
     real = torch.arange(70) != 69
     expected = -probs[real, targets[real]].float().log().sum()
-    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=0)
     onehot = F.one_hot(targets.where(real, 0), 1000).bfloat16()
     to_logits = (probs - onehot) * real.unsqueeze(1)
     ours = torch.autograd.grad(loss, parameters)
     theirs = to_logits @ weight, to_logits.t() @ rows, to_logits.sum(0)
-    for mine, other in zip(ours, theirs, strict=True):
-        assert torch.equal(mine, other.float())
+    for mine, other in zip(ours, theirs[: len(ours)], strict=True):
+        torch.testing.assert_close(mine, other.float(), rtol=2**-7, atol=2e-3)
 
 
 def test_other_autocasts_use_torch():
