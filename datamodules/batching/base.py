@@ -109,7 +109,7 @@ class BucketedData(LightningDataModule, Generic[_Batch, _Source], abc.ABC):
 
     def predict_dataloader(self) -> InOrder[_Batch]:
         """Returns the whole test split in the order of the file."""
-        return InOrder(self._encoded["test"])
+        return InOrder(self._encoded["test"], self._place.lazy_map())
 
     def _eval_batches(self, split: str) -> Batches[_Batch]:
         rank, world_size = self._place.ranks
@@ -123,4 +123,5 @@ class BucketedData(LightningDataModule, Generic[_Batch, _Source], abc.ABC):
             rank=rank,
             world_size=world_size,
         )
+        buckets.map = self._place.lazy_map()
         return Batches(encoded, buckets, world_size, self._place.epoch)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from datamodules.batching.buckets import BatchShare, Buckets
+from datamodules.batching.resumable import LazyMap
 from datamodules.batching.sentences import Sentence
 from datamodules.batching.texts import LabelledText
 from pipeline.batches import IGNORE_INDEX, UNSEEN, UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences, Texts
@@ -162,25 +163,31 @@ class Batches(Generic[_Batch]):
 
     def __iter__(self) -> Iterator[_Batch]:
         self._buckets.set_epoch(self._epoch())
-        for share in self._buckets:
-            yield self._encoded.batch(share, self._world_size)
+        yield from self._buckets.converted(
+            lambda share: self._encoded.batch(share, self._world_size)
+        )
 
 
 class InOrder(Generic[_Batch]):
-    """An iterable over batches of consecutive rows, for output in the order of the corpus."""
+    """An iterable over batches of consecutive rows, for output in the order of the corpus.
 
-    def __init__(self, encoded: EncodedRows[_Batch]) -> None:
-        self._encoded = encoded
+    `lazy_map` computes the batches from their indices.
+    """
+
+    def __init__(self, encoded: EncodedRows[_Batch], lazy_map: LazyMap) -> None:
+        self._encoded, self._map = encoded, lazy_map
 
     def __len__(self) -> int:
         return -(-len(self._encoded.lengths) // _ORDERED_BATCH_SIZE)
 
     def __iter__(self) -> Iterator[_Batch]:
-        lengths = self._encoded.lengths
-        for start in range(0, len(lengths), _ORDERED_BATCH_SIZE):
-            rows = list(range(start, min(start + _ORDERED_BATCH_SIZE, len(lengths))))
-            share = BatchShare(rows, len(rows), sum(lengths[row] for row in rows))
-            yield self._encoded.batch(share, 1)
+        return self._map(self._batch, range(len(self)))
+
+    def _batch(self, index: int) -> _Batch:
+        lengths, start = self._encoded.lengths, index * _ORDERED_BATCH_SIZE
+        rows = list(range(start, min(start + _ORDERED_BATCH_SIZE, len(lengths))))
+        share = BatchShare(rows, len(rows), sum(lengths[row] for row in rows))
+        return self._encoded.batch(share, 1)
 
 
 def _tag_id(tag: str, places: Mapping[str, int]) -> int:

@@ -5,7 +5,8 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
-from datamodules.batching.resumable import ResumableBatches
+from datamodules.batching.prefetch import Prefetch
+from datamodules.batching.resumable import LazyMap, ResumableBatches
 from pipeline.errors import InputError
 
 
@@ -33,12 +34,20 @@ class EpochPlace:
         """Returns the current epoch, counted from 0."""
         return self._data.trainer.current_epoch if self._data.trainer else 0
 
+    def lazy_map(self) -> LazyMap:
+        """Returns the function that computes batches: `map`, or `Prefetch` for a GPU."""
+        trainer = self._data.trainer
+        device = trainer.strategy.root_device if trainer else None
+        return Prefetch(device) if device is not None and device.type == "cuda" else map
+
     def start(self, batches: ResumableBatches[Any]) -> None:
         """Registers the training batches and moves them to the position of a loaded state.
 
-        Raises an `InputError` if the state was saved within an epoch that had other settings.
+        Their `map` becomes that of `lazy_map`. Raises an `InputError` if the state was
+        saved within an epoch that had other settings.
         """
         self._batches = batches
+        batches.map = self.lazy_map()
         state, self._loaded = self._loaded, None
         if state is None:
             return

@@ -1,10 +1,18 @@
 """Iterables of batches that can resume in the middle of an epoch."""
 
 import abc
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, Protocol, TypeVar
 
 Batch_co = TypeVar("Batch_co", covariant=True)
+_T = TypeVar("_T")
+
+
+class LazyMap(Protocol):
+    """The built-in `map`, or a function that computes the next results ahead of time."""
+
+    def __call__(self, function: Callable[[int], _T], indices: Iterable[int], /) -> Iterator[_T]:
+        """Yields `function(index)` for each index, in order."""
 
 
 class ResumableBatches(abc.ABC, Generic[Batch_co]):
@@ -12,12 +20,17 @@ class ResumableBatches(abc.ABC, Generic[Batch_co]):
 
     Iteration starts at batch 0, or once at the `position` that was assigned. An iteration that is
     stopped early does not affect the start of the next one.
+
+    Attributes:
+        map: Computes the batches from their indices. It may run ahead of `position`.
     """
 
     _noun = "batches"
+    map: LazyMap
 
     def __init__(self) -> None:
         self._position = self._first = 0
+        self.map = map
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -46,8 +59,18 @@ class ResumableBatches(abc.ABC, Generic[Batch_co]):
         self._position = self._first = batch
 
     def __iter__(self) -> Iterator[Batch_co]:
+        return self.converted(_same)
+
+    def converted(self, convert: Callable[[Batch_co], _T]) -> Iterator[_T]:
+        """Yields `convert(batch)` for each batch; `map` computes the batch and its conversion."""
         first, self._first = self._first, 0  # when the first batch is requested, not before
         batch_of = self._epoch()
-        for index in range(first, len(self)):
+        indices = range(first, len(self))
+        results = self.map(lambda index: convert(batch_of(index)), indices)
+        for index, result in zip(indices, results, strict=True):
             self._position = (index + 1) % len(self)
-            yield batch_of(index)
+            yield result
+
+
+def _same(value: _T) -> _T:
+    return value

@@ -207,9 +207,13 @@ class LanguageModelData(LightningDataModule):
 
     def _eval_batches(self, split: str) -> Windows:
         ids, eos_id = self._corpus.ids[split], self.vocabulary.eos_id
+        windows: Windows
         if self._is_list:
-            return ItemBatches(ids, eos_id, _EVAL_BATCH_SIZE)
-        return Streams(ids, eos_id, batch_size=1, bptt=min(self._eval_bptt, len(ids)))
+            windows = ItemBatches(ids, eos_id, _EVAL_BATCH_SIZE)
+        else:
+            windows = Streams(ids, eos_id, batch_size=1, bptt=min(self._eval_bptt, len(ids)))
+        windows.map = self._place.lazy_map()
+        return windows
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the position in the epoch, the unit and the vocabulary, as plain data."""

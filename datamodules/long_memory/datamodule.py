@@ -152,7 +152,9 @@ class LongMemoryData(LightningDataModule):
     def _eval_batches(self, count: int, split: int) -> "SyntheticBatches":
         num_batches = -(-count // self._eval_batch_size)
         bounds = np.arange(num_batches + 1) * count // num_batches
-        return self._batches(np.diff(bounds).tolist(), lambda: (split, 0, 0))
+        batches = self._batches(np.diff(bounds).tolist(), lambda: (split, 0, 0))
+        batches.map = self._place.lazy_map()
+        return batches
 
     def _batches(self, sizes: list[int], seed: Callable[[], tuple[int, ...]]) -> "SyntheticBatches":
         rank, world_size = self._place.ranks

@@ -112,12 +112,13 @@ def _our_callbacks(
     experiment: Experiment, folder: RunFolder, best: BestCheckpoint, processes: ProcessWatcher
 ) -> list[Callback]:
     settings = experiment.trainer
+    log_every = settings["log_every_n_steps"] or 50
     ours: list[Callback] = [
-        FiniteGuard(),
+        FiniteGuard(log_every),
         Termination(processes),
         RandomState(),
         ModelCard(experiment.config),
-        RunLog(experiment.model.monitor, best, settings["log_every_n_steps"] or 50),
+        RunLog(experiment.model.monitor, best, log_every),
         TestReport(folder.report),
     ]
     if settings["enable_checkpointing"] is not False:

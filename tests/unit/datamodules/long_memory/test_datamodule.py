@@ -14,7 +14,11 @@ def data(problem=None, rank=0, world_size=1, epoch=0, **settings):
     settings = {"batch_size": 6, "num_batches": 4, "num_valid": 25, "num_test": 7, **settings}
     built = LongMemoryData(problem or Adding(8), eval_batch_size=10, **settings)
     built.trainer = SimpleNamespace(
-        global_rank=rank, world_size=world_size, current_epoch=epoch, num_training_batches=4
+        global_rank=rank,
+        world_size=world_size,
+        current_epoch=epoch,
+        num_training_batches=4,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )
     return built
 
