@@ -21,6 +21,7 @@ _IRRELEVANT_WARNINGS = (
     ".*Checkpoint directory .* exists and is not empty.*",  # when resuming
     ".*callbacks used to create the checkpoint need to be provided.*",  # not for evaluation
     ".*during testing is recommended.*",
+    ".*new API settings to control TF32.*",  # Lightning and `torch.backends.cudnn.flags` read them
 )
 
 

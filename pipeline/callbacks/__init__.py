@@ -9,6 +9,7 @@ from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
 from pipeline.callbacks.run_log import RunLog, TestReport
 from pipeline.callbacks.termination import Terminated, Termination
+from pipeline.callbacks.tf32 import TF32Training
 
 __all__ = [
     "Bar",
@@ -20,6 +21,7 @@ __all__ = [
     "ProcessWatcher",
     "RandomState",
     "RunLog",
+    "TF32Training",
     "Terminated",
     "Termination",
     "TestReport",

@@ -25,17 +25,17 @@ class RandomState(Callback):
                 "dropout masks differ from those of the uninterrupted run"
             )
         else:
-            _set(self._restored[trainer.global_rank])
+            _set(self._restored[trainer.global_rank], pl_module.device)
         self._restored = None
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """See `Callback`."""
-        states: list[Any] = [_get()]
+        states: list[Any] = [_get(pl_module.device)]
         if trainer.world_size > 1:
             states = [None] * trainer.world_size
-            torch.distributed.all_gather_object(states, _get())
+            torch.distributed.all_gather_object(states, _get(pl_module.device))
         checkpoint["random_states"] = states
 
     def on_load_checkpoint(
@@ -45,12 +45,12 @@ class RandomState(Callback):
         self._restored = checkpoint.get("random_states")
 
 
-def _get() -> list[Tensor]:
+def _get(device: torch.device) -> list[Tensor]:
     states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_available() else states
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
 
 
-def _set(states: list[Tensor]) -> None:
+def _set(states: list[Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
-    if len(states) > 1 and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states[1])
+    if len(states) > 1 and device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)

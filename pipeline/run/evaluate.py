@@ -12,12 +12,16 @@ from pipeline.checkpoints.read import load_trained
 from pipeline.checkpoints.write import AtomicCheckpointIO
 from pipeline.console import open_output, print_note, print_result
 from pipeline.contracts import Corpus
+from pipeline.float32 import tf32
 from pipeline.inference.dynamic_evaluation import dynamic_perplexity, refuse_unlearnable
 from pipeline.options import Dynamics
+from pipeline.run.devices import explain_nondeterminism
 from pipeline.run.experiment import Experiment, build, load_data, with_data
 from pipeline.run.trainer import make_trainer
 
 
+@tf32(False)
+@explain_nondeterminism()
 def evaluate(
     verb: str,
     run: str | None,
@@ -49,6 +53,8 @@ def evaluate(
     return 0
 
 
+@tf32(False)
+@explain_nondeterminism()
 def predict(
     run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None
 ) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
-import torch
 import yaml
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 from jsonargparse.typing import PositiveInt
@@ -18,11 +17,12 @@ from pipeline.errors import InputError
 from pipeline.preflight import model_class_path
 from pipeline.process import configure_process
 from pipeline.protocols import implements, missing_members
+from pipeline.run.devices import refuse_sharding, usable_accelerator
 
 if TYPE_CHECKING:
     from pipeline.contracts import CorpusModule, TaskModule
 
-Precision: TypeAlias = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+Precision: TypeAlias = Literal["auto", "32-true", "tf32", "bf16-mixed", "16-mixed"]
 
 
 class Experiment(NamedTuple):
@@ -143,7 +143,8 @@ def _instantiate(
     """Builds the datamodule, and the parts in the trainer section."""
     with one_sentence_errors():
         built = parser.instantiate(parsed)
-    trainer = {**built.trainer, "accelerator": _accelerator(built.trainer)}
+    refuse_sharding(built.trainer.strategy)
+    trainer = {**built.trainer, "accelerator": usable_accelerator(built.trainer.accelerator)}
     _check(built.data, Corpus, "--data")
     return cast("CorpusModule", built.data), trainer
 
@@ -202,9 +203,3 @@ def _check(part: object, protocol: type, flag: str) -> None:
             f"{flag}: {type(part).__name__} has no {', '.join(missing)}; "
             f"pipeline.contracts.{protocol.__name__} describes what is needed"
         )
-
-
-def _accelerator(trainer: Any) -> Any:  # noqa: ANN401 (a namespace; a name or a built accelerator)
-    """Prefers the CPU to Apple's GPU, which has no float64 for the sums of the scores."""
-    is_automatic = trainer.accelerator == "auto"
-    return "cpu" if is_automatic and not torch.cuda.is_available() else trainer.accelerator

@@ -6,14 +6,16 @@ from pipeline.errors import InputError
 
 
 def resolve_precision(requested: str, accelerator: str = "auto") -> str:
-    """Returns the precision for Lightning's `Trainer`.
+    """Returns the precision of training.
 
     bfloat16 on a CPU without hardware support is refused: torch's LSTM raises "could not create a
     primitive descriptor" there, and without oneDNN a step takes seconds instead of milliseconds.
+    "tf32" needs a CUDA GPU.
 
     Returns:
         For "auto": "bf16-mixed" on a GPU or CPU that multiplies bfloat16 in hardware, "16-mixed" on
-        any other CUDA GPU, "32-true" elsewhere.
+        any other CUDA GPU, "32-true" elsewhere. Anything else is returned unchanged;
+        `lightning_precision` converts it for the Trainer.
 
     Example:
         >>> resolve_precision("32-true")
@@ -27,7 +29,22 @@ def resolve_precision(requested: str, accelerator: str = "auto") -> str:
             f"precision {requested} needs a CPU with AVX512-BF16 or AMX and torch with oneDNN, "
             "which this machine does not have; use --precision=32-true or --precision=auto"
         )
+    if requested == "tf32" and device != "cuda":
+        raise InputError(
+            "precision tf32 needs a CUDA GPU, which this machine does not have or the accelerator "
+            "excludes; use --precision=32-true or --precision=auto"
+        )
     return requested
+
+
+def lightning_precision(precision: str) -> str:
+    """Returns the argument `precision` of Lightning's `Trainer`.
+
+    Example:
+        >>> lightning_precision("tf32"), lightning_precision("bf16-mixed")
+        ('32-true', 'bf16-mixed')
+    """
+    return "32-true" if precision == "tf32" else precision
 
 
 def cpu_multiplies_bfloat16() -> bool:

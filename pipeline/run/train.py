@@ -17,8 +17,10 @@ from pipeline.checkpoints.read import read_checkpoint
 from pipeline.console import is_first_process, print_note, print_result
 from pipeline.contracts import Generator, SentenceTagger, Task, TextClassifier
 from pipeline.errors import InputError
+from pipeline.float32 import tf32
 from pipeline.options import resumable
 from pipeline.protocols import implements
+from pipeline.run.devices import explain_nondeterminism
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.trainer import choose_precision, read_files, refuse_bad_settings, training_trainer
 from pipeline.tracking.family import family_tags
@@ -61,7 +63,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         job = _open(experiment, precision, resumed, and_test)
         try:
             termination.install()
-            with system_metrics(job.tracker):
+            with system_metrics(job.tracker), tf32(False), explain_nondeterminism():
                 _run(job)
         except BaseException as error:
             _end(job.tracker, error)

@@ -20,13 +20,14 @@ from pipeline.callbacks import (
     RunLog,
     Termination,
     TestReport,
+    TF32Training,
 )
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.checkpoints.write import AtomicCheckpointIO, ModelCard
 from pipeline.contracts import ChecksModel, ReadsFiles
 from pipeline.errors import InputError
 from pipeline.run.experiment import Experiment
-from pipeline.run.precision import resolve_precision
+from pipeline.run.precision import lightning_precision, resolve_precision
 from pipeline.tracking.logger import RunTracker
 
 _PRECISIONS = {
@@ -38,7 +39,7 @@ _PRECISIONS = {
 
 
 def choose_precision(experiment: Experiment) -> str:
-    """Returns the Trainer's `precision`; raises `InputError` if weights would not be float32."""
+    """Returns the precision of training; raises `InputError` if weights would not be float32."""
     trainer = experiment.trainer
     if trainer["precision"] is None:
         requested = str(experiment.config["precision"])
@@ -47,7 +48,7 @@ def choose_precision(experiment: Experiment) -> str:
     else:
         raise InputError(
             f"--trainer.precision {trainer['precision']}: weights and scores must be float32; use "
-            "--precision with auto, 32-true, bf16-mixed or 16-mixed"
+            "--precision with auto, 32-true, tf32, bf16-mixed or 16-mixed"
         )
     return resolve_precision(requested, accelerator=str(trainer["accelerator"]))
 
@@ -67,7 +68,7 @@ def _callbacks(experiment: Experiment) -> list[Callback]:
 def refuse_bad_settings(experiment: Experiment, precision: str) -> None:
     """Raises `InputError` for invalid settings of the Trainer, before a run is opened."""
     settings = copy.deepcopy({k: v for k, v in experiment.trainer.items() if k != "logger"})
-    make_trainer({**settings, "logger": False, "precision": precision})
+    make_trainer({**settings, "logger": False, "precision": lightning_precision(precision)})
     for callback in _callbacks(experiment):
         if isinstance(callback, ChecksModel):
             callback.check_model(experiment.model)
@@ -85,6 +86,8 @@ def training_trainer(
     arguments = dict(experiment.trainer)
     theirs = _as_list(arguments["callbacks"])
     ours = _our_callbacks(experiment, folder, best, processes)
+    if precision == "tf32":
+        ours.append(TF32Training())
     has_terminal = sys.stderr.isatty()
     wants_progress = arguments["enable_progress_bar"] is not False
     if wants_progress:
@@ -99,7 +102,7 @@ def training_trainer(
         # BestCheckpoint precedes RunLog, which logs its score.
         callbacks=[*theirs, *sorted(ours, key=lambda callback: callback is not best)],
         plugins=plugins,
-        precision=precision,
+        precision=lightning_precision(precision),
         default_root_dir=folder.path,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in theirs),
         enable_progress_bar=wants_progress and has_terminal,

@@ -5,8 +5,9 @@ import os
 import pytest
 import torch
 
+from tasks.language_model import LanguageModel
 from tests.configs import small_config, write_config
-from tests.harness import command, error_of, unroll
+from tests.harness import command, error_of, only_run, unroll
 
 
 def rejected(capsys, *arguments):
@@ -78,6 +79,10 @@ def test_a_pattern_that_no_file_matches(capsys, project, corpus):
         (["--model.encoder=my.Decay"], "my"),
         (["--model=Tagger", "--model.encoder.input_size=8"], "has no lexicon or tags, which Tag"),
         (["--trainer.precision=bf16-true"], "float32"),
+        (["--trainer.strategy=fsdp"], "--trainer.strategy=fsdp divides the weights among"),
+        (["--trainer.strategy=deepspeed_stage_2"], "deepspeed_stage_2 divides the weights among"),
+        (["--trainer.accelerator=mps"], "--trainer.accelerator=mps: Apple GPUs have no float64"),
+        (["--precision=tf32", "--trainer.accelerator=cpu"], "precision tf32 needs a CUDA GPU"),
         (["stray"], "stray"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
@@ -133,6 +138,22 @@ def test_a_half_written_checkpoint(capsys, project, corpus):
     (last,) = (project / "outputs").glob("*/checkpoints/last.ckpt")
     last.write_bytes(last.read_bytes()[:-1000])
     assert "it is damaged" in rejected(capsys, "train", "--resume", last.parent.parent.name)
+
+
+def test_an_operation_that_is_not_deterministic(capsys, project, corpus, monkeypatch):
+    monkeypatch.setattr(LanguageModel, "training_step", not_deterministic)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    try:
+        text = train(capsys, project, corpus, "--trainer.deterministic=true")
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert "no deterministic implementation of put_ on this device" in text
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert only_run(project).info.status == "FAILED"
+
+
+def not_deterministic(task, batch, batch_idx):
+    return torch.zeros(2).put_(torch.tensor([0]), torch.ones(1)).sum()
 
 
 def test_resume_refuses_other_settings(capsys, project, corpus):

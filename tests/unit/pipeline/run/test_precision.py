@@ -7,6 +7,7 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.run.precision import resolve_precision
+from tests.examples import refuses
 
 
 @pytest.fixture
@@ -64,6 +65,19 @@ def test_bfloat16_on_a_cpu_without_units_is_refused(machine, requested):
 
 
 @pytest.mark.parametrize(
+    ("is_", "accelerator"), [({}, "auto"), ({"cuda": True}, "cpu"), ({"mps": True}, "gpu")]
+)
+def test_tf32_needs_a_gpu(machine, is_, accelerator):
+    machine(**is_)
+    message = (
+        "precision tf32 needs a CUDA GPU, which this machine does not have or the accelerator "
+        "excludes; use --precision=32-true or --precision=auto"
+    )
+    with refuses(message):
+        resolve_precision("tf32", accelerator)
+
+
+@pytest.mark.parametrize(
     ("is_", "requested", "accelerator"),
     [
         ({}, "32-true", "cpu"),
@@ -71,6 +85,8 @@ def test_bfloat16_on_a_cpu_without_units_is_refused(machine, requested):
         ({"avx512": True}, "bf16-mixed", "cpu"),
         ({"cuda": False}, "bf16-mixed", "auto"),
         ({}, "16-mixed", "gpu"),
+        ({"cuda": True}, "tf32", "auto"),
+        ({"cuda": False}, "tf32", "cuda"),
         ({"mps": True}, "bf16-mixed", "mps"),
     ],
 )
