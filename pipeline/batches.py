@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pipeline.transfers import to_device
+
 IGNORE_INDEX = -100
 """Target without a loss (the default `ignore_index` of `torch.nn.functional.cross_entropy`)."""
 UNSEEN_BEGIN, UNSEEN_INSIDE = -1, -2
@@ -91,8 +93,11 @@ class Sentences(NamedTuple):
 
         Lightning calls this method. Reading a length from a device would make the host wait.
         """
-        words, columns, tags = _copies(device, self.words, self.columns, self.tags)
-        return self._replace(words=words, columns=columns, tags=tags)
+        return self._replace(
+            words=to_device(self.words, device),
+            columns=to_device(self.columns, device),
+            tags=to_device(self.tags, device),
+        )
 
 
 class Texts(NamedTuple):
@@ -121,8 +126,11 @@ class Texts(NamedTuple):
 
     def to(self, device: torch.device | str) -> "Texts":
         """Copies words, columns and labels to a device without waiting, as `Sentences.to`."""
-        words, columns, labels = _copies(device, self.words, self.columns, self.labels)
-        return self._replace(words=words, columns=columns, labels=labels)
+        return self._replace(
+            words=to_device(self.words, device),
+            columns=to_device(self.columns, device),
+            labels=to_device(self.labels, device),
+        )
 
 
 class Series(NamedTuple):
@@ -136,12 +144,6 @@ class Series(NamedTuple):
     targets: Tensor  # of the last `answer` steps [batch answer ...]
     targets_per_rank: float
     tokens_per_rank: float
-
-
-def _copies(device: torch.device | str, *tensors: Tensor) -> list[Tensor]:
-    # On MPS, copies without waiting are unsafe (https://github.com/pytorch/pytorch/issues/83015).
-    is_safe = torch.device(device).type != "mps"
-    return [tensor.to(device, non_blocking=is_safe) for tensor in tensors]
 
 
 def length_batches(lengths: Sequence[int], max_tokens: int = 8192) -> Iterator[list[int]]:

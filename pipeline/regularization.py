@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from pipeline.batches import IGNORE_INDEX, Texts
 from pipeline.encoders.base import check_dropout
 from pipeline.encoders.wrappers.dropout import VariationalDropout
+from pipeline.transfers import real_steps, to_device
 
 
 class Dropouts(nn.Module):
@@ -111,15 +112,13 @@ def leave_out_words(texts: Texts, chance: float) -> Texts:
     """Removes each word of texts with probability `chance` and closes the gaps (word dropout).
 
     Iyyer et al. (2015, "Deep Unordered Composition Rivals Syntactic Methods for Text
-    Classification", section 3.1). A text that would become empty is not changed.
+    Classification", section 3.1). A text that would become empty is not changed. The words are
+    drawn where the lengths are: on the host, which must know the new lengths.
     """
-    steps = torch.arange(texts.words.shape[1], device=texts.words.device)
-    is_real = steps < texts.lengths.to(texts.words.device).unsqueeze(1)
-    kept = (torch.rand(texts.words.shape, device=texts.words.device) >= chance) & is_real
+    is_real = real_steps(texts.lengths, texts.words.shape[1], texts.lengths.device)
+    kept = (torch.rand(is_real.shape, device=is_real.device) >= chance) & is_real
     kept = kept | (is_real & ~kept.any(dim=1, keepdim=True))
-    order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
+    order = to_device((~kept).to(torch.uint8).argsort(dim=1, stable=True), texts.words.device)
     words = texts.words.gather(1, order)
     columns = texts.columns.gather(1, order.unsqueeze(-1).expand_as(texts.columns))
-    return texts._replace(
-        words=words, columns=columns, lengths=kept.sum(dim=1).to(texts.lengths.device)
-    )
+    return texts._replace(words=words, columns=columns, lengths=kept.sum(dim=1))

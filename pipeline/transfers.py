@@ -6,6 +6,14 @@ import torch
 from torch import Tensor
 
 
+def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Copies a tensor to a device, without waiting if the tensor is on the host."""
+    # To the host and on MPS (https://github.com/pytorch/pytorch/issues/83015), such copies could be
+    # read too early.
+    is_safe = tensor.device.type == "cpu" and torch.device(device).type != "mps"
+    return tensor.to(device, non_blocking=is_safe)
+
+
 def real_steps(lengths: Tensor, time: int, device: torch.device) -> Tensor:
     """Returns which of `time` steps are real, bool [batch time] on the device.
 
@@ -18,7 +26,7 @@ def real_steps(lengths: Tensor, time: int, device: torch.device) -> Tensor:
                 [False, False, False]])
     """
     steps = torch.arange(time, device=lengths.device)
-    return (steps < lengths.unsqueeze(1)).to(device, non_blocking=True)
+    return to_device(steps < lengths.unsqueeze(1), device)
 
 
 def on_host(*tensors: Tensor) -> list[Tensor]:
@@ -85,5 +93,5 @@ class Constant:
         if key not in self._copies:
             # A copy made in inference mode could not be used in training.
             with torch.inference_mode(False):
-                self._copies[key] = self._value.to(*key, non_blocking=True)
+                self._copies[key] = to_device(self._value.to(key[1]), key[0])
         return self._copies[key]

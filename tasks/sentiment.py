@@ -22,6 +22,7 @@ from pipeline.pooling import Attention, Last, Pooling
 from pipeline.regularization import leave_out_words
 from pipeline.reports import LabelReport
 from pipeline.text.lexicon import Labels, Lexicon
+from pipeline.transfers import Constant, on_host, to_device
 
 
 class _Scored(NamedTuple):
@@ -104,7 +105,7 @@ class SentenceClassifier(LightningModule):
         sizes = [self.pooling.output_size, *(hidden_sizes or []), len(labels.names)]
         self.layers = _layers(sizes, dropout)
         self.labels, self.word_dropout, self.monitor = labels, word_dropout, monitor
-        self._weights = _class_weights(labels.counts, class_weights)
+        self._weights = Constant(_class_weights(labels.counts, class_weights))
         self.encoder_start = EncoderStart.of(encoder_from)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
@@ -140,15 +141,15 @@ class SentenceClassifier(LightningModule):
             texts = leave_out_words(texts, self.word_dropout)
         logits = self(texts)
         nll = nn.functional.cross_entropy(
-            logits, texts.labels, weight=self._weights.to(logits), reduction="sum"
+            logits, texts.labels, weight=self._weights.on(logits), reduction="sum"
         )
         return nll / texts.targets_per_rank
 
     def validation_step(self, texts: Texts, batch_idx: int) -> None:
         """Adds the batch to the scores."""
         is_text = texts.rows >= 0  # other rows only give ranks equal numbers of rows
-        probabilities = self.predict(texts)[is_text]
-        gold, rows = texts.labels[is_text], texts.rows[is_text]
+        probabilities, gold = on_host(self.predict(texts), texts.labels)
+        probabilities, gold, rows = probabilities[is_text], gold[is_text], texts.rows[is_text]
         self.scores.update(gold, probabilities)
         self._evaluated.update(
             (row, _Scored(*pair))
@@ -164,7 +165,7 @@ class SentenceClassifier(LightningModule):
 
     def loss_at(self, batch: Texts, from_right: bool) -> LossAt:
         """See `Traceable`; the loss is the nll of a text, at the last token read."""
-        lengths = batch.lengths.to(batch.labels.device)
+        lengths = to_device(batch.lengths, batch.labels.device)
         is_known = (batch.labels >= 0) & (lengths > 0)
         ends = torch.zeros_like(lengths) if from_right else lengths - 1
         logits = self(batch)[is_known]

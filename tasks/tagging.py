@@ -23,6 +23,7 @@ from pipeline.optimization import optimization, refuse_impossible
 from pipeline.reports import TaggingReport, apply_platt, fit_platt
 from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
+from pipeline.transfers import to_device
 
 # No tag in a file contains a TAB.
 _UNSEEN = {UNSEEN_BEGIN: "B-\tunseen", UNSEEN_INSIDE: "I-\tunseen"}
@@ -141,9 +142,10 @@ class Tagger(LightningModule):
     def validation_step(self, sentences: Sentences, batch_idx: int) -> None:
         """Adds the batch to the scores."""
         names = {**dict(enumerate(self.decoder.tags)), **_UNSEEN}
+        predictions, [tags] = self._predict(sentences, None, sentences.tags)
         new: dict[int, Evaluated] = {}
         for row, ids, predicted in zip(
-            sentences.rows.tolist(), sentences.tags.tolist(), self.predict(sentences), strict=True
+            sentences.rows.tolist(), tags.tolist(), predictions, strict=True
         ):
             if row >= 0:  # other rows only give ranks equal numbers of rows
                 gold = [names[i] for i in ids[: len(predicted.tags)]]
@@ -167,7 +169,7 @@ class Tagger(LightningModule):
         """
         states = self(batch)
         steps = torch.arange(states.shape[1], device=states.device)
-        lengths = batch.lengths.to(states.device)
+        lengths = to_device(batch.lengths, states.device)
         is_real = steps < lengths.unsqueeze(1)
         is_known = ~((batch.tags < 0) & is_real).any(dim=1) & (lengths > 0)
         chosen = torch.where(is_known, torch.zeros_like(lengths) if from_right else lengths - 1, -1)
@@ -201,20 +203,22 @@ class Tagger(LightningModule):
         """See `LightningModule.configure_optimizers`."""
         return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
 
-    @torch.no_grad()
     def predict(
         self, sentences: Sentences, tables: Sequence[Tensor] | None = None
     ) -> list[Prediction]:
         """Predicts the tags of each row, in float32 even under autocast; arguments as `forward`."""
+        return self._predict(sentences, tables)[0]
+
+    @torch.no_grad()
+    def _predict(
+        self, sentences: Sentences, tables: Sequence[Tensor] | None, *others: Tensor
+    ) -> tuple[list[Prediction], list[Tensor]]:
         # In bf16 scores would depend on the batches of sentences.
         with torch.autocast(self.device.type, enabled=False):
             states = self(sentences, tables)
-            ids = self.decoder.decode(states, sentences.lengths).tolist()
-            rows, names = zip(ids, sentences.lengths.tolist(), strict=True), self.decoder.tags
-            tags = [[names[i] for i in row[:length]] for row, length in rows]
-            found = [self.units(row) for row in tags]
-            log_probs = self.decoder.span_log_probs(states, sentences.lengths, found)
-        return [Prediction(*pair) for pair in zip(tags, log_probs, strict=True)]
+            found = self.decoder.predict(states, sentences.lengths, self.units, *others)
+        pairs = zip(found.tags, found.log_probs, strict=True)
+        return [Prediction(*pair) for pair in pairs], found.others
 
     def _log_scores(self, stage: str) -> None:
         # All ranks fit the calibration to the same sentences, so that it is bit-identical.

@@ -1,13 +1,26 @@
 """The decoder interface, and scores of tags by a linear map."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from pipeline.decoders.chain import Posterior
+from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span
+from pipeline.transfers import on_host, real_steps
+
+
+class Decoded(NamedTuple):
+    """The predictions of a decoder for the rows of a batch."""
+
+    tags: list[list[str]]  # best tags of each row
+    log_probs: list[list[float]]  # log-probabilities of the spans in them
+    others: list[Tensor]  # other tensors of the batch, on the host
 
 
 class Decoder(nn.Module, abc.ABC):
@@ -40,7 +53,7 @@ class Decoder(nn.Module, abc.ABC):
         Args:
             states: States of an encoder [batch time input].
             targets: Gold tag ids int64 [batch time]; padded steps are ignored.
-            lengths: Number of real steps of each row, 0 allowed, int64 [batch].
+            lengths: Number of real steps of each row, 0 allowed, int64 [batch] on the CPU.
 
         Returns:
             Sum over all rows in nats, float32 (float64 in a float64 model) [].
@@ -85,11 +98,69 @@ class Decoder(nn.Module, abc.ABC):
             ValueError: If the label of a span is not a type of the tags.
         """
 
+    def predict(
+        self,
+        states: Tensor,
+        lengths: Tensor,
+        read: Callable[[Sequence[str]], list[Span]],
+        *others: Tensor,
+    ) -> Decoded:
+        """Computes the best tags and the log-probabilities of their spans.
 
-def real_steps(states: Tensor, lengths: Tensor) -> Tensor:
-    """Returns which steps of `states` [batch time ...] are real, bool [batch time]."""
-    times = torch.arange(states.shape[1], device=states.device)
-    return times < lengths.to(states.device).unsqueeze(1)
+        Args:
+            states: States of an encoder [batch time input].
+            lengths: Number of real steps of each row [batch].
+            read: Function that reads spans from the tags of a row.
+            others: Tensors to be copied to the host together with the tags.
+        """
+        ids, *others_here = on_host(self.decode(states, lengths), *others)
+        tags, found = self._read(ids, lengths, read)
+        return Decoded(tags, self.span_log_probs(states, lengths, found), others_here)
+
+    def _read(
+        self, ids: Tensor, lengths: Tensor, read: Callable[[Sequence[str]], list[Span]]
+    ) -> tuple[list[list[str]], list[list[Span]]]:
+        rows = zip(ids.tolist(), lengths.tolist(), strict=True)
+        tags = [[self.tags[i] for i in row[:length]] for row, length in rows]
+        return tags, [read(row) for row in tags]
+
+
+class ChainDecoder(Decoder, abc.ABC):
+    """Base class of decoders whose distribution over the tags of a sentence is a Markov chain.
+
+    Attributes:
+        is_strict: Whether `decode` never returns malformed spans.
+    """
+
+    is_strict: bool
+
+    @abc.abstractmethod
+    def posterior(self, states: Tensor, lengths: Tensor) -> Posterior:
+        """Computes the distribution, without autocast; unspecified at padded steps."""
+
+    @torch.no_grad()
+    def span_log_probs(
+        self, states: Tensor, lengths: Tensor, spans: Sequence[Sequence[Span]]
+    ) -> list[list[float]]:
+        """See `Decoder`; exact."""
+        posterior = Posterior(*on_host(*self.posterior(states, lengths)))
+        return span_log_probs(self.tags, posterior, lengths, spans, self.is_strict)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        states: Tensor,
+        lengths: Tensor,
+        read: Callable[[Sequence[str]], list[Span]],
+        *others: Tensor,
+    ) -> Decoded:
+        """See `Decoder`; the host waits once for the device."""
+        best, posterior = self.decode(states, lengths), self.posterior(states, lengths)
+        ids, *copies = on_host(best, *posterior, *others)
+        parts, others_here = copies[: len(posterior)], copies[len(posterior) :]
+        tags, found = self._read(ids, lengths, read)
+        log_probs = span_log_probs(self.tags, Posterior(*parts), lengths, found, self.is_strict)
+        return Decoded(tags, log_probs, others_here)
 
 
 def emissions(linear: nn.Linear, states: Tensor, lengths: Tensor) -> Tensor:
@@ -99,8 +170,10 @@ def emissions(linear: nn.Linear, states: Tensor, lengths: Tensor) -> Tensor:
     [batch time tag] have float32 (float64 in a float64 model).
     """
     dtype = torch.promote_types(linear.weight.dtype, torch.float32)
-    is_padding = ~real_steps(states, lengths).unsqueeze(-1)
-    with torch.autocast(states.device.type, enabled=False):
+    is_padding = ~real_steps(lengths, states.shape[1], states.device).unsqueeze(-1)
+    kind = states.device.type
+    has_autocast = torch.amp.is_autocast_available(kind)  # not on the meta device
+    with torch.autocast(kind, enabled=False) if has_autocast else nullcontext():
         return F.linear(
             states.masked_fill(is_padding, 0.0).to(dtype),
             linear.weight.to(dtype),

@@ -6,17 +6,26 @@ Markov models"), for all rows of a batch at once; rows without steps are allowed
 
 Emissions are [batch time tag], also finite at padded steps; `lengths`, the number of real steps of
 each row, is int64 [batch].
+
+On a CPU the recursions are loops over time. On other devices, where each operation of a loop costs
+a kernel launch, partition function and Viterbi decoding are trees over time (`pipeline.decoders.
+tree`), unless there are too many tags for their memory.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.decoders.base import real_steps
+from pipeline.decoders.tree import LOWEST, best_path, log_product
 from pipeline.text.tags import are_labels
+from pipeline.transfers import Constant, real_steps, to_device
+
+_MOST_NUMBERS = 2**26
+"""Maximum number of elements in the largest tensor of a tree: 268 MB in float32."""
 
 
 class ChainScores(NamedTuple):
@@ -53,13 +62,23 @@ def _sources(tag: str) -> tuple[str, ...]:
     return (f"B-{tag[2:]}", tag) if tag.startswith("I-") else ()
 
 
-def constrain(scores: ChainScores, transitions: Tensor, starts: Tensor) -> ChainScores:
-    """Forbids transitions and first tags, where the masks [tag tag] and [tag] are false."""
-    transitions, starts = (
-        part.where(allowed.to(part.device), -torch.inf)
-        for part, allowed in ((scores.transitions, transitions), (scores.starts, starts))
-    )
-    return ChainScores(transitions, starts, scores.ends)
+class Constraints:
+    """The sequences of tags that BIO allows."""
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        self._transitions = Constant(allowed_transitions(tags))
+        self._starts = Constant(allowed_starts(tags))
+
+    def on(self, scores: ChainScores) -> ChainScores:
+        """Returns scores in which forbidden transitions and first tags have -inf."""
+        transitions, starts = (
+            part.where(allowed.on(part), -torch.inf)
+            for part, allowed in (
+                (scores.transitions, self._transitions),
+                (scores.starts, self._starts),
+            )
+        )
+        return ChainScores(transitions, starts, scores.ends)
 
 
 class Posterior(NamedTuple):
@@ -81,8 +100,10 @@ class Posterior(NamedTuple):
 def log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
     """Computes the log of the sum of exp(score) over all paths [batch]; 0 for a row without steps.
 
-    By the forward recursion.
+    By the forward recursion, or by a tree.
     """
+    if uses_tree(emissions):
+        return tree_log_partition(emissions, lengths, scores)
     # Unbound, because the gradient of emissions[:, t] would be a full-size tensor for each t.
     steps = emissions.transpose(0, 1).unbind()
     into = scores.transitions.t().contiguous()
@@ -90,7 +111,7 @@ def log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Te
     for step in steps[1:]:
         forward.append((forward[-1].unsqueeze(1) + into).logsumexp(-1) + step)
     total = (_last(torch.stack(forward, dim=1), lengths) + scores.ends).logsumexp(-1)
-    return total.where(lengths.to(total.device) > 0, 0.0)
+    return total.where(to_device(lengths > 0, total.device), 0.0)
 
 
 def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets: Tensor) -> Tensor:
@@ -98,7 +119,9 @@ def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets:
 
     The targets are tag ids, int64 [batch time]; padded steps are ignored.
     """
-    is_real = real_steps(emissions, lengths)
+    if emissions.device.type != "cpu":
+        return path_score_by_table(emissions, lengths, scores, targets)
+    is_real = real_steps(lengths, emissions.shape[1], emissions.device)
     tags = targets.where(is_real, 0)
     emitted = emissions.gather(-1, tags.unsqueeze(-1)).squeeze(-1)
     moved = scores.transitions[tags[:, :-1], tags[:, 1:]]
@@ -113,7 +136,9 @@ def path_score(emissions: Tensor, lengths: Tensor, scores: ChainScores, targets:
 def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
     """Computes the path with the highest score (Viterbi 1967); -inf forbids a transition or tag.
 
-    Returns tag ids, int64 [batch time]; `IGNORE_INDEX` at padded steps.
+    Returns tag ids, int64 [batch time]; `IGNORE_INDEX` at padded steps. Of paths with equal scores,
+    one with the lowest last tag is returned, and by a loop also with the lowest tag before it, and
+    so on.
 
     Example:
         >>> emissions = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]])
@@ -122,6 +147,8 @@ def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
         >>> viterbi(emissions, torch.tensor([3]), scores)
         tensor([[0, 1, 0]])
     """
+    if uses_tree(emissions):
+        return tree_viterbi(emissions, lengths, scores)
     steps = emissions.transpose(0, 1).unbind()
     into = scores.transitions.t().contiguous()
     best, origins = [scores.starts + steps[0]], []
@@ -130,7 +157,7 @@ def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
         best.append(score + step)
         origins.append(origin)
     tag = (_last(torch.stack(best, dim=1), lengths) + scores.ends).argmax(-1, keepdim=True)
-    is_real, path = real_steps(emissions, lengths), [tag]
+    is_real, path = real_steps(lengths, emissions.shape[1], emissions.device), [tag]
     later = is_real[:, 1:].t().unsqueeze(-1).flip(0)
     for origin, is_step in zip(reversed(origins), later, strict=True):
         path.append(origin.gather(1, path[-1]).where(is_step, path[-1]))
@@ -150,7 +177,8 @@ def posterior(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Poster
         forward = forward - forward.amax(-1, keepdim=True)
         predicted.append((forward.unsqueeze(1) + into).logsumexp(-1))
 
-    is_inner = real_steps(emissions, lengths - 1).t().unsqueeze(-1)  # another real step follows
+    # Steps that another real step follows.
+    is_inner = real_steps(lengths - 1, emissions.shape[1], emissions.device).t().unsqueeze(-1)
     ahead, messages = predicted[0], []
     for step, is_followed in zip(emissions.transpose(0, 1).flip(0), is_inner.flip(0), strict=True):
         message = step + ahead.where(is_followed, scores.ends)
@@ -164,4 +192,67 @@ def posterior(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Poster
 def _last(steps: Tensor, lengths: Tensor) -> Tensor:
     """Returns the last real step of each row of `steps` [batch time ...]; any if a row is empty."""
     rows = torch.arange(len(steps), device=steps.device)
-    return steps[rows, (lengths.to(steps.device) - 1).clamp(min=0)]
+    return steps[rows, to_device((lengths - 1).clamp(min=0), steps.device)]
+
+
+def uses_tree(emissions: Tensor) -> bool:
+    """Returns whether a tree computes the recursions: on a device, if its memory suffices."""
+    batch, time, num_tags = emissions.shape
+    size = batch * _num_matrices(time) * num_tags**3 // 2
+    return emissions.device.type != "cpu" and size <= _MOST_NUMBERS
+
+
+def tree_log_partition(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
+    """Computes `log_partition` by a tree.
+
+    If no path is allowed, the result is not -inf but about `LOWEST`.
+    """
+    product = log_product(_step_matrices(emissions, lengths, scores.transitions))
+    first = (scores.starts + emissions[:, 0]).unsqueeze(2)
+    total = (first + product + scores.ends).logsumexp((1, 2))
+    return total.where(to_device(lengths > 0, total.device), 0.0)
+
+
+def tree_viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
+    """Computes `viterbi` by a tree."""
+    matrices = _step_matrices(emissions, lengths, scores.transitions)
+    path = best_path(matrices, scores.starts + emissions[:, 0], scores.ends)
+    time = emissions.shape[1]
+    return path[:, :time].where(real_steps(lengths, time, path.device), IGNORE_INDEX)
+
+
+def path_score_by_table(
+    emissions: Tensor, lengths: Tensor, scores: ChainScores, targets: Tensor
+) -> Tensor:
+    """Computes `path_score` with few operations: one lookup for all scores of pairs of tags.
+
+    A further tag, before and after each row and at its padding, takes the place of the ends of a
+    sentence.
+    """
+    time, outside = emissions.shape[1:]
+    is_real = real_steps(lengths, time, emissions.device)
+    emitted = emissions.gather(-1, targets.where(is_real, 0).unsqueeze(-1)).squeeze(-1)
+    tags = F.pad(targets.where(is_real, outside), (1, 1), value=outside)
+    pairs = tags[:, :-1] * (outside + 1) + tags[:, 1:]
+    last = torch.cat((scores.ends, scores.ends.new_zeros(1))).unsqueeze(1)
+    table = torch.cat((torch.cat((scores.transitions, scores.starts.unsqueeze(0))), last), dim=1)
+    moved = table.flatten().index_select(0, pairs.flatten()).view_as(pairs)
+    return emitted.where(is_real, 0.0).sum(1) + moved.sum(1)
+
+
+def _step_matrices(emissions: Tensor, lengths: Tensor, transitions: Tensor) -> Tensor:
+    """Returns the scores of moves to each step after the first one [batch step tag tag].
+
+    The number of steps is a power of 2. A padded step keeps the tag: its matrix is the identity.
+    """
+    time = emissions.shape[1]
+    count = _num_matrices(time)
+    moves = F.pad(emissions[:, 1:], (0, 0, 0, count + 1 - time)).unsqueeze(2) + transitions
+    identity = torch.full_like(transitions, LOWEST).fill_diagonal_(0.0)
+    is_step = real_steps(lengths - 1, count, emissions.device)
+    return moves.where(is_step.unsqueeze(-1).unsqueeze(-1), identity)
+
+
+def _num_matrices(time: int) -> int:
+    """Returns the lowest power of 2 that is at least the number of moves between steps."""
+    return 1 << max(time - 2, 0).bit_length()

@@ -5,26 +5,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.decoders.base import Decoder, emissions
+from pipeline.decoders.base import ChainDecoder, emissions
 from pipeline.decoders.chain import (
     ChainScores,
+    Constraints,
     Posterior,
-    allowed_starts,
-    allowed_transitions,
-    constrain,
     log_partition,
     path_score,
     posterior,
     viterbi,
 )
-from pipeline.decoders.spans import span_log_probs
-from pipeline.text.tags import Span
 
 INIT_SCALE = 0.1
 """Transitions, starts and ends are initialized uniformly in [-INIT_SCALE, INIT_SCALE]."""
 
 
-class CRF(Decoder):
+class CRF(ChainDecoder):
     """A linear-chain CRF: a distribution over tag sequences with scores of neighboring tags.
 
     log p(tags | states) = starts[y_1] + sum_t (weight state_t + bias)[y_t]
@@ -68,8 +64,7 @@ class CRF(Decoder):
         self.ends = nn.Parameter(torch.empty(num_tags))
         for scores in (self.transitions, self.starts, self.ends):
             nn.init.uniform_(scores, -INIT_SCALE, INIT_SCALE)
-        # Not buffers, for the reason given in `ConstrainedSoftmax`.
-        self._transitions, self._starts = allowed_transitions(self.tags), allowed_starts(self.tags)
+        self._constraints = Constraints(self.tags)
 
     def loss(self, states: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
         """See `Decoder`."""
@@ -89,22 +84,20 @@ class CRF(Decoder):
         emitted = emissions(self.linear, states, lengths)
         scores = self._scores(emitted.dtype)
         if self.constrained:
-            scores = constrain(scores, self._transitions, self._starts)
+            scores = self._constraints.on(scores)
         return viterbi(emitted, lengths, scores)
+
+    @property
+    def is_strict(self) -> bool:  # type: ignore[override]  # an attribute in `ChainDecoder`
+        """See `ChainDecoder`."""
+        return self.constrained
 
     def marginals(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Decoder`."""
-        return self._posterior(states, lengths).log_marginals.exp()
+        return self.posterior(states, lengths).log_marginals.exp()
 
-    @torch.no_grad()
-    def span_log_probs(
-        self, states: Tensor, lengths: Tensor, spans: Sequence[Sequence[Span]]
-    ) -> list[list[float]]:
-        """See `Decoder`; exact, and lenient as for `Softmax` unless `constrained`."""
-        found = self._posterior(states, lengths)
-        return span_log_probs(self.tags, found, lengths, spans, strict=self.constrained)
-
-    def _posterior(self, states: Tensor, lengths: Tensor) -> Posterior:
+    def posterior(self, states: Tensor, lengths: Tensor) -> Posterior:
+        """See `ChainDecoder`."""
         emitted = emissions(self.linear, states, lengths)
         return posterior(emitted, lengths, self._scores(emitted.dtype))
 

@@ -8,20 +8,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.decoders.base import Decoder, emissions, real_steps
-from pipeline.decoders.chain import (
-    ChainScores,
-    Posterior,
-    allowed_starts,
-    allowed_transitions,
-    constrain,
-    viterbi,
-)
-from pipeline.decoders.spans import span_log_probs
-from pipeline.text.tags import Span
+from pipeline.decoders.base import ChainDecoder, emissions
+from pipeline.decoders.chain import ChainScores, Constraints, Posterior, viterbi
+from pipeline.transfers import Constant, real_steps
 
 
-class _PerToken(Decoder, abc.ABC):
+class _PerToken(ChainDecoder, abc.ABC):
     """softmax(weight state + bias) at each token, independently of its neighbors."""
 
     def __init__(self, input_size: int, tags: Sequence[str], outside_weight: float = 1.0) -> None:
@@ -29,16 +21,18 @@ class _PerToken(Decoder, abc.ABC):
         if not outside_weight >= 0:
             raise ValueError(f"outside_weight must be at least 0, got {outside_weight}")
         self.outside_weight = outside_weight
+        weights = [outside_weight if tag == "O" else 1.0 for tag in self.tags]
+        self._weights = Constant(torch.tensor(weights, dtype=torch.float64))
         self.linear = nn.Linear(input_size, len(self.tags))
 
     def loss(self, states: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
         """See `Decoder`; tokens whose gold tag is "O" have the weight `outside_weight`."""
         logits = emissions(self.linear, states, lengths)
-        weights = [self.outside_weight if tag == "O" else 1.0 for tag in self.tags]
+        is_real = real_steps(lengths, logits.shape[1], logits.device)
         return F.cross_entropy(
             logits.flatten(0, 1),
-            targets.where(real_steps(states, lengths), IGNORE_INDEX).flatten(),
-            weight=logits.new_tensor(weights),
+            targets.where(is_real, IGNORE_INDEX).flatten(),
+            weight=self._weights.on(logits),
             ignore_index=IGNORE_INDEX,
             reduction="sum",
         )
@@ -47,15 +41,12 @@ class _PerToken(Decoder, abc.ABC):
         """See `Decoder`; without constraints."""
         return emissions(self.linear, states, lengths).softmax(-1)
 
-    @torch.no_grad()
-    def _span_log_probs(
-        self, states: Tensor, lengths: Tensor, spans: Sequence[Sequence[Span]], strict: bool
-    ) -> list[list[float]]:
+    def posterior(self, states: Tensor, lengths: Tensor) -> Posterior:
+        """See `ChainDecoder`."""
         log_probs = emissions(self.linear, states, lengths).log_softmax(-1)
         # Independent tags are a chain whose transitions are all 0.
         indifferent = log_probs.new_zeros(len(self.tags), len(self.tags))
-        posterior = Posterior(log_probs, log_probs, indifferent)
-        return span_log_probs(self.tags, posterior, lengths, spans, strict)
+        return Posterior(log_probs, log_probs, indifferent)
 
 
 class Softmax(_PerToken):
@@ -77,17 +68,13 @@ class Softmax(_PerToken):
         (torch.Size([]), True)
     """
 
+    is_strict = False
+
     @torch.no_grad()
     def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Decoder`."""
         best = emissions(self.linear, states, lengths).argmax(-1)
-        return best.where(real_steps(states, lengths), IGNORE_INDEX)
-
-    def span_log_probs(
-        self, states: Tensor, lengths: Tensor, spans: Sequence[Sequence[Span]]
-    ) -> list[list[float]]:
-        """See `Decoder`; lenient: an I-label that continues no span starts one."""
-        return self._span_log_probs(states, lengths, spans, strict=False)
+        return best.where(real_steps(lengths, best.shape[1], best.device), IGNORE_INDEX)
 
 
 class ConstrainedSoftmax(_PerToken):
@@ -111,22 +98,15 @@ class ConstrainedSoftmax(_PerToken):
         tensor([[1, 2]])
     """
 
+    is_strict = True
+
     def __init__(self, input_size: int, tags: Sequence[str], outside_weight: float = 1.0) -> None:
         super().__init__(input_size, tags, outside_weight)
-        # Not buffers, which DDP would broadcast before each forward pass: it would wait forever if
-        # ranks evaluate different numbers of batches.
-        self._transitions, self._starts = allowed_transitions(self.tags), allowed_starts(self.tags)
+        self._constraints = Constraints(self.tags)
 
     @torch.no_grad()
     def decode(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Decoder`."""
         log_probs = emissions(self.linear, states, lengths).log_softmax(-1)
         zeros = ChainScores(*(log_probs.new_zeros(1) for _ in range(3)))
-        scores = constrain(zeros, self._transitions, self._starts)
-        return viterbi(log_probs, lengths, scores)
-
-    def span_log_probs(
-        self, states: Tensor, lengths: Tensor, spans: Sequence[Sequence[Span]]
-    ) -> list[list[float]]:
-        """See `Decoder`."""
-        return self._span_log_probs(states, lengths, spans, strict=True)
+        return viterbi(log_probs, lengths, self._constraints.on(zeros))

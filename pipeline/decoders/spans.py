@@ -29,10 +29,10 @@ def span_log_probs(
 
     `strict` means that a span starts with B-label only. If not, as in conlleval, it also starts
     with an I-label at the start of the sentence or after a tag of another type. Raises a ValueError
-    if the label of a span is not a type of the tags.
+    if the label of a span is not a type of the tags. The tensors of `posterior` must be on the CPU,
+    where sums over few numbers are fastest.
     """
-    # Sums over few numbers are fastest on the CPU.
-    posterior, ends = Posterior(*(part.cpu() for part in posterior)), lengths.tolist()
+    ends = lengths.tolist()
     ids = {tag: index for index, tag in enumerate(tags)}
     if are_labels(tags):
         return [

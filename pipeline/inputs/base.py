@@ -17,8 +17,8 @@ class InputPart(nn.Module, abc.ABC):
     Attributes:
         output_size: Number of features of each vector.
         column: Name of the column that the part reads; None for the words.
-        is_costly: Whether vectors are computed, not looked up, so that each distinct string of a
-            batch should be computed only once.
+        is_costly: Whether vectors are computed, not looked up, so that on a CPU each distinct
+            string of a batch should be computed only once.
     """
 
     output_size: int

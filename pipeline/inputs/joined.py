@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pipeline.inputs.base import InputPart
 from pipeline.text.lexicon import Lexicon
+from pipeline.transfers import Constant, to_device
 
 
 class Inputs(nn.ModuleList):
@@ -40,7 +41,8 @@ class Inputs(nn.ModuleList):
 
     def reindex(self) -> None:
         """Indexes the strings of the lexicon again, after a part was given more of them."""
-        self._tables = self.index(self._words, self._values)
+        tables = self.index(self._words, self._values)
+        self._tables = [Constant(table) for table in tables]
 
     @property
     def parts(self) -> list[InputPart]:
@@ -62,6 +64,9 @@ class Inputs(nn.ModuleList):
     ) -> Tensor:
         """Computes the vectors of tokens.
 
+        On a CPU a costly part computes each distinct string of the batch once. A device computes
+        all tokens instead, because the host would have to wait for the number of distinct strings.
+
         Args:
             words: Word ids, int64 [batch time].
             columns: Ids of the values of the other columns, int64 [batch time column].
@@ -71,13 +76,14 @@ class Inputs(nn.ModuleList):
             Vectors [batch time input_size].
         """
         if tables is None:
-            self._tables = tables = [table.to(words.device) for table in self._tables]
+            tables = [table.on(words) for table in self._tables]
+        counts = words.device.type == "cpu" and not torch.compiler.is_compiling()
         vectors = []
-        for part, table in zip(self.parts, tables, strict=True):
-            ids = words
+        for part, indices in zip(self.parts, tables, strict=True):
+            ids, table = words, to_device(indices, words.device)
             if part.column is not None:
                 ids = columns[..., list(self._values).index(part.column)]
-            if part.is_costly:  # computed once per distinct string of the batch
+            if part.is_costly and counts:
                 distinct, places = torch.unique(ids, return_inverse=True)
                 vectors.append(part(table[distinct])[places])
             else:

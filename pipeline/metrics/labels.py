@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from pipeline.transfers import on_host, to_device
+
 _NUM_BINS = 10  # bins of confidence, as in the reports
 _MAX_NAME_LENGTH = 100
 LOWER_IS_BETTER = frozenset({"calibration_error", "distance"})
@@ -66,19 +68,21 @@ class LabelScores(Metric):
         """Adds texts.
 
         `gold` contains label ids, int64 [batch], negative for labels that cannot be predicted, and
-        `probabilities` those of the labels [batch label].
+        `probabilities` those of the labels [batch label]. Tensors on a device are copied to the
+        host, which waits for them once.
         """
+        gold, probabilities = on_host(gold, probabilities)
         count = self._num_labels
         confidence, predicted = probabilities.double().max(dim=-1)
         rows = torch.where(gold < 0, count, gold)
-        self.confusion += torch.bincount(
-            rows * count + predicted, minlength=(count + 1) * count
-        ).view(count + 1, count)
+        pairs = torch.bincount(rows * count + predicted, minlength=(count + 1) * count)
+        self.confusion += to_device(pairs.view(count + 1, count), self.confusion.device)
         bins = (confidence * _NUM_BINS).long().clamp(max=_NUM_BINS - 1)
         columns = torch.stack(
             (torch.ones_like(confidence), (gold == predicted).double(), confidence)
         )
-        self.bins.index_add_(1, bins, columns)
+        device = self.bins.device
+        self.bins.index_add_(1, to_device(bins, device), to_device(columns, device))
 
     def compute(self) -> dict[str, Tensor]:
         """Returns the scores by name.

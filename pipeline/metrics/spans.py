@@ -8,6 +8,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from pipeline.text.tags import Span, count_malformed, spans, strict_spans
+from pipeline.transfers import to_device
 
 OTHER = "\tother"
 """Replaces types outside the tag set, whose gold spans count as missed. It has a TAB, which cannot
@@ -83,8 +84,8 @@ class SpanScores(Metric):
             state: Tensor = getattr(self, name)
             # Not in place, because `module.to(torch.bfloat16)` also casts empty sums to bfloat16.
             dtype = torch.float64 if name == "covered" else torch.int64
-            new = torch.tensor(numbers, dtype=dtype, device=state.device)
-            setattr(self, name, state + new)
+            new = torch.tensor(numbers, dtype=dtype)
+            setattr(self, name, state + to_device(new, state.device))
 
     def _add(self, counts: "_Counts", true: Sequence[str], found: Sequence[str]) -> None:
         right = sum(a == b for a, b in zip(true, found, strict=True))

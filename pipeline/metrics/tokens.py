@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from pipeline.transfers import to_device
+
 
 class TokenScores(Metric):
     """Accuracy and macro F1 over the tokens of a corpus.
@@ -49,7 +51,7 @@ class TokenScores(Metric):
                 counts[0][place] += label == guess
                 counts[1][self._places.get(guess, other)] += 1
                 counts[2][place] += 1
-        self.counts += torch.tensor(counts, device=self.counts.device)
+        self.counts += to_device(torch.tensor(counts), self.counts.device)
         self.sentences += len(gold)
 
     def compute(self) -> dict[str, Tensor]:

@@ -46,14 +46,19 @@ class Attention(Pooling):
             states: States of the encoder [batch time state].
             lengths: Number of real steps of each row, 0 allowed [batch].
         """
-        is_real = real_steps(states, lengths)
-        scores = self.score(torch.tanh(self.project(states.masked_fill(~is_real, 0.0))))
-        # -inf would make the weights of a text without tokens nan.
-        lowest = torch.finfo(scores.dtype).min
-        weights: Tensor = scores.masked_fill(~is_real, lowest).softmax(dim=1)
-        return weights.masked_fill(~is_real, 0.0).squeeze(-1)
+        is_padding = ~real_steps(states, lengths)
+        return self._weights(states.masked_fill(is_padding, 0.0), is_padding).squeeze(-1)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
-        weights = self.weights(states, lengths).unsqueeze(-1)
-        return (states.masked_fill(~real_steps(states, lengths), 0.0) * weights).sum(dim=1)
+        is_padding = ~real_steps(states, lengths)
+        states = states.masked_fill(is_padding, 0.0)
+        return (states * self._weights(states, is_padding)).sum(dim=1)
+
+    def _weights(self, states: Tensor, is_padding: Tensor) -> Tensor:
+        """Returns the weights [batch time 1] of states that are 0 at padded steps."""
+        scores = self.score(torch.tanh(self.project(states)))
+        # -inf would make the weights of a text without tokens nan.
+        lowest = torch.finfo(scores.dtype).min
+        weights: Tensor = scores.masked_fill(is_padding, lowest).softmax(dim=1)
+        return weights.masked_fill(is_padding, 0.0)

@@ -3,10 +3,10 @@
 import abc
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from pipeline import transfers
 from pipeline.encoders import Encoder
 
 
@@ -37,7 +37,7 @@ class Pooling(nn.Module, abc.ABC):
 
         Args:
             states: States of the encoder [batch time state].
-            lengths: Number of real steps of each row, 0 allowed [batch].
+            lengths: Number of real steps of each row, 0 allowed [batch], on the CPU.
 
         Returns:
             Vectors [batch output_size].
@@ -48,5 +48,4 @@ def real_steps(
     states: Float[Tensor, "batch time state"], lengths: Int[Tensor, "batch"]
 ) -> Bool[Tensor, "batch time 1"]:
     """Returns which steps are real."""
-    steps = torch.arange(states.shape[1], device=states.device)
-    return (steps < lengths.to(states.device).unsqueeze(1)).unsqueeze(-1)
+    return transfers.real_steps(lengths, states.shape[1], states.device).unsqueeze(-1)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from pipeline.encoders import Encoder
 from pipeline.pooling.base import Pooling, real_steps
+from pipeline.transfers import to_device
 
 
 class Last(Pooling):
@@ -39,8 +40,8 @@ class Last(Pooling):
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
         states = states.masked_fill(~real_steps(states, lengths), 0.0)
-        ends = (lengths.to(states.device) - 1).clamp(min=0)
-        last = states[torch.arange(len(states), device=states.device), ends]
+        ends = to_device((lengths - 1).clamp(min=0), states.device).view(-1, 1, 1)
+        last = states.gather(1, ends.expand(-1, 1, states.shape[-1])).squeeze(1)
         if self._is_causal:
             return last
         half = self.output_size // 2
@@ -61,7 +62,7 @@ class Mean(Pooling):
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
         total = states.masked_fill(~real_steps(states, lengths), 0.0).sum(dim=1)
-        return total / lengths.to(states.device).clamp(min=1).unsqueeze(-1)
+        return total / to_device(lengths.clamp(min=1), states.device).unsqueeze(-1)
 
 
 class Max(Pooling):
@@ -78,7 +79,7 @@ class Max(Pooling):
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
         highest = states.masked_fill(~real_steps(states, lengths), -torch.inf).amax(dim=1)
-        return highest.masked_fill(lengths.to(states.device).unsqueeze(-1) == 0, 0.0)
+        return highest.masked_fill(to_device(lengths == 0, states.device).unsqueeze(-1), 0.0)
 
 
 class MeanMax(Pooling):
