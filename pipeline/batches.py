@@ -17,6 +17,20 @@ UNSEEN = -3
 """Gold label that does not occur in training."""
 
 
+def all_real(targets: Tensor) -> bool:
+    """Returns whether no target is `IGNORE_INDEX`, and False where reading them is not possible.
+
+    Reading targets on a device would wait for it, and a compiled function cannot depend on them.
+
+    Example:
+        >>> all_real(torch.tensor([3, 0])), all_real(torch.tensor([3, IGNORE_INDEX]))
+        (True, False)
+    """
+    if targets.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return not bool((targets == IGNORE_INDEX).any())
+
+
 class StreamWindow(NamedTuple):
     """A window of one rank's columns of a stream.
 
@@ -24,7 +38,7 @@ class StreamWindow(NamedTuple):
         tokens: Input ids, int64 [batch reread+time]. The first `reread` ones are repeated from the
             window before, so that gradients reach beyond the start of the window.
         targets: Target ids of the last `time` tokens, int64 [batch time]; `IGNORE_INDEX` after the
-            end of a column.
+            end of a column. `to` leaves them on the host, where output layers count and sort them.
         targets_per_rank: Number of real targets of this window over all ranks, divided by the
             number of ranks. Dividing a summed loss by it and averaging over ranks gives the mean
             loss of the window for any number of ranks.
@@ -49,6 +63,13 @@ class StreamWindow(NamedTuple):
     def tokens_per_rank(self) -> float:
         """Number of tokens, equal to `targets_per_rank` because each token is a target."""
         return self.targets_per_rank
+
+    def to(self, device: torch.device | str) -> "StreamWindow":
+        """Copies the tokens to a device without waiting; the targets stay where they are.
+
+        Lightning calls this method. Counting targets on a device would make the host wait.
+        """
+        return self._replace(tokens=_copies(device, self.tokens)[0])
 
 
 def column_share(num_columns: int, rank: int, world_size: int) -> slice:

@@ -93,11 +93,12 @@ class ActivationPenalty:
         Steps without a target are ignored. The number of pairs of steps is computed as
         (time - 1) / time of the number of targets. This is exact unless a column ends within the
         batch, as in the last batch of an epoch. States after (`dropped`) and before dropout are
-        [batch time feature]; targets are [batch time], `IGNORE_INDEX` after the end of a column.
+        [batch time feature]; targets are [batch time], `IGNORE_INDEX` after the end of a column,
+        on the host or on the device of the states.
         `targets_per_rank` is the mean number of targets of a rank, from `StreamWindow`.
         """
         time, size = states.shape[1:]
-        real = (targets != IGNORE_INDEX).unsqueeze(-1)
+        real = to_device(targets != IGNORE_INDEX, states.device).unsqueeze(-1)
         dtype = torch.promote_types(states.dtype, torch.float32)
         dropped, states = dropped.to(dtype), states.to(dtype)
         total = self.alpha * (dropped * real).square().sum() / (targets_per_rank * size)

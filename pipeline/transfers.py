@@ -7,11 +7,21 @@ from torch import Tensor
 
 
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """Copies a tensor to a device, without waiting if the tensor is on the host."""
+    """Returns a tensor on a device, copied without waiting if the tensor is on the host.
+
+    A copy from pageable memory can wait for the work queued on a GPU, so that the tensor is copied
+    to pinned memory first.
+
+    Example:
+        >>> to_device(torch.tensor([3]), torch.device("cpu"))
+        tensor([3])
+    """
+    kind, is_on_host = torch.device(device).type, tensor.device.type == "cpu"
+    if kind == "cuda" and is_on_host and not tensor.is_pinned():
+        tensor = tensor.pin_memory()
     # To the host and on MPS (https://github.com/pytorch/pytorch/issues/83015), such copies could be
     # read too early.
-    is_safe = tensor.device.type == "cpu" and torch.device(device).type != "mps"
-    return tensor.to(device, non_blocking=is_safe)
+    return tensor.to(device, non_blocking=is_on_host and kind != "mps")
 
 
 def real_steps(lengths: Tensor, time: int, device: torch.device) -> Tensor:

@@ -15,6 +15,7 @@ from pipeline.checkpoints.build import class_at
 from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
 from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
+from pipeline.heads.base import without_autocast
 from pipeline.metrics import TokenNll
 from pipeline.metrics.score_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
@@ -191,8 +192,8 @@ class LanguageModel(LightningModule):
 
     def loss_at(self, batch: StreamWindow, from_right: bool) -> LossAt:
         """See `Traceable`; the loss is the nll of each row's last target, without a carry."""
-        targets = batch.targets
         states, _ = self(batch.tokens)
+        targets = batch.targets.to(states.device)
         states = states[:, states.shape[1] - targets.shape[1] :]
         steps = torch.arange(targets.shape[1], device=targets.device)
         last = torch.where(targets == IGNORE_INDEX, -1, steps).amax(dim=1)
@@ -258,7 +259,7 @@ class LanguageModel(LightningModule):
 
     def _log_probs(self, window: StreamWindow) -> Tensor:
         # In bf16 the perplexity would depend on the lengths of windows.
-        with torch.autocast(self.device.type, enabled=False):
+        with without_autocast(self.device):
             states = self.dropout.outputs(self._continue("evaluation", window))
             return self.head.log_probs(states, window.targets)
 

@@ -13,6 +13,7 @@ from pipeline.console import print_note
 from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
+from pipeline.heads.base import without_autocast
 from pipeline.metrics import TokenNll
 from pipeline.metrics.score_log import log_token_scores
 from pipeline.mixtures import (
@@ -27,6 +28,7 @@ from pipeline.mixtures import (
 )
 from pipeline.mixtures.caches import CacheState
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.transfers import to_device
 
 
 class MixtureLanguageModel(LightningModule):
@@ -157,7 +159,7 @@ class MixtureLanguageModel(LightningModule):
 
     def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Stores the members' scores of the window, for the estimation of the weights."""
-        self._scores.append(self._member_scores(window).cpu())
+        self._scores.append(self._member_scores(window))
 
     def test_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Adds the window to the scores."""
@@ -171,7 +173,7 @@ class MixtureLanguageModel(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Estimates the weights during training; logs `val/perplexity` and `val/weight_...`."""
-        scores, self._scores = torch.cat(self._scores, dim=1), []
+        scores, self._scores = torch.cat(self._scores, dim=1).cpu(), []
         if self.trainer.state.fn == "fit":
             self.head.weights.copy_(best_weights(scores[: len(self.members)]))
             print_note(f"weights: {self._shares(self.head.weights)}")
@@ -199,12 +201,14 @@ class MixtureLanguageModel(LightningModule):
 
     def _member_scores(self, window: StreamWindow) -> Tensor:
         """Scores a window of one stream with each member, and with the cache last."""
-        with torch.autocast(self.device.type, enabled=False):
+        with without_autocast(self.device):
             states, carry = self(window.tokens, self._carry)
             if not window.afresh:
                 self._carry = carry
-            real = window.targets != IGNORE_INDEX
-            scores = self.head.member_log_probs(states[real], window.targets[real])
+            targets = window.targets.flatten()
+            real = torch.nonzero(targets != IGNORE_INDEX).squeeze(1)
+            rows = states.flatten(0, 1).index_select(0, to_device(real, states.device))
+            scores = self.head.member_log_probs(rows, targets[real])
         if self.cache is None:
             return scores
         if window.afresh:
@@ -213,8 +217,9 @@ class MixtureLanguageModel(LightningModule):
                 "independent; leave it out"
             )
         first = states[0, :, : self.head.first_size]
+        of_first = to_device(window.targets[0], first.device)
         cached, self._cache_state = self.cache(
-            window.tokens[0], first, window.targets[0], self._cache_state, self._vocab_size
+            window.tokens[0], first, of_first, self._cache_state, self._vocab_size
         )
         return torch.cat([scores, cached.unsqueeze(0)])
 

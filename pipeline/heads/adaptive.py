@@ -1,17 +1,27 @@
 """The adaptive softmax: rarer words have smaller vectors."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.batches import IGNORE_INDEX
-from pipeline.heads.base import OutputLayer, check_init_scale, check_shapes, exact_linear, in_chunks
+from pipeline.batches import IGNORE_INDEX, all_real
+from pipeline.heads.base import (
+    OutputLayer,
+    check_init_scale,
+    check_range,
+    check_shapes,
+    exact_linear,
+    in_chunks,
+    on_device,
+)
 from pipeline.heads.class_softmax.assign import word_counts
 from pipeline.heads.full.fused import softmax_nll
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.transfers import to_device
 
 
 class AdaptiveSoftmax(OutputLayer):
@@ -73,11 +83,13 @@ class AdaptiveSoftmax(OutputLayer):
         """See `OutputLayer.loss`."""
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        total = softmax_nll(rows, self.weights[0], self._bias(0), self._head_targets(row_targets))
-        for number, members, places in self._in_tails(row_targets):
-            inputs = F.linear(rows[members], self.projections[number])
+        of_head, tails = self._assigned(row_targets, rows.device)
+        complete = all_real(row_targets)
+        total = softmax_nll(rows, self.weights[0], self._bias(0), of_head, complete)
+        for number, (members, places) in enumerate(tails):
+            inputs = F.linear(_chosen(rows, members), self.projections[number])
             of_tail = self.weights[number + 1], self._bias(number + 1)
-            total = total + softmax_nll(inputs, *of_tail, places)
+            total = total + softmax_nll(inputs, *of_tail, places, members is not None)
         return total
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
@@ -103,27 +115,33 @@ class AdaptiveSoftmax(OutputLayer):
             "fewer features; set tie_weights to false, or use FullSoftmax, ClassSoftmax or Sampled"
         )
 
-    def _head_targets(self, targets: Tensor) -> Tensor:
-        """Returns each target's output in the first softmax: the word itself or its tail."""
-        real = targets != IGNORE_INDEX
-        outside = real & ((targets < 0) | (targets >= self.vocab_size))
-        if outside.any():
-            raise IndexError(
-                f"Target {int(targets[outside][0])} is out of bounds of {self.vocab_size} words."
-            )
-        found = targets.clone()
-        for number, members, _ in self._in_tails(targets):
-            found[members] = self.cutoffs[0] + number
-        return found
+    def _assigned(
+        self, targets: Tensor, device: torch.device
+    ) -> tuple[Tensor, list[tuple[Tensor | None, Tensor]]]:
+        """Assigns targets [rows] to softmaxes; returns tensors on `device` without waiting for it.
 
-    def _in_tails(self, targets: Tensor) -> list[tuple[int, Tensor, Tensor]]:
-        """Returns each tail with the rows of its targets and the targets' indices in the tail."""
-        found = []
-        bounds = pairwise([*self.cutoffs, self.vocab_size])
-        for number, (start, end) in enumerate(bounds):
-            members = torch.nonzero((targets >= start) & (targets < end)).squeeze(1)
-            found.append((number, members, targets[members] - start))
-        return found
+        Returns each target's output in the first softmax, which is the word itself or its tail, and
+        for each tail the rows of its targets and the targets' indices in the tail. The rows are
+        None where targets are on a device: all rows, with `IGNORE_INDEX` outside of the tail.
+        """
+        check_range(targets, self.vocab_size)
+        of_head = targets.clone()
+        tails: list[tuple[Tensor | None, Tensor]] = []
+        for number, (start, end) in enumerate(pairwise([*self.cutoffs, self.vocab_size])):
+            inside = (targets >= start) & (targets < end)
+            of_head.masked_fill_(inside, self.cutoffs[0] + number)
+            if not on_device(targets):
+                members = torch.nonzero(inside).squeeze(1)
+                tails.append((members, targets[members] - start))
+            else:
+                tails.append((None, (targets - start).masked_fill(~inside, IGNORE_INDEX)))
+        if targets.device == device:
+            return of_head, tails
+        # One copy for all of them.
+        parts = [of_head, *(part for tail in tails for part in tail if part is not None)]
+        moved = to_device(torch.cat(parts), device)
+        head, *rest = moved.split_with_sizes([len(part) for part in parts])
+        return head, list(zip(rest[::2], rest[1::2], strict=True))
 
     def _tail(self, number: int, states: Tensor) -> Tensor:
         inputs = exact_linear(states, self.projections[number], None)
@@ -133,18 +151,17 @@ class AdaptiveSoftmax(OutputLayer):
         return None if self.biases is None else self.biases[number]
 
     def _scores(self, rows: Tensor, targets: Tensor) -> Tensor:
-        scores = -F.cross_entropy(
-            exact_linear(rows, self.weights[0], self._bias(0)),
-            self._head_targets(targets),
-            ignore_index=IGNORE_INDEX,
-            reduction="none",
-        )
-        for number, members, places in self._in_tails(targets):
-            logits = self._tail(number, rows[members])
-            scores = scores.index_add(
-                0, members, -F.cross_entropy(logits, places, reduction="none")
-            )
+        of_head, tails = self._assigned(targets, rows.device)
+        nll = partial(F.cross_entropy, ignore_index=IGNORE_INDEX, reduction="none")
+        scores = -nll(exact_linear(rows, self.weights[0], self._bias(0)), of_head)
+        for number, (members, places) in enumerate(tails):
+            of_tail = -nll(self._tail(number, _chosen(rows, members)), places)
+            scores = scores + of_tail if members is None else scores.index_add(0, members, of_tail)
         return scores
+
+
+def _chosen(rows: Tensor, members: Tensor | None) -> Tensor:
+    return rows if members is None else rows.index_select(0, members)
 
 
 def _check_frequency(vocabulary: Vocabulary) -> None:

@@ -2,13 +2,15 @@
 
 import abc
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.batches import IGNORE_INDEX
+from pipeline.batches import IGNORE_INDEX, all_real
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.transfers import to_device
 
 LOGIT_BYTES = 256 * 1024**2
 """Maximum number of bytes of logits in memory at a time (at least one row is computed). Evaluation
@@ -21,6 +23,11 @@ class OutputLayer(nn.Module, abc.ABC):
     A task calls `loss` in training, `log_probs` in evaluation and `log_distribution` in generation.
     The last two are exact and agree in every output layer. `loss` may be an approximation whose
     gradient trains the same distribution.
+
+    While states are on a device such as a GPU, targets should be on the host, as `StreamWindow`
+    keeps them: rows are counted and sorted there, and no function waits for the device. Targets on
+    the device of the states are accepted too, with the same results; only `Sampled.loss` then
+    waits, to leave out ignored rows.
 
     Args:
         input_size: Number of features of a state.
@@ -45,10 +52,11 @@ class OutputLayer(nn.Module, abc.ABC):
         """Returns the training loss for states [* input] and the ids of their targets [*].
 
         The loss is the summed negative log-likelihood in nats, [], float32 (float64 in a float64
-        model). Targets with `IGNORE_INDEX` have no loss.
+        model), on the device of the states. Targets with `IGNORE_INDEX` have no loss.
 
         Raises:
             ValueError: If the shapes do not match each other or this layer.
+            IndexError: If a target on the host is not an id of the vocabulary.
         """
 
     @abc.abstractmethod
@@ -56,10 +64,11 @@ class OutputLayer(nn.Module, abc.ABC):
         """Returns the exact log-probabilities [*] of targets [*], given states [* input].
 
         They are natural logarithms in float32 (float64 in a float64 model), and 0 where the target
-        is `IGNORE_INDEX`. Autocast has no effect.
+        is `IGNORE_INDEX`, on the device of the states. Autocast has no effect.
 
         Raises:
             ValueError: If the shapes do not match each other or this layer.
+            IndexError: If a target on the host is not an id of the vocabulary.
         """
 
     @abc.abstractmethod
@@ -99,6 +108,53 @@ def check_targets(states: Tensor, targets: Tensor) -> None:
             f"states of shape {list(states.shape)} need targets of shape "
             f"{list(states.shape[:-1])}, got {list(targets.shape)}"
         )
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Returns a context in which operations on a device use the data types of their arguments."""
+    if not torch.amp.is_autocast_available(device.type):  # as on the meta device
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def on_device(states: Tensor) -> bool:
+    """Returns whether states are on a device that the host should not wait for."""
+    return states.device.type != "cpu"
+
+
+def check_range(targets: Tensor, vocab_size: int) -> None:
+    """Raises an `IndexError` for targets on the host that are neither ids nor `IGNORE_INDEX`."""
+    if targets.device.type != "cpu" or torch.compiler.is_compiling():
+        return  # reading targets on a device would wait for it
+    outside = (targets != IGNORE_INDEX) & ((targets < 0) | (targets >= vocab_size))
+    if outside.any():
+        raise IndexError(
+            f"Target {int(targets[outside][0])} is out of bounds of {vocab_size} words."
+        )
+
+
+def placed(layer: OutputLayer, states: Tensor, targets: Tensor) -> Tensor:
+    """Returns targets on the device of the states, without waiting for it.
+
+    Raises an `IndexError` as `check_range` does.
+    """
+    if not on_device(states):
+        return targets  # kernels on the host check the range
+    check_range(targets, layer.vocab_size)
+    return to_device(targets, states.device)
+
+
+def real_rows(layer: OutputLayer, rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns rows [rows input] and targets [rows] without those of `IGNORE_INDEX`.
+
+    Raises an `IndexError` as `check_range` does. Waits for a device if targets are on it.
+    """
+    if on_device(rows):
+        check_range(targets, layer.vocab_size)
+    if not all_real(targets):
+        real = torch.nonzero(targets != IGNORE_INDEX).squeeze(1)
+        rows, targets = rows.index_select(0, to_device(real, rows.device)), targets[real]
+    return rows, to_device(targets, rows.device)
 
 
 def check_init_scale(init_scale: float) -> None:
@@ -155,7 +211,7 @@ def fits_at_once(num_rows: int, row_size: int, dtype: torch.dtype) -> bool:
 def exact_linear(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Computes weight state + bias [* outputs] in float32 or float64. Autocast has no effect."""
     dtype = torch.promote_types(weight.dtype, torch.float32)
-    with torch.autocast(states.device.type, enabled=False):
+    with without_autocast(states.device):
         return F.linear(
             states.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
         )

@@ -11,6 +11,7 @@ from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import check_targets
 from pipeline.ngrams import NgramModel
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.transfers import to_device
 
 _TABLES = ("keys", "probs", "backoffs")
 
@@ -63,14 +64,16 @@ class NgramHead(nn.Module):
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """Returns the log-probabilities of targets [*] after contexts, int64 [* order-1].
 
-        They are natural logarithms, float64 [*], and 0 where the target is `IGNORE_INDEX`.
+        They are natural logarithms, float64 [*], and 0 where the target is `IGNORE_INDEX`, on the
+        device of the states. The model is looked up on the host, so this waits for a device.
         """
         contexts = self._contexts(states)
         check_targets(states, targets)
+        targets = targets.cpu()
         is_real = targets != IGNORE_INDEX
-        words = targets.where(is_real, 0).flatten().cpu().numpy()
+        words = targets.where(is_real, 0).flatten().numpy()
         scored = torch.from_numpy(self.model.log_probs_after(contexts, words))
-        return scored.to(targets.device).view(targets.shape).where(is_real, 0)
+        return to_device(scored.view(targets.shape).where(is_real, 0), states.device)
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """Returns the log-probability of every token after contexts, int64 [* order-1].

@@ -8,6 +8,7 @@ from torchmetrics import Metric
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.text.units import Unit
+from pipeline.transfers import to_device
 
 
 class TokenNll(Metric):
@@ -46,7 +47,8 @@ class TokenNll(Metric):
         """Adds tokens; targets with `IGNORE_INDEX` are not counted.
 
         `log_probs` contains the natural logarithms of the probabilities of `targets`, both [*]. The
-        logarithm of 0 is -inf. Raises a `ValueError` if the shapes differ.
+        logarithm of 0 is -inf. The targets may be on the host while `log_probs` are on a device.
+        Raises a `ValueError` if the shapes differ.
         """
         if log_probs.shape != targets.shape:
             raise ValueError(
@@ -55,7 +57,8 @@ class TokenNll(Metric):
             )
         real = targets != IGNORE_INDEX
         # Not in place, because `module.to(torch.bfloat16)` also casts the empty sum to bfloat16.
-        self.total = self.total - log_probs.detach().double().where(real, 0).sum()
+        counted = log_probs.detach().double().where(to_device(real, log_probs.device), 0)
+        self.total = self.total - counted.sum()
         self.count += real.sum()
 
     def compute(self) -> Tensor:

@@ -51,7 +51,7 @@ class Cache(nn.Module, abc.ABC):
         scores = scores.masked_fill(past < 0, -torch.inf)
         hits = scores.masked_fill(past != targets.unsqueeze(1), -torch.inf)
         found = hits.logsumexp(1) - scores.logsumexp(1)
-        uniform = -torch.tensor(float(vocab_size), dtype=torch.float64).log()
+        uniform = -torch.tensor(float(vocab_size), dtype=torch.float64).log().item()
         is_empty = (past < 0).all(dim=1)
         kept = CacheState(all_tokens[-self.window :], all_states[-self.window :].detach())
         return torch.where(is_empty, uniform, found), kept

@@ -12,7 +12,8 @@ from pipeline.batches import IGNORE_INDEX
 class Partition(nn.Module):
     """A vocabulary divided into classes, which are numbered from 0 without gaps.
 
-    The state dict contains only `class_of`, the class of each id.
+    The state dict contains only `class_of`, the class of each id. `class_sizes` has the sizes as
+    numbers, which need not be read from a device.
     """
 
     class_of: Tensor  # [vocab]
@@ -25,6 +26,7 @@ class Partition(nn.Module):
         self.register_buffer("class_of", torch.tensor(class_of))
         for derived in ("order", "place_of", "sizes"):
             self.register_buffer(derived, torch.empty(0, dtype=torch.long), persistent=False)
+        self.class_sizes: list[int] = []
         self._in_order: list[slice] = []
         self._consecutive: list[slice | None] = []
         self.arrange()
@@ -40,7 +42,7 @@ class Partition(nn.Module):
         self.place_of -= (ends - self.sizes)[self.class_of]
         self.order = order
         firsts, lasts = order[ends - self.sizes].tolist(), order[ends - 1].tolist()
-        sizes = self.sizes.tolist()
+        self.class_sizes = sizes = self.sizes.tolist()
         self._in_order = [
             slice(end - size, end) for end, size in zip(ends.tolist(), sizes, strict=True)
         ]
@@ -54,11 +56,23 @@ class Partition(nn.Module):
         consecutive = self._consecutive[number]
         return self.order[self._in_order[number]] if consecutive is None else consecutive
 
-    def classes_of(self, targets: Tensor) -> Tensor:
-        """Returns the classes of targets [rows]; `IGNORE_INDEX` is kept."""
+    def classes_of(self, targets: Tensor, complete: bool = False) -> Tensor:
+        """Returns the classes of targets [rows]; `IGNORE_INDEX`, unless `complete`, is kept."""
+        if complete:
+            return self.class_of.index_select(0, targets)
         real = targets != IGNORE_INDEX
         # `index_select` rejects negative ids; indexing with brackets would count from the end.
         return self.class_of.index_select(0, targets.where(real, 0)).where(real, IGNORE_INDEX)
+
+    def log_probs_within(self, logits: Tensor) -> Tensor:
+        """Normalizes logits [* vocab] over each class, with a constant number of operations."""
+        size = (*logits.shape[:-1], len(self.class_sizes))
+        index = self.class_of.expand_as(logits)
+        lowest = logits.new_full(size, -torch.inf)
+        greatest = lowest.scatter_reduce(-1, index, logits.detach(), "amax")
+        shifted = logits - greatest.index_select(-1, self.class_of)
+        sums = logits.new_zeros(size).index_add(-1, self.class_of, shifted.exp())
+        return shifted - sums.log().index_select(-1, self.class_of)
 
 
 class Groups(NamedTuple):

@@ -1,13 +1,14 @@
 """The class-based softmax: it predicts the class of a word, then the word within its class."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.batches import IGNORE_INDEX
+from pipeline.batches import IGNORE_INDEX, all_real
 from pipeline.heads.base import (
     OutputLayer,
     check_init_scale,
@@ -15,11 +16,14 @@ from pipeline.heads.base import (
     check_tied,
     exact_linear,
     in_chunks,
+    on_device,
+    placed,
 )
 from pipeline.heads.class_softmax.assign import FrequencyBins, StoredClasses, WordClasses
 from pipeline.heads.class_softmax.partition import Partition, group
 from pipeline.heads.class_softmax.within import nll_within_classes
-from pipeline.heads.full.fused import softmax_nll
+from pipeline.heads.full.fused import product_dtype, softmax_nll
+from pipeline.heads.full.on_device import device_nll, in_other_group
 from pipeline.text.vocabulary import Vocabulary
 
 
@@ -30,6 +34,9 @@ class ClassSoftmax(OutputLayer):
     network language model"). It is exact. With about sqrt(vocabulary) classes of about
     sqrt(vocabulary) words, it computes far fewer products than the full softmax. Rows of `weight`
     and `bias` are in the order of ids.
+
+    On a GPU, one product with the whole weight and a mask replace a product for each class, because
+    hundreds of small kernels take longer than one large one. The full softmax is then as fast.
 
     Args:
         input_size: Number of features of a state.
@@ -81,6 +88,8 @@ class ClassSoftmax(OutputLayer):
         """See `OutputLayer.loss`."""
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
+        if on_device(rows):
+            return self._device_loss(rows, row_targets)
         classes = self.partition.classes_of(row_targets)
         return softmax_nll(rows, self.class_weight, self.class_bias, classes) + nll_within_classes(
             rows, self.weight, self.bias, row_targets, self.partition
@@ -89,22 +98,45 @@ class ClassSoftmax(OutputLayer):
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
-        return in_chunks(self._scores, states, targets, self.vocab_size, self.weight.dtype)
+        targets = placed(self, states, targets)
+        score = self._device_scores if on_device(states) else self._scores
+        return in_chunks(score, states, targets, self.vocab_size, self.weight.dtype)
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """See `OutputLayer.log_distribution`."""
         check_shapes(self, states)
         of_classes = exact_linear(states, self.class_weight, self.class_bias).log_softmax(-1)
-        order, sizes = self.partition.order, self.partition.sizes.tolist()
-        logits = exact_linear(states, self.weight, self.bias)[..., order]
-        within = [part.log_softmax(-1) for part in logits.split_with_sizes(sizes, dim=-1)]
-        by_id = torch.cat(within, dim=-1)[..., order.argsort()]
-        return by_id + of_classes[..., self.partition.class_of]
+        logits, class_of = exact_linear(states, self.weight, self.bias), self.partition.class_of
+        if on_device(states):
+            within = self.partition.log_probs_within(logits)
+            return within + of_classes.index_select(-1, class_of)
+        order, sizes = self.partition.order, self.partition.class_sizes
+        parts = logits[..., order].split_with_sizes(sizes, dim=-1)
+        within = torch.cat([part.log_softmax(-1) for part in parts], dim=-1)
+        return within[..., order.argsort()] + of_classes[..., class_of]
 
     def tie(self, embedding: nn.Embedding) -> None:
         """See `OutputLayer.tie`."""
         check_tied(self.weight, embedding)
         self.weight = embedding.weight  # type: ignore[assignment]  # torch declares a Tensor
+
+    def _device_loss(self, rows: Tensor, targets: Tensor) -> Tensor:
+        complete, targets = all_real(targets), placed(self, rows, targets)
+        classes = self.partition.classes_of(targets, complete)
+        dtype = product_dtype(rows, self.weight)
+        return device_nll(
+            rows, self.class_weight, self.class_bias, classes, dtype, complete
+        ) + device_nll(
+            rows, self.weight, self.bias, targets, dtype, complete, self.partition.class_of
+        )
+
+    def _device_scores(self, rows: Tensor, targets: Tensor) -> Tensor:
+        of_classes = exact_linear(rows, self.class_weight, self.class_bias)
+        classes = self.partition.classes_of(targets)
+        others = in_other_group(self.partition.class_of, targets.clamp_min(0))
+        of_words = exact_linear(rows, self.weight, self.bias).masked_fill(others, -torch.inf)
+        nll = partial(F.cross_entropy, ignore_index=IGNORE_INDEX, reduction="none")
+        return -nll(of_classes, classes) - nll(of_words, targets)
 
     def _scores(self, rows: Tensor, targets: Tensor) -> Tensor:
         scores = -F.cross_entropy(

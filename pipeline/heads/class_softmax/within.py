@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.heads.base import without_autocast
 from pipeline.heads.class_softmax.partition import Groups, Partition, group
 
 
@@ -23,7 +24,7 @@ def nll_within_classes(
     that of the smallest normal number (87 nats in float32); its gradient has no limit. The sum
     cannot be differentiated twice.
     """
-    with torch.autocast(states.device.type, enabled=False):
+    with without_autocast(states.device):
         nll: Tensor = _WithinClassNll.apply(states, weight, bias, targets, partition)  # type: ignore[no-untyped-call]
     return nll
 

@@ -1,8 +1,8 @@
 """The nll of a softmax layer and its gradient in chunks, for logits that do not fit into memory.
 
-The gradient is computed together with the loss, chunk by chunk, so that no logits are kept. It runs
-on CPU and GPU. `torch.nn.functional.linear_cross_entropy` does the same from torch 2.13 on, but its
-choice of chunks is many times slower on a CPU.
+The gradient is computed together with the loss, chunk by chunk, so that no logits are kept. It is
+used on a CPU; `on_device` has its own chunks. `torch.nn.functional.linear_cross_entropy` does the
+same from torch 2.13 on, but its choice of chunks is many times slower on a CPU.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.heads.base import chunks
+from pipeline.heads.base import chunks, without_autocast
 
 
 def chunked_nll(
@@ -24,7 +24,7 @@ def chunked_nll(
     Matrix products use `dtype`; the softmax and all sums use float32 or float64. The sum cannot be
     differentiated twice.
     """
-    with torch.autocast(states.device.type, enabled=False):
+    with without_autocast(states.device):
         nll: Tensor = _ChunkedNll.apply(states, weight, bias, targets, dtype)  # type: ignore[no-untyped-call]
     return nll
 

@@ -14,24 +14,36 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.heads.base import fits_at_once
+from pipeline.heads.base import fits_at_once, on_device
 from pipeline.heads.full.bfloat16 import bfloat16_nll
 from pipeline.heads.full.chunked import chunked_nll
 from pipeline.heads.full.errors import nll_and_errors
+from pipeline.heads.full.on_device import device_nll, plain_nll
 
 # float16 is left out: its smallest normal number, e^-9.7, would limit the nll of a row to 9.7.
 _FUSED = (torch.bfloat16, torch.float32, torch.float64)
 
 
-def softmax_nll(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+def softmax_nll(
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    complete: bool = False,
+) -> Tensor:
     """Sums the nll of targets [rows], in nats, [], with the fastest function for this device.
 
-    States are [rows input], the weight is [outputs input]. Rows with `IGNORE_INDEX` have no loss.
+    States are [rows input], the weight is [outputs input]; targets are on the same device. Rows
+    with `IGNORE_INDEX` have no loss; `complete` states that there are none.
     """
-    dtype = _product_dtype(states, weight)
+    if torch.compiler.is_compiling():
+        return plain_nll(states, weight, bias, targets)
+    dtype = product_dtype(states, weight)
+    if on_device(states):
+        return device_nll(states, weight, bias, targets, dtype, complete)
     if not fits_at_once(len(states), len(weight), dtype):
         return chunked_nll(states, weight, bias, targets, dtype)
-    if states.device.type == "cpu" and dtype in _FUSED:
+    if dtype in _FUSED:
         return fused_nll(states, weight, bias, targets, dtype)
     return F.cross_entropy(
         F.linear(states, weight, bias), targets, ignore_index=IGNORE_INDEX, reduction="sum"
@@ -91,9 +103,11 @@ class _FusedNll(torch.autograd.Function):
         return to_states, to_weight, to_bias, None, None
 
 
-def _product_dtype(states: Tensor, weight: Tensor) -> torch.dtype:
+def product_dtype(states: Tensor, weight: Tensor) -> torch.dtype:
     """Returns the data type in which torch would compute this linear layer."""
     device = states.device.type
+    if not torch.amp.is_autocast_available(device):  # as on the meta device
+        return weight.dtype
     if torch.is_autocast_enabled(device) and weight.dtype == torch.float32:
         return torch.get_autocast_dtype(device)
     return weight.dtype

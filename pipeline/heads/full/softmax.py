@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from pipeline.batches import all_real
 from pipeline.heads.base import (
     OutputLayer,
     check_init_scale,
@@ -10,6 +11,8 @@ from pipeline.heads.base import (
     check_tied,
     exact_linear,
     exact_log_probs,
+    on_device,
+    placed,
 )
 from pipeline.heads.full.fused import softmax_nll
 from pipeline.text.vocabulary import Vocabulary
@@ -19,8 +22,9 @@ class FullSoftmax(OutputLayer):
     """The full softmax: softmax(weight state + bias) over the whole vocabulary.
 
     On a CPU, `loss` is a fused function with its own gradient; bfloat16 autocast makes it three
-    times faster. On other devices it is torch's cross entropy, which autocast runs in float32.
-    Logits of more than `pipeline.heads.base.LOGIT_BYTES` bytes are computed in chunks and not kept.
+    times faster. On other devices, autocast changes the data type of the products only; the softmax
+    is in float32. Logits of more than `pipeline.heads.base.LOGIT_BYTES` bytes are computed in
+    chunks and not kept.
 
     Args:
         input_size: Number of features of a state.
@@ -54,12 +58,14 @@ class FullSoftmax(OutputLayer):
         """See `OutputLayer.loss`."""
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        return softmax_nll(rows, self.weight, self.bias, row_targets)
+        complete = on_device(rows) and all_real(row_targets)
+        row_targets = placed(self, rows, row_targets)
+        return softmax_nll(rows, self.weight, self.bias, row_targets, complete)
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
-        return exact_log_probs(states, self.weight, self.bias, targets)
+        return exact_log_probs(states, self.weight, self.bias, placed(self, states, targets))
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """See `OutputLayer.log_distribution`."""

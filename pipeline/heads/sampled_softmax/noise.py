@@ -27,11 +27,12 @@ class Noise(nn.Module):
         shares = np.maximum(counts, 1) ** power
         parts = np.maximum(np.rint(shares / shares.sum() * _TOTAL), 1).astype(np.int64)
         self.register_buffer("cumulative", torch.from_numpy(np.cumsum(parts)))
+        self._total = int(parts.sum())  # kept, since reading the buffer would wait for a device
+        self.register_load_state_dict_post_hook(_read_total)  # type: ignore[no-untyped-call]
 
     def draw(self, num: int) -> Tensor:
         """Draws ids with replacement from torch's generator, [num]."""
-        high = int(self.cumulative[-1])
-        drawn = torch.randint(high, (num,), device=self.cumulative.device)
+        drawn = torch.randint(self._total, (num,), device=self.cumulative.device)
         return torch.searchsorted(self.cumulative, drawn, right=True)
 
     def log_probs(self, ids: Tensor) -> Tensor:
@@ -39,3 +40,7 @@ class Noise(nn.Module):
         upper = self.cumulative[ids]
         lower = torch.where(ids > 0, self.cumulative[(ids - 1).clamp_min(0)], 0)
         return ((upper - lower).double() / self.cumulative[-1]).log()
+
+
+def _read_total(noise: Noise, _: object) -> None:
+    noise._total = int(noise.cumulative[-1])

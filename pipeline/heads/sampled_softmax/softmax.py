@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import (
     OutputLayer,
     check_init_scale,
@@ -12,6 +11,9 @@ from pipeline.heads.base import (
     check_tied,
     exact_linear,
     exact_log_probs,
+    placed,
+    real_rows,
+    without_autocast,
 )
 from pipeline.heads.sampled_softmax.criteria import Criterion, Sample, SampledSoftmax
 from pipeline.heads.sampled_softmax.noise import Noise
@@ -69,16 +71,19 @@ class Sampled(OutputLayer):
             nn.init.uniform_(parameter, -init_scale, init_scale)
 
     def loss(self, states: Tensor, targets: Tensor) -> Tensor:
-        """See `OutputLayer.loss`; the criterion's loss instead of the nll."""
+        """See `OutputLayer.loss`; the criterion's loss instead of the nll.
+
+        Waits for a device if the targets are there.
+        """
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
-        real = torch.nonzero(row_targets != IGNORE_INDEX).squeeze(1)
-        with torch.autocast(states.device.type, enabled=False):
-            return self.criterion.loss(self._sample(rows[real], row_targets[real]))
+        with without_autocast(states.device):
+            return self.criterion.loss(self._sample(*real_rows(self, rows, row_targets)))
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
+        targets = placed(self, states, targets)
         return exact_log_probs(states, self.weight, self._whole_bias(), targets)
 
     def log_distribution(self, states: Tensor) -> Tensor:
@@ -102,8 +107,8 @@ class Sampled(OutputLayer):
         scores = (rows * of_targets).sum(-1)
         noise_scores = rows @ of_negatives.t()
         if self.bias is not None:
-            scores = scores + self.bias[targets]
-            noise_scores = noise_scores + self.bias[negatives]
+            scores = scores + self.bias.index_select(0, targets)
+            noise_scores = noise_scores + self.bias.index_select(0, negatives)
         log_noise = self.noise.log_probs(ids).to(dtype)
         return Sample(
             scores,

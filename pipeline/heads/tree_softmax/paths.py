@@ -7,6 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
+from pipeline.heads.base import on_device, without_autocast
+from pipeline.heads.tree_softmax.on_device import device_path_nll
 from pipeline.heads.tree_softmax.trees import Joints
 
 
@@ -38,6 +40,7 @@ class Paths(nn.Module):
         self.register_buffer("joints", torch.tensor(joints))
         for derived in ("nodes", "signs", "starts", "depths", "by_depth"):
             self.register_buffer(derived, torch.empty(0, dtype=torch.long), persistent=False)
+        self._padded: tuple[Tensor, Tensor] | None = None
         self.level_sizes: list[int] = []
         self.arrange()
         self.register_load_state_dict_post_hook(_arrange_again)  # type: ignore[no-untyped-call]
@@ -69,6 +72,7 @@ class Paths(nn.Module):
         self.starts = self.depths.cumsum(0) - self.depths
         levels = self._levels()
         self.by_depth, self.level_sizes = torch.cat(levels), [len(level) for level in levels]
+        self._padded = None
 
     def steps_to(self, targets: Tensor) -> Steps:
         """Returns the decisions on the paths to targets [rows]; none for `IGNORE_INDEX`."""
@@ -80,6 +84,31 @@ class Paths(nn.Module):
         offsets = torch.arange(len(rows), device=targets.device) - (ends - depths)[rows]
         steps = self.starts[index][rows] + offsets
         return Steps(rows, self.nodes[steps], self.signs[steps], ends - depths)
+
+    def padded_to(self, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns nodes and signs of the decisions on the paths to targets [rows], [rows depth].
+
+        The sign is 0 after the end of a path and in rows of `IGNORE_INDEX`. Does not wait for a
+        device.
+        """
+        real, index = (targets != IGNORE_INDEX).unsqueeze(1), targets.clamp_min(0)
+        nodes, signs = (table.index_select(0, index) for table in self._tables())
+        return nodes, signs * real
+
+    def _tables(self) -> tuple[Tensor, Tensor]:
+        """Returns the padded paths to all words: nodes, int32, and signs, int8, [vocab depth].
+
+        They are computed at their first use on a device. They are no buffers, because DDP sends all
+        buffers to all processes before each step.
+        """
+        if self._padded is None or self._padded[0].device != self.nodes.device:
+            with torch.inference_mode(False):  # else training could not use them
+                places = torch.arange(len(self.level_sizes), device=self.nodes.device)
+                inside = places < self.depths.unsqueeze(1)
+                steps = (self.starts.unsqueeze(1) + places).where(inside, 0)
+                signs = (self.signs[steps] * inside).to(torch.int8)
+                self._padded = self.nodes[steps].to(torch.int32), signs
+        return self._padded
 
     def _levels(self) -> list[Tensor]:
         levels = [torch.tensor([self.vocab_size - 2], device=self.joints.device)]
@@ -100,7 +129,9 @@ def path_nll(
     `IGNORE_INDEX` have no loss. The sum is in nats, [], in float32 or float64. Autocast has no
     effect, since most of the time is spent fetching rows. The sum cannot be differentiated twice.
     """
-    with torch.autocast(states.device.type, enabled=False):
+    if on_device(states):
+        return device_path_nll(states, weight, bias, *paths.padded_to(targets))
+    with without_autocast(states.device):
         nll: Tensor = _PathNll.apply(states, weight, bias, paths.steps_to(targets))  # type: ignore[no-untyped-call]
     return nll
 
@@ -150,7 +181,7 @@ class _PathNll(torch.autograd.Function):
 def step_scores(states: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
     """Computes weight state + bias of each decision [steps] in float32 or float64."""
     dtype = torch.promote_types(weight.dtype, torch.float32)
-    with torch.autocast(states.device.type, enabled=False):
+    with without_autocast(states.device):
         products = weight[steps.nodes].to(dtype) * states[steps.rows].to(dtype)
         scores = products.sum(-1)
     return scores if bias is None else scores + bias[steps.nodes]

@@ -4,7 +4,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.heads.base import OutputLayer, check_init_scale, check_shapes, exact_linear, in_chunks
+from pipeline.heads.base import (
+    OutputLayer,
+    check_init_scale,
+    check_shapes,
+    exact_linear,
+    in_chunks,
+    on_device,
+    placed,
+)
+from pipeline.heads.tree_softmax.on_device import padded_scores
 from pipeline.heads.tree_softmax.paths import Paths, path_nll, step_scores
 from pipeline.heads.tree_softmax.trees import HuffmanTree, WordTree
 from pipeline.text.vocabulary import Vocabulary
@@ -60,13 +69,16 @@ class HierarchicalSoftmax(OutputLayer):
         """See `OutputLayer.loss`."""
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
+        row_targets = placed(self, rows, row_targets)
         return path_nll(rows, self.weight, self.bias, row_targets, self.paths)
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
         check_shapes(self, states, targets)
         row_size = len(self.paths.level_sizes) * self.input_size
-        return in_chunks(self._scores, states, targets, row_size, self.weight.dtype)
+        targets = placed(self, states, targets)
+        score = self._device_scores if on_device(states) else self._scores
+        return in_chunks(score, states, targets, row_size, self.weight.dtype)
 
     def log_distribution(self, states: Tensor) -> Tensor:
         """See `OutputLayer.log_distribution`."""
@@ -88,6 +100,11 @@ class HierarchicalSoftmax(OutputLayer):
             "HierarchicalSoftmax has no word weights to share with an embedding; set tie_weights "
             "to false, or use FullSoftmax, ClassSoftmax or Sampled"
         )
+
+    def _device_scores(self, rows: Tensor, targets: Tensor) -> Tensor:
+        nodes, signs = self.paths.padded_to(targets)
+        scores, _ = padded_scores(rows, self.weight, self.bias, nodes)
+        return (F.logsigmoid(scores * signs) * signs.abs()).sum(1)
 
     def _scores(self, rows: Tensor, targets: Tensor) -> Tensor:
         steps = self.paths.steps_to(targets)
