@@ -69,7 +69,7 @@ class StreamWindow(NamedTuple):
 
         Lightning calls this method. Counting targets on a device would make the host wait.
         """
-        return self._replace(tokens=_copies(device, self.tokens)[0])
+        return self._replace(tokens=to_device(self.tokens, device))
 
 
 def column_share(num_columns: int, rank: int, world_size: int) -> slice:

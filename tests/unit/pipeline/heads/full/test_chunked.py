@@ -3,12 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import nn
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.heads import FullSoftmax, base
-from pipeline.heads.full.chunked import chunked_nll
-from tests.unit.pipeline.heads.layers import INPUT_SIZE, VOCAB_SIZE, make
+from tests.unit.pipeline.heads.layers import VOCAB_SIZE, make
 
 
 def gradients(loss, layer, states):
@@ -74,16 +72,3 @@ def test_a_second_derivative_is_refused(monkeypatch):
     monkeypatch.setattr(base, "LOGIT_BYTES", 1)
     with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
         torch.autograd.grad(layer.loss(states, targets), states, create_graph=True)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("bf16", [True, False])
-def test_on_a_gpu(bf16):
-    layer, states, targets = make(FullSoftmax, torch.float32)
-    layer, states = layer.cuda(), states.detach().cuda().requires_grad_()
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    rows, targets = states.reshape(-1, INPUT_SIZE), targets.cuda()
-    found = chunked_nll(rows, layer.weight, layer.bias, targets.flatten(), dtype)
-    tolerance = 1e-2 if bf16 else 1e-5
-    torch.testing.assert_close(found, reference(layer, states, targets), rtol=tolerance, atol=0)
-    assert isinstance(layer.weight, nn.Parameter)
