@@ -7,6 +7,7 @@ which the GPU repeats without the host.
 
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -216,10 +217,14 @@ class CudaRecording:
         torch.cuda.current_stream().wait_stream(stream)
         del value
         self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        with context, torch.cuda.graph(self._forward, pool=self._pool, stream=stream):
+        # Other threads, such as that of `datamodules.batching.prefetch`, may allocate meanwhile.
+        capture = partial(
+            torch.cuda.graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
+        )
+        with context, capture(self._forward):
             outputs = loss(*self.inputs)
         self.gradient = torch.ones_like(outputs[0])
-        with torch.cuda.graph(self._backward, pool=self._pool, stream=stream):
+        with capture(self._backward):
             self.gradients = torch.autograd.grad(
                 outputs[0], parameters, self.gradient, allow_unused=True
             )

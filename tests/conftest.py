@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).parent.parent
 # for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# cuBLAS reads it once, when a process computes its first product on a GPU.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @pytest.fixture(scope="session")

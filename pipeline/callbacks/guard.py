@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
+from pipeline.callbacks.checkpoints import is_update
 from pipeline.errors import TrainingError
 
 _ADVICE = (
@@ -21,13 +22,13 @@ class FiniteGuard(Callback):
     """Raises `TrainingError` for a loss or for weights that are not finite.
 
     On a CPU each loss is checked before the update. On any other device that would make the host
-    wait for the device in each step, so the losses are kept there and checked together: after every
-    `every_n_steps` batches, before each validation and each checkpoint, and at the end of an epoch.
+    wait for the device in each step, so the losses are kept there and checked together: every
+    `every_n_steps` updates, before each validation and each checkpoint, and at the end of an epoch.
     A checkpoint therefore never contains weights that were updated with such a loss. All processes
     of a training check at the same steps and stop together.
 
     Args:
-        every_n_steps: Maximum number of batches whose losses are checked together.
+        every_n_steps: Number of updates between two checks on a device.
 
     Raises:
         ValueError: If `every_n_steps` is below 1.
@@ -70,8 +71,8 @@ class FiniteGuard(Callback):
         batch: Any,  # noqa: ANN401 (the datamodule's own)
         batch_idx: int,
     ) -> None:
-        """Checks the losses of the last `every_n_steps` batches."""
-        if len(self._losses) >= self.every_n_steps:
+        """Checks the losses since the last check every `every_n_steps` updates."""
+        if is_update(trainer, batch_idx) and trainer.global_step % self.every_n_steps == 0:
             self._check(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -6,6 +6,7 @@ import time
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor
 
 from pipeline.batches import StreamWindow
 from pipeline.callbacks.run_log import loss_of
@@ -20,13 +21,19 @@ class Bar(RichProgressBar):
     def __init__(self, monitor: str) -> None:
         super().__init__(refresh_rate=10, console_kwargs={"stderr": True})
         self.monitor = monitor
+        self._score: Tensor | None = None  # that `_shown` is the text of
+        self._shown = ""
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         """See `RichProgressBar`."""
         score = trainer.callback_metrics.get(self.monitor)
-        return {} if score is None else {self.monitor: f"{float(score):.5g}"}
+        if score is None:
+            return {}
+        if score is not self._score:  # reading it after each batch would wait for a GPU as often
+            self._score, self._shown = score, f"{float(score):.5g}"
+        return {self.monitor: self._shown}
 
 
 class EpochLines(Callback):

@@ -25,6 +25,10 @@ class Termination(Callback):
     Lightning 2.6 waits for the end of the batch, broadcasts within the signal handler (a deadlock
     if ranks are at different places) and exits with code 0. Under SLURM its handler also requeues
     the job, and is kept.
+
+    Without its handler Lightning still broadcasts, before each batch of a training with several
+    processes, whether the signal has arrived, and waits for the device to read the answer. This
+    broadcast is left out.
     """
 
     def __init__(self, processes: "ProcessWatcher") -> None:
@@ -32,7 +36,9 @@ class Termination(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replaces the handler, which Lightning has just installed."""
-        install()
+        if install():
+            loop = trainer.fit_loop.epoch_loop
+            loop._broadcast_sigterm_tensor = _do_nothing  # type: ignore[method-assign]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replaces the handler, which Lightning has just installed."""
@@ -45,17 +51,25 @@ class Termination(Callback):
         self.processes.end()
 
 
-def install() -> None:
-    """Makes SIGTERM raise `Terminated` in the main thread."""
+def install() -> bool:
+    """Makes SIGTERM raise `Terminated`; not under SLURM or in another thread than the main one.
+
+    Returns whether it does.
+    """
     if "SLURM_JOB_ID" in os.environ or threading.current_thread() is not threading.main_thread():
-        return
+        return False
     signal.signal(signal.SIGTERM, _raise)
+    return True
 
 
 def uninstall() -> None:
     """Restores the default action of SIGTERM."""
     if signal.getsignal(signal.SIGTERM) is _raise:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:

@@ -89,7 +89,7 @@ def test_on_the_cpu_a_bad_loss_is_found_before_its_update(value):
         (5, 4, 8, 1),
         (9, 4, 10, 1),  # before the validation at the end of the epoch
         (10, 50, 10, 1),
-        (11, 4, 14, 2),
+        (11, 4, 12, 2),
         (27, 50, 30, 3),
     ],
 )
@@ -119,10 +119,10 @@ def test_no_checkpoint_has_bad_weights(tmp_path, bad_step, guard_first):
 
 def test_accumulated_batches_are_all_checked():
     model = Toy(bad_step=2)  # batches 4 to 6
-    reason = "the loss was NaN or infinite at step 2, found at step 2"
+    reason = "the loss was NaN or infinite at step 2, found at step 3"
     with stops(reason, 1):
-        fit(model, OnDevice(every_n_steps=5), accumulate_grad_batches=3)
-    assert model.steps == 5
+        fit(model, OnDevice(every_n_steps=3), accumulate_grad_batches=3)
+    assert model.steps == 9
 
 
 def test_all_processes_stop_at_the_first_step_of_any(monkeypatch):
@@ -189,3 +189,21 @@ def test_weights_are_read_once(monkeypatch):
 def test_a_number_below_one():
     with value_error("every_n_steps must be at least 1, got 0"):
         FiniteGuard(0)
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_not_waited_for():
+    guard, trainer, model = FiniteGuard(), quiet_trainer(), Toy(0).cuda()
+    losses = [model.layer(torch.ones(1, 1, device="cuda")).sum() * factor for factor in (1, 2)]
+    bad = losses[0] / torch.zeros(1, device="cuda").squeeze()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for loss in (*losses, bad):
+            guard.on_before_backward(trainer, model, loss)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    with stops("the loss was NaN or infinite at step 1, found at step 1", 1):
+        guard.on_validation_start(trainer, model)
+    assert _infinite_weights(model) is None
+    model.layer.bias.data.fill_(float("nan"))
+    assert _infinite_weights(model) == "layer.bias"
