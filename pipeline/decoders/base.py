@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from pipeline.decoders.chain import Posterior
+from pipeline.decoders.scores import Posterior
 from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span
 from pipeline.transfers import on_host, real_steps

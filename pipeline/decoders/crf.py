@@ -6,15 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.decoders.base import ChainDecoder, emissions
-from pipeline.decoders.chain import (
-    ChainScores,
-    Constraints,
-    Posterior,
-    log_partition,
-    path_score,
-    posterior,
-    viterbi,
-)
+from pipeline.decoders.chain import log_partition, path_score, posterior, viterbi
+from pipeline.decoders.scores import ChainScores, Constraints, Posterior
 
 INIT_SCALE = 0.1
 """Transitions, starts and ends are initialized uniformly in [-INIT_SCALE, INIT_SCALE]."""

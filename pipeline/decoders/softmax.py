@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.decoders.base import ChainDecoder, emissions
-from pipeline.decoders.chain import ChainScores, Constraints, Posterior, viterbi
+from pipeline.decoders.chain import viterbi
+from pipeline.decoders.scores import ChainScores, Constraints, Posterior
 from pipeline.transfers import Constant, real_steps
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.decoders.chain import Posterior
+from pipeline.decoders.scores import Posterior
 from pipeline.text.tags import Span, are_labels
 
 

@@ -90,6 +90,44 @@ def best_path(matrices: Tensor, first: Tensor, last: Tensor) -> Tensor:
     return path
 
 
+def messages(matrices: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """Computes the products of all matrices before and after each place, in the log semiring.
+
+    Each product has an arbitrary constant, so that its highest score is 0 and products of many
+    matrices do not lose precision. The last round goes down the tree (Blelloch 1990, section 1.2).
+
+    Args:
+        matrices: Scores of pairs of tags [batch count tag tag]; -inf is read as `LOWEST`.
+        first: Scores of the first tag [batch tag].
+        last: Scores of the last tag [tag].
+
+    Returns:
+        first x matrices[:t] and matrices[t:] x last for t = 0 to count, [batch count+1 tag] each.
+    """
+    levels = [matrices.clamp(min=LOWEST)]
+    while levels[-1].shape[1] > 1:
+        levels.append(_normalized(_pair_sums(levels[-1]).logsumexp(3), 2))
+    before, after = first.unsqueeze(1), last.expand_as(first).unsqueeze(1)
+    for level in reversed(levels[:-1]):
+        middle = _times(before, level[:, 0::2]), _times(level[:, 1::2], after)
+        before = torch.stack((before, middle[0]), dim=2).flatten(1, 2)
+        after = torch.stack((middle[1], after), dim=2).flatten(1, 2)
+    ends = _times(before[:, -1:], levels[0][:, -1:]), _times(levels[0][:, :1], after[:, :1])
+    return torch.cat((before, ends[0]), dim=1), torch.cat((ends[1], after), dim=1)
+
+
+def _times(left: Tensor, right: Tensor) -> Tensor:
+    """Multiplies vectors [batch count tag] and matrices, or matrices and vectors."""
+    is_row = left.dim() == 3
+    sums = left.unsqueeze(3) + right if is_row else left + right.unsqueeze(2)
+    return _normalized(sums.logsumexp(2 if is_row else 3), 1)
+
+
+def _normalized(scores: Tensor, num_dims: int) -> Tensor:
+    """Subtracts the highest score over the last dimensions."""
+    return scores - scores.detach().amax(tuple(range(-num_dims, 0)), keepdim=True)
+
+
 def _pair_sums(matrices: Tensor) -> Tensor:
     """Returns left[i, k] + right[k, j] of neighboring matrices [batch pair i k j]."""
     return matrices[:, 0::2].unsqueeze(4) + matrices[:, 1::2].unsqueeze(2)

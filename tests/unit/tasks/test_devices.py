@@ -4,11 +4,15 @@ On the device "meta" tensors have no values: reading one on the host raises an e
 """
 
 import itertools
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
 from lightning.fabric.utilities import move_data_to_device
 
+import pipeline.decoders.base
+import tasks.sentiment
 from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedSentences, EncodedTexts
 from datamodules.batching.sentences import Sentence
@@ -123,6 +127,27 @@ def test_tokens_instead_of_distinct_words(monkeypatch):
     by_word = model(batch)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     torch.testing.assert_close(model(batch), by_word, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "make", [*(partial(tagger, d) for d in DECODERS), partial(classifier, Max)]
+)
+def test_evaluation_waits_once(make, monkeypatch):
+    """All that is read on the host comes from one call of `on_host`."""
+    waits = []
+
+    def on_host(*tensors):
+        waits.append(len(tensors))
+        return [torch.zeros(tensor.shape, dtype=tensor.dtype) for tensor in tensors]
+
+    for module in (pipeline.decoders.base, tasks.sentiment):
+        monkeypatch.setattr(module, "on_host", on_host)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # not on "meta"
+    model = make().to("meta").eval()
+    batch = sentences() if isinstance(model, Tagger) else texts()
+    model.validation_step(move_data_to_device(batch, torch.device("meta")), 0)
+    assert len(waits) == 1
+    assert len(model._evaluated) == 3
 
 
 class Emissions(torch.nn.Module):

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from pipeline.decoders.chain import allowed_starts, allowed_transitions
+from pipeline.decoders.scores import allowed_starts, allowed_transitions
 from pipeline.text.tags import count_malformed, tag_set
 
 

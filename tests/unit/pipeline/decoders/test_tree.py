@@ -8,8 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.decoders import CRF, chain
-from pipeline.decoders.chain import ChainScores, Constraints
+from pipeline.decoders import CRF, chain, chain_trees
+from pipeline.decoders.scores import ChainScores, Constraints
 from pipeline.decoders.tree import LOWEST, log_product
 from pipeline.text.tags import tag_set
 from tests.unit.pipeline.decoders.examples import DECODERS, SIZE, batch, make
@@ -57,7 +57,7 @@ def assert_same(found, expected):
 @pytest.mark.parametrize(("num_tags", "lengths"), CASES)
 def test_the_log_partition_and_its_gradients(num_tags, lengths):
     *arguments, _ = problem(num_tags, lengths)
-    found = with_gradients(chain.tree_log_partition, *arguments)
+    found = with_gradients(chain_trees.log_partition, *arguments)
     assert_same(found, with_gradients(chain.log_partition, *arguments))
     is_padding = torch.arange(max(lengths)) >= arguments[1].unsqueeze(1)
     assert not found[1][0][is_padding].any()
@@ -66,7 +66,7 @@ def test_the_log_partition_and_its_gradients(num_tags, lengths):
 @pytest.mark.parametrize(("num_tags", "lengths"), CASES)
 def test_the_path_score_and_its_gradients(num_tags, lengths):
     arguments = problem(num_tags, lengths)
-    found = with_gradients(chain.path_score_by_table, *arguments)
+    found = with_gradients(chain_trees.path_score, *arguments)
     assert_same(found, with_gradients(chain.path_score, *arguments))
 
 
@@ -74,13 +74,39 @@ def test_the_path_score_and_its_gradients(num_tags, lengths):
 def test_the_best_path(num_tags, lengths):
     for seed in range(5):
         *arguments, _ = problem(num_tags, lengths, seed)
-        assert torch.equal(chain.tree_viterbi(*arguments), chain.viterbi(*arguments))
+        assert torch.equal(chain_trees.viterbi(*arguments), chain.viterbi(*arguments))
+
+
+@pytest.mark.parametrize(("num_tags", "lengths"), CASES)
+def test_the_posterior(num_tags, lengths):
+    *arguments, _ = problem(num_tags, lengths)
+    found, expected = (module.posterior(*arguments) for module in (chain_trees, chain))
+    is_real = torch.arange(max(lengths)) < arguments[1].unsqueeze(1)
+    for one, other in zip(found[:2], expected[:2], strict=True):
+        torch.testing.assert_close(one[is_real], other[is_real], rtol=1e-10, atol=1e-12)
+    leaf = arguments[0].requires_grad_()
+    gradients = [
+        torch.autograd.grad(
+            module.posterior(*arguments).log_marginals[is_real].square().sum(), leaf
+        )[0]
+        for module in (chain_trees, chain)
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-11)
+
+
+def test_long_sentences_stay_exact():
+    emissions, lengths, scores, _ = problem(3, [2000])
+    exact = chain.posterior(emissions, lengths, scores)
+    single = ChainScores(*(part.float() for part in scores))
+    found = chain_trees.posterior(emissions.float(), lengths, single)
+    for one, other in zip(found, exact, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
 
 
 def test_all_paths_enumerated():
     emissions, lengths, scores, _ = problem(3, [5, 0, 1, 4])
-    partition = chain.tree_log_partition(emissions, lengths, scores)
-    best = chain.tree_viterbi(emissions, lengths, scores)
+    partition = chain_trees.log_partition(emissions, lengths, scores)
+    best = chain_trees.viterbi(emissions, lengths, scores)
     for row, length in enumerate(lengths.tolist()):
         totals = {}
         for path in itertools.product(range(3), repeat=length):
@@ -99,10 +125,10 @@ def test_forbidden_transitions(lengths):
     emissions, lengths, scores, _ = problem(5, lengths)
     scores = Constraints(tag_set(["x", "y"])).on(scores)
     assert torch.isinf(scores.transitions).any()
-    found = with_gradients(chain.tree_log_partition, emissions, lengths, scores)
+    found = with_gradients(chain_trees.log_partition, emissions, lengths, scores)
     assert all(gradient.isfinite().all() for gradient in found[1])
     assert_same(found, with_gradients(chain.log_partition, emissions, lengths, scores))
-    best = chain.tree_viterbi(emissions, lengths, scores)
+    best = chain_trees.viterbi(emissions, lengths, scores)
     assert torch.equal(best, chain.viterbi(emissions, lengths, scores))
 
 
@@ -112,7 +138,7 @@ def test_a_tag_that_no_path_contains():
     transitions, starts = scores.transitions.clone(), scores.starts.clone()
     transitions[:, 1] = transitions[1] = starts[1] = -torch.inf
     values, (of_emissions, of_transitions, *others) = with_gradients(
-        chain.tree_log_partition, emissions, lengths, ChainScores(transitions, starts, scores.ends)
+        chain_trees.log_partition, emissions, lengths, ChainScores(transitions, starts, scores.ends)
     )
     kept = torch.tensor([0, 2])
     fewer = ChainScores(*(part[kept] for part in (transitions[:, kept], starts, scores.ends)))
@@ -129,7 +155,7 @@ def test_equal_scores():
     scores = ChainScores(torch.zeros(3, 3), torch.zeros(3), torch.zeros(3))
     lengths = torch.full((50,), 6)
     found, expected = (
-        find(emissions, lengths, scores) for find in (chain.tree_viterbi, chain.viterbi)
+        find(emissions, lengths, scores) for find in (chain_trees.viterbi, chain.viterbi)
     )
     assert torch.equal(found[:, -1], expected[:, -1])
     totals = [chain.path_score(emissions, lengths, scores, path) for path in (found, expected)]
@@ -179,7 +205,7 @@ def test_the_host_waits_for_nothing(name, num_tags):
     decoder = DECODERS[name](SIZE, tags).to("meta")
     states, targets, lengths = batch([6, 0, 1])
     states, targets = states.float().to("meta").requires_grad_(), targets.to("meta")
-    assert chain.uses_tree(states.new_zeros(32, 60, len(tags))) == (num_tags == 9)
+    assert chain_trees.are_used(states.new_zeros(32, 60, len(tags))) == (num_tags == 9)
     decoder.loss(states, targets, lengths).backward()
     assert states.grad.shape == states.shape
     assert all(parameter.grad is not None for parameter in decoder.parameters())
@@ -192,7 +218,7 @@ def test_the_host_waits_for_nothing(name, num_tags):
 @pytest.mark.parametrize("num_tags", [3, 400])
 @pytest.mark.parametrize("name", DECODERS)
 def test_on_a_gpu(name, num_tags, monkeypatch):
-    monkeypatch.setattr(chain, "_MOST_NUMBERS", 2**20)
+    monkeypatch.setattr(chain_trees, "_MOST_NUMBERS", 2**20)
     torch.manual_seed(0)
     tags = tag_set([str(number) for number in range((num_tags - 1) // 2)])
     decoder = DECODERS[name](SIZE, tags).double()
