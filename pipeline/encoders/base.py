@@ -87,30 +87,36 @@ def check_inputs(encoder: Encoder, inputs: Tensor) -> None:
 def check_lengths(inputs: Tensor, lengths: Tensor | None) -> None:
     """Raises a ValueError unless `lengths` is None or [batch] whole numbers from 0 to time.
 
-    The range is checked on a CPU only: on a GPU the host would have to wait for the device.
+    The range is checked on a CPU only: on a GPU the host would have to wait for the device. It is
+    not checked while torch compiles or exports, because no values exist then.
     """
     if lengths is None:
         return
     batch, time = inputs.shape[:2]
-    if lengths.shape != (batch,):
+    if tuple(lengths.shape) != (batch,):
         raise ValueError(
             f"lengths must be [batch={batch}] for inputs {list(inputs.shape)}, "
             f"got {list(lengths.shape)}"
         )
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(f"lengths must be whole numbers (torch.int64), got {lengths.dtype}")
-    if lengths.device.type == "cpu" and batch:
+    if lengths.device.type == "cpu" and batch and not torch.compiler.is_compiling():
         least, most = torch.aminmax(lengths)
         if least < 0 or most > time:
             raise ValueError(f"lengths must be between 0 and {time} (time), got {lengths.tolist()}")
 
 
 def all_full(inputs: Tensor, lengths: Tensor | None) -> bool:
-    """Returns True if `inputs` [batch time ...] has no padding; False for lengths on a GPU."""
+    """Returns True if `inputs` [batch time ...] has no padding.
+
+    Returns False for lengths on a GPU, where the host would have to wait for the device, and for
+    lengths whose values do not exist yet because torch compiles or exports.
+    """
     if lengths is None:
         return True
-    # On a GPU the comparison would make the host wait for the device.
-    return lengths.device.type == "cpu" and bool((lengths == inputs.shape[1]).all())
+    if lengths.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return bool((lengths == inputs.shape[1]).all())
 
 
 def refuse_second_derivatives(name: str) -> None:

@@ -46,7 +46,7 @@ class Identity(Encoder):
         """See `Encoder`."""
         check_inputs(self, inputs)
         check_lengths(inputs, lengths)
-        return Encoded(inputs, self.initial_carry(len(inputs)))
+        return Encoded(inputs, (inputs.new_zeros(inputs.shape[0], 0),))
 
     def initial_carry(self, batch_size: int) -> Carry:
         """See `Encoder`; one tensor [batch_size 0], which keeps the number of rows."""

@@ -76,13 +76,13 @@ class Window(Encoder):
         """See `Encoder`."""
         check_inputs(self, inputs)
         check_lengths(inputs, lengths)
-        (left,) = self.initial_carry(len(inputs)) if carry is None else carry
-        if left.shape != (len(inputs), self.before, self.input_size):
+        (left,) = self.initial_carry(inputs.shape[0]) if carry is None else carry
+        if left.shape != (inputs.shape[0], self.before, self.input_size):
             raise ValueError(
-                f"Window expects a carry [batch={len(inputs)} before={self.before} "
+                f"Window expects a carry [batch={inputs.shape[0]} before={self.before} "
                 f"input={self.input_size}], got {list(left.shape)}"
             )
-        seen = torch.cat([left.to(inputs), inputs], dim=1)
+        seen = torch.cat([left.to(inputs, non_blocking=True), inputs], dim=1)
         windows = self._with_ends(seen, lengths).unfold(1, self.before + 1 + self.after, 1)
         states = windows.transpose(2, 3).flatten(2)
         if self.hidden is not None:
@@ -107,7 +107,7 @@ class Window(Encoder):
             return whole
         # Distance of each step from its row's end; steps beyond the window are never read.
         steps = torch.arange(time + self.after, device=seen.device) - self.before
-        beyond = steps - lengths.to(seen.device).unsqueeze(1)
+        beyond = steps - lengths.to(seen.device, non_blocking=True).unsqueeze(1)
         ends = self.end.to(seen.dtype)[beyond.clamp(0, self.after - 1)]
         return torch.where((beyond >= 0).unsqueeze(-1), ends, whole)
 

@@ -24,10 +24,12 @@ _MUCH_PADDING = 0.25
 def steps_pay(inputs: Tensor, lengths: Tensor | None) -> bool:
     """Returns True if `encode_gru` can be used and is faster than torch's kernel.
 
-    Under autocast torch multiplies in bfloat16, which is faster still.
+    Under autocast torch multiplies in bfloat16, which is faster still. While torch compiles or
+    exports, the numbers of rows of each step are unknown.
     """
     if (
         inputs.device.type != "cpu"
+        or torch.compiler.is_compiling()
         or torch.is_autocast_enabled("cpu")
         or inputs.dtype not in (torch.float32, torch.float64)
         or inputs.shape[1] < _ENOUGH_STEPS

@@ -57,8 +57,19 @@ def linear_scan(
     dtype = torch.promote_types(decay.dtype, torch.promote_types(drive.dtype, start.dtype))
     dtype = torch.promote_types(dtype, torch.float32)
     operands = (decay.to(dtype), drive.to(dtype), start.to(dtype))
+    if torch.compiler.is_compiling():
+        return _differentiable(*operands)
     states: Tensor = _LinearScan.apply(*operands)  # type: ignore[no-untyped-call]
     return states
+
+
+def _differentiable(decay: Tensor, drive: Tensor, state: Tensor) -> Tensor:
+    """Computes the states for torch's compiler, which refuses writes into views of a tensor."""
+    states = []
+    for factor, term in zip(decay.unbind(1), drive.unbind(1), strict=True):
+        state = torch.addcmul(term, factor, state)
+        states.append(state)
+    return torch.stack(states, dim=1)
 
 
 class _LinearScan(torch.autograd.Function):

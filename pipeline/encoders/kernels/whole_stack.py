@@ -52,7 +52,7 @@ def run_together(
     if layers is None or (len(layers[0]) == 2 and not all_full(inputs, lengths)):
         return None
     first = layers[0][0]
-    stacked = _starts(layers, stack.parts(inputs, carry), len(inputs))
+    stacked = _starts(layers, stack.parts(inputs, carry), inputs.shape[0])
     states, *finals = _KERNELS[first.kernel.mode](
         inputs,
         stacked if len(stacked) == 2 else stacked[0],

@@ -81,8 +81,8 @@ class RecurrentLayer(Encoder, abc.ABC):
     def _start(self, inputs: Tensor, carry: Carry | None) -> Carry:
         check_inputs(self, inputs)
         if carry is None:
-            return self.initial_carry(len(inputs))
-        return self.fit_carry(carry, len(inputs))
+            return self.initial_carry(inputs.shape[0])
+        return self.fit_carry(carry, inputs.shape[0])
 
     def fit_carry(self, carry: Carry, batch_size: int) -> Carry:
         """Converts a carry to the dtype of this layer's computation, or raises a ValueError."""

@@ -81,12 +81,12 @@ class Scanned(RecurrentLayer):
         if carry is None or self.cell.window == 1:
             return super()._start(inputs, carry)
         check_inputs(self, inputs)
-        expected = [[len(inputs), size] for size in self._sizes]
+        expected = [[inputs.shape[0], size] for size in self._sizes]
         shapes = [list(part.shape) if isinstance(part, Tensor) else type(part) for part in carry]
         if shapes != expected:
             raise ValueError(
                 f"Scanned expects a carry of cell state and last input, {expected}, got {shapes}; "
-                f"initial_carry({len(inputs)}) returns a new one"
+                f"initial_carry({inputs.shape[0]}) returns a new one"
             )
         return fit_dtype("Scanned", carry, self._carry_dtype)
 

@@ -41,7 +41,7 @@ class Unrolled(RecurrentLayer):
 
     @property
     def _carry_dtype(self) -> torch.dtype:
-        own = super()._carry_dtype
+        own = self._sample.dtype
         return torch.promote_types(own, torch.float32) if self.cell.keeps_float32 else own
 
     @property

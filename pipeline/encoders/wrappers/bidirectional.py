@@ -67,7 +67,7 @@ def _mirror(inputs: Tensor, lengths: Tensor | None) -> Tensor | None:
         return None
     batch, time, _ = inputs.shape
     steps = torch.arange(time, device=inputs.device)
-    ends = lengths.to(inputs.device).unsqueeze(1)
+    ends = lengths.to(inputs.device, non_blocking=True).unsqueeze(1)
     sources = torch.where(steps < ends, ends - 1 - steps, steps)
     rows = torch.arange(batch, device=inputs.device).unsqueeze(1) * time
     return (rows + sources).flatten()

@@ -56,7 +56,7 @@ class Stacked(Encoder):
     def parts(self, inputs: Tensor, carry: Carry | None) -> Carry:
         """Returns the carry of each layer, or raises a ValueError if their number is wrong."""
         if carry is None:
-            return self.initial_carry(len(inputs))
+            return self.initial_carry(inputs.shape[0])
         if len(carry) != len(self.layers):
             raise ValueError(
                 f"Stacked expects a carry of {len(self.layers)} parts, one for each layer, "

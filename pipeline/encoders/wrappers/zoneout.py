@@ -57,7 +57,7 @@ class Zoneout(Encoder):
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         check_inputs(self, inputs)
-        before = self.initial_carry(len(inputs)) if carry is None else carry
+        before = self.initial_carry(inputs.shape[0]) if carry is None else carry
         count, states = self.inner.num_zoneout_parts, []
         for step in torch.split(inputs, 1, dim=1):
             state, after = self.inner(step, None, before)
