@@ -25,9 +25,8 @@ class OutputLayer(nn.Module, abc.ABC):
     gradient trains the same distribution.
 
     While states are on a device such as a GPU, targets should be on the host, as `StreamWindow`
-    keeps them: rows are counted and sorted there, and no function waits for the device. Targets on
-    the device of the states are accepted too, with the same results; only `Sampled.loss` then
-    waits, to leave out ignored rows.
+    keeps them: rows are counted and sorted there, and ids are checked. Targets on the device of the
+    states are accepted too, with the same results. Neither makes the host wait for the device.
 
     Args:
         input_size: Number of features of a state.
@@ -147,7 +146,7 @@ def placed(layer: OutputLayer, states: Tensor, targets: Tensor) -> Tensor:
 def real_rows(layer: OutputLayer, rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Returns rows [rows input] and targets [rows] without those of `IGNORE_INDEX`.
 
-    Raises an `IndexError` as `check_range` does. Waits for a device if targets are on it.
+    The targets must be on the host. Raises an `IndexError` as `check_range` does.
     """
     if on_device(rows):
         check_range(targets, layer.vocab_size)

@@ -88,15 +88,14 @@ class _DeviceNll(torch.autograd.Function):
         accurate = torch.promote_types(dtype, torch.float32)
         rows, table = states.to(dtype), weight.to(dtype)
         offset = None if bias is None else bias.to(dtype)
-        total = weight.new_zeros((), dtype=accurate)
-        to_weight = to_bias = None
+        total = to_weight = to_bias = None
         of_states: list[Tensor] = []
         for chunk in chunks(len(rows), len(table), accurate):
             of_chunk = targets[chunk]
             part = _part(
                 rows[chunk], table, offset, of_chunk, complete, groups, ctx.needs_input_grad
             )
-            total += part.nll
+            total = _plus(total, part.nll)
             to_weight = _plus(to_weight, part.to_weight)
             to_bias = _plus(to_bias, part.to_bias)
             if part.to_states is not None:
@@ -104,6 +103,7 @@ class _DeviceNll(torch.autograd.Function):
         to_states = torch.cat(of_states) if len(of_states) > 1 else (*of_states, None)[0]
         ctx.save_for_backward(to_states, to_weight, to_bias)
         ctx.dtypes = states.dtype, weight.dtype, None if bias is None else bias.dtype
+        assert total is not None  # there is at least one chunk
         return total
 
     @staticmethod

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+_CERTAIN = 1e4
+"""Score of a target next to words of -inf. It is finite, so that differences of scores are."""
+
 
 class Sample(NamedTuple):
     """The scores (weight state + bias) of a batch's targets and of the words drawn for it.
@@ -27,6 +30,16 @@ class Sample(NamedTuple):
         """Logarithm of the number of drawn words, k."""
         return math.log(self.of_noise.shape[-1])
 
+    def without(self, ignored: Tensor) -> "Sample":
+        """Returns a sample whose ignored rows, bool [rows], have no loss and no gradient.
+
+        Their targets are infinitely more probable than the drawn words. Leaving rows out would wait
+        for a device.
+        """
+        of_targets = self.of_targets.masked_fill(ignored, _CERTAIN)
+        of_noise = self.of_noise.masked_fill(ignored.unsqueeze(1), -math.inf)
+        return self._replace(of_targets=of_targets, of_noise=of_noise)
+
 
 class Criterion(abc.ABC):
     """Abstract base class of losses over a target's score s(t) and scores s(j) of drawn words.
@@ -42,7 +55,11 @@ class Criterion(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, sample: Sample) -> Tensor:
-        """Returns the sum of the loss over the rows, []."""
+        """Returns the sum of the loss over the rows, [].
+
+        It must be 0 for a row whose target has a score of 10,000 while the drawn words have -inf:
+        ignored rows have these scores if targets are on a device.
+        """
 
 
 class SampledSoftmax(Criterion):

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from pipeline.batches import IGNORE_INDEX
 from pipeline.heads.base import (
     OutputLayer,
     check_init_scale,
@@ -11,6 +12,7 @@ from pipeline.heads.base import (
     check_tied,
     exact_linear,
     exact_log_probs,
+    on_device,
     placed,
     real_rows,
     without_autocast,
@@ -71,13 +73,13 @@ class Sampled(OutputLayer):
             nn.init.uniform_(parameter, -init_scale, init_scale)
 
     def loss(self, states: Tensor, targets: Tensor) -> Tensor:
-        """See `OutputLayer.loss`; the criterion's loss instead of the nll.
-
-        Waits for a device if the targets are there.
-        """
+        """See `OutputLayer.loss`; the criterion's loss instead of the nll."""
         check_shapes(self, states, targets)
         rows, row_targets = states.reshape(-1, self.input_size), targets.reshape(-1)
         with without_autocast(states.device):
+            if on_device(row_targets):  # finding the ignored ones would wait for the device
+                sample = self._sample(rows, row_targets.clamp_min(0))
+                return self.criterion.loss(sample.without(row_targets == IGNORE_INDEX))
             return self.criterion.loss(self._sample(*real_rows(self, rows, row_targets)))
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:

@@ -62,9 +62,10 @@ class _DevicePathNll(torch.autograd.Function):
         for chunk in chunks(len(states), nodes.shape[1] * states.shape[1], dtype):
             rows, of_chunk, sign = states[chunk].to(dtype), nodes[chunk], signs[chunk]
             scores, vectors = padded_scores(rows, weight, bias, of_chunk)
-            scores = scores * sign
-            total += (F.softplus(-scores) * sign.abs()).sum()
-            errors = torch.sigmoid(-scores) * -sign
+            away = -sign  # the other child, or 0 where there is no decision
+            margins = scores * away
+            total += (F.softplus(margins) * sign.abs()).sum()
+            errors = torch.sigmoid(margins) * away
             if to_states is not None:
                 to_states[chunk] = torch.bmm(errors.unsqueeze(1), vectors).squeeze(1)
             index = of_chunk.flatten()

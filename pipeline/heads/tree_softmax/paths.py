@@ -93,7 +93,8 @@ class Paths(nn.Module):
         """
         real, index = (targets != IGNORE_INDEX).unsqueeze(1), targets.clamp_min(0)
         nodes, signs = (table.index_select(0, index) for table in self._tables())
-        return nodes, signs * real
+        # Some kernels for deterministic training need int64 indices.
+        return nodes.long(), signs * real
 
     def _tables(self) -> tuple[Tensor, Tensor]:
         """Returns the padded paths to all words: nodes, int32, and signs, int8, [vocab depth].

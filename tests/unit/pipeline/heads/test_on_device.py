@@ -14,6 +14,8 @@ from pipeline.heads.class_softmax import softmax as class_softmax
 from pipeline.heads.full import fused
 from pipeline.heads.full import softmax as full_softmax
 from pipeline.heads.full.on_device import device_nll, plain_nll
+from pipeline.heads.sampled_softmax import noise
+from pipeline.heads.sampled_softmax import softmax as sampled_softmax
 from pipeline.heads.tree_softmax import paths
 from pipeline.heads.tree_softmax import softmax as tree_softmax
 from tests.examples import vocabulary
@@ -21,14 +23,23 @@ from tests.unit.pipeline.heads.layers import (
     ALL,
     EXACT,
     INPUT_SIZE,
-    SAMPLED,
     VOCAB_SIZE,
     ByHand,
     make,
 )
 
 META = torch.device("meta")
-MODULES = (adaptive, base, class_softmax, full_softmax, fused, paths, tree_softmax)
+MODULES = (
+    adaptive,
+    base,
+    class_softmax,
+    full_softmax,
+    fused,
+    noise,
+    paths,
+    sampled_softmax,
+    tree_softmax,
+)
 
 every_layer = pytest.mark.parametrize("maker", ALL.values(), ids=ALL)
 every_exact_layer = pytest.mark.parametrize("maker", EXACT.values(), ids=EXACT)
@@ -99,11 +110,8 @@ def test_targets_on_the_device_need_no_host_either(maker):
     layer.to(META)
     states, targets = states.detach().to(META).requires_grad_(), targets.to(META)
     layer.log_probs(states, targets).sum().backward()
-    if maker in SAMPLED.values():
-        with pytest.raises(NotImplementedError, match="nonzero"):  # documented: it waits
-            layer.loss(states, targets)
-    else:
-        layer.loss(states, targets).backward()
+    layer.loss(states, targets).backward()
+    assert states.grad.is_meta
 
 
 @every_layer
@@ -210,9 +218,16 @@ def test_a_certain_word_keeps_its_gradient():
     assert weight.grad.flatten().tolist() == pytest.approx([-expected, expected], rel=1e-2)
 
 
-def test_noise_keeps_its_total_after_loading():
+def test_noise_is_that_of_a_loaded_state(monkeypatch):
+    monkeypatch.setattr(noise, "on_device", lambda _: True)
     first, second = (Sampled(3, vocabulary(4, counts)) for counts in ([8, 4, 2, 1], [1, 1, 1, 1]))
+    words = torch.tensor([[3, 0], [1, 2]])
+    torch.testing.assert_close(
+        second.noise.log_probs(words).exp(), torch.full((2, 2), 0.25).double()
+    )
     second.load_state_dict(first.state_dict())
+    expected = torch.tensor([[1, 8], [4, 2]]).double() / 15
+    torch.testing.assert_close(second.noise.log_probs(words).exp(), expected)
     for sampled in (first, second):
         torch.manual_seed(0)
         sampled.drawn = sampled.noise.draw(50)
