@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from pipeline.analysis.gradients import LayerGradients, NoLossError, Traceable, analyze, few_rows
 from pipeline.callbacks.checkpoints import is_update
 from pipeline.callbacks.clipping import Clipping
+from pipeline.callbacks.guard import infinite_weights
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.console import print_note
 from pipeline.encoders import Zoneout
@@ -130,8 +131,11 @@ class GradientMonitor(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Draws the figures of the batch at which training diverged."""
-        if isinstance(exception, TrainingError):
+        """Draws the figures of the batch at which training diverged, if the weights are finite.
+
+        On a GPU the loss is found to be bad after later updates, which have made the weights NaN.
+        """
+        if isinstance(exception, TrainingError) and infinite_weights(pl_module) is None:
             self._rows, self._drawn_at = None, -1
             self._draw(trainer, pl_module)
 

@@ -88,7 +88,7 @@ class FiniteGuard(Callback):
     ) -> None:
         """Checks the losses, and the weights, e.g. after an infinite gradient."""
         self._check(trainer)
-        if (name := _infinite_weights(pl_module)) is not None:
+        if (name := infinite_weights(pl_module)) is not None:
             raise _stopped(
                 f"weights {name} are NaN or infinite at step {trainer.global_step}", trainer
             )
@@ -119,7 +119,7 @@ def _stopped(reason: str, trainer: Trainer) -> TrainingError:
     )
 
 
-def _infinite_weights(module: LightningModule) -> str | None:
+def infinite_weights(module: LightningModule) -> str | None:
     """Returns the name of the first parameter that is not finite, if there is one."""
     named = {name: p.detach() for name, p in module.named_parameters() if p.is_floating_point()}
     # One number for all parameters: reading one for each would wait as often for a device.

@@ -172,6 +172,23 @@ def test_a_blow_up_is_drawn(tmp_path, monkeypatch):
     assert numbers["layers"][0]["bound"] == pytest.approx(1e100)
 
 
+def test_figures_are_kept_if_a_bad_loss_is_found_after_its_update(tmp_path, monkeypatch):
+    model = language_model(LSTM(3, 4))
+    inner = model.training_step
+
+    def training_step(batch):
+        return inner(batch, 0) * (float("nan") if model.global_step > 1 else 1)
+
+    model.training_step = training_step
+    monkeypatch.setattr(
+        FiniteGuard, "on_before_backward", lambda self, trainer, _, loss: self._keep(trainer, loss)
+    )
+    callbacks = [FiniteGuard(), GradientMonitor(every_n_steps=1)]
+    with pytest.raises(TrainingError, match="the loss was NaN or infinite at step 3, found at"):
+        fit(tmp_path, monkeypatch, model, [window(seed=seed) for seed in range(4)], callbacks)
+    assert not (tmp_path / "gradients").exists()
+
+
 def test_impossible_settings(tmp_path, monkeypatch):
     for name in ("every_n_steps", "rows", "lags"):
         with pytest.raises(ValueError, match=f"^{name} of GradientMonitor must be at least 1"):

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader
 
 from pipeline.callbacks import BestCheckpoint, FiniteGuard, PeriodicCheckpoint
-from pipeline.callbacks.guard import _infinite_weights
+from pipeline.callbacks.guard import infinite_weights
 from pipeline.errors import TrainingError
 from tests.examples import quiet_trainer, value_error
 
@@ -159,22 +159,22 @@ def test_nothing_is_left_of_an_interrupted_training():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_bad_weights_are_named(tmp_path, value):
     model = torch.nn.ModuleDict({"one": torch.nn.Linear(2, 3), "two": torch.nn.Linear(3, 2)})
-    assert _infinite_weights(model) is None
+    assert infinite_weights(model) is None
     with torch.no_grad():
         model["two"].weight[1, 2] = value
         model["two"].bias[0] = value
-    assert _infinite_weights(model) == "two.weight"
+    assert infinite_weights(model) == "two.weight"
 
 
 def test_weights_whose_norm_overflows_are_finite():
     model = torch.nn.Linear(2, 3)
     torch.nn.init.constant_(model.weight, 1e30)
     assert torch.nn.utils.get_total_norm([model.weight.detach()]).isinf()
-    assert _infinite_weights(model) is None
+    assert infinite_weights(model) is None
 
 
 def test_a_task_without_weights():
-    assert _infinite_weights(torch.nn.Module()) is None
+    assert infinite_weights(torch.nn.Module()) is None
 
 
 def test_weights_are_read_once(monkeypatch):
@@ -182,7 +182,7 @@ def test_weights_are_read_once(monkeypatch):
     monkeypatch.setattr(
         torch, "isfinite", lambda tensor: reads.append(tensor.shape) or torch.ones(()).bool()
     )
-    assert _infinite_weights(torch.nn.LSTM(3, 4, num_layers=3)) is None
+    assert infinite_weights(torch.nn.LSTM(3, 4, num_layers=3)) is None
     assert reads == [torch.Size([])]
 
 
@@ -204,6 +204,6 @@ def test_a_gpu_is_not_waited_for():
         torch.cuda.set_sync_debug_mode("default")
     with stops("the loss was NaN or infinite at step 1, found at step 1", 1):
         guard.on_validation_start(trainer, model)
-    assert _infinite_weights(model) is None
+    assert infinite_weights(model) is None
     model.layer.bias.data.fill_(float("nan"))
-    assert _infinite_weights(model) == "layer.bias"
+    assert infinite_weights(model) == "layer.bias"
