@@ -7,6 +7,7 @@ import itertools
 from contextlib import nullcontext
 from functools import partial
 
+import jaxtyping
 import pytest
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -19,8 +20,7 @@ from datamodules.batching.sentences import Sentence
 from datamodules.batching.texts import LabelledText
 from pipeline.batches import Series
 from pipeline.decoders import CRF, ConstrainedSoftmax, Softmax
-from pipeline.encoders import GRU, LSTM, Encoder, Identity
-from pipeline.encoders.base import Encoded
+from pipeline.encoders import GRU, LSTM
 from pipeline.inputs import Affixes, Capitalisation, CharacterCNN, CharacterLSTM, Column, Words
 from pipeline.pooling import Attention, Last, Max, Mean, MeanMax
 from pipeline.synthetic import Adding, Copying
@@ -37,31 +37,14 @@ DECODERS = [Softmax, ConstrainedSoftmax, CRF, lambda size, tags: CRF(size, tags,
 POOLINGS = [Last, Mean, Max, MeanMax, Attention]
 
 
-class Copies(Encoder):
-    """An encoder without the type checks of tests, which cannot be compiled."""
-
-    is_causal = True
-
-    def __init__(self, size):
-        super().__init__()
-        self.input_size = self.output_size = size
-
-    def forward(self, inputs, lengths=None, carry=None):
-        return Encoded(inputs, ())
-
-    def initial_carry(self, batch_size):
-        return ()
-
-
-def parts(dropout=0.3, read_last=True):
-    characters = [CharacterLSTM(size=4, dropout=dropout)] if read_last else [Affixes(4, size=4)]
+def parts(dropout=0.3):
     return [
         Words(size=4, unknown_chance=dropout),
         Column("pos", size=2),
         Capitalisation(size=2),
         Affixes(size=3, min_count=1),
         CharacterCNN(size=5, dropout=dropout),
-        *characters,
+        CharacterLSTM(size=4, dropout=dropout),
     ]
 
 
@@ -80,16 +63,16 @@ def texts():
     return EncodedTexts(rows, lexicon, LABELS.names).batch(BatchShare([0, 1, 2], 3, 10), 1)
 
 
-def tagger(decoder, encoder=Identity, **settings):
+def tagger(decoder, **settings):
     torch.manual_seed(0)
-    return Tagger(encoder(20), LEXICON, TAGS, parts(**settings), decoder)
+    return Tagger(LSTM(20, 5, bidirectional=True), LEXICON, TAGS, parts(**settings), decoder)
 
 
-def classifier(pooling, encoder=LSTM, **settings):
+def classifier(pooling, **settings):
     torch.manual_seed(0)
-    built = Copies(6) if encoder is Copies else encoder(6, 3, bidirectional=True)
+    encoder = LSTM(6, 3, bidirectional=True)
     return SentenceClassifier(
-        built, LEXICON, LABELS, [Words(6)], pooling(), class_weights="balanced", **settings
+        encoder, LEXICON, LABELS, [Words(6)], pooling(), class_weights="balanced", **settings
     )
 
 
@@ -175,14 +158,25 @@ class Probabilities(torch.nn.Module):
 
 
 MODELS = [
-    *((Emissions, tagger(part, Copies, read_last=False), sentences()) for part in DECODERS[:3]),
-    *((Probabilities, classifier(part, Copies), texts()) for part in POOLINGS),
+    *((Emissions, tagger, part, sentences()) for part in DECODERS[:3]),
+    *((Probabilities, classifier, part, texts()) for part in POOLINGS),
 ]
 
 
-@pytest.mark.parametrize(("kind", "task", "batch"), MODELS)
-def test_compiled_and_exported(kind, task, batch):
-    model = kind(task, batch).eval()
+@pytest.fixture
+def compiler(monkeypatch):
+    """Runs the code that users compile, without the shape checks that tests add."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    torch.compiler.reset()
+    # torch refuses `nn.LSTM` in compiled code unless this is set.
+    with torch._dynamo.config.patch(allow_rnn=True):
+        yield torch.compiler
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize(("kind", "make", "part", "batch"), MODELS)
+def test_compiled_and_exported(kind, make, part, batch):
+    model = kind(make(part), batch).eval()
     inputs = (batch.words, batch.columns, batch.lengths)
     expected = model(*inputs)
     compiled = torch.compile(model, fullgraph=True, backend="eager")
@@ -201,8 +195,6 @@ def test_compiled_and_exported(kind, task, batch):
 )
 def test_training_on_a_gpu(make, part, batch):
     settings = {"dropout": 0.0} if make is tagger else {}
-    if make is tagger:
-        settings["encoder"] = lambda size: LSTM(size, 5, bidirectional=True)
     expected = step(make(part, **settings).double(), batch, "cpu")
     model = make(part, **settings).double().cuda()
     moved = move_data_to_device(batch, torch.device("cuda"))
