@@ -4,14 +4,14 @@ torch's own CPU kernel adds 14 autograd nodes per step and computes padding too.
 takes six calls and a backward step four, over the rows that have not ended.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
-from pipeline.encoders.base import Encoded, all_full, check_lengths, refuse_second_derivatives
+from pipeline.encoders.base import Encoded, refuse_second_derivatives
+from pipeline.encoders.kernels.rows import encode_rows, states_before
 from pipeline.encoders.layers.weights import RecurrentWeights
 
 # Time of `gru_steps` divided by torch's time, in training: 1.4 at one step, 1 at five and 0.9 at 35
@@ -43,48 +43,8 @@ def steps_pay(inputs: Tensor, lengths: Tensor | None) -> bool:
 def encode_gru(
     inputs: Tensor, lengths: Tensor | None, start: Tensor, weights: RecurrentWeights
 ) -> Encoded:
-    """Encodes right-padded sequences [batch time input] without computing the padding.
-
-    The weights are those of a GRU with the reset gate after the product; `start` is the state
-    [batch hidden] before the first step. States are 0 at padded steps; the carry is the state after
-    each row's last real step.
-    """
-    check_lengths(inputs, lengths)
-    assert weights.recurrent is not None
-    assert weights.recurrent_bias is not None
-    recurrent = (weights.recurrent, weights.recurrent_bias)
-    batch, time, _ = inputs.shape
-    if lengths is None or all_full(inputs, lengths):
-        projected = F.linear(inputs.transpose(0, 1), weights.input, weights.input_bias)
-        states, final = gru_steps(projected.flatten(0, 1), [batch] * time, start, *recurrent)
-        # A copy, so that changes in place cannot corrupt the tensors saved for the gradient.
-        states = states.view(time, *start.shape).transpose(0, 1)
-        return Encoded(states.clone(memory_format=torch.contiguous_format), (final,))
-    order = _order(lengths, time)
-    real = inputs.flatten(0, 1).index_select(0, order.steps)
-    projected = F.linear(real, weights.input, weights.input_bias)
-    start = start.index_select(0, order.rows)
-    states, final = gru_steps(projected, order.counts, start, *recurrent)
-    padded = states.new_zeros(batch * time, states.shape[1]).index_copy(0, order.steps, states)
-    return Encoded(
-        padded.view(batch, time, states.shape[1]), (final.index_select(0, order.rows.argsort()),)
-    )
-
-
-class _Order(NamedTuple):
-    """The layout of rows of different lengths for `gru_steps`."""
-
-    rows: Tensor  # row indices from the longest to the shortest, [batch]
-    counts: list[int]  # number of rows that have not ended, at each step
-    steps: Tensor  # index into [batch*time] of each real step, in the order of the layout
-
-
-def _order(lengths: Tensor, time: int) -> _Order:
-    descending, rows = lengths.sort(descending=True, stable=True)
-    columns = torch.arange(time).unsqueeze(1)
-    running = descending > columns
-    counts = running.sum(1)
-    return _Order(rows, counts[counts > 0].tolist(), (rows * time + columns)[running])
+    """Encodes rows as `encode_rows`, by a GRU with the reset gate after the product."""
+    return encode_rows(inputs, lengths, start, weights, gru_steps)
 
 
 def gru_steps(
@@ -135,7 +95,7 @@ class _Steps(torch.autograd.Function):
     ) -> tuple[Tensor, None, Tensor, Tensor, Tensor]:
         refuse_second_derivatives("the GRU kernel for CPUs")
         gates, candidates, states, start, matrix = ctx.saved_tensors
-        before = _before(states, start, ctx.counts)
+        before = states_before(states, start, ctx.counts)
         reset, update, product = gates.chunk(3, dim=1)
         # The derivative of h' by each pre-activation; times the gradient of h' it is the gradient.
         slopes = torch.empty_like(gates)
@@ -178,12 +138,6 @@ def _run(
         state = torch.lerp(candidate, state, update, out=after)
     final[: len(state)] = state
     return gates, candidates, states, final
-
-
-def _before(states: Tensor, start: Tensor, counts: list[int]) -> Tensor:
-    """Returns the state before each step, in the order of `states`."""
-    pieces = zip((start, *torch.split(states, counts)), counts, strict=False)
-    return torch.cat([start[:0], *(piece[:count] for piece, count in pieces)])
 
 
 def _run_back(

@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from pipeline.encoders.base import Encoded, RowLengths, Steps
 from pipeline.encoders.carry import Carry
+from pipeline.encoders.kernels.elman_steps import elman_steps_pay, encode_elman
 from pipeline.encoders.kernels.gru_steps import encode_gru, steps_pay
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.weights import RecurrentWeights, sigmoid_gates
@@ -25,8 +26,9 @@ class Fused(RecurrentLayer):
     """A recurrent layer by a torch kernel: cuDNN on a GPU, on a CPU oneDNN for the LSTM.
 
     oneDNN needs float32, or bfloat16 (autocast) on a CPU that supports it; float64 and other cells
-    run torch's native kernels. A GRU on a CPU runs `gru_steps` where that is faster; the carry of a
-    row that ended before is then its state after its last real step.
+    run torch's native kernels. A GRU or a simple network on a CPU runs `gru_steps` or `elman_steps`
+    where that is faster; the carry of a row that ended before is then its state after its last real
+    step.
 
     Args:
         kernel: `nn.RNN`, `nn.GRU` or `nn.LSTM` of one layer and direction, with biases and
@@ -63,10 +65,15 @@ class Fused(RecurrentLayer):
         return RecurrentWeights(matrix, recurrent, bias, recurrent_bias, _GATES[type(self.kernel)])
 
     def calls_torch(self, inputs: Tensor, lengths: Tensor | None) -> bool:
-        """Whether torch's kernel is used for this call, not `gru_steps`."""
-        is_ours = isinstance(self.kernel, nn.GRU) and not is_hooked(self.kernel)
-        fits = inputs.dtype == self._sample.dtype  # if not, torch raises the error
-        return not (is_ours and fits and steps_pay(inputs, lengths))
+        """Whether torch's kernel is used for this call, not `gru_steps` or `elman_steps`."""
+        if is_hooked(self.kernel):
+            return True
+        if isinstance(self.kernel, nn.RNN):
+            is_cast = torch.is_autocast_enabled("cpu") and self._sample.dtype == torch.float32
+            fits = is_cast or inputs.dtype == self._sample.dtype  # if not, torch raises the error
+            return not (fits and elman_steps_pay(inputs))
+        fits = isinstance(self.kernel, nn.GRU) and inputs.dtype == self._sample.dtype
+        return not (fits and steps_pay(inputs, lengths))
 
     @property
     def _sample(self) -> Tensor:
@@ -82,6 +89,8 @@ class Fused(RecurrentLayer):
             weights = self.weights
             if self.drops_weights:
                 weights = weights._replace(recurrent=self._dropped())
+            if isinstance(self.kernel, nn.RNN):
+                return encode_elman(inputs, lengths, start[0], weights, self.kernel.nonlinearity)
             return encode_gru(inputs, lengths, start[0], weights)
         # cuDNN refuses strided views; contiguous tensors are not copied.
         parts = tuple(part.unsqueeze(0).contiguous() for part in start)
