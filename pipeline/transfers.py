@@ -39,6 +39,23 @@ def real_steps(lengths: Tensor, time: int, device: torch.device) -> Tensor:
     return to_device(steps < lengths.unsqueeze(1), device)
 
 
+def without_padding(states: Tensor, lengths: Tensor) -> Tensor:
+    """Returns states [batch time ...] with zeros at padded steps, also if these are nan.
+
+    The gradient of padded steps is 0.
+
+    Example:
+        >>> without_padding(torch.ones(1, 3, 2), torch.tensor([2]))[0, :, 0]
+        tensor([1., 1., 0.])
+    """
+    is_real = real_steps(lengths, states.shape[1], states.device)
+    if states.device.type == "cpu" and not torch.compiler.is_compiling():
+        # Three times as fast as a mask, which is read for each feature.
+        padded = (~is_real).flatten().nonzero().squeeze(1)
+        return states.flatten(0, 1).index_fill(0, padded, 0.0).view_as(states)
+    return states.masked_fill(~is_real.view(*is_real.shape, *[1] * (states.dim() - 2)), 0.0)
+
+
 def on_host(*tensors: Tensor) -> list[Tensor]:
     """Returns tensors on the CPU; those of a device are copied in one piece.
 

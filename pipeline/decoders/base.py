@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipeline.decoders.scores import Posterior
 from pipeline.decoders.spans import span_log_probs
 from pipeline.text.tags import Span
-from pipeline.transfers import on_host, real_steps
+from pipeline.transfers import on_host, without_padding
 
 
 class Decoded(NamedTuple):
@@ -170,12 +170,11 @@ def emissions(linear: nn.Linear, states: Tensor, lengths: Tensor) -> Tensor:
     [batch time tag] have float32 (float64 in a float64 model).
     """
     dtype = torch.promote_types(linear.weight.dtype, torch.float32)
-    is_padding = ~real_steps(lengths, states.shape[1], states.device).unsqueeze(-1)
     kind = states.device.type
     has_autocast = torch.amp.is_autocast_available(kind)  # not on the meta device
     with torch.autocast(kind, enabled=False) if has_autocast else nullcontext():
         return F.linear(
-            states.masked_fill(is_padding, 0.0).to(dtype),
+            without_padding(states, lengths).to(dtype),
             linear.weight.to(dtype),
             linear.bias.to(dtype),
         )

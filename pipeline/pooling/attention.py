@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from pipeline.encoders import Encoder
 from pipeline.pooling.base import Pooling, real_steps
+from pipeline.transfers import without_padding
 
 
 class Attention(Pooling):
@@ -47,12 +48,12 @@ class Attention(Pooling):
             lengths: Number of real steps of each row, 0 allowed [batch].
         """
         is_padding = ~real_steps(states, lengths)
-        return self._weights(states.masked_fill(is_padding, 0.0), is_padding).squeeze(-1)
+        return self._weights(without_padding(states, lengths), is_padding).squeeze(-1)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
         is_padding = ~real_steps(states, lengths)
-        states = states.masked_fill(is_padding, 0.0)
+        states = without_padding(states, lengths)
         return (states * self._weights(states, is_padding)).sum(dim=1)
 
     def _weights(self, states: Tensor, is_padding: Tensor) -> Tensor:

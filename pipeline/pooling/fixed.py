@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pipeline.encoders import Encoder
 from pipeline.pooling.base import Pooling, real_steps
-from pipeline.transfers import to_device
+from pipeline.transfers import to_device, without_padding
 
 
 class Last(Pooling):
@@ -39,7 +39,7 @@ class Last(Pooling):
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
-        states = states.masked_fill(~real_steps(states, lengths), 0.0)
+        states = without_padding(states, lengths)
         ends = to_device((lengths - 1).clamp(min=0), states.device).view(-1, 1, 1)
         last = states.gather(1, ends.expand(-1, 1, states.shape[-1])).squeeze(1)
         if self._is_causal:
@@ -61,7 +61,7 @@ class Mean(Pooling):
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """See `Pooling`."""
-        total = states.masked_fill(~real_steps(states, lengths), 0.0).sum(dim=1)
+        total = without_padding(states, lengths).sum(dim=1)
         return total / to_device(lengths.clamp(min=1), states.device).unsqueeze(-1)
 
 

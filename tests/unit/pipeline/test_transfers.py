@@ -5,7 +5,7 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 
 from pipeline.batches import Sentences, Texts
-from pipeline.transfers import Constant, on_host, packed, real_steps, unpacked
+from pipeline.transfers import Constant, on_host, packed, real_steps, unpacked, without_padding
 
 
 def test_lengths_and_rows_stay_on_the_host():
@@ -43,6 +43,24 @@ def test_steps_of_lengths_on_the_host():
     expected = torch.tensor([[0, 0, 0], [1, 1, 0], [1, 1, 1]], dtype=torch.bool)
     assert torch.equal(real_steps(lengths, 3, torch.device("cpu")), expected)
     assert real_steps(lengths, 3, torch.device("meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 5), (3, 4, 5, 2)])
+def test_padding_becomes_zero(shape, monkeypatch):
+    lengths = torch.tensor([4, 0, 2])
+    states = torch.randn(shape, dtype=torch.float64)
+    is_padding = torch.arange(4) >= lengths.unsqueeze(1)
+    expected = states.clone()
+    expected[is_padding] = 0
+    states[is_padding] = torch.nan
+    for is_compiling in (False, True):  # as on a CPU, as on a device
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda value=is_compiling: value)
+        leaf = states.clone().requires_grad_()
+        found = without_padding(leaf, lengths)
+        assert torch.equal(found, expected)
+        found.backward(torch.ones_like(leaf))
+        assert torch.equal(leaf.grad[is_padding], torch.zeros_like(leaf[is_padding]))
+        assert torch.equal(leaf.grad[~is_padding], torch.ones_like(leaf[~is_padding]))
 
 
 def test_a_constant_is_copied_once():
