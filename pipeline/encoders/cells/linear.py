@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from pipeline.encoders.base import check_choice, check_sizes
+from pipeline.encoders.carry import Carry
 from pipeline.encoders.initializers import Orthogonal
+from pipeline.encoders.kernels.linear_scan import linear_scan
 from pipeline.encoders.layers.weights import RecurrentWeights
 
 Pooling: TypeAlias = Literal["f", "fo", "ifo"]
@@ -30,7 +32,12 @@ class LinearCell(nn.Module, abc.ABC):
 
     Raises:
         ValueError: If a size is below 1.
+
+    Attributes:
+        is_recordable: See `Cell`.
     """
+
+    is_recordable = True
 
     def __init__(
         self,
@@ -59,6 +66,29 @@ class LinearCell(nn.Module, abc.ABC):
     ) -> Float[Tensor, "batch time gates_hidden"]:
         """Computes all gates at all steps before their activation: `W x + b`."""
         return F.linear(inputs, self.weight_ih, self.bias_ih)
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time input"], carry: Carry
+    ) -> tuple[Float[Tensor, "batch time hidden"], Carry]:
+        """Returns the states of all steps and the carry after the last one.
+
+        The carry is the cell state [batch hidden], followed by the last input [batch input] if
+        each step reads two.
+        """
+        start, *last = carry
+        read = inputs
+        if last:
+            before = torch.cat([last[0].to(inputs).unsqueeze(1), inputs[:, :-1]], dim=1)
+            read = torch.cat([before, inputs], dim=-1)
+        projected = self.project(read)
+        # bfloat16 would round a decay of 0.999 to 1.
+        exact = projected.to(torch.promote_types(projected.dtype, torch.float32))
+        gates = exact.chunk(len(self.gates), dim=-1)
+        decay, drive = self.maps(gates)
+        cells = linear_scan(decay, drive, start)
+        states = self.read(cells, gates, inputs).to(projected.dtype)
+        # Copies, since views would keep the tensors of all steps in RAM and in checkpoints.
+        return states, (cells[:, -1].clone(), *(inputs[:, -1].clone() for _ in last))
 
     @abc.abstractmethod
     def maps(

@@ -36,9 +36,13 @@ class Cell(nn.Module, abc.ABC):
     Attributes:
         num_zoneout_parts: Number of tensors of the carry, from the first, that zoneout may mix.
         keeps_float32: Whether the carry has float32 or higher, whatever the parameters have.
+        is_recordable: Whether the states depend on inputs, carry and parameters only, so that a GPU
+            can replay a recorded call. False for a cell that reads anything else that changes, such
+            as a Python number.
     """
 
     keeps_float32 = False
+    is_recordable = True
 
     def __init__(
         self,

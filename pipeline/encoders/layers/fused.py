@@ -92,6 +92,7 @@ class Fused(RecurrentLayer):
             if isinstance(self.kernel, nn.RNN):
                 return encode_elman(inputs, lengths, start[0], weights, self.kernel.nonlinearity)
             return encode_gru(inputs, lengths, start[0], weights)
+        self._flatten()
         # cuDNN refuses strided views; contiguous tensors are not copied.
         parts = tuple(part.unsqueeze(0).contiguous() for part in start)
         if self.num_parts == 1:
@@ -108,6 +109,18 @@ class Fused(RecurrentLayer):
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
         """See `RecurrentLayer`."""
         return sigmoid_gates(self.weights, inputs, carry[0])
+
+    def _flatten(self) -> None:
+        """Puts weights on a GPU into one block again, as cuDNN wants them, after a deep copy.
+
+        Moving a module to a device does so, and loading keeps it.
+        """
+        if torch.compiler.is_compiling() or not self._sample.is_cuda:
+            return
+        first, last = self._sample, cast("Tensor", self.kernel.bias_hh_l0)
+        is_one = first.untyped_storage().data_ptr() == last.untyped_storage().data_ptr()
+        if not is_one and isinstance(first, nn.Parameter):  # not replaced by `functional_call`
+            self.kernel.flatten_parameters()
 
     def _run(self, inputs: Tensor, carry: Tensor | Carry) -> Any:  # noqa: ANN401 (by the kernel)
         if not self.drops_weights:

@@ -6,7 +6,7 @@ from torch import Tensor
 from pipeline.encoders.base import Encoded, RowLengths, Steps, check_inputs
 from pipeline.encoders.carry import Carry, fit_dtype
 from pipeline.encoders.cells.linear import LinearCell
-from pipeline.encoders.kernels.linear_scan import linear_scan
+from pipeline.encoders.kernels.replay import run_cell
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.weights import RecurrentWeights, sigmoid_gates
 
@@ -52,21 +52,7 @@ class Scanned(RecurrentLayer):
         self, inputs: Steps, lengths: RowLengths | None = None, carry: Carry | None = None
     ) -> Encoded:
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
-        start, *last = self._start(inputs, carry)
-        read = inputs
-        if last:
-            before = torch.cat([last[0].to(inputs).unsqueeze(1), inputs[:, :-1]], dim=1)
-            read = torch.cat([before, inputs], dim=-1)
-        projected = self.cell.project(read)
-        # bfloat16 would round a decay of 0.999 to 1.
-        exact = projected.to(torch.promote_types(projected.dtype, torch.float32))
-        gates = exact.chunk(len(self.cell.gates), dim=-1)
-        decay, drive = self.cell.maps(gates)
-        cells = linear_scan(decay, drive, start)
-        states = self.cell.read(cells, gates, inputs).to(projected.dtype)
-        # Copies, since views would keep the tensors of all steps in RAM and in checkpoints.
-        ends = (cells[:, -1].clone(), *(inputs[:, -1].clone() for _ in last))
-        return Encoded(states, ends)
+        return Encoded(*run_cell(self.cell, inputs, self._start(inputs, carry), {}))
 
     def gate_values(self, inputs: Tensor, carry: Carry) -> dict[str, Tensor]:
         """See `RecurrentLayer`; those of `MinLSTMCell` before normalization."""

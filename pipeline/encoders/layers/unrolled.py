@@ -2,17 +2,19 @@
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from pipeline.encoders.base import Encoded, RowLengths, Steps
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.cells.standard import Cell
+from pipeline.encoders.kernels.replay import run_cell
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.weights import RecurrentWeights
 
 
 class Unrolled(RecurrentLayer):
     """A recurrent layer by a loop over the steps, for cells without a kernel and as test oracle.
+
+    On a GPU the loop is recorded once for each shape and then replayed (`kernels.replay`).
 
     Args:
         cell: Cell that computes each step.
@@ -55,7 +57,7 @@ class Unrolled(RecurrentLayer):
         """See `Encoder`; padding comes last, so a causal layer needs no `lengths`."""
         carry = self._start(inputs, carry)
         dropped = {"weight_hh": self._dropped()} if self.drops_weights else {}
-        return Encoded(*functional_call(self.cell, dropped, (inputs, carry)))
+        return Encoded(*run_cell(self.cell, inputs, carry, dropped))
 
     @property
     def slope_bound(self) -> float | None:
