@@ -21,6 +21,21 @@ _RUNS_BEFORE = 2
 """Number of plain runs of a shape before it is recorded, so that rare shapes cost nothing."""
 
 
+def is_recordable(*parts: object) -> bool:
+    """Whether a loss computed by these parts may be recorded.
+
+    A recording repeats what the device does and nothing that the host does, such as drawing a
+    number or reading a value. That is harmless for all modules of torch and of this package that do
+    not say otherwise; a class of yours is recorded if it has the attribute `is_recordable = True`.
+    """
+    modules = [m for part in parts if isinstance(part, nn.Module) for m in part.modules()]
+    others = [part for part in parts if part is not None and not isinstance(part, nn.Module)]
+    return all(
+        getattr(each, "is_recordable", type(each).__module__.split(".")[0] in ("pipeline", "torch"))
+        for each in (*modules, *others)
+    )
+
+
 class Recording(Protocol):
     """A recorded loss: `forward` and `backward` read and write the same tensors in every run."""
 
@@ -78,6 +93,10 @@ class LossGraphs:
         self._make_recording: Callable[..., Recording] = CudaRecording
         self._runs: dict[Hashable, int] = {}
         self._replays: dict[Hashable, _Replay] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the recordings, which cannot be copied."""
+        return {**self.__dict__, "_runs": {}, "_replays": {}}
 
     def __call__(self, loss: Loss, *inputs: Tensor, constants: Hashable = ()) -> tuple[Tensor, ...]:
         """Returns the outputs of `loss(*inputs)`.

@@ -1,6 +1,7 @@
 """Language modelling: predicts each token of a stream from all tokens before it."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -12,10 +13,19 @@ from torch.optim import Optimizer
 from pipeline.analysis.gradients import LossAt
 from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.checkpoints.build import class_at
-from pipeline.encoders import Carry, Encoder, concatenate_rows, detach_carry, select_rows
+from pipeline.encoders import (
+    Carry,
+    Encoder,
+    concatenate_rows,
+    detach_carry,
+    flatten_carry,
+    select_rows,
+    unflatten_carry,
+)
 from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.heads.base import without_autocast
+from pipeline.loss_graphs import LossGraphs, is_recordable
 from pipeline.metrics import TokenNll
 from pipeline.metrics.score_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
@@ -110,6 +120,7 @@ class LanguageModel(LightningModule):
         # Each rank evaluates the whole file, so there is nothing to sum over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
         self._carries: dict[str, Carry] = {}
+        self._graphs = LossGraphs(self)
         self._rate_factors: list[float] = []  # one per window since the last update
 
     @classmethod
@@ -160,13 +171,14 @@ class LanguageModel(LightningModule):
 
         A penalty is in the gradient, but not in the value, so that logged losses are comparable.
         """
-        states = self._continue("train", window)
-        dropped = self.dropout.outputs(states)
-        nll = self.head.loss(dropped, window.targets) / window.targets_per_rank
-        if self.penalty is None:
-            return nll
-        penalty = self.penalty(dropped, states, window.targets, window.targets_per_rank)
-        return nll + (penalty - penalty.detach())
+        carry = self._carries.get("train")
+        if self._is_recordable and carry is not None:
+            loss, carry = self._replay(window, carry)
+        else:
+            loss, carry = self._loss(window, carry)
+        if carry is not None:
+            self._carries["train"] = carry
+        return loss
 
     def optimizer_step(
         self,
@@ -242,26 +254,60 @@ class LanguageModel(LightningModule):
         if carry := self._carries.get("train"):
             self._carries["train"] = self.transfer_batch_to_device(carry, self.device, 0)
 
-    def _continue(self, stage: str, window: StreamWindow) -> Tensor:
-        """Returns the states at the targets; stores the carry at the start of the next window."""
+    @cached_property
+    def _is_recordable(self) -> bool:
+        return is_recordable(self.dropout, self.embedding, self.encoder, self.head, self.penalty)
+
+    def _replay(self, window: StreamWindow, carry: Carry) -> tuple[Tensor, Carry]:
+        """Computes `_loss` by CUDA graphs if the device and the shapes allow it."""
+
+        def loss(tokens: Tensor, targets: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
+            given = window._replace(tokens=tokens, targets=targets)
+            value, after = self._loss(given, unflatten_carry(parts, carry))
+            assert after is not None  # like `carry`
+            return value, *flatten_carry(after)
+
+        constants = (window.targets_per_rank, window.reread_next)
+        inputs = (
+            window.tokens,
+            window.targets.to(self.device, non_blocking=True),
+            *flatten_carry(carry),
+        )
+        value, *parts = self._graphs(loss, *inputs, constants=constants)
+        return value, unflatten_carry(parts, carry)
+
+    def _loss(self, window: StreamWindow, carry: Carry | None) -> tuple[Tensor, Carry | None]:
+        """Returns the training loss and the detached carry at the start of the next window."""
+        states, carry = self._read(window, carry)
+        dropped = self.dropout.outputs(states)
+        nll = self.head.loss(dropped, window.targets) / window.targets_per_rank
+        if self.penalty is None:
+            return nll, carry
+        penalty = self.penalty(dropped, states, window.targets, window.targets_per_rank)
+        return nll + (penalty - penalty.detach()), carry
+
+    def _read(self, window: StreamWindow, carry: Carry | None) -> tuple[Tensor, Carry | None]:
+        """Returns the states at the targets and the carry at the start of the next window."""
         inputs = self.dropout.embed(self.embedding, window.tokens)
         kept = window.tokens.shape[1] - window.reread_next
-        carry = self._carries.get(stage)
         parts: list[Tensor] = []
+        start = carry
         if kept:  # otherwise the next window starts at the same token
             states, carry = self.encoder(inputs[:, :kept], carry=carry)
-            self._carries[stage] = detach_carry(carry)
+            start = detach_carry(carry)
             parts.append(states)
         if window.reread_next:
             parts.append(self.encoder(inputs[:, kept:], carry=carry).states)
         states = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
-        return states[:, states.shape[1] - window.targets.shape[1] :]
+        return states[:, states.shape[1] - window.targets.shape[1] :], start
 
     def _log_probs(self, window: StreamWindow) -> Tensor:
         # In bf16 the perplexity would depend on the lengths of windows.
         with without_autocast(self.device):
-            states = self.dropout.outputs(self._continue("evaluation", window))
-            return self.head.log_probs(states, window.targets)
+            states, carry = self._read(window, self._carries.get("evaluation"))
+            if carry is not None:
+                self._carries["evaluation"] = carry
+            return self.head.log_probs(self.dropout.outputs(states), window.targets)
 
 
 def _to_cpu(carry: Any) -> Any:  # noqa: ANN401 (a nest of tuples)

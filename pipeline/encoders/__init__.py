@@ -1,7 +1,14 @@
 """Encoders: maps from a sequence of vectors to a sequence of states; no embeddings and losses."""
 
 from pipeline.encoders.base import Encoded, Encoder
-from pipeline.encoders.carry import Carry, concatenate_rows, detach_carry, select_rows
+from pipeline.encoders.carry import (
+    Carry,
+    concatenate_rows,
+    detach_carry,
+    flatten_carry,
+    select_rows,
+    unflatten_carry,
+)
 from pipeline.encoders.cells.linear import LinearCell, MinGRUCell, MinLSTMCell, QRNNCell, SRUCell
 from pipeline.encoders.cells.lstm_variants import CoupledLSTMCell, MogrifierLSTMCell, SLSTMCell
 from pipeline.encoders.cells.standard import Cell, ElmanCell, GRUCell, LSTMCell
@@ -74,6 +81,8 @@ __all__ = [
     "Zoneout",
     "concatenate_rows",
     "detach_carry",
+    "flatten_carry",
     "linear_scan",
     "select_rows",
+    "unflatten_carry",
 ]

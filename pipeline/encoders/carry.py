@@ -54,6 +54,32 @@ def concatenate_rows(carries: Sequence[Carry]) -> Carry:
     return _concatenate(carries)
 
 
+def flatten_carry(carry: Carry) -> tuple[Tensor, ...]:
+    """Returns the tensors of a carry in order.
+
+    Example:
+        >>> import torch
+        >>> flatten_carry((torch.tensor([5]), (torch.tensor([6]),)))
+        (tensor([5]), tensor([6]))
+    """
+    parts: list[Tensor] = []
+    for part in carry:
+        parts.extend(flatten_carry(part) if isinstance(part, tuple) else (part,))
+    return tuple(parts)
+
+
+def unflatten_carry(tensors: Sequence[Tensor], like: Carry) -> Carry:
+    """Returns a carry of these tensors with the structure of another carry.
+
+    Example:
+        >>> import torch
+        >>> unflatten_carry((torch.tensor([7]), torch.tensor([8])), (0, (0,)))
+        (tensor([7]), (tensor([8]),))
+    """
+    remaining = iter(tensors)
+    return _map(lambda _: next(remaining), like)
+
+
 def check_carry(name: str, carry: Carry, count: int, batch_size: int, size: int) -> None:
     """Raises a ValueError unless `carry` is `count` tensors [batch_size size]."""
     shapes = [list(part.shape) if isinstance(part, Tensor) else type(part) for part in carry]

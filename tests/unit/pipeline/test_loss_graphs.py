@@ -1,42 +1,14 @@
 """Recorded losses against plain calls; on a CPU by a recording that overwrites its tensors."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from pipeline.encoders import LSTM, MogrifierLSTM
-from pipeline.loss_graphs import LossGraphs
-
-
-class Overwriting:
-    """Computes a loss again in every run, in the same tensors, as a CUDA graph does."""
-
-    def __init__(self, loss, inputs, parameters):
-        self.loss, self.parameters = loss, parameters
-        self.inputs = [each.clone() for each in inputs]
-        self.outputs, self.gradients = None, None
-        self.gradient = torch.zeros(())
-        self.forward()
-        self.backward()
-
-    def forward(self):
-        with torch.enable_grad():
-            self.found = self.loss(*self.inputs)
-        self.outputs = _overwrite(self.outputs, [each.detach() for each in self.found])
-
-    def backward(self):
-        found = torch.autograd.grad(
-            self.found[0], self.parameters, self.gradient, allow_unused=True
-        )
-        self.gradients = _overwrite(self.gradients, found)
-
-
-def _overwrite(before, new):
-    if before is None:
-        return [None if each is None else each.clone() for each in new]
-    return [
-        None if one is None else one.copy_(other) for one, other in zip(before, new, strict=True)
-    ]
+from pipeline.loss_graphs import LossGraphs, is_recordable
+from tests.recordings import recorded_on_the_cpu
 
 
 class Network(nn.Module):
@@ -51,14 +23,11 @@ class Network(nn.Module):
 
 
 @pytest.fixture
-def pair(monkeypatch):
+def pair():
     """A network whose loss is recorded, its recordings, and a network that runs plainly."""
     network, plain = Network(), Network()
     graphs = LossGraphs(network, limit=2)
-    made = []
-    graphs._device = "cpu"
-    graphs._make_recording = lambda *given: made.append(Overwriting(*given)) or made[-1]
-    return network, graphs, made, plain
+    return network, graphs, recorded_on_the_cpu(graphs), plain
 
 
 def train(network, call, rows=(4, 4, 4, 4, 3, 4, 3, 3, 3, 4), accumulate=1):
@@ -182,6 +151,28 @@ def test_second_derivatives_are_refused(pair):
         loss, _ = graphs(network.loss, torch.ones(1, 3), torch.zeros(1, 2))
     with pytest.raises(RuntimeError, match="differentiated twice"):
         torch.autograd.grad(loss, network.linear.weight, create_graph=True)
+
+
+def test_copies_have_no_recordings(pair):
+    network, graphs, made, _ = pair
+    for _ in range(3):
+        graphs(network.loss, torch.ones(1, 3), torch.zeros(1, 2))
+    copied = copy.deepcopy(graphs)
+    assert copied._module is not network
+    assert len(made) == 1
+    assert not copied._replays
+
+
+class Mine(nn.Linear):
+    """A class of a user; its module is not in the package."""
+
+
+def test_only_known_parts_are_recorded():
+    assert is_recordable(LSTM(2, 3), None, nn.Linear(2, 2))
+    assert not is_recordable(nn.Sequential(Mine(2, 2)))
+    Mine.is_recordable = True
+    assert is_recordable(nn.Sequential(Mine(2, 2)))
+    del Mine.is_recordable
 
 
 class Dropped(nn.Module):

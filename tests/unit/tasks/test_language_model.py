@@ -12,9 +12,18 @@ from torch.utils.data import DataLoader
 from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import GRU, LSTM
-from pipeline.heads import FullSoftmax
+from pipeline.heads import (
+    AdaptiveSoftmax,
+    ClassSoftmax,
+    FullSoftmax,
+    HierarchicalSoftmax,
+    Sampled,
+)
+from pipeline.regularization import ActivationPenalty, Dropouts
+from pipeline.text.vocabulary import Vocabulary
 from tasks.language_model import LanguageModel
 from tests.examples import quiet_trainer, vocabulary
+from tests.recordings import recorded_on_the_cpu
 
 
 def make(**settings):
@@ -179,3 +188,36 @@ def test_the_trainer_clips(tmp_path, clip, algorithm):
     trainer.fit(model, DataLoader([window], batch_size=None))
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.detach(), before[name] - clipped[name])
+
+
+HEADS = [FullSoftmax, ClassSoftmax, HierarchicalSoftmax, AdaptiveSoftmax, Sampled]
+
+
+@pytest.mark.parametrize("reread", [0, 2])
+@pytest.mark.parametrize("head", HEADS)
+def test_recorded_training_is_bit_identical(head, reread):
+    found = []
+    for recorded in (False, True):
+        torch.manual_seed(1)
+        model = LanguageModel(
+            LSTM(8, 8, num_layers=2, dropout=0.2),
+            Vocabulary(["<eos>", "<unk>", *(f"w{i}" for i in range(38))], range(40, 0, -1)),
+            head=head,
+            dropout=Dropouts(words=0.1, inputs=0.2, outputs=0.3),
+            penalty=ActivationPenalty(),
+        )
+        made = recorded_on_the_cpu(model._graphs) if recorded else None
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        losses = []
+        for tokens in torch.randint(40, (9, 3, 6)):
+            targets = tokens.roll(-1, 1)[:, reread:]
+            window = StreamWindow(tokens, targets, float(targets.numel()), reread_next=reread)
+            loss = model.training_step(window, 0)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss.detach())
+        found.append([torch.stack(losses), *(each.detach() for each in model.parameters())])
+        assert made is None or len(made) == 1
+    for plain, replayed in zip(*found, strict=True):
+        assert torch.equal(plain, replayed)
