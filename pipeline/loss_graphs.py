@@ -12,8 +12,10 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from pipeline.console import print_note
+from pipeline.cuda_recording import CudaRecording
 
 Loss: TypeAlias = Callable[..., tuple[Tensor, ...]]
 
@@ -137,8 +139,13 @@ class LossGraphs:
         self._runs[key] = self._runs.get(key, 0) + 1
         if self._runs[key] <= _RUNS_BEFORE or len(self._replays) >= self._limit:
             return None
+        # Other tensors for the same weights: autograd would tie the parameters themselves to the
+        # stream of an earlier step, which a recording must not touch.
+        names = {id(each): name for name, each in self._module.named_parameters(prefix="module")}
+        weights = {names[id(each)]: each.detach().requires_grad_() for each in parameters}
+        call = partial(functional_call, _Call(self._module, loss), weights)
         try:
-            recording = self._make_recording(loss, inputs, parameters)
+            recording = self._make_recording(call, inputs, list(weights.values()))
         except RuntimeError as error:
             self.enabled = False
             print_note(
@@ -148,6 +155,18 @@ class LossGraphs:
             return None
         self._replays[key] = _Replay(recording, parameters)
         return self._replays[key]
+
+
+class _Call(nn.Module):
+    """Calls a loss of a module, so that `functional_call` can replace the module's parameters."""
+
+    def __init__(self, module: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.module, self.loss = module, loss
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Returns the loss."""
+        return self.loss(*inputs)
 
 
 class _Replay:
@@ -206,57 +225,6 @@ class _Run(torch.autograd.Function):
         if torch.is_grad_enabled():  # `once_differentiable` would silently return a constant
             raise RuntimeError("a loss computed by a CUDA graph cannot be differentiated twice")
         return (None, *[None] * ctx.num_inputs, *ctx.replay.backward(gradient))
-
-
-class CudaRecording:
-    """A loss recorded as two CUDA graphs (see `Recording`)."""
-
-    _pool: Any = None  # all recordings share memory, because they never run at the same time
-
-    def __init__(
-        self, loss: Loss, inputs: Sequence[Tensor], parameters: Sequence[nn.Parameter]
-    ) -> None:
-        if CudaRecording._pool is None:
-            CudaRecording._pool = torch.cuda.graph_pool_handle()
-        self.inputs = [each.detach().clone() for each in inputs]
-        device = "cuda"
-        random_state = torch.cuda.get_rng_state()
-        # A cache of cast weights would outlive the recording.
-        context = torch.autocast(
-            device,
-            torch.get_autocast_dtype(device),
-            torch.is_autocast_enabled(device),
-            cache_enabled=False,
-        )
-        stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with context, torch.cuda.stream(stream):  # what is created at the first use of a stream
-            value = loss(*self.inputs)[0]
-            torch.autograd.grad(value, parameters, allow_unused=True)
-        torch.cuda.current_stream().wait_stream(stream)
-        del value
-        self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        # Other threads, such as that of `datamodules.batching.prefetch`, may allocate meanwhile.
-        capture = partial(
-            torch.cuda.graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
-        )
-        with context, capture(self._forward):
-            outputs = loss(*self.inputs)
-        self.gradient = torch.ones_like(outputs[0])
-        with capture(self._backward):
-            self.gradients = torch.autograd.grad(
-                outputs[0], parameters, self.gradient, allow_unused=True
-            )
-        self.outputs = [each.detach() for each in outputs]
-        torch.cuda.set_rng_state(random_state)
-
-    def forward(self) -> None:
-        """See `Recording`."""
-        self._forward.replay()
-
-    def backward(self) -> None:
-        """See `Recording`."""
-        self._backward.replay()
 
 
 def _is_capturing() -> bool:

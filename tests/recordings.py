@@ -8,7 +8,7 @@ class Overwriting:
 
     def __init__(self, loss, inputs, parameters):
         self.loss, self.parameters = loss, parameters
-        self.inputs = [each.clone() for each in inputs]
+        self.inputs = tuple(each.clone() for each in inputs)
         self.outputs, self.gradients = None, None
         self.gradient = torch.zeros(())
         with torch.random.fork_rng():
@@ -17,7 +17,7 @@ class Overwriting:
 
     def forward(self):
         with torch.enable_grad():
-            self.found = self.loss(*self.inputs)
+            self.found = self.loss(self.inputs)
         self.outputs = _overwrite(self.outputs, [each.detach() for each in self.found])
 
     def backward(self):

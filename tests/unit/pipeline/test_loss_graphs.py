@@ -205,6 +205,22 @@ def test_on_a_gpu(make, precision):
         assert torch.equal(plain, graphed)
 
 
+@pytest.mark.gpu
+def test_training_continues_after_a_failed_recording(capsys):
+    network = Dropped(LSTM).cuda()
+    graphs = LossGraphs(network)
+
+    def loss(inputs):
+        value, *_ = network.loss(inputs)
+        return (value / value.item(),)  # the host must not read a value while it records
+
+    for _ in range(5):
+        found = graphs(loss, torch.randn(4, 6, 16, device="cuda"))[0]
+        found.backward()
+        assert float(found.detach()) == pytest.approx(1)
+    assert capsys.readouterr().err.count("without CUDA graphs") == 1
+
+
 def _train_on_a_gpu(network, graphs, precision):
     torch.manual_seed(2)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
@@ -218,7 +234,7 @@ def _train_on_a_gpu(network, graphs, precision):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.detach())
+        losses.append(loss.detach())  # `loss` lives on: its graph must not disturb a recording
     torch.cuda.set_sync_debug_mode("default")
     weights = [each.detach() for each in network.parameters()]
     return [torch.stack(losses), *weights, torch.cuda.get_rng_state()]
