@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check docs bench clean
+.PHONY: help install demo test test-fast check docs bench gpu clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench: $(STAMP) ## speed against plain baselines
 	$(BIN)/python benchmarks/tagging_step.py
 	$(BIN)/python benchmarks/vectors.py
 	$(BIN)/python benchmarks/ngrams.py
+
+gpu: $(if $(GPU_PYTHON),,$(STAMP)) ## tests, benchmarks and trainings for a GPU machine; PARTS="tests training parts medium awd"
+	PYTHON=$${GPU_PYTHON:-$(BIN)/python} sh scripts/gpu.sh $(PARTS)
 
 clean: ## remove .venv and caches (runs, data and mlflow.db stay)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build docs/_build docs/api *.egg-info
