@@ -31,6 +31,7 @@ from pipeline.metrics.score_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
 from pipeline.regularization import ActivationPenalty, Dropouts
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.transfers import to_device
 
 OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
 
@@ -172,7 +173,7 @@ class LanguageModel(LightningModule):
         A penalty is in the gradient, but not in the value, so that logged losses are comparable.
         """
         carry = self._carries.get("train")
-        if self._is_recordable and carry is not None:
+        if carry is not None and self._is_recordable:
             loss, carry = self._replay(window, carry)
         else:
             loss, carry = self._loss(window, carry)
@@ -270,7 +271,7 @@ class LanguageModel(LightningModule):
         constants = (window.targets_per_rank, window.reread_next)
         inputs = (
             window.tokens,
-            window.targets.to(self.device, non_blocking=True),
+            to_device(window.targets, self.device),
             *flatten_carry(carry),
         )
         value, *parts = self._graphs(loss, *inputs, constants=constants)

@@ -23,6 +23,9 @@ from pipeline.heads.full.fused import softmax_nll
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.transfers import to_device
 
+_MOST_RECORDED = 50_000
+"""Maximum number of words of a layer that is recorded as a CUDA graph."""
+
 
 class AdaptiveSoftmax(OutputLayer):
     """The adaptive softmax: one softmax over frequent words and tails, and one within each tail.
@@ -91,6 +94,11 @@ class AdaptiveSoftmax(OutputLayer):
             of_tail = self.weights[number + 1], self._bias(number + 1)
             total = total + softmax_nll(inputs, *of_tail, places, members is not None)
         return total
+
+    @property
+    def is_recordable(self) -> bool:
+        """Whether CUDA graphs make training faster, although each tail computes all rows then."""
+        return self.vocab_size <= _MOST_RECORDED
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """See `OutputLayer.log_probs`."""
