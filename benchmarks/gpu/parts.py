@@ -6,17 +6,10 @@ A measurement is a forward and backward pass with the gradients of inputs and pa
 the median time of a pass including the host, "launches" the number of kernel launches, "GPU ms" the
 time in which the GPU is busy. "heads": 700 targets drawn by Zipf's law, 650 features, bfloat16
 autocast, vocabularies of 10,000, 100,000 and 800,000 words; "plain" is `nn.Linear` with
-<<<<<<< HEAD
 `F.cross_entropy`; torch's own adaptive softmax has the cutoffs of ours, and needs float32.
 "chains": 32 sentences of at most 60 tokens; "pytorch-crf" is that package, if it is installed.
 "recurrences": one layer of 650 features, 20 rows of 35 steps, against `nn.LSTM`. `--tiny` shows on
 any machine that all this works.
-=======
-`F.cross_entropy`; torch's own adaptive softmax has the cutoffs of ours, and needs float32. "chains": 32 sentences
-of at most 60 tokens; "pytorch-crf" is that package, if it is installed. "recurrences": one layer of
-650 features, 20 rows of 35 steps, against `nn.LSTM`. `--tiny` shows on any machine that all this
-works.
->>>>>>> b99132d (Wrap a long line of the GPU benchmark)
 """
 
 import argparse
