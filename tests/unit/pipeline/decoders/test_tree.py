@@ -227,7 +227,7 @@ def test_on_a_gpu(name, num_tags, monkeypatch):
     def results(device):
         moved = decoder.to(device)
         moved.zero_grad()
-        inputs, gold = states.to(device).requires_grad_(), targets.to(device)
+        inputs, gold = states.detach().to(device).requires_grad_(), targets.to(device)
         torch.cuda.set_sync_debug_mode("error")
         try:
             loss = moved.loss(inputs, gold, lengths)
