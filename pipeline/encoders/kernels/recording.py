@@ -57,7 +57,9 @@ class Traced:
         roots = [output for output in self.outputs if output.requires_grad]
         wanted = [leaf for leaf in self.leaves if leaf.requires_grad]
         given = [gradient for gradient in of_outputs if gradient is not None]
-        found = torch.autograd.grad(roots, wanted, given, retain_graph=True, allow_unused=True)
+        # A backward pass runs outside of autocast, also if it is recorded within.
+        with torch.autocast(wanted[0].device.type, enabled=False):
+            found = torch.autograd.grad(roots, wanted, given, retain_graph=True, allow_unused=True)
         rest = iter(found)
         return [next(rest) if leaf.requires_grad else None for leaf in self.leaves]
 

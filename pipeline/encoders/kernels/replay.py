@@ -63,7 +63,8 @@ def run_cell(
         return _loop(cell, inputs, carry, replaced)
     names = list(replaced)
     tensors = (inputs, *carry, *replaced.values())
-    weights = {name: part for name, part in cell.named_parameters() if name not in replaced}
+    every = dict(cell.named_parameters())
+    weights = {name: part for name, part in every.items() if name not in replaced}
 
     def compute(given: Sequence[Tensor], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
         count = 1 + len(carry)
@@ -72,7 +73,11 @@ def run_cell(
         return (states, *after)
 
     owned = list(weights.values())
-    slot = _replays(cell).find(compute, tensors, owned, cell.training)
+    replays, addresses = _replays(cell), _addresses((*every.values(), *tensors))
+    if addresses is None:
+        return _loop(cell, inputs, carry, replaced)
+    replays.forget_if_moved(addresses[: len(every)])
+    slot = replays.find(compute, tensors, owned, (cell.training, *names))
     if slot is None:
         return _loop(cell, inputs, carry, replaced)
     states, *after = _Replay.apply(slot, len(tensors), *tensors, *owned)  # type: ignore[no-untyped-call]
@@ -175,26 +180,25 @@ class Replays:
         compute: Compute,
         inputs: Sequence[Tensor],
         weights: Sequence[Tensor],
-        training: bool,
+        settings: Hashable,
     ) -> Slot | None:
-        """Returns a slot for one call, or None if it should run as a loop.
-
-        Recordings are forgotten if a weight is at another address, for example after `.to()`.
-        """
-        addresses = _addresses((*inputs, *weights))
-        if self._failed or addresses is None:
+        """Returns a slot for one call, or None if it should run as a loop."""
+        if self._failed:
             return None
-        if addresses[len(inputs) :] != self._addresses:
-            self._slots.clear()
-            self._calls.clear()
-            self._addresses = addresses[len(inputs) :]
-        key = _key(inputs, weights, training)
+        key = (settings, _key(inputs, weights))
         slot = self._slots.get(key)
         if slot is None and self._is_frequent(key) and len(self._slots) < MOST_SHAPES:
             slot = self._recorded(compute, inputs, weights)
             if slot is not None:
                 self._slots[key] = slot
         return None if slot is None or slot.is_busy else slot
+
+    def forget_if_moved(self, addresses: tuple[int, ...]) -> None:
+        """Forgets all recordings if a weight is at another address, for example after `.to()`."""
+        if addresses != self._addresses:
+            self._slots.clear()
+            self._calls.clear()
+            self._addresses = addresses
 
     def _is_frequent(self, key: Hashable) -> bool:
         if len(self._calls) > _MOST_COUNTED:
@@ -232,14 +236,13 @@ def _addresses(tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
         return None
 
 
-def _key(inputs: Sequence[Tensor], weights: Sequence[Tensor], training: bool) -> Hashable:
-    """Returns everything but values that a recording depends on."""
+def _key(inputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Hashable:
+    """Returns everything but values and addresses that a recording depends on."""
     tracks = torch.is_grad_enabled()
     return (
         tuple((part.shape, part.dtype, part.device) for part in inputs),
         tuple(tracks and part.requires_grad for part in (*inputs, *weights)),
         tracks,
-        training,
         torch.is_inference_mode_enabled(),
         torch.is_autocast_enabled("cuda") and torch.get_autocast_dtype("cuda"),
         torch.get_float32_matmul_precision(),

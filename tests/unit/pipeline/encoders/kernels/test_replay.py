@@ -107,14 +107,17 @@ def test_replayed_steps_train_as_loops_do(kind, recordings):
 def test_weight_dropout_is_drawn_anew_at_each_replay(recordings):
     encoder = CoupledLSTM(FEATURES, HIDDEN, weight_dropout=0.5).double()
     plain = copy.deepcopy(encoder)
-    for seed in range(6):
-        torch.manual_seed(seed)
-        found = step(encoder, seed)
-        torch.manual_seed(seed)
-        with replay.plain_loops():
-            expected = step(plain, seed)
-        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
-    assert recordings
+    for training in (True, False, True):
+        encoder.train(training)
+        plain.train(training)
+        for seed in range(4):
+            torch.manual_seed(seed)
+            found = step(encoder, seed)
+            torch.manual_seed(seed)
+            with replay.plain_loops():
+                expected = step(plain, seed)
+            torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    assert len(recordings) == 2  # evaluation in between forgets nothing
 
 
 def test_a_shape_is_recorded_at_its_third_call(recordings):
@@ -288,7 +291,7 @@ def test_recordings_belong_to_one_cell_and_end_with_it(recordings, monkeypatch):
     weights, found = list(cell.parameters()), replay._replays(cell)
     compute = partial(lambda cell, given, _: (cell.project(*given),), cell)
     for _ in range(3):
-        found.find(compute, [batch(1)], weights, True)
+        found.find(compute, [batch(1)], weights, ())
     assert found._slots
     gone = weakref.ref(cell)
     del cell, compute, found
