@@ -9,6 +9,7 @@ from pipeline.errors import InputError
 STANDARD_INPUT = "-"
 TOP_LEVEL = {
     "precision": "Literal['auto', '32-true', 'tf32', 'bf16-mixed', '16-mixed']",
+    "cuda_graphs": "bool",
     "checkpoint_every": "int",
     "experiment": "str | None",
     "run_name": "str | None",

@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 from pipeline.analysis.gradients import LossAt
 from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.checkpoints.build import class_at
+from pipeline.cuda_graphs.losses import is_recordable, replayed_loss
+from pipeline.cuda_graphs.replay import forget
 from pipeline.encoders import (
     Carry,
     Encoder,
@@ -25,7 +27,6 @@ from pipeline.encoders import (
 from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.heads.base import without_autocast
-from pipeline.loss_graphs import LossGraphs, is_recordable
 from pipeline.metrics import TokenNll
 from pipeline.metrics.score_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
@@ -121,7 +122,7 @@ class LanguageModel(LightningModule):
         # Each rank evaluates the whole file, so there is nothing to sum over ranks.
         self.evaluation = TokenNll(sync_on_compute=False)
         self._carries: dict[str, Carry] = {}
-        self._graphs = LossGraphs(self)
+        self.register_load_state_dict_post_hook(_forget_recordings)  # type: ignore[no-untyped-call]
         self._rate_factors: list[float] = []  # one per window since the last update
 
     @classmethod
@@ -268,13 +269,14 @@ class LanguageModel(LightningModule):
             assert after is not None  # like `carry`
             return value, *flatten_carry(after)
 
-        constants = (window.targets_per_rank, window.reread_next)
-        inputs = (
+        value, *parts = replayed_loss(
+            self,
+            loss,
             window.tokens,
             to_device(window.targets, self.device),
             *flatten_carry(carry),
+            settings=(window.targets_per_rank, window.reread_next),
         )
-        value, *parts = self._graphs(loss, *inputs, constants=constants)
         return value, unflatten_carry(parts, carry)
 
     def _loss(self, window: StreamWindow, carry: Carry | None) -> tuple[Tensor, Carry | None]:
@@ -309,6 +311,10 @@ class LanguageModel(LightningModule):
             if carry is not None:
                 self._carries["evaluation"] = carry
             return self.head.log_probs(self.dropout.outputs(states), window.targets)
+
+
+def _forget_recordings(model: LanguageModel, _: object) -> None:
+    forget(model)  # tables that an output layer derives from its buffers can be new
 
 
 def _to_cpu(carry: Any) -> Any:  # noqa: ANN401 (a nest of tuples)

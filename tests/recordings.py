@@ -1,43 +1,48 @@
-"""Recordings of losses for machines without a GPU."""
+"""Recordings of computations for machines without a GPU."""
 
 import torch
 
-
-class Overwriting:
-    """Computes a loss again in every run, in the same tensors, as a CUDA graph does."""
-
-    def __init__(self, loss, inputs, parameters):
-        self.loss, self.parameters = loss, parameters
-        self.inputs = tuple(each.clone() for each in inputs)
-        self.outputs, self.gradients = None, None
-        self.gradient = torch.zeros(())
-        with torch.random.fork_rng():
-            self.forward()
-            self.backward()
-
-    def forward(self):
-        with torch.enable_grad():
-            self.found = self.loss(self.inputs)
-        self.outputs = _overwrite(self.outputs, [each.detach() for each in self.found])
-
-    def backward(self):
-        found = torch.autograd.grad(
-            self.found[0], self.parameters, self.gradient, allow_unused=True
-        )
-        self.gradients = _overwrite(self.gradients, found)
+from pipeline.cuda_graphs import replay
+from pipeline.cuda_graphs.recording import Recording, Traced, static_copies, zeros_for
 
 
-def _overwrite(before, new):
-    if before is None:
-        return [None if each is None else each.clone() for each in new]
-    return [
-        None if one is None else one.copy_(other) for one, other in zip(before, new, strict=True)
-    ]
+def record_on_the_cpu(monkeypatch):
+    """Lets `replay` record on the CPU by computing again, and returns the list of all recordings.
 
-
-def recorded_on_the_cpu(graphs):
-    """Lets `LossGraphs` record on the CPU and returns the list of recordings."""
+    Like CUDA graphs, a recording reads and writes tensors of fixed addresses, and forgets a run at
+    the next one.
+    """
     made = []
-    graphs._device = "cpu"
-    graphs._make_recording = lambda *given: made.append(Overwriting(*given)) or made[-1]
+
+    def record(compute, inputs, weights):
+        with torch.random.fork_rng():
+            made.append(_record(compute, inputs, weights))
+        return made[-1]
+
+    monkeypatch.setattr(replay, "record_cuda", record)
+    monkeypatch.setattr(replay, "can_replay", lambda *_: replay._is_enabled.get())
     return made
+
+
+def _record(compute, inputs, weights):
+    copies, tracks = static_copies(inputs), torch.is_grad_enabled()
+    live = Traced(compute, copies, weights, tracks)
+    outputs = tuple(output.detach().clone() for output in live.outputs)
+    of_outputs = zeros_for(live.outputs)
+    gradients = [None] * len(live.leaves)
+    if any(gradient is not None for gradient in of_outputs):
+        gradients = [part if part is None else part.clone() for part in live.gradients(of_outputs)]
+
+    def forward():
+        nonlocal live
+        with torch.set_grad_enabled(tracks):
+            live = Traced(compute, copies, weights, tracks)
+        for static, found in zip(outputs, live.outputs, strict=True):
+            static.copy_(found.detach())
+
+    def backward():
+        for static, found in zip(gradients, live.gradients(of_outputs), strict=True):
+            if static is not None:
+                static.copy_(found)
+
+    return Recording(copies, outputs, of_outputs, gradients, forward, backward)

@@ -7,7 +7,8 @@ on the Penn Treebank in `UNROLL_DATA`, or on random words with a Zipf distributi
 "plain" is a loop in plain PyTorch that trains the same network on the same words, with autocast,
 fused clipping and pinned copies, and reads the loss every 50 steps. Columns: milliseconds per step,
 launches of kernels and CUDA graphs per step, share of the time in which the GPU is busy, and how
-often the host waits for the GPU per step (`torch.cuda.set_sync_debug_mode`). Everything runs in one
+often the host waits for the GPU per step (`torch.cuda.set_sync_debug_mode`). "graphs" is the same
+with `--cuda_graphs=true`. Everything runs in one
 process, one variant after the other. `--tiny` uses small sizes and few steps; together with the CPU
 it shows that the benchmark works.
 """
@@ -54,6 +55,7 @@ CASES: dict[str, list[str]] = {
     "2 x 650 LSTM": LM,
     "2 x 650 LSTM, float32": [*LM, "--precision=32-true"],
     "2 x 650 LSTM, 16-mixed": [*LM, "--precision=16-mixed"],
+    "2 x 650 LSTM, tf32": [*LM, "--precision=tf32"],
     "2 x 650 LSTM, deterministic": [*LM, "--trainer.deterministic=true"],
     "2 x 1500 LSTM": [*LM, *WIDE],
     "AWD-LSTM": ["--config=lm/ptb-awd-lstm"],
@@ -199,7 +201,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="Small sizes and few steps.")
     options = parser.parse_args()
     print(f"{_device_name()}, torch {torch.__version__}")
-    print(f"{'':32}{'ms/step':>9}{'launches':>10}{'GPU busy':>10}{'waits':>8}")
+    print(f"{'':36}{'ms/step':>9}{'launches':>10}{'GPU busy':>10}{'waits':>8}")
     with tempfile.TemporaryDirectory() as name:
         corpus = corpus_folder(Path(name))
         runs = {
@@ -213,6 +215,8 @@ def main() -> None:
             runs = {"plain 2 x 8, float32": lambda: plain(corpus, 8, "float32", tiny)}
         for case, arguments in CASES.items():
             runs[case] = lambda given=arguments: measure(given, corpus, tiny)
+            graphs = [*arguments, "--cuda_graphs=true"]
+            runs[f"{case}, graphs"] = lambda given=graphs: measure(given, corpus, tiny)
         for case, run in runs.items():
             if any(re.search(pattern, case) for pattern in options.only):
                 _print_row(case, run)
@@ -222,10 +226,10 @@ def _print_row(case: str, run: Callable[[], dict[str, float]]) -> None:
     try:
         found = run()
     except RuntimeError as error:
-        print(f"{case:32} {error}", flush=True)
+        print(f"{case:36} {error}", flush=True)
         return
     print(
-        f"{case:32}{found['ms']:9.2f}{found['launches']:10.0f}{found['busy']:10.0%}"
+        f"{case:36}{found['ms']:9.2f}{found['launches']:10.0f}{found['busy']:10.0%}"
         f"{found['waits']:8.2f}",
         flush=True,
     )

@@ -16,12 +16,13 @@ fields of the configuration (flags override files):
   --trainer.KEY=VALUE     Argument of Lightning's Trainer: --trainer.max_epochs=3.
   --seed_everything=N     Seed of all random numbers (default 1).
   --precision=NAME        auto, 32-true, tf32, bf16-mixed or 16-mixed (default auto).
+  --cuda_graphs=BOOL      Whether a GPU repeats recorded steps by itself (default false).
   --experiment=NAME       MLflow experiment (default <task>/<corpus>, such as lm/ptb).
   --run_name=NAME         Name of the run (default: from encoder, settings and seed).
   --checkpoint_every=N    Updates between two checkpoints (default 200).
   --print_config          Print the resulting configuration and exit.
 """
-_RESUMABLE = ("--trainer.", "--checkpoint_every")
+_RESUMABLE = ("--trainer.", "--checkpoint_every", "--cuda_graphs")
 
 
 def add_options(verbs: common.Verbs) -> None:
@@ -55,8 +56,8 @@ def _resume_arguments(
     for field in fields:
         if field.startswith("--") and not field.startswith(_RESUMABLE):
             raise InputError(
-                f"{field} cannot change when a run is resumed (only --trainer.* and "
-                "--checkpoint_every can); to change it, start a new run"
+                f"{field} cannot change when a run is resumed (only --trainer.*, "
+                "--checkpoint_every and --cuda_graphs can); to change it, start a new run"
             )
     arguments = [f"--config={resumable(options.resume).config}", *fields]
     check(arguments, TOP_LEVEL, entry.short_names)

@@ -16,6 +16,7 @@ from pipeline.checkpoints.folder import RunFolder, outputs_root
 from pipeline.checkpoints.read import read_checkpoint
 from pipeline.console import is_first_process, print_note, print_result
 from pipeline.contracts import Generator, SentenceTagger, Task, TextClassifier
+from pipeline.cuda_graphs.replay import cuda_graphs
 from pipeline.errors import InputError
 from pipeline.float32 import tf32
 from pipeline.options import resumable
@@ -63,7 +64,8 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
         job = _open(experiment, precision, resumed, and_test)
         try:
             termination.install()
-            with system_metrics(job.tracker), tf32(False), explain_nondeterminism():
+            graphs = cuda_graphs(bool(experiment.config["cuda_graphs"]))
+            with system_metrics(job.tracker), tf32(False), explain_nondeterminism(), graphs:
                 _run(job)
         except BaseException as error:
             _end(job.tracker, error)

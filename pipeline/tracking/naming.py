@@ -9,7 +9,15 @@ from typing import Any
 # The hash identifies an experiment, so seed, hardware, output folders and progress output are
 # excluded.
 TOP_LEVEL_NOT_HASHED = frozenset(
-    {"checkpoint_every", "ckpt_path", "config", "experiment", "run_name", "seed_everything"}
+    {
+        "checkpoint_every",
+        "ckpt_path",
+        "config",
+        "cuda_graphs",
+        "experiment",
+        "run_name",
+        "seed_everything",
+    }
 )
 TRAINER_NOT_HASHED = frozenset(
     {

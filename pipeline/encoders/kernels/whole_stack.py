@@ -25,9 +25,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from pipeline.cuda_graphs.replay import is_hooked
 from pipeline.encoders.base import Encoded, Encoder, all_full
 from pipeline.encoders.carry import Carry
-from pipeline.encoders.layers.fused import KERNEL_WEIGHTS, Fused, in_one_block, is_hooked
+from pipeline.encoders.layers.fused import KERNEL_WEIGHTS, Fused, in_one_block
 from pipeline.encoders.wrappers.bidirectional import Bidirectional
 from pipeline.encoders.wrappers.dropout import DropInputs
 from pipeline.encoders.wrappers.stacked import Stacked

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pipeline.cuda_graphs.replay import is_hooked
 from pipeline.encoders.base import Encoded, RowLengths, Steps
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.kernels.elman_steps import elman_steps_pay, encode_elman
@@ -138,14 +139,3 @@ def in_one_block(weights: Sequence[Tensor]) -> list[Tensor]:
     flat = torch.cat([weight.flatten() for weight in weights])
     pieces = torch.split(flat, [weight.numel() for weight in weights])
     return [piece.view_as(weight) for piece, weight in zip(pieces, weights, strict=True)]
-
-
-def is_hooked(module: nn.Module) -> bool:
-    """Whether a hook or a replaced `forward` needs this module to be called itself."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or "forward" in module.__dict__  # replaced on the instance, as `record_steps` does
-    )

@@ -6,7 +6,7 @@ from torch import Tensor
 from pipeline.encoders.base import Encoded, RowLengths, Steps, check_inputs
 from pipeline.encoders.carry import Carry, fit_dtype
 from pipeline.encoders.cells.linear import LinearCell
-from pipeline.encoders.kernels.replay import run_cell
+from pipeline.encoders.kernels.replayed_cell import run_cell
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.weights import RecurrentWeights, sigmoid_gates
 

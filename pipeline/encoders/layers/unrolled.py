@@ -6,7 +6,7 @@ from torch import Tensor
 from pipeline.encoders.base import Encoded, RowLengths, Steps
 from pipeline.encoders.carry import Carry
 from pipeline.encoders.cells.standard import Cell
-from pipeline.encoders.kernels.replay import run_cell
+from pipeline.encoders.kernels.replayed_cell import run_cell
 from pipeline.encoders.layers.base import RecurrentLayer
 from pipeline.encoders.layers.weights import RecurrentWeights
 
@@ -14,7 +14,7 @@ from pipeline.encoders.layers.weights import RecurrentWeights
 class Unrolled(RecurrentLayer):
     """A recurrent layer by a loop over the steps, for cells without a kernel and as test oracle.
 
-    On a GPU the loop is recorded once for each shape and then replayed (`kernels.replay`).
+    On a GPU the loop is recorded once for each shape and then replayed with `cuda_graphs: true`.
 
     Args:
         cell: Cell that computes each step.

@@ -8,12 +8,18 @@ import pytest
 import torch
 from torch.utils._pytree import tree_map
 
+from pipeline.cuda_graphs import replay
 from pipeline.encoders import LSTM, SRU, CoupledLSTM, Encoder, MogrifierLSTM
-from pipeline.encoders.kernels import replay
-from tests.unit.pipeline.encoders.kernels.test_replay import FEATURES, HIDDEN, LOOPS
+from tests.unit.pipeline.cuda_graphs.test_replay import FEATURES, HIDDEN, LOOPS
 
 pytestmark = pytest.mark.gpu
 ROWS, STEPS = 6, 12
+
+
+@pytest.fixture(autouse=True)
+def graphs():
+    with replay.cuda_graphs(True):
+        yield
 
 
 @contextmanager
@@ -63,7 +69,7 @@ def test_training_with_graphs_is_training_with_loops(kind):
     for seed in range(8):
         inputs = batch(seed)
         states, after, gradients = train(encoder, inputs, carries[0])
-        with replay.plain_loops():
+        with replay.cuda_graphs(False):
             expected = train(plain, inputs, carries[1])
         torch.testing.assert_close((states, after, gradients), expected, rtol=1e-9, atol=1e-11)
         carries = [after, expected[1]]
@@ -80,7 +86,7 @@ def test_gradients_of_the_carry(kind):
         found = []
         start = tree_map(lambda part: part.detach().requires_grad_(), first)
         for is_plain in (False, True):
-            with torch.enable_grad() if not is_plain else replay.plain_loops():
+            with torch.enable_grad() if not is_plain else replay.cuda_graphs(False):
                 states, after = encoder(batch(seed), carry=start)
             flat = [part for layer in after for part in layer]
             total = states.square().sum() + sum(part.sin().sum() for part in flat)
@@ -100,7 +106,7 @@ def test_mixed_precision(kind, dtype):
         found = []
         for module, is_plain in ((encoder, False), (plain, True)):
             with (
-                replay.plain_loops() if is_plain else torch.enable_grad(),
+                replay.cuda_graphs(False) if is_plain else torch.enable_grad(),
                 torch.autocast("cuda", dtype),
             ):
                 read = batch(seed).float().requires_grad_()
@@ -124,7 +130,7 @@ def test_weight_dropout_is_drawn_anew():
         found = []
         for is_plain in (False, True):
             torch.manual_seed(seed)
-            with replay.plain_loops() if is_plain else torch.enable_grad():
+            with replay.cuda_graphs(False) if is_plain else torch.enable_grad():
                 states = encoder(batch(0)).states
             gradients = torch.autograd.grad(states.square().sum(), list(encoder.parameters()))
             found.append((states, gradients))
@@ -142,7 +148,7 @@ def test_evaluation_changing_shapes_and_loading():
                 for rows, steps in ((6, 12), (3, 12), (6, 9)) * 4:
                     inputs = batch(rows, rows, steps)
                     states = encoder(inputs).states
-                    with replay.plain_loops():
+                    with replay.cuda_graphs(False):
                         torch.testing.assert_close(states, encoder(inputs).states)
 
     check()
@@ -165,7 +171,7 @@ def test_a_call_before_the_gradient_of_another():
     for seed in range(6):
         found = []
         for is_plain in (False, True):
-            with replay.plain_loops() if is_plain else torch.enable_grad():
+            with replay.cuda_graphs(False) if is_plain else torch.enable_grad():
                 kept = encoder(batch(seed))
                 read = encoder(batch(seed + 1), carry=tree_map(torch.Tensor.detach, kept.carry))
             total = (kept.states * read.states).sum()
@@ -238,7 +244,7 @@ def test_random_numbers_and_memory_of_many_layers():
     for seed in range(8):
         found = []
         for is_plain in (False, True):
-            with replay.plain_loops() if is_plain else torch.enable_grad():
+            with replay.cuda_graphs(False) if is_plain else torch.enable_grad():
                 states = high(low(batch(seed)).states).states
                 with torch.no_grad():
                     low(batch(seed, 2)), high(batch(seed, 3))

@@ -82,10 +82,25 @@ def zeros_for(outputs: Sequence[Tensor]) -> list[Tensor | None]:
 def record_cuda(compute: Compute, inputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Recording:
     """Records a computation, and its gradient if one is required, on the device of the inputs.
 
-    The weights are read where they are, at each replay. The host waits for the device several
-    times. Raises a RuntimeError if the computation cannot be recorded, for example because it
-    reads a value on the host.
+    The weights are read where they are, at each replay. Random numbers are drawn from torch's
+    generator at each replay, and not while recording. The host waits for the device several times.
+    Raises a RuntimeError if the computation cannot be recorded, for example because it reads a
+    value on the host.
     """
+    device = inputs[0].device
+    state = torch.cuda.get_rng_state(device)
+    try:
+        recording = _record_cuda(compute, inputs, weights)
+    except RuntimeError:
+        _replace_generator(state, device)
+        raise
+    torch.cuda.set_rng_state(state, device)
+    return recording
+
+
+def _record_cuda(
+    compute: Compute, inputs: Sequence[Tensor], weights: Sequence[Tensor]
+) -> Recording:
     device = inputs[0].device
     # Also the context that restores the current stream if recording fails.
     with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
@@ -105,6 +120,15 @@ def record_cuda(compute: Compute, inputs: Sequence[Tensor], weights: Sequence[Te
         return Recording(
             copies, traced.outputs, of_outputs, gradients, forward.replay, backward.replay, traced
         )
+
+
+def _replace_generator(state: Tensor, device: torch.device) -> None:
+    """Gives a GPU's generator a new state, since a failed recording makes the old one unusable."""
+    new = torch.Generator(device)
+    new.set_state(state)
+    generators = torch.cuda.default_generators
+    index = torch.cuda.current_device() if device.index is None else device.index
+    generators[index].graphsafe_set_state(new)
 
 
 def _warm_up(compute: Compute, inputs: Sequence[Tensor], weights: Sequence[Tensor]) -> None:

@@ -11,10 +11,11 @@ from functools import partial
 import pytest
 import torch
 
+from pipeline.cuda_graphs import replay
+from pipeline.cuda_graphs.recording import Recording, Traced, static_copies, zeros_for
 from pipeline.encoders import GRU, SLSTM, SRU, CoupledLSTM, Elman, LSTMCell, MinGRU
-from pipeline.encoders.kernels import replay
-from pipeline.encoders.kernels.recording import Recording, Traced, static_copies, zeros_for
 from pipeline.float32 import tf32
+from tests.recordings import record_on_the_cpu
 from tests.unit.pipeline.encoders.test_laws import KINDS
 
 ROWS, STEPS, FEATURES, HIDDEN = 2, 5, 3, 4
@@ -30,37 +31,8 @@ LOOPS = {
 @pytest.fixture
 def recordings(monkeypatch):
     """Records on the CPU; the list of all recordings."""
-    made = []
-
-    def record(compute, inputs, weights):
-        copies, tracks = static_copies(inputs), torch.is_grad_enabled()
-        live = Traced(compute, copies, weights, tracks)
-        outputs = tuple(output.detach().clone() for output in live.outputs)
-        of_outputs = zeros_for(live.outputs)
-        gradients = [None] * len(live.leaves)
-        if any(gradient is not None for gradient in of_outputs):
-            gradients = [
-                part if part is None else part.clone() for part in live.gradients(of_outputs)
-            ]
-
-        def forward():
-            nonlocal live
-            with torch.set_grad_enabled(tracks):
-                live = Traced(compute, copies, weights, tracks)
-            for static, found in zip(outputs, live.outputs, strict=True):
-                static.copy_(found.detach())
-
-        def backward():
-            for static, found in zip(gradients, live.gradients(of_outputs), strict=True):
-                if static is not None:
-                    static.copy_(found)
-
-        made.append(Recording(copies, outputs, of_outputs, gradients, forward, backward))
-        return made[-1]
-
-    monkeypatch.setattr(replay, "record_cuda", record)
-    monkeypatch.setattr(replay, "_can_replay", lambda *_: replay._is_enabled.get())
-    return made
+    with replay.cuda_graphs(True):
+        yield record_on_the_cpu(monkeypatch)
 
 
 def batch(seed, time=STEPS, rows=ROWS):
@@ -71,7 +43,7 @@ def batch(seed, time=STEPS, rows=ROWS):
 def step(encoder, seed, time=STEPS):
     """States, carry and gradients of one call that reads the carry of another."""
     inputs = batch(seed, time).requires_grad_()
-    with torch.no_grad(), replay.plain_loops():
+    with torch.no_grad(), replay.cuda_graphs(False):
         carry = encoder(batch(seed + 100, 2)).carry
     start = [part.clone().requires_grad_() for layer in carry for part in layer]
     rest = iter(start)
@@ -94,7 +66,7 @@ def test_replayed_steps_train_as_loops_do(kind, recordings):
     plain = copy.deepcopy(encoder)
     for seed in range(6):
         found = step(encoder, seed)
-        with replay.plain_loops():
+        with replay.cuda_graphs(False):
             expected = step(plain, seed)
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
         with torch.no_grad():  # in place, as optimizers do
@@ -114,7 +86,7 @@ def test_weight_dropout_is_drawn_anew_at_each_replay(recordings):
             torch.manual_seed(seed)
             found = step(encoder, seed)
             torch.manual_seed(seed)
-            with replay.plain_loops():
+            with replay.cuda_graphs(False):
                 expected = step(plain, seed)
             torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
     assert len(recordings) == 2  # evaluation in between forgets nothing
@@ -146,7 +118,7 @@ def test_other_settings_are_recorded_anew(change, recordings):
     for count in (1, 2):
         for seed in range(4):
             states = encoder(batch(seed)).states
-            with replay.plain_loops():
+            with replay.cuda_graphs(False):
                 torch.testing.assert_close(states, encoder(batch(seed)).states)
         assert len(recordings) == count
         change(encoder)
@@ -166,7 +138,7 @@ def test_calls_without_gradients(recordings):
         with context():
             for seed in range(4):
                 states = encoder(batch(seed)).states
-                with replay.plain_loops():
+                with replay.cuda_graphs(False):
                     torch.testing.assert_close(states, encoder(batch(seed)).states)
     assert len(recordings) == 2
     assert recordings[0].of_outputs == [None] * 5
@@ -176,7 +148,7 @@ def test_a_second_call_before_the_gradient_of_the_first_is_a_loop(recordings):
     encoder = GRU(FEATURES, HIDDEN, reset="before").double()
     warm(encoder)
     results = []
-    for context in (torch.enable_grad, replay.plain_loops):
+    for context in (torch.enable_grad, partial(replay.cuda_graphs, False)):
         with context():
             first, second = encoder(batch(1)).states, encoder(batch(2)).states
             total = (first * second).sum()
@@ -208,7 +180,7 @@ def test_gradients_accumulate(recordings):
         encoder(batch(seed)).states.square().sum().backward()
     found = [parameter.grad.clone() for parameter in encoder.parameters()]
     encoder.zero_grad()
-    with replay.plain_loops():
+    with replay.cuda_graphs(False):
         sum(encoder(batch(seed)).states.square().sum() for seed in range(3)).backward()
     torch.testing.assert_close(found, [parameter.grad for parameter in encoder.parameters()])
 
@@ -218,14 +190,14 @@ def test_weights_at_other_addresses_are_recorded_anew(recordings):
     warm(encoder)
     other = SRU(FEATURES, HIDDEN).double()
     encoder.load_state_dict(other.state_dict())  # in place
-    with replay.plain_loops():
+    with replay.cuda_graphs(False):
         expected = other(batch(1)).states
     torch.testing.assert_close(encoder(batch(1)).states, expected)
     assert len(recordings) == 1
     encoder.load_state_dict(SRU(FEATURES, HIDDEN).double().state_dict(), assign=True)
     for seed in range(4):
         states = encoder(batch(seed)).states
-        with replay.plain_loops():
+        with replay.cuda_graphs(False):
             torch.testing.assert_close(states, encoder(batch(seed)).states)
     assert len(recordings) == 2
 
@@ -242,13 +214,13 @@ def test_a_cell_that_cannot_be_recorded_runs_as_a_loop(monkeypatch, capsys):
     def refuse(*_):
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    monkeypatch.setattr(replay, "_can_replay", lambda *_: True)
+    monkeypatch.setattr(replay, "can_replay", lambda *_: True)
     monkeypatch.setattr(replay, "record_cuda", refuse)
     encoder = SRU(FEATURES, HIDDEN).double()
     warm(encoder)
     assert capsys.readouterr().err == (
-        "a recurrent layer runs step by step, since it cannot be recorded: operation not permitted "
-        "when stream is capturing\n"
+        "computing without CUDA graphs, because recording one failed: operation not permitted when "
+        "stream is capturing\n"
     )
 
 
@@ -315,13 +287,16 @@ def test_transforms_of_torch_func_run_as_loops(recordings):
 def test_what_can_be_replayed(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     cell, device = LSTMCell(FEATURES, HIDDEN), torch.device("cuda")
-    can_replay = partial(replay._can_replay, cell, device, STEPS)
+    can_replay = partial(replay.can_replay, cell, device)
+    assert not can_replay()  # off unless asked for
+    with replay.cuda_graphs(True):
+        check_what_can_be_replayed(cell, can_replay, monkeypatch)
+
+
+def check_what_can_be_replayed(cell, can_replay, monkeypatch):
     assert can_replay()
-    assert not replay._can_replay(cell, torch.device("cpu"), STEPS)
-    assert not replay._can_replay(cell, torch.device("meta"), STEPS)
-    assert not replay._can_replay(cell, device, 1)
-    with replay.plain_loops():
-        assert not can_replay()
+    assert not replay.can_replay(cell, torch.device("cpu"))
+    assert not replay.can_replay(cell, torch.device("meta"))
     with torch.autograd.set_detect_anomaly(True):
         assert not can_replay()
     for module, name in (
@@ -335,12 +310,15 @@ def test_what_can_be_replayed(monkeypatch):
     assert not can_replay()
     hook.remove()
     assert can_replay()
-    cell.register_buffer("count", torch.zeros(()))
-    assert not can_replay()
 
 
-def test_a_cell_can_refuse(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
-    cell = LSTMCell(FEATURES, HIDDEN)
-    cell.is_recordable = False
-    assert not replay._can_replay(cell, torch.device("cuda"), STEPS)
+@pytest.mark.parametrize("change", ["one step", "buffer", "refuses"])
+def test_cells_that_are_not_recorded(recordings, change):
+    encoder = CoupledLSTM(FEATURES, HIDDEN).double()
+    cell = encoder.layers.layers[0].cell
+    if change == "buffer":
+        cell.register_buffer("count", torch.zeros(()))
+    elif change == "refuses":
+        cell.is_recordable = False
+    warm(encoder, 1 if change == "one step" else STEPS)
+    assert not recordings

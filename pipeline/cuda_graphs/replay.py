@@ -1,8 +1,8 @@
-"""Runs all steps of a cell on a GPU as one recorded computation instead of a loop in Python.
+"""Replays of recorded computations, in which the host launches nothing but the replay.
 
-A loop over 35 steps launches hundreds of kernels that each take less time than their launch.
-Recorded as CUDA graphs, forward and backward pass take one launch each, and one copy for each
-tensor that goes in or out.
+A recurrent network runs hundreds of kernels that each take less time than their launch, so that the
+host sets the speed of a GPU. Recorded as CUDA graphs, forward and backward pass take one launch
+each, and one copy for each tensor that goes in or out.
 """
 
 import contextlib
@@ -14,97 +14,96 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from pipeline.console import print_note
-from pipeline.encoders.carry import Carry
-from pipeline.encoders.kernels.recording import Compute, Recording, record_cuda
-from pipeline.encoders.layers.fused import is_hooked
+from pipeline.cuda_graphs.recording import Compute, Recording, record_cuda
 
 Record: TypeAlias = Callable[[Compute, Sequence[Tensor], Sequence[Tensor]], Recording]
 
-ENOUGH_STEPS = 4  # for fewer, the copies take as long as the launches
-CALLS_BEFORE = (
-    2  # ordinary calls of a shape before it is recorded, so that rare shapes cost nothing
-)
-MOST_SHAPES = 16  # recorded for each cell; each keeps the memory of one forward and backward pass
+CALLS_BEFORE = 2  # plain calls of a shape before it is recorded, so that rare shapes cost nothing
+MOST_SHAPES = 16  # recorded for each module; each keeps the memory of a forward and backward pass
 _MOST_COUNTED = 1000
 
-_is_enabled = ContextVar("is_enabled", default=True)
+_is_enabled = ContextVar("is_enabled", default=False)
 
 
 @contextlib.contextmanager
-def plain_loops() -> Iterator[None]:
-    """Context in which all cells run as loops, on a GPU too.
+def cuda_graphs(enabled: bool) -> Iterator[None]:
+    """Context that records and replays on GPUs, or does not, which is the default.
 
     Example:
         >>> import torch
         >>> from pipeline.encoders import SLSTM
-        >>> with plain_loops():
-        ...     states = SLSTM(3, 4)(torch.zeros(1, 5, 3)).states
+        >>> with cuda_graphs(True):
+        ...     states = SLSTM(3, 4)(torch.zeros(1, 5, 3)).states  # as usual on a CPU
     """
-    token = _is_enabled.set(False)
+    token = _is_enabled.set(enabled)
     try:
         yield
     finally:
         _is_enabled.reset(token)
 
 
-def run_cell(
-    cell: nn.Module, inputs: Tensor, carry: Carry, replaced: dict[str, Tensor]
-) -> tuple[Tensor, Carry]:
-    """Returns `cell(inputs, carry)`, with some of its parameters replaced by other tensors.
-
-    The values are those of the plain call. On a GPU it is recorded at the third call of one shape
-    and replayed from then on; `_can_replay` has the exceptions. Gradients of replayed calls cannot
-    be differentiated again.
-    """
-    if torch.compiler.is_compiling() or not _can_replay(cell, inputs.device, inputs.shape[1]):
-        return _loop(cell, inputs, carry, replaced)
-    names = list(replaced)
-    tensors = (inputs, *carry, *replaced.values())
-    every = dict(cell.named_parameters())
-    weights = {name: part for name, part in every.items() if name not in replaced}
-
-    def compute(given: Sequence[Tensor], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        count = 1 + len(carry)
-        named = zip((*names, *weights), (*given[count:], *parameters), strict=True)
-        states, after = _loop(cell, given[0], tuple(given[1:count]), dict(named))
-        return (states, *after)
-
-    owned = list(weights.values())
-    replays, addresses = _replays(cell), _addresses((*every.values(), *tensors))
-    if addresses is None:
-        return _loop(cell, inputs, carry, replaced)
-    replays.forget_if_moved(addresses[: len(every)])
-    slot = replays.find(compute, tensors, owned, (cell.training, *names))
-    if slot is None:
-        return _loop(cell, inputs, carry, replaced)
-    states, *after = _Replay.apply(slot, len(tensors), *tensors, *owned)  # type: ignore[no-untyped-call]
-    return states, tuple(after)
-
-
-def _loop(
-    cell: nn.Module, inputs: Tensor, carry: Carry, replaced: dict[str, Tensor]
-) -> tuple[Tensor, Carry]:
-    found: tuple[Tensor, Carry] = functional_call(cell, replaced, (inputs, carry))
-    return found
-
-
-def _can_replay(cell: nn.Module, device: torch.device, num_steps: int) -> bool:
-    """Whether a call of this cell may be replayed without a difference."""
+def can_replay(owner: nn.Module, device: torch.device) -> bool:
+    """Whether calls of a module may be replayed without a difference, unless `replay` says no."""
     return (
         device.type == "cuda"
-        and num_steps >= ENOUGH_STEPS
+        and not torch.compiler.is_compiling()
         and _is_enabled.get()
-        and getattr(cell, "is_recordable", False)
         and not torch.cuda.is_current_stream_capturing()
         # A resumed training has to begin with the same kernels as the one that it resumes.
         and not torch.are_deterministic_algorithms_enabled()
         and not torch.is_anomaly_enabled()
-        and not any(map(is_hooked, cell.modules()))
-        and next(cell.buffers(), None) is None  # a cell may assign another tensor
+        and not any(map(is_hooked, owner.modules()))
     )
+
+
+def replay(
+    owner: nn.Module,
+    compute: Compute,
+    inputs: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    settings: Hashable,
+) -> tuple[Tensor, ...] | None:
+    """Returns `compute(inputs, weights)` from a recording; None if it has to be computed plainly.
+
+    `can_replay` must be true. A computation is recorded at the third call with the same shapes and
+    settings. Its gradients cannot be differentiated again.
+
+    Args:
+        owner: Module whose parameters and buffers the computation reads; it keeps the recordings.
+        compute: Computation on the device only, the same one in all calls with equal settings.
+        inputs: Tensors that change between calls.
+        weights: Parameters that receive gradients, or tensors instead of them.
+        settings: Everything else on which the computation depends.
+    """
+    own = [*owner.parameters(), *owner.buffers()]
+    addresses = _addresses((*own, *inputs))
+    if addresses is None:
+        return None
+    replays = _replays(owner)
+    replays.forget_if_moved(addresses[: len(own)])
+    slot = replays.find(compute, inputs, weights, settings)
+    if slot is None:
+        return None
+    outputs: tuple[Tensor, ...] = _Replay.apply(slot, len(inputs), *inputs, *weights)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether a hook or a replaced `forward` needs this module to be called itself."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__  # replaced on the instance, as `record_steps` does
+    )
+
+
+def forget(owner: nn.Module) -> None:
+    """Forgets the recordings of a module."""
+    _REPLAYS.pop(owner, None)
 
 
 class Slot:
@@ -140,10 +139,9 @@ class Slot:
         """Returns copies of the gradients of inputs and weights."""
         if ticket is not self._ticket:
             raise RuntimeError(
-                "a backward pass ran twice through a recurrent layer, which has been called again "
-                "in between and no longer has the states of that call; run both backward passes "
-                "before the next call, or call the layer within "
-                "pipeline.encoders.kernels.replay.plain_loops()"
+                "a backward pass ran twice through a recorded computation, which has been called "
+                "again in between and no longer has the results of that call; run both backward "
+                "passes before the next call, or leave CUDA graphs off (--cuda_graphs=false)"
             )
         for index, given in enumerate(of_outputs):
             static = self.recording.of_outputs[index]
@@ -166,7 +164,7 @@ class _Ticket:
 
 
 class Replays:
-    """The recordings of one cell, by shapes and settings."""
+    """The recordings of one module, by shapes and settings."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -182,7 +180,7 @@ class Replays:
         weights: Sequence[Tensor],
         settings: Hashable,
     ) -> Slot | None:
-        """Returns a slot for one call, or None if it should run as a loop."""
+        """Returns a slot for one call, or None if it should be computed plainly."""
         if self._failed:
             return None
         key = (settings, _key(inputs, weights))
@@ -214,18 +212,18 @@ class Replays:
         except RuntimeError as error:
             self._failed = True
             first = str(error).partition("\n")[0]
-            print_note(f"a recurrent layer runs step by step, since it cannot be recorded: {first}")
+            print_note(f"computing without CUDA graphs, because recording one failed: {first}")
             return None
 
 
 _REPLAYS: weakref.WeakKeyDictionary[nn.Module, Replays] = weakref.WeakKeyDictionary()
 
 
-def _replays(cell: nn.Module) -> Replays:
-    """Returns the recordings of a cell, which are neither copied nor saved with it."""
-    if cell not in _REPLAYS:
-        _REPLAYS[cell] = Replays(record_cuda)
-    return _REPLAYS[cell]
+def _replays(owner: nn.Module) -> Replays:
+    """Returns the recordings of a module, which are neither copied nor saved with it."""
+    if owner not in _REPLAYS:
+        _REPLAYS[owner] = Replays(record_cuda)
+    return _REPLAYS[owner]
 
 
 def _addresses(tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
@@ -265,9 +263,8 @@ class _Replay(torch.autograd.Function):
     def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         if torch.is_grad_enabled():
             raise RuntimeError(
-                "a recorded recurrent layer has no second derivative, but create_graph=True "
-                "requires one; omit it, or call the layer within "
-                "pipeline.encoders.kernels.replay.plain_loops()"
+                "a recorded computation has no second derivative, but create_graph=True requires "
+                "one; omit it, or leave CUDA graphs off (--cuda_graphs=false)"
             )
         _ = ctx.saved_tensors
         return None, None, *ctx.slot.backward(ctx.ticket, of_outputs)

@@ -1,0 +1,1 @@
+"""Computations that a GPU repeats by itself, recorded as CUDA graphs."""

@@ -1,0 +1,78 @@
+"""Replays of a training loss with its gradients."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeAlias
+
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pipeline.cuda_graphs import replay
+
+Loss: TypeAlias = Callable[..., tuple[Tensor, ...]]
+
+
+def is_recordable(*parts: object) -> bool:
+    """Returns whether a loss that these parts compute may be recorded.
+
+    A recording repeats what the device does and nothing that the host does, such as drawing a
+    number or reading a value. This is harmless for all modules of torch and of this package that do
+    not say otherwise. A class of yours is recorded if it has the attribute `is_recordable = True`.
+
+    Example:
+        >>> from pipeline.encoders import LSTM
+        >>> is_recordable(LSTM(2, 3), None, nn.Dropout(0.5))
+        True
+    """
+    modules = [part for part in parts if isinstance(part, nn.Module)]
+    others = [part for part in parts if part is not None and not isinstance(part, nn.Module)]
+    every = [*others, *(inner for module in modules for inner in module.modules())]
+    return all(
+        getattr(each, "is_recordable", type(each).__module__.split(".")[0] in ("pipeline", "torch"))
+        for each in every
+    )
+
+
+def replayed_loss(
+    module: nn.Module, loss: Loss, *inputs: Tensor, settings: Hashable = ()
+) -> tuple[Tensor, ...]:
+    """Returns the outputs of `loss(*inputs)`, from a recording if that is possible.
+
+    Args:
+        module: Module whose parameters receive gradients.
+        loss: Function that returns the loss [] and tensors without a gradient. It must compute on
+            the device only, and read nothing that changes between calls besides the inputs and the
+            parameters and buffers of `module`.
+        inputs: Tensors without a gradient.
+        settings: All numbers and switches that `loss` reads.
+
+    Example:
+        >>> import torch
+        >>> linear = nn.Linear(2, 1)
+        >>> total, states = replayed_loss(linear, lambda x: (linear(x).sum(), x), torch.ones(1, 2))
+        >>> total.requires_grad  # on a CPU this is `loss(x)`
+        True
+    """
+    if not replay.can_replay(module, inputs[0].device):
+        return loss(*inputs)
+    names = [name for name, each in module.named_parameters() if each.requires_grad]
+    weights = [each for each in module.parameters() if each.requires_grad]
+
+    def compute(given: Sequence[Tensor], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        named = {f"module.{name}": part for name, part in zip(names, parameters, strict=True)}
+        found: tuple[Tensor, ...] = functional_call(_Call(module, loss), named, tuple(given))
+        return found
+
+    found = replay.replay(module, compute, inputs, weights, (module.training, settings))
+    return loss(*inputs) if found is None else found
+
+
+class _Call(nn.Module):
+    """Calls a loss of a module, so that `functional_call` can replace the module's parameters."""
+
+    def __init__(self, module: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.module, self.loss = module, loss
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Returns the outputs of the loss."""
+        return self.loss(*inputs)
