@@ -16,7 +16,7 @@ def run_cell(
 ) -> tuple[Tensor, Carry]:
     """Returns `cell(inputs, carry)`, with some of its parameters replaced by other tensors.
 
-    The values are those of the plain call (see `pipeline.cuda_graphs.replay.replay`).
+    The values are those of the plain call; on a GPU the call may be replayed.
     """
     if not _can_replay(cell, inputs):
         return _loop(cell, inputs, carry, replaced)
