@@ -218,9 +218,12 @@ class SentenceTagger(Protocol):
     calibration: Tensor
 
     def predict(
-        self, sentences: Sentences, tables: Sequence[Tensor] | None = None
+        self, sentences: Sentences, tables: Sequence[Tensor] | None = None, bfloat16: bool = False
     ) -> list[Prediction]:
-        """Predicts the tags of a batch, one prediction per row."""
+        """Predicts the tags of a batch, one prediction per row.
+
+        With `bfloat16` the network, but not the decoder, may multiply in bfloat16.
+        """
 
     def units(self, tags: Sequence[str]) -> list[Span]:
         """Returns the spans of tags."""

@@ -69,3 +69,14 @@ def configure_allocator() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 28)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Returns whether this CPU multiplies bfloat16 in hardware and torch uses it."""
+    import torch
+
+    private = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # functions of torch
+    has_units = any(getattr(torch.cpu, name)() for name in private if hasattr(torch.cpu, name))
+    onednn = torch.backends.mkldnn
+    is_there: bool = onednn.is_available()  # type: ignore[no-untyped-call]
+    return has_units and is_there and bool(onednn.enabled)

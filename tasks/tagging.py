@@ -204,18 +204,33 @@ class Tagger(LightningModule):
         return optimization(self, self.make_optimizer, self.make_lr_scheduler, self.monitor)
 
     def predict(
-        self, sentences: Sentences, tables: Sequence[Tensor] | None = None
+        self, sentences: Sentences, tables: Sequence[Tensor] | None = None, bfloat16: bool = False
     ) -> list[Prediction]:
-        """Predicts the tags of each row, in float32 even under autocast; arguments as `forward`."""
-        return self._predict(sentences, tables)[0]
+        """Predicts the tags of each row.
+
+        Args:
+            sentences: Batch; its gold tags are not used.
+            tables: Result of `inputs.index`, as in `forward`.
+            bfloat16: Whether the network multiplies in bfloat16, which makes scores depend on the
+                batches of sentences. The decoder always uses float32, even under autocast.
+
+        Returns:
+            Tags and the log-probabilities of their spans, one item for each row.
+        """
+        return self._predict(sentences, tables, bfloat16=bfloat16)[0]
 
     @torch.no_grad()
     def _predict(
-        self, sentences: Sentences, tables: Sequence[Tensor] | None, *others: Tensor
+        self,
+        sentences: Sentences,
+        tables: Sequence[Tensor] | None,
+        *others: Tensor,
+        bfloat16: bool = False,
     ) -> tuple[list[Prediction], list[Tensor]]:
-        # In bf16 scores would depend on the batches of sentences.
-        with torch.autocast(self.device.type, enabled=False):
+        # In bfloat16 scores would depend on the batches of sentences.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             states = self(sentences, tables)
+        with torch.autocast(self.device.type, enabled=False):
             found = self.decoder.predict(states, sentences.lengths, self.units, *others)
         pairs = zip(found.tags, found.log_probs, strict=True)
         return [Prediction(*pair) for pair in pairs], found.others

@@ -3,6 +3,7 @@
 import torch
 
 from pipeline.errors import InputError
+from pipeline.process import cpu_multiplies_bfloat16
 
 
 def resolve_precision(requested: str, accelerator: str = "auto") -> str:
@@ -45,15 +46,6 @@ def lightning_precision(precision: str) -> str:
         ('32-true', 'bf16-mixed')
     """
     return "32-true" if precision == "tf32" else precision
-
-
-def cpu_multiplies_bfloat16() -> bool:
-    """Returns whether this CPU multiplies bfloat16 in hardware and torch uses it."""
-    private = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # functions of torch
-    has_units = any(getattr(torch.cpu, name)() for name in private if hasattr(torch.cpu, name))
-    onednn = torch.backends.mkldnn
-    is_there: bool = onednn.is_available()  # type: ignore[no-untyped-call]
-    return has_units and is_there and bool(onednn.enabled)
 
 
 def _device(accelerator: str) -> str:

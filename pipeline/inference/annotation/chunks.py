@@ -1,6 +1,7 @@
 """Groups passages into chunks that fit into RAM, and converts their words to ids."""
 
 import itertools
+import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -37,6 +38,26 @@ class WordIds(NamedTuple):
     ids: Sequence[Tensor]
 
 
+class Counts(NamedTuple):
+    """Numbers of passages and tokens that were read.
+
+    Attributes:
+        passages: Number of passages.
+        tokens: Number of their tokens.
+        unseen: Number of tokens that do not occur in the training text.
+        unknown: Number of tokens that have no vector in the model.
+    """
+
+    passages: int = 0
+    tokens: int = 0
+    unseen: int = 0
+    unknown: int = 0
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Returns the sums of both."""
+        return Counts(*map(operator.add, self, other))
+
+
 class ChunkReader:
     """Reads passages in chunks and counts tokens and unknown words.
 
@@ -56,7 +77,7 @@ class ChunkReader:
         self._trained_on = {word for word, count in pairs if count}
         is_interactive = reads_standard_input and sys.stdin.isatty()
         self._max_passages = 1 if is_interactive else _MAX_PASSAGES
-        self._num_passages = self._num_tokens = self._num_unseen = self._num_unknown = 0
+        self.counts = Counts()
 
     def chunks(self, passages: Iterator[Passage]) -> Iterator[Chunk]:
         """Yields all chunks; each is read when it is requested."""
@@ -64,11 +85,12 @@ class ChunkReader:
 
     def summary(self, unit: str) -> str:
         """Returns a note with the numbers of passages (called `unit`), tokens and unknown words."""
-        total = max(self._num_tokens, 1)
+        num_passages, num_tokens, num_unseen, num_unknown = self.counts
+        total = max(num_tokens, 1)
         return (
-            f"{self._num_passages:,} {unit}, {self._num_tokens:,} tokens: "
-            f"{self._num_unseen / total:.1%} do not occur in the training text, "
-            f"{self._num_unknown / total:.1%} have no vector in the model"
+            f"{num_passages:,} {unit}, {num_tokens:,} tokens: "
+            f"{num_unseen / total:.1%} do not occur in the training text, "
+            f"{num_unknown / total:.1%} have no vector in the model"
         )
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:
@@ -85,10 +107,15 @@ class ChunkReader:
             [token[0] if token[0] in known else spell(passage, token) for token in passage.tokens]
             for passage in chunk
         ]
-        self._num_passages += len(chunk)
-        self._num_tokens += sum(len(row) for row in words)
-        self._num_unseen += sum(word not in self._trained_on for row in words for word in row)
-        self._num_unknown += sum(word not in known for row in words for word in row)
+        trained_on = self._trained_on
+        self.counts = self.counts.plus(
+            Counts(
+                len(chunk),
+                sum(map(len, words)),
+                sum([word not in trained_on for row in words for word in row]),
+                sum([word not in known for row in words for word in row]),
+            )
+        )
         return Chunk(chunk, words)
 
     def _spelling(self, passage: Passage, token: Token) -> str:

@@ -49,6 +49,11 @@ def read_passages(
     yield from _SENTENCE_READERS[input_format](source, read_lines(source, encoding), num_columns)
 
 
+def line_sentences(source: str, lines: Iterator[TextLine], input_format: str) -> Iterator[Passage]:
+    """Yields the sentences of lines in a format with one sentence per line."""
+    return _SENTENCE_READERS[input_format](source, lines, 0)
+
+
 def read_texts(source: str, encoding: str, input_format: str) -> Iterator[Passage]:
     """Yields the texts of a file or of standard input; each has any number of sentences.
 

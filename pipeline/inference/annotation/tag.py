@@ -11,16 +11,22 @@ from pipeline.batches import IGNORE_INDEX, Sentences, length_batches
 from pipeline.checkpoints.read import Trained
 from pipeline.console import print_note, progress
 from pipeline.errors import InputError
-from pipeline.inference.annotation.chunks import ChunkReader, WordIds, word_ids
+from pipeline.inference.annotation.chunks import ChunkReader, Counts, WordIds, word_ids
 from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
+from pipeline.inference.annotation.processes import map_in_processes, num_processes
 from pipeline.inference.annotation.sentence_splitting import (
     Passage,
+    line_sentences,
     read_passages,
     sentence_passages,
 )
 from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
+from pipeline.inference.annotation.text_files import TextLine, read_lines
 from pipeline.options import STANDARD_INPUT
+from pipeline.process import cpu_multiplies_bfloat16
 from pipeline.reports import apply_platt
+
+_LINES = 2048  # of a file, that a process tags at a time
 
 
 class TagRequest(NamedTuple):
@@ -67,16 +73,60 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     has_columns = _check_columns(trained, request.input_format)
     num_columns = len(trained.data["lexicon"]["columns"]) if has_columns else 0
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
-    passages = itertools.chain.from_iterable(
-        read_passages(source, request.encoding, request.input_format, num_columns)
-        for source in request.sources
-    )
     formatted = _formatter(request.output_format or default_format(file), has_colors(file))
     tagger = _Tagger(trained, has_columns, STANDARD_INPUT in request.sources)
-    sentences = tagger.tag(passages)
-    for tagged in progress(sentences, "sentences", file):
-        file.write(formatted(tagged) + "\n")
+    can_share = request.input_format in ("sentences", "tokens") and not has_colors(file)
+    if can_share and STANDARD_INPUT not in request.sources:
+        sentences = _formatted_lines(tagger, request, formatted)
+    else:
+        passages = itertools.chain.from_iterable(
+            read_passages(source, request.encoding, request.input_format, num_columns)
+            for source in request.sources
+        )
+        sentences = map(formatted, tagger.tag(passages))
+    for sentence in progress(sentences, "sentences", file):
+        file.write(sentence + "\n")
     print_note(tagger.reader.summary("sentences"))
+
+
+class _Lines(NamedTuple):
+    """Consecutive lines of a file."""
+
+    source: str
+    lines: list[TextLine]
+
+
+def _formatted_lines(
+    tagger: "_Tagger", request: TagRequest, formatted: Callable[[Tagged], str]
+) -> Iterator[str]:
+    """Yields the formatted sentences of files with one sentence per line.
+
+    More than `_LINES` lines are shared by several processes, which multiply in bfloat16 if the CPU
+    does.
+    """
+
+    def tag(block: _Lines) -> tuple[list[str], Counts]:
+        tagger.reader.counts = Counts()
+        passages = line_sentences(block.source, iter(block.lines), request.input_format)
+        return [formatted(tagged) for tagged in tagger.tag(passages)], tagger.reader.counts
+
+    blocks, counts = _blocks(request), Counts()
+    first = list(itertools.islice(blocks, 2))
+    blocks, number = itertools.chain(first, blocks), num_processes()
+    is_long = len(first) == 2
+    tagger.bfloat16 = is_long and cpu_multiplies_bfloat16()
+    results = map_in_processes(tag, blocks, number) if is_long and number > 1 else map(tag, blocks)
+    for sentences, found in results:
+        counts = counts.plus(found)
+        yield from sentences
+    tagger.reader.counts = counts
+
+
+def _blocks(request: TagRequest) -> Iterator[_Lines]:
+    for source in request.sources:
+        lines = read_lines(source, request.encoding)
+        while block := list(itertools.islice(lines, _LINES)):
+            yield _Lines(source, block)
 
 
 def _check_columns(trained: Trained, input_format: str) -> bool:
@@ -107,6 +157,7 @@ class _Tagger:
         lexicon = trained.data["lexicon"]
         self.reader = ChunkReader(lexicon, reads_standard_input)
         self._columns = list(lexicon["columns"]) if has_columns else []
+        self.bfloat16 = False  # whether the network multiplies in bfloat16
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
         for chunk in self.reader.chunks(passages):
@@ -122,11 +173,13 @@ class _Tagger:
         tables = self._model.inputs.index(words.distinct, columns)
         value_ids = [{value: i for i, value in enumerate(found, 1)} for found in values]
         result: list[Tagged | None] = [None] * len(chunk)
+        calibration = self._model.calibration.tolist()
         for rows in length_batches([len(row) for row in words.ids]):
             batch = _batch([words.ids[row] for row in rows], rows)
             batch = batch._replace(columns=_column_ids([chunk[row] for row in rows], value_ids))
-            for row, predicted in zip(rows, self._model.predict(batch, tables), strict=True):
-                confidences = apply_platt(predicted.log_probs, self._model.calibration.tolist())
+            found = self._model.predict(batch, tables, self.bfloat16)
+            for row, predicted in zip(rows, found, strict=True):
+                confidences = apply_platt(predicted.log_probs, calibration)
                 spans = self._model.units(predicted.tags)
                 result[row] = Tagged(chunk[row], predicted.tags, spans, confidences)
         return cast(list[Tagged], result)

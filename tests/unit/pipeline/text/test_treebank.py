@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.text import treebank
 from pipeline.text.treebank import _places, _tokenizer, split_sentences, tokenize
 
 
@@ -69,3 +70,14 @@ def test_pieces_are_cut_as_the_whole_sentence_is(real_data):
 )
 def test_sentences(text, sentences):
     assert [text[start:end] for start, end in split_sentences(text)] == sentences
+
+
+@given(st.from_regex(treebank._PLAIN, fullmatch=True), st.booleans())
+def test_plain_pieces_are_cut_as_by_nltk(piece, is_last):
+    text = piece if is_last else f"{piece} x"
+    expected = list(_places(_tokenizer.tokenize(text), text))
+    cut = treebank._cut(piece, is_last)
+    assert [tuple(token) for token in cut] == [
+        (treebank._escape(token, text, start), start, end)
+        for token, start, end in (expected if is_last else expected[:-1])
+    ]

@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import random
+import sys
 
 import pytest
 import torch
@@ -11,8 +13,9 @@ from pipeline.checkpoints.read import Trained
 from pipeline.decoders import CRF
 from pipeline.encoders import LSTM
 from pipeline.errors import InputError
-from pipeline.inference.annotation import TagRequest, annotate, tag_sentences
+from pipeline.inference.annotation import TagRequest, annotate, tag, tag_sentences
 from pipeline.inputs import Column, Words
+from pipeline.process import cpu_multiplies_bfloat16
 from pipeline.text.lexicon import Lexicon
 from tasks.tagging import Tagger
 
@@ -142,3 +145,33 @@ def test_long_and_empty(tagger, tmp_path):
         assert run(tagger, tmp_path, "") == ""
         (row,) = run(tagger, tmp_path, "the minister " * 2500 + "\n\n").splitlines()
         assert len(json.loads(row)["text"].split()) == 5000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+@pytest.mark.parametrize("style", ["jsonl", "conll", "text"])
+def test_a_long_file_is_shared_by_processes(tmp_path, monkeypatch, style, capsys):
+    built, lexicon = model(with_column=False)
+    tagger = Trained(built, {"lexicon": lexicon.to_state()}, {})
+    monkeypatch.setattr(tag, "cpu_multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(tag, "_LINES", 7)
+    text = "\n".join(SENTENCES * 10)
+    found = []
+    for number in (1, 2):
+        monkeypatch.setattr(tag, "num_processes", lambda number=number: number)
+        found.append((run(tagger, tmp_path, text, style=style), capsys.readouterr().err))
+    assert found[0] == found[1]
+    assert "40 sentences" in found[0][1]
+
+
+def test_in_bfloat16_the_tags_are_almost_always_equal(tmp_path, monkeypatch):
+    if not cpu_multiplies_bfloat16():
+        pytest.skip("this CPU does not multiply bfloat16")
+    built, lexicon = model(with_column=False)
+    tagger = Trained(built, {"lexicon": lexicon.to_state()}, {})
+    monkeypatch.setattr(tag, "num_processes", lambda: 1)
+    generator = random.Random(1)
+    text = "\n".join(" ".join(generator.choices(WORDS, k=12)) for _ in range(400))
+    exact = run(tagger, tmp_path, text, style="conll").split("\n")
+    monkeypatch.setattr(tag, "_LINES", 100)
+    rounded = run(tagger, tmp_path, text, style="conll").split("\n")
+    assert sum(map(str.__eq__, exact, rounded)) >= 0.97 * len(exact)

@@ -1,0 +1,54 @@
+"""Applies a function to a stream of items in several processes."""
+
+import gc
+import itertools
+import multiprocessing
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_function: Callable[[Any], Any]  # of a child process
+
+
+def num_processes() -> int:
+    """Returns how many processes `map_in_processes` should use: as many as torch uses threads."""
+    return torch.get_num_threads() if sys.platform == "linux" else 1
+
+
+def map_in_processes(function: Callable[[T], R], items: Iterator[T], number: int) -> Iterator[R]:
+    """Yields the results of a function for a stream of items, in their order.
+
+    The processes are copies of this one, so that the function, unlike items and results, need not
+    be pickled. Each computes with one thread. At most two items per process are read ahead.
+    """
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(number, context, _start, (function,)) as pool:
+        running: deque[Future[R]] = deque()
+        try:
+            for item in itertools.islice(items, 2 * number):
+                running.append(pool.submit(_run, item))
+            while running:
+                yield running.popleft().result()
+                for item in itertools.islice(items, 1):
+                    running.append(pool.submit(_run, item))
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _start(function: Callable[[Any], Any]) -> None:
+    global _function
+    _function = function
+    torch.set_num_threads(1)
+    gc.disable()  # a child lives only as long as the command
+
+
+def _run(item: Any) -> Any:  # noqa: ANN401
+    return _function(item)
