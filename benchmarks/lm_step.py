@@ -1,6 +1,6 @@
 """Compares the speed of `unroll fit` with a plain PyTorch loop that trains the same model.
 
-    python benchmarks/lm_step.py [--rounds 3] [--steps 300] [--epochs 3]
+    python benchmarks/lm_step.py [--rounds 3] [--steps 300] [--epochs 3] [--peer PATH]
 
 The model is a 2 x 200 LSTM with a vocabulary of 10,000, batch size 20, bptt 35, clipping and SGD.
 The text is the Penn Treebank if it is in `UNROLL_DATA`, otherwise random words with a Zipf
@@ -9,13 +9,20 @@ only the loss every 50 steps. "ours" is `unroll fit` with Lightning, MLflow on S
 and metrics. Each measurement runs in its own process without the first 30 steps, and the variants
 take turns. "classes", "adaptive" and "hierarchical" are other output layers with default settings.
 "kept memory" is the plain loop with the memory allocator settings of ours (pipeline/process.py).
+Below the table, "floor" is the time of the necessary parts of a step, each measured alone in the
+same run (`benchmarks/lm_floor.py`), and "share" is that time divided by the time of our step.
+`--peer PATH` also runs word_language_model of a clone of https://github.com/pytorch/examples with
+the same sizes, for the same number of steps; its dropout is 0.
 `--epochs N` also trains one epoch in float32 and one with `precision: auto` for each of N seeds,
 and compares the validation perplexities.
 """
 
 import argparse
+import functools
+import itertools
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -31,6 +38,14 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parent.parent
 WARM_UP = 30
 TOKENS_PER_STEP = 20 * 35
+_PEER_LINE = re.compile(r"ms/batch +[0-9.]+")
+_OURS = {  # precision and output layer
+    "ours float32": ("32-true", "FullSoftmax"),
+    "ours precision: auto": ("auto", "FullSoftmax"),
+    "ours auto, classes": ("auto", "ClassSoftmax"),
+    "ours auto, adaptive": ("auto", "AdaptiveSoftmax"),
+    "ours auto, hierarchical": ("auto", "HierarchicalSoftmax"),
+}
 
 
 def corpus_folder(folder: Path) -> Path:
@@ -150,6 +165,39 @@ def plain_loop(corpus: Path, steps: int) -> float:
     return (steps - WARM_UP) * TOKENS_PER_STEP / (time.perf_counter() - start)
 
 
+def peer(folder: Path, corpus: Path, steps: int) -> float:
+    """Returns the tokens per second of the first epoch of word_language_model."""
+    script = next((path for path in (folder, folder / "word_language_model") if
+                   (path / "main.py").is_file()), None)  # fmt: skip
+    if script is None:
+        sys.exit(f"--peer {folder}: there is no word_language_model/main.py; expected a clone of "
+                 "https://github.com/pytorch/examples")  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name)
+        for path in corpus.iterdir():
+            for split in ("train", "valid", "test"):
+                if split in path.name:
+                    (data / f"{split}.txt").symlink_to(path)
+        interval = max(1, (steps - WARM_UP) // 2)
+        command = "main.py --model LSTM --emsize 200 --nhid 200 --nlayers 2 --dropout 0 --lr 20 "
+        command += f"--clip 0.25 --batch_size 20 --bptt 35 --log-interval {interval} --epochs 1"
+        process = subprocess.Popen(
+            [sys.executable, "-u", *command.split(), "--data", name, "--save", f"{name}/model.pt"],
+            cwd=script,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        lines = filter(_PEER_LINE.search, process.stdout)
+        found = [float(line.split("ms/batch")[1].split()[0]) for line in itertools.islice(lines, 2)]
+        process.terminate()
+        _, message = process.communicate()
+    if len(found) < 2:
+        sys.exit(f"--peer {folder}: main.py failed: {message}")
+    return TOKENS_PER_STEP / found[1] * 1000  # the first interval contains the slow first steps
+
+
 def compare_epochs(corpus: Path, seeds: int) -> None:
     """Trains an epoch in float32 and one with `precision: auto` for each seed."""
     found: dict[str, list[float]] = {"32-true": [], "auto": []}
@@ -165,23 +213,51 @@ def compare_epochs(corpus: Path, seeds: int) -> None:
     print(f"mean validation perplexity, auto / float32: {ratio:.4f}")
 
 
-def compare_loops(corpus: Path, rounds: int, steps: int) -> None:
-    """Measures all variants."""
+def compare_loops(corpus: Path, rounds: int, steps: int, peer_folder: Path | None) -> None:
+    """Measures all variants, and the floor of ours in each round."""
     arguments = ("--plain", str(corpus), "--steps", str(steps))
     variants = {
         "plain float32": lambda: run_plain(__file__, False, *arguments),
         "plain float32, kept memory": lambda: run_plain(__file__, True, *arguments),
-        "ours float32": lambda: ours(corpus, "32-true", steps),
-        "ours precision: auto": lambda: ours(corpus, "auto", steps),
-        "ours auto, classes": lambda: ours(corpus, "auto", steps, "ClassSoftmax"),
-        "ours auto, adaptive": lambda: ours(corpus, "auto", steps, "AdaptiveSoftmax"),
-        "ours auto, hierarchical": lambda: ours(corpus, "auto", steps, "HierarchicalSoftmax"),
     }
-    take_turns(variants, rounds, "tokens/s")
+    if peer_folder is not None:
+        variants["word_language_model"] = lambda: peer(peer_folder, corpus, steps)
+    floors: dict[str, list[dict[str, float]]] = {name: [] for name in _OURS}
+
+    def run(name: str) -> float:
+        precision, head = _OURS[name]
+        floors[name].append(floor(precision, head))
+        return ours(corpus, precision, steps, head)
+
+    variants |= {name: functools.partial(run, name) for name in _OURS}
+    rates = take_turns(variants, rounds, "tokens/s")
+    print(f"\n{'ms':28}{'step':>7}{'floor':>7}{'share':>7}")
+    for name, of_rounds in floors.items():
+        parts = {part: statistics.median(times[part] for times in of_rounds) * 1000
+                 for part in of_rounds[0]}  # fmt: skip
+        step, least = TOKENS_PER_STEP / rates[name] * 1000, sum(parts.values())
+        listed = ", ".join(f"{part} {time:.1f}" for part, time in parts.items())
+        print(f"{name:28}{step:7.1f}{least:7.1f}{least / step:7.2f}  {listed}")
 
 
-def take_turns(variants: dict[str, Callable[[], float]], rounds: int, unit: str) -> None:
-    """Measures the rates of variants in turns and prints the medians, relative to the first two."""
+def floor(precision: str, head: str) -> dict[str, float]:
+    """Returns the time in seconds of each part of a step, measured alone in a new process."""
+    script = str(Path(__file__).with_name("lm_floor.py"))
+    command = [sys.executable, script, "--precision", precision, "--head", head]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    parts: dict[str, float] = json.loads(done.stdout)
+    return parts
+
+
+def take_turns(
+    variants: dict[str, Callable[[], float]], rounds: int, unit: str
+) -> dict[str, float]:
+    """Measures the rates of variants in turns; prints and returns their medians.
+
+    They are printed relative to the first two.
+    """
     rates: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds):
         for name, measure in variants.items():
@@ -192,6 +268,7 @@ def take_turns(variants: dict[str, Callable[[], float]], rounds: int, unit: str)
     print(f"{'':28}{unit:>12}{'x plain':>9}{'x plain, kept memory':>22}")
     for name, rate in middle.items():
         print(f"{name:28}{rate:12.0f}{rate / first:9.2f}{rate / second:22.2f}")
+    return middle
 
 
 def read_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -213,6 +290,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=0, help="Number of seeds for one epoch each.")
+    parser.add_argument("--peer", type=Path, help="Clone of pytorch/examples.")
     options = read_options(parser)
     if options.plain is not None:
         print(plain_loop(options.plain, options.steps))
@@ -220,7 +298,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         corpus = corpus_folder(Path(name))
         if options.rounds:
-            compare_loops(corpus, options.rounds, options.steps)
+            compare_loops(corpus, options.rounds, options.steps, options.peer)
         if options.epochs:
             compare_epochs(corpus, options.epochs)
 
