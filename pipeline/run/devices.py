@@ -39,6 +39,14 @@ def usable_accelerator(requested: Any) -> Any:  # noqa: ANN401 (a name or a buil
     return "cpu"
 
 
+def note_unused_graphs(accelerator: str, deterministic: Any) -> None:  # noqa: ANN401 (or "warn")
+    """Prints why `--cuda_graphs=true` has no effect, if so."""
+    if accelerator == "cpu" or not torch.cuda.is_available():
+        print_note("--cuda_graphs=true has no effect, because no CUDA GPU is used")
+    elif deterministic:
+        print_note("--cuda_graphs=true has no effect with --trainer.deterministic")
+
+
 def refuse_sharding(strategy: Any) -> None:  # noqa: ANN401 (a name or a built strategy)
     """Raises `InputError` for strategies that divide the weights among processes."""
     is_named = isinstance(strategy, str) and strategy.startswith(("fsdp", "deepspeed"))

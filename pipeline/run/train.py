@@ -21,7 +21,7 @@ from pipeline.errors import InputError
 from pipeline.float32 import tf32
 from pipeline.options import resumable
 from pipeline.protocols import implements
-from pipeline.run.devices import explain_nondeterminism
+from pipeline.run.devices import explain_nondeterminism, note_unused_graphs
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.trainer import choose_precision, read_files, refuse_bad_settings, training_trainer
 from pipeline.tracking.family import family_tags
@@ -60,12 +60,20 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     if resumed is None:
         read_files(experiment)
     refuse_bad_settings(experiment, precision)
+    records = bool(experiment.config["cuda_graphs"])
+    if records:
+        settings = experiment.trainer
+        note_unused_graphs(str(settings["accelerator"]), settings["deterministic"])
     with _locked(resumed):
         job = _open(experiment, precision, resumed, and_test)
         try:
             termination.install()
-            graphs = cuda_graphs(bool(experiment.config["cuda_graphs"]))
-            with system_metrics(job.tracker), tf32(False), explain_nondeterminism(), graphs:
+            with (
+                system_metrics(job.tracker),
+                tf32(False),
+                cuda_graphs(records),
+                explain_nondeterminism(),
+            ):
                 _run(job)
         except BaseException as error:
             _end(job.tracker, error)

@@ -5,7 +5,12 @@ import torch
 from lightning.pytorch.accelerators import CPUAccelerator, MPSAccelerator
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 
-from pipeline.run.devices import explain_nondeterminism, refuse_sharding, usable_accelerator
+from pipeline.run.devices import (
+    explain_nondeterminism,
+    note_unused_graphs,
+    refuse_sharding,
+    usable_accelerator,
+)
 from tests.examples import refuses
 
 NO_FLOAT64 = "Apple GPUs have no float64, in which scores are summed"
@@ -39,6 +44,22 @@ def test_accelerators(machine, capsys, cuda, apple, requested, expected):
     note = f"the CPU is used: {NO_FLOAT64}\n"
     is_noted = apple and not cuda and requested == "auto"
     assert capsys.readouterr().err == (note if is_noted else "")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "accelerator", "deterministic", "reason"),
+    [
+        (False, "auto", None, ", because no CUDA GPU is used"),
+        (True, "cpu", None, ", because no CUDA GPU is used"),
+        (True, "gpu", "warn", " with --trainer.deterministic"),
+        (True, "auto", False, None),
+    ],
+)
+def test_graphs_without_effect(machine, capsys, cuda, accelerator, deterministic, reason):
+    machine(cuda)
+    note_unused_graphs(accelerator, deterministic)
+    expected = f"--cuda_graphs=true has no effect{reason}\n" if reason else ""
+    assert capsys.readouterr().err == expected
 
 
 def test_a_built_accelerator(machine):
