@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -87,16 +88,21 @@ class LabelScores(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Returns the scores by name.
 
-        These are `accuracy`, `macro_f1` (over labels that occur), `f1_<label>` (named by
-        `score_names`), `calibration_error` and `texts`. For ordinal labels also `distance`, the
-        mean number of positions between predicted and gold label, over texts with a known label.
+        These are `accuracy`, `macro_f1`, `f1_<label>` (named by `score_names`), `calibration_error`
+        and `texts`. For ordinal labels also `distance`, the mean number of positions between
+        predicted and gold label, over texts with a known label.
+
+        As in scikit-learn, `macro_f1` is the mean F1 of the labels that are gold or predicted at
+        least once; gold labels that cannot be predicted count as one label, whose F1 is 0. The F1
+        of a label that is neither gold nor predicted is 0. Without texts all scores are 0.
         """
         counts = self.confusion.double()
         known = counts[:-1]
-        correct, gold, predicted = known.diagonal(), known.sum(1), counts.sum(0)
-        total = counts.sum()
+        # The last entry is that of all labels that cannot be predicted.
+        correct, predicted = (F.pad(part, (0, 1)) for part in (known.diagonal(), counts.sum(0)))
+        gold, total = counts.sum(1), counts.sum()
         f1 = 2 * correct / (gold + predicted).clamp(min=1)
-        occurs = gold > 0
+        occurs = gold + predicted > 0
         scores = {
             "accuracy": correct.sum() / total.clamp(min=1),
             "macro_f1": f1[occurs].mean() if occurs.any() else f1.new_zeros(()),

@@ -55,10 +55,14 @@ class TokenScores(Metric):
         self.sentences += len(gold)
 
     def compute(self) -> dict[str, Tensor]:
-        """Returns `accuracy`, `macro_f1` (over labels that occur), `tokens` and `sentences`."""
+        """Returns `accuracy`, `macro_f1`, `tokens` and `sentences`.
+
+        As in scikit-learn, `macro_f1` is the mean F1 of the labels that are gold or predicted at
+        least once; labels that are not in the label set count as one. Without tokens it is 0.
+        """
         correct, predicted, gold = self.counts.double()
         total = gold.sum()
-        occurring = gold > 0
+        occurring = predicted + gold > 0
         f1 = 2 * correct[occurring] / (predicted + gold)[occurring]
         return {
             "accuracy": correct.sum() / total.clamp(min=1),
