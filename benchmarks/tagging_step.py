@@ -1,6 +1,7 @@
-"""Compares the speed of training a tagger with a plain PyTorch loop that trains the same network.
+"""Compares the speed of training and using a tagger with a plain PyTorch loop and with flair.
 
     python benchmarks/tagging_step.py [--rounds 5] [--sentences 6400] [--encoder elman] [--layers 3]
+                                      [--peer-python PATH]
 
 The network is that of `configs/tagging/mpqa-dse.yaml`: 3 x 100, bidirectional, Adam, batches of 32,
 clipping, frozen vectors. The data are fold 0 of MPQA and `minilm-300.bin` if `UNROLL_DATA` contains
@@ -9,16 +10,24 @@ random, packed batches, which logs only the loss every 50 steps. "ours" is `unro
 batches of similar lengths, Lightning, MLflow on SQLite and checkpoints. Both train on the same
 sentences, in float32, with the same number of threads (`OMP_NUM_THREADS`). Each measurement runs in
 its own process without reading the corpus and the first 20 steps, and the variants take turns.
+Prediction is `unroll predict` on the sentences as text; start and reading of the model are excluded
+by measuring the difference between a long and a short file.
+`--peer-python PATH` also runs flair with that Python, in which flair 0.15.1 is installed; without
+it, flair runs if it is installed here (`pip install -e .[bench]`).
 "kept memory" is the plain loop with the memory allocator settings of ours (pipeline/process.py).
 """
 
 import argparse
+import importlib.util
 import itertools
 import json
 import os
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,7 +84,9 @@ def make_work(folder: Path, encoder: str, layers: int, sentences: int) -> Work:
     ]
     sizes = {**network["init_args"], "num_tags": len(data.tags)}
     file = folder / "plain.pt"
-    torch.save({"rows": rows, "vectors": table(data), "encoder": encoder, "sizes": sizes}, file)
+    names = {"words": list(data.lexicon.counts), "tags": list(data.tags)}
+    stored = {"rows": rows, "vectors": table(data), "encoder": encoder, "sizes": sizes, **names}
+    torch.save(stored, file)
     return Work(settings, file, len(rows[1]), sum(len(words) for words, _ in rows[1]))
 
 
@@ -171,18 +182,72 @@ def ours(work: Work) -> float:
     return work.sentences / float(measured["seconds"])
 
 
-def compare(work: Work, rounds: int) -> None:
-    """Measures all variants."""
+def predictor(work: Work) -> Callable[[], float]:
+    """Trains a few steps; returns a function that measures the sentences per second of predict."""
+    folder = work.file.parent
+    stored = torch.load(work.file)
+    lines = [
+        " ".join(stored["words"][index] for index in ids.tolist()) for ids, _ in stored["rows"][1]
+    ]
+    files = {}
+    for times in (2, 12):
+        files[times] = folder / f"{times}.txt"
+        files[times].write_text("\n".join(lines * times) + "\n", encoding="utf-8")
+    settings = {**work.settings, "trainer": {**work.settings["trainer"], "max_steps": WARM_UP + 1}}
+    run_ours(folder, settings)
+    checkpoint = next(folder.rglob("best.ckpt"))
+
+    def seconds(times: int) -> float:
+        command = [sys.executable, "-m", "pipeline", "predict", "--checkpoint", str(checkpoint)]
+        command += ["--input", str(files[times]), "--output", str(folder / "tags.jsonl")]
+        path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+        start = time.perf_counter()
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False
+        )
+        if done.returncode:
+            sys.exit(done.stderr.decode())
+        return time.perf_counter() - start
+
+    return lambda: 10 * len(lines) / (seconds(12) - seconds(2))
+
+
+def run_flair(python: str, work: Work, name: str) -> float:
+    """Returns sentences per second of flair."""
+    script = str(Path(__file__).with_name("flair_tagger.py"))
+    command = [python, script, str(work.file), name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return work.sentences / float(done.stdout.split()[-1])
+
+
+def compare(work: Work, rounds: int, peer: str | None) -> None:
+    """Measures all variants of training, and of prediction."""
 
     def plain(kept_memory: bool) -> float:
         return work.sentences / run_plain(__file__, kept_memory, "--plain", str(work.file))
 
-    variants = {
+    training = {
         "plain, random, packed": lambda: plain(False),
         "plain, kept memory": lambda: plain(True),
         "ours": lambda: ours(work),
     }
-    take_turns(variants, rounds, "sentences/s")
+    prediction = {"ours, unroll predict": predictor(work)}
+    if peer is not None:
+        training["flair"] = lambda: run_flair(peer, work, "train")
+        prediction["flair, predict"] = lambda: run_flair(peer, work, "predict")
+    trained = take_turns(training, rounds, "sentences/s")
+    found: dict[str, list[float]] = {name: [] for name in prediction}
+    for _ in range(rounds):
+        for name, measure in prediction.items():
+            found[name].append(measure())
+    predicted = {name: statistics.median(values) for name, values in found.items()}
+    for name, rate in predicted.items():
+        print(f"{name:28}{rate:12.0f}")
+    if peer is not None:
+        print(f"ours / flair: training {trained['ours'] / trained['flair']:.2f}, prediction "
+              f"{predicted['ours, unroll predict'] / predicted['flair, predict']:.2f}")  # fmt: skip
 
 
 def main() -> None:
@@ -192,6 +257,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=6400, help="Number, at most an epoch.")
     parser.add_argument("--encoder", choices=ENCODERS, default="elman")
     parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--peer-python", help="Python with flair 0.15.1, if it is not this one.")
     options = read_options(parser)
     if options.plain is not None:
         print(plain_loop(options.plain))
@@ -203,7 +269,10 @@ def main() -> None:
             f"{work.sentences:,} sentences of {work.tokens / work.sentences:.1f} tokens, "
             f"{work.settings['data']['init_args']['source']['class_path']}"
         )
-        compare(work, options.rounds)
+        peer = options.peer_python
+        if peer is None and importlib.util.find_spec("flair"):
+            peer = sys.executable
+        compare(work, options.rounds, peer)
 
 
 if __name__ == "__main__":
