@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, TypeVar
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, os_error_sentence
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -145,15 +145,20 @@ def _stderr_console() -> "Console":
 
 def check_output(output: Path | None) -> None:
     """Raises `InputError` if the folder of an output file does not exist."""
-    if output is not None and not output.parent.is_dir():
+    if output is None:
+        return
+    if not output.parent.is_dir():
         raise InputError(f"--output {output}: there is no folder {output.parent}; create it first")
+    if output.is_dir():
+        raise InputError(f"--output {output} is a folder; expected the name of a file")
 
 
 @contextlib.contextmanager
 def open_output(output: Path | None) -> Iterator[TextIO]:
     """Opens an output file, which appears under its name only when it is complete.
 
-    None is standard output, as UTF-8. Raises `InputError` if the folder does not exist.
+    None is standard output, as UTF-8. Raises `InputError` if the folder does not exist, or the file
+    cannot be written, for example because the disk is full.
     """
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
@@ -161,10 +166,21 @@ def open_output(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     check_output(output)
-    temporary = output.with_name(f".{output.name}.part")
+    # A device or pipe is written to; a file renamed to its name would replace it.
+    is_file = not output.exists() or output.is_file()
+    written = output.with_name(f".{output.name}.part") if is_file else output
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with written.open("w", encoding="utf-8") as file:
             yield file
-        temporary.replace(output)
+        if is_file:
+            written.replace(output)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename not in (None, str(written)):
+            raise  # of another file
+        error.filename = error.filename2 = None
+        raise InputError(f"--output {output}: {os_error_sentence(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if is_file:
+            written.unlink(missing_ok=True)

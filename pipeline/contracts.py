@@ -148,6 +148,14 @@ class ChecksModel(Protocol):
 
 
 @runtime_checkable
+class ChecksProcesses(Protocol):
+    """A datamodule that cannot be divided among any number of processes."""
+
+    def check_processes(self, world_size: int) -> None:
+        """Raises `InputError`, before a run is opened, if there are too many processes."""
+
+
+@runtime_checkable
 class ScalesRates(Protocol):
     """A callback that gives some parameters a learning rate of their own.
 

@@ -1,4 +1,10 @@
-"""Exceptions whose message the command line prints without a traceback."""
+"""Exceptions whose message the command line prints without a traceback, and parts of messages."""
+
+import errno
+import math
+
+MAX_QUOTED = 200
+"""Maximum number of characters of a file or value that a message quotes."""
 
 
 class InputError(ValueError):
@@ -10,3 +16,43 @@ class InputError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training cannot continue, e.g. because the loss is not finite. The exit code is 1."""
+
+
+def shortened(text: object, limit: int = MAX_QUOTED) -> str:
+    """Returns a text for a message: at most `limit` characters of it, then "..." if it is longer.
+
+    Example:
+        >>> shortened("abcdef", limit=3)
+        'abc...'
+    """
+    whole = str(text)
+    return whole if len(whole) <= limit else f"{whole[:limit]}..."
+
+
+def os_error_sentence(error: OSError) -> str:
+    """Returns one sentence about an error of the operating system, with the file if it is known.
+
+    Example:
+        >>> os_error_sentence(NotADirectoryError(20, "Not a directory", "outputs/a"))
+        'outputs/a: Not a directory'
+    """
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    why = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    text = shortened(why) if not names else f"{' -> '.join(names)}: {shortened(why)}"
+    if error.errno in _FULL:
+        text += "; free space there, or write to another disk"
+    return text
+
+
+def parsed_number(text: str) -> float:
+    """Returns the number that a field of a file contains; nan if it is none.
+
+    `1_0` is not a number: only Python's own notation has it.
+    """
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -187,6 +187,10 @@ class LanguageModelData(LightningDataModule):
             "seed": self._seed if self._random_bptt else None,  # nothing else is random
         }
 
+    def check_processes(self, world_size: int) -> None:
+        """See `pipeline.contracts.ChecksProcesses`."""
+        self._train_batches(self._corpus, 0, world_size)
+
     def train_dataloader(self) -> Windows:
         """Returns this process's training windows, from the position of a loaded checkpoint on."""
         windows = self._train_batches(self._corpus, *self._place.ranks)

@@ -118,6 +118,10 @@ class LongMemoryData(LightningDataModule):
         """Returns this rank's part of the validation sequences."""
         return self._eval_batches(self._num_valid, _VALID)
 
+    def check_processes(self, world_size: int) -> None:
+        """See `pipeline.contracts.ChecksProcesses`."""
+        self._check([self._batch_size], world_size)
+
     def test_dataloader(self) -> "SyntheticBatches":
         """Returns this rank's part of the test sequences."""
         return self._eval_batches(self._num_test, _TEST)
@@ -158,12 +162,16 @@ class LongMemoryData(LightningDataModule):
 
     def _batches(self, sizes: list[int], seed: Callable[[], tuple[int, ...]]) -> "SyntheticBatches":
         rank, world_size = self._place.ranks
+        self._check(sizes, world_size)
+        return SyntheticBatches(self.problem, sizes, seed, rank, world_size)
+
+    @staticmethod
+    def _check(sizes: list[int], world_size: int) -> None:
         if min(sizes) < world_size:
             raise InputError(
                 f"a batch of {min(sizes)} sequences cannot be divided among {world_size} processes,"
                 " at least one for each; make batches larger or use fewer devices"
             )
-        return SyntheticBatches(self.problem, sizes, seed, rank, world_size)
 
 
 def _shown(problem: Mapping[str, Any]) -> str:

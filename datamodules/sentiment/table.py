@@ -10,7 +10,7 @@ from datamodules.batching.splits import fill_splits
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lines import MAX_LINE_BYTES, read_lines
 from datamodules.sentiment.preprocessing import refuse_damaged, treebank_words
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _ENDINGS = (*_DELIMITERS, ".jsonl")
@@ -95,7 +95,7 @@ class Table(LabelledSource):
         labels = self._labels or sorted(found)
         if strange := sorted(found - {*labels}):
             raise InputError(
-                f"{files['train']} has the label {strange[0]!r}, which is not in "
+                f"{files['train']} has the label {shortened(strange[0])!r}, which is not in "
                 f"--data.source.labels ({', '.join(labels)}); add it there"
             )
         return LabelledCorpus(
@@ -137,10 +137,10 @@ class Table(LabelledSource):
     @staticmethod
     def _value(path: Path, row: _Row, name: str) -> str:
         if name not in row.values:
+            known = shortened(", ".join(map(repr, row.values)))
             raise InputError(
-                f"{path} has no column {name!r} (line {row.line}), only "
-                f"{', '.join(map(repr, row.values))}; select the columns with --data.source.text "
-                "and --data.source.label"
+                f"{path} has no column {name!r} (line {row.line}), only {known}; select "
+                "the columns with --data.source.text and --data.source.label"
             )
         value = row.values[name]
         if isinstance(value, list | dict):
@@ -197,7 +197,9 @@ def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row
             raise InputError(f"{path} is empty; a first line with the column names is expected")
         _refuse_other_delimiter(path, names, delimiter)
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"{path} has several columns named {twice[0]!r}; rename all but one")
+            raise InputError(
+                f"{path} has several columns named {shortened(twice[0])!r}; rename all but one"
+            )
         end = reader.line_num
         for fields in reader:
             end = reader.line_num

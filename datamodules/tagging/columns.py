@@ -7,7 +7,7 @@ from typing import Literal
 from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.paths import SPLITS, TAGGED, find_tagged_files, locate
 from datamodules.tagging.column_file import ColumnFile, Separator, read_column_file
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.text.tags import (
     Scheme,
     are_labels,
@@ -154,7 +154,7 @@ class Columns(TaggedSource):
         def convert(*tags: str) -> tuple[str, ...]:
             if has_types and (bare := [tag for tag in tags if tag != "O" and len(tag) == 1]):
                 raise ValueError(
-                    f"the tag {bare[0]!r} has no type, but other training tags have one"
+                    f"the tag {shortened(bare[0])!r} has no type, but other training tags have one"
                 )
             return to_bio(tags, written, self._default_type)
 
@@ -227,7 +227,7 @@ def _tag_notes(splits: dict[str, list[Sentence]], path: Path) -> list[str]:
                 " scores ignore"
             )
         if unseen := sorted(known[split] - known["train"]):
-            names = ", ".join(unseen)
+            names = shortened(", ".join(unseen))
             notes.append(
                 f"{split} has {kind}s that never occur in training, so no model can predict them:"
                 f" {names}"

@@ -4,16 +4,38 @@ import contextlib
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, os_error_sentence
 
 
 def outputs_root() -> Path:
     """Returns the folder that contains the folders of runs."""
-    return Path(os.environ.get("UNROLL_OUTPUTS", "outputs")).absolute()
+    return Path(os.environ.get("UNROLL_OUTPUTS") or "outputs").absolute()
+
+
+def prepare_outputs() -> None:
+    """Makes the folder of the runs; raises `InputError` if no run can be written there."""
+    root = outputs_root()
+    with _explained():
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=root, prefix=".writable-")
+        os.close(descriptor)
+        os.unlink(name)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the folder of runs {outputs_root()} cannot be written ({os_error_sentence(error)}); "
+            "set UNROLL_OUTPUTS to a folder that can"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -59,11 +81,12 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The run's name; empty if it never got one."""
+        """The run's name; empty if it never got one, or its file is damaged."""
         try:
-            return str(json.loads((self.path / "run.json").read_text(encoding="utf-8"))["name"])
-        except (OSError, ValueError, KeyError):
+            name = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["name"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return ""
+        return name if isinstance(name, str) else ""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -80,16 +103,20 @@ class RunFolder:
 
     def create(self, name: str, config: str) -> None:
         """Makes the folder and writes its name and resolved configuration."""
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "run.json", json.dumps({"name": name}))
-        write_atomically(self.config, config)
+        with _explained():
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path / "run.json", json.dumps({"name": name}))
+            write_atomically(self.config, config)
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes text under a temporary name, then renames it, so that no file is ever partial."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def find_local(identifier: str) -> RunFolder | None:

@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
+
+from pipeline.errors import InputError
 
 
 class ModelCard(Callback):
@@ -26,7 +28,8 @@ class AtomicCheckpointIO(CheckpointIO):
     """Writes each checkpoint under a temporary name in the same folder, then renames it.
 
     Lightning writes to the system's temporary folder and moves the file. If that is another file
-    system, the move is a copy, and a kill leaves half a file.
+    system, it needs space there too, the move is a copy, and a kill leaves half a file. Raises
+    `InputError` if the file cannot be written, for example because the disk is full.
     """
 
     def __init__(self) -> None:
@@ -36,11 +39,21 @@ class AtomicCheckpointIO(CheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
         """See `CheckpointIO`."""
-        part = f"{path}.part"
-        self._inner.save_checkpoint(checkpoint, part, storage_options)
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        part = Path(f"{path}.part")
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                _save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            raise InputError(
+                f"checkpoint {path} cannot be written: {error.strerror or error}; the previous one "
+                "is whole: free space there, and continue with `unroll train --resume RUN`"
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def load_checkpoint(
         self,
@@ -58,3 +71,31 @@ class AtomicCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """See `CheckpointIO`."""
         self._inner.remove_checkpoint(path)
+
+
+class _Recorded:
+    """A file that keeps the first error of writing to it, since torch raises another one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _save(checkpoint: dict[str, Any], file: BinaryIO) -> None:
+    recorded = _Recorded(file)
+    try:
+        torch.save(checkpoint, recorded)  # type: ignore[arg-type]  # torch needs these two methods
+    except RuntimeError:
+        if recorded.error is not None:
+            raise recorded.error from None
+        raise

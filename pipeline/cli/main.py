@@ -3,14 +3,16 @@
 Importing this module imports neither torch nor lightning, so that `--help` and errors in flags
 answer at once. A verb imports them after its arguments have been checked.
 
-Exit codes: 0 success; 1 training failed; 2 an error in flags, files or values; 130 Ctrl-C; 143
-SIGTERM.
+Exit codes: 0 success; 1 training failed, or an error of the program; 2 an error in flags, files or
+values, or of the disk; 130 Ctrl-C; 143 SIGTERM.
 """
 
 import argparse
 import difflib
 import importlib
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +34,7 @@ from pipeline.cli import (
 )
 from pipeline.cli.common import EntryPoint, Parser
 from pipeline.console import print_error
-from pipeline.errors import InputError, TrainingError
+from pipeline.errors import InputError, TrainingError, os_error_sentence, shortened
 
 _VERBS = {
     "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
@@ -134,16 +136,56 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     _search_current_folder_last(entry.short_names)
     try:
+        _refuse_other_encodings(arguments)
         options, fields = _parse(arguments)
         code: int = options.handler(options, fields, entry)
         return code
-    except (InputError, TrainingError) as error:
-        if "--debug" in arguments:
-            raise
-        print_error(str(error))
-        return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         print_error("interrupted")
         return 130
     except BrokenPipeError:  # for example `unroll runs | head`
         return 1
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        return _report(error)
+
+
+def _refuse_other_encodings(arguments: Sequence[str]) -> None:
+    """Raises `InputError` for an argument that is not UTF-8, which no file of a run can contain.
+
+    Python represents bytes that it cannot decode by surrogates.
+    """
+    for number, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"argument {number} is not UTF-8 ({shortened(ascii(argument))}); write it in "
+                "UTF-8, or rename the file that it names"
+            ) from None
+
+
+def _report(error: Exception) -> int:
+    """Prints an error as one sentence and returns the exit code.
+
+    The traceback of an unexpected error is written to a file, which the sentence names.
+    """
+    if isinstance(error, InputError | TrainingError):
+        print_error(str(error))
+        return 2 if isinstance(error, InputError) else 1
+    if isinstance(error, OSError):
+        print_error(os_error_sentence(error))
+        return 2
+    lines = str(error).strip().splitlines() or [""]
+    what = f"unexpected {type(error).__name__}: {shortened(lines[0])}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix="unroll-", suffix=".txt", delete=False
+        ) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:  # the disk is full, for example
+        print_error(f"{what} (`unroll --debug ...` shows the traceback)")
+    else:
+        print_error(f"{what}; the traceback is in {file.name}; please report it as a bug")
+    return 1

@@ -7,7 +7,7 @@ from typing import Literal, TextIO, cast
 
 import numpy as np
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.ngrams.counting import Floats
 from pipeline.ngrams.model import NgramModel
 from pipeline.text.vocabulary import EOS, Vocabulary
@@ -52,8 +52,8 @@ def _written(vocabulary: Vocabulary) -> list[str]:
     for word in words:
         if not word or any(mark in word for mark in " \t\r\n"):
             raise InputError(
-                f"the word {word!r} is empty or contains white space, which an ARPA file does not "
-                "allow; change the corpus and train again"
+                f"the word {shortened(word)!r} is empty or contains white space, which an ARPA "
+                "file does not allow; change the corpus and train again"
             )
     return [*words, BEGIN]
 

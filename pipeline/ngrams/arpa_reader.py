@@ -3,19 +3,22 @@
 import gzip
 import math
 import re
+import zlib
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, os_error_sentence, parsed_number, shortened
 from pipeline.ngrams.arpa import BEGIN, END, SPACE, ZERO, open_text
 from pipeline.ngrams.counting import MAX_ORDER, Floats, Ints
 from pipeline.ngrams.model import NgramModel
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 
 _LAST = "\\end\\"
+_MAX_DIGITS = 15  # of a number of n-grams
 _GAPS = re.compile("[ \t\r]+")
 
 
@@ -33,8 +36,10 @@ def read_arpa(path: Path, vocabulary: Vocabulary | None = None) -> tuple[NgramMo
             return _Reader(path, file).read(vocabulary)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error.reason}); use an ARPA file") from error
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"gzip file {path} is damaged ({error}); download it again") from error
+    except OSError as error:
+        raise InputError(f"cannot read {os_error_sentence(error)}; use an ARPA file") from error
 
 
 class _Section(NamedTuple):
@@ -82,7 +87,7 @@ class _Reader:
             pass
         sizes: list[int] = []
         while line := self._line(is_any=True):
-            found = re.fullmatch(r"ngram +(\d+) *= *(\d+)", line)
+            found = re.fullmatch(rf"ngram +(\d{{1,2}}) *= *(\d{{1,{_MAX_DIGITS}}})", line)
             if not found or int(found[1]) != len(sizes) + 1:
                 raise self._error(f"must be 'ngram {len(sizes) + 1}=' and a number of n-grams")
             sizes.append(int(found[2]))
@@ -98,7 +103,8 @@ class _Reader:
             )
 
     def _section(self, order: int, size: int, title_after: str) -> _Section:
-        words, probs, backoffs, first = [], np.empty(size), np.zeros(size), self._number + 1
+        # Arrays that grow, since the declared size may be wrong.
+        words, probs, backoffs, first = [], array("d"), array("d"), self._number + 1
         for row in range(size):
             fields = _GAPS.split(self._line(is_any=True).strip(" \t\r"))
             if fields[0] in ("", _LAST) or fields[0].endswith("-grams:"):
@@ -108,12 +114,12 @@ class _Reader:
                     f"has {len(fields)} fields; expected a probability, {order} words and, for a "
                     "context, a backoff weight"
                 )
-            probs[row] = self._log10(fields[0], 0.0)
-            if len(fields) == order + 2:
-                backoffs[row] = self._log10(fields[-1], math.inf)
+            probs.append(self._log10(fields[0], 0.0))
+            has_backoff = len(fields) == order + 2
+            backoffs.append(self._log10(fields[-1], math.inf) if has_backoff else 0.0)
             words.append(fields[1 : order + 1])
         self._title(title_after)
-        return _Section(words, _power(probs), _power(backoffs), first)
+        return _Section(words, _power(np.array(probs)), _power(np.array(backoffs)), first)
 
     def _vocabulary(self, section: _Section, expected: Vocabulary | None) -> Vocabulary:
         special = {END: EOS, SPACE: " "}
@@ -129,14 +135,14 @@ class _Reader:
         for word in words:
             if word not in expected:
                 raise InputError(
-                    f"{self._path} has the word {word!r}, which is not in the vocabulary of the "
-                    "corpus; use a model with exactly the words of this corpus"
+                    f"{self._path} has the word {shortened(word)!r}, which is not in the "
+                    "vocabulary of the corpus; use a model with exactly the words of this corpus"
                 )
         if missing := set(expected.words) - set(words):
             word = next(word for word in expected.words if word in missing)
             raise InputError(
-                f"{self._path} lacks the word {word!r} of the corpus; use a model with exactly the "
-                "words of this corpus"
+                f"{self._path} lacks the word {shortened(word)!r} of the corpus; use a model with "
+                "exactly the words of this corpus"
             )
         return expected
 
@@ -175,17 +181,15 @@ class _Reader:
             word = error.args[0]
             row = next(row for row, words in enumerate(section.words) if word in words)
             raise self._error(
-                f"has the word {word!r}, which is not among the 1-grams", section.first + row
+                f"has the word {shortened(word)!r}, which is not among the 1-grams",
+                section.first + row,
             ) from error
 
     def _log10(self, text: str, most: float) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = parsed_number(text)
         if not value <= most or value == math.inf:
             raise self._error(
-                f"has {text!r}; expected the logarithm to base 10 of a "
+                f"has {shortened(text)!r}; expected the logarithm to base 10 of a "
                 f"{'probability, at most 0' if most == 0 else 'backoff weight'}"
             )
         return value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.preflight import files
 from pipeline.preflight.classes import Class, Parameter, find_or_none, named
 from pipeline.preflight.configurations import find_configuration, incomplete
@@ -249,4 +249,5 @@ def _is_file(name: str) -> bool:
 
 
 def _shown(node: yaml.Node, value: object) -> str:
-    return f"'{node.value}'" if isinstance(node, yaml.ScalarNode) else str(value)
+    is_plain = isinstance(node, yaml.ScalarNode)
+    return f"'{shortened(node.value)}'" if is_plain else shortened(value)

@@ -24,6 +24,8 @@ def value_of(node: yaml.Node) -> object:
         value: object = loader.construct_document(node)
     except yaml.YAMLError:
         value = None
+    except ValueError:  # a number with more digits than Python converts
+        value = node.value if isinstance(node, yaml.ScalarNode) else None
     finally:
         loader.dispose()
     return value

@@ -187,7 +187,7 @@ def _accepts_text(types: Types, text: str) -> bool:
         return True
     try:
         value = yaml.load(text, Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the latter: too many digits
         return False
     return not isinstance(value, str) and accepts(types, value)
 

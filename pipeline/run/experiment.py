@@ -1,6 +1,7 @@
 """From flags, configuration files and checkpoints to a model, its data and trainer settings."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
@@ -13,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from pipeline.checkpoints.build import build_model, class_at, one_sentence_errors
 from pipeline.checkpoints.read import Trained, load_run
 from pipeline.contracts import Corpus, Generator, ReadsData, ReadsModels, Task
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.preflight import model_class_path
 from pipeline.process import configure_process
 from pipeline.protocols import implements, missing_members
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pipeline.contracts import CorpusModule, TaskModule
 
 Precision: TypeAlias = Literal["auto", "32-true", "tf32", "bf16-mixed", "16-mixed"]
+_STACK = "Exception raised from"  # begins the C++ stack in messages of torch
+_MAX_SEED = 2**32 - 1  # of NumPy
 
 
 class Experiment(NamedTuple):
@@ -51,7 +54,8 @@ def build(arguments: Sequence[str]) -> Experiment:
     _seed(config)
     data, trainer = _instantiate(parser, parsed)
     values = {**_values_from(data, task), **_models_of(task, spec)}
-    model = _checked_task(build_model(spec, values))
+    with _explain_sizes():
+        model = _checked_task(build_model(spec, values))
     return Experiment(model, data, trainer, config)
 
 
@@ -136,8 +140,27 @@ def _parse(parser: LightningArgumentParser, arguments: Sequence[str]) -> jsonarg
 def _seed(config: dict[str, Any]) -> None:
     """Seeds all random number generators, and records the seed."""
     seed = config["seed_everything"]
-    if seed is not False:
-        config["seed_everything"] = seed_everything(None if seed is True else seed, workers=True)
+    if seed is False:
+        return
+    if seed is not True and not 0 <= seed <= _MAX_SEED:
+        raise InputError(
+            f"--seed_everything must be from 0 to {_MAX_SEED}, got {shortened(seed, limit=30)}"
+        )
+    config["seed_everything"] = seed_everything(None if seed is True else seed, workers=True)
+
+
+@contextlib.contextmanager
+def _explain_sizes() -> Iterator[None]:
+    """Raises torch's errors about the sizes of tensors, or their memory, as `InputError`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, OverflowError, InputError) as error:
+        if isinstance(error, InputError) and _STACK not in str(error):
+            raise
+        why = shortened(str(error).partition("\n")[0].partition(_STACK)[0]) or "not enough memory"
+        raise InputError(
+            f"the model cannot be built ({why}); check the sizes in --model, which may be too large"
+        ) from error
 
 
 def _instantiate(

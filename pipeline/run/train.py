@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from pipeline.callbacks import BestCheckpoint, ProcessWatcher, Terminated, termination
-from pipeline.checkpoints.folder import RunFolder, outputs_root
+from pipeline.checkpoints.folder import RunFolder, outputs_root, prepare_outputs
 from pipeline.checkpoints.read import read_checkpoint
 from pipeline.console import is_first_process, print_note, print_result
 from pipeline.contracts import Generator, SentenceTagger, Task, TextClassifier
@@ -64,6 +64,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     if records:
         settings = experiment.trainer
         note_unused_graphs(str(settings["accelerator"]), settings["deterministic"])
+    prepare_outputs()
     with _locked(resumed):
         job = _open(experiment, precision, resumed, and_test)
         try:

@@ -24,7 +24,7 @@ from pipeline.callbacks import (
 )
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.checkpoints.write import AtomicCheckpointIO, ModelCard
-from pipeline.contracts import ChecksModel, ReadsFiles
+from pipeline.contracts import ChecksModel, ChecksProcesses, ReadsFiles
 from pipeline.errors import InputError
 from pipeline.run.experiment import Experiment
 from pipeline.run.precision import lightning_precision, resolve_precision
@@ -68,7 +68,10 @@ def _callbacks(experiment: Experiment) -> list[Callback]:
 def refuse_bad_settings(experiment: Experiment, precision: str) -> None:
     """Raises `InputError` for invalid settings of the Trainer, before a run is opened."""
     settings = copy.deepcopy({k: v for k, v in experiment.trainer.items() if k != "logger"})
-    make_trainer({**settings, "logger": False, "precision": lightning_precision(precision)})
+    arguments = {**settings, "logger": False, "precision": lightning_precision(precision)}
+    trainer = make_trainer(arguments)
+    if isinstance(experiment.data, ChecksProcesses):
+        experiment.data.check_processes(trainer.world_size)
     for callback in _callbacks(experiment):
         if isinstance(callback, ChecksModel):
             callback.check_model(experiment.model)
@@ -141,8 +144,8 @@ def make_trainer(arguments: dict[str, Any]) -> Trainer:
     try:
         # Trainer appends to the list it is given.
         return Trainer(**{**arguments, "callbacks": _as_list(arguments["callbacks"])})
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise InputError(" ".join(str(error).split())) from error
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"trainer: {' '.join(str(error).split())}") from error
 
 
 def _as_list(value: Any) -> list[Any]:  # noqa: ANN401 (one, several or none)

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from seqeval.metrics.sequence_labeling import get_entities
 
+from pipeline.errors import shortened
+
 Scheme: TypeAlias = Literal["IOB1", "IOB2", "BIOES", "BIO without types"]
 
 DOCSTART = "-DOCSTART-"
@@ -133,8 +135,8 @@ def split_tag(tag: str) -> tuple[str, str]:
     is_bare = tag == "O" or (len(tag) == 1 and prefix in "BIES")
     if not is_bare and not (prefix and prefix in "BIES" and separator in "-_" and label):
         raise ValueError(
-            f"tag {tag!r} does not belong to any scheme; expected O, or one of B, I, E, S, L "
-            "and U, alone or with a type as in B-PER"
+            f"tag {shortened(tag)!r} does not belong to any scheme; expected O, or one of B, I, "
+            "E, S, L and U, alone or with a type as in B-PER"
         )
     return prefix, label
 
@@ -186,7 +188,7 @@ def to_bio(tags: Sequence[str], scheme: Scheme, default_type: str) -> tuple[str,
     for tag in tags:
         prefix, label = split_tag(tag)
         if prefix not in _PREFIXES[scheme]:
-            raise ValueError(f"tag {tag!r} does not belong to the scheme {scheme}")
+            raise ValueError(f"tag {shortened(tag)!r} does not belong to the scheme {scheme}")
         if prefix == "O":
             bio.append("O")
         else:

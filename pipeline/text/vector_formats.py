@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 
 Row: TypeAlias = NDArray[np.float32]
 
@@ -133,6 +133,8 @@ def _numbers_at_end(columns: Sequence[bytes]) -> int:
             float(column)
         except ValueError:
             return index
+        if b"_" in column:  # a number in Python only
+            return index
     return len(columns)
 
 
@@ -178,11 +180,15 @@ def _check_columns(line: bytes, size: int, path: Path, number: int) -> None:
 def _parse(columns: Sequence[bytes], path: Path, number: int) -> Row:
     try:
         with np.errstate(over="ignore"):  # becomes infinite, which the caller rejects
-            return np.array(columns, dtype=np.float32)
+            row = np.array(columns, dtype=np.float32)
+        if any(b"_" in column for column in columns):  # a number in Python only
+            raise ValueError
+        return row
     except ValueError:
         wrong = next(column for column in columns if not _numbers_at_end([column]))
+        text = shortened(wrong.decode(errors="replace"))
         raise InputError(
-            f"line {number} of {path} is damaged: {wrong.decode(errors='replace')!r} is not a "
+            f"line {number} of {path} is damaged: {text!r} is not a "
             f"number, but the last {len(columns)} columns must be; correct or remove the line, or "
             "download the file again"
         ) from None

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.text.lexicon import Vectors
 from pipeline.text.vector_formats import read_vectors
 
@@ -60,8 +60,8 @@ def load_vectors(path: Path, words: Iterable[str], size: int | None = None) -> W
     for word, _, row in matched:
         if not np.isfinite(row).all():
             raise InputError(
-                f"the vector of {word!r} in {path} has values that are not finite in float32; "
-                "correct or remove it, or download the file again"
+                f"the vector of {shortened(word)!r} in {path} has values that are not finite in "
+                "float32; correct or remove it, or download the file again"
             )
     found, matches, values = zip(*matched, strict=True)
     return WordVectors(Vectors(path.name, found, np.stack(values)), matches)

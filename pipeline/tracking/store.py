@@ -50,8 +50,9 @@ def shown(uri: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Returns an error message on one line, shortened and without passwords."""
-    return shown(" ".join(str(error).split()))[:300].rstrip(".")
+    """Returns an error message on one line, shortened and without passwords and SQL."""
+    text = str(error).partition("[SQL:")[0]
+    return shown(" ".join(text.split()))[:300].rstrip(".")
 
 
 def open_store() -> "MlflowClient":
@@ -71,16 +72,37 @@ def open_store() -> "MlflowClient":
 
 @contextlib.contextmanager
 def refusing(uri: str) -> Iterator[None]:
-    """Converts errors of the store to `InputError`."""
+    """Converts errors of the store, its database and the database's driver to `InputError`."""
     from mlflow.exceptions import MlflowException
 
+    errors: tuple[type[Exception], ...] = (
+        MlflowException,
+        OSError,
+        UnicodeError,
+        *_database_errors(),
+    )
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"tracking store {shown(uri)} needs the Python package {error.name}, which is not "
+            f"installed; install it (`pip install {error.name}`), or set MLFLOW_TRACKING_URI to "
+            "another store"
+        ) from error
+    except errors as error:
         raise InputError(
             f"cannot use tracking store {shown(uri)}: {reason(error)}; check it, or set "
             "MLFLOW_TRACKING_URI to another store"
         ) from error
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Returns the errors of databases, which MLflow passes on; none if only its client is there."""
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ModuleNotFoundError:
+        return ()
+    return (SQLAlchemyError,)
 
 
 def _silence() -> None:

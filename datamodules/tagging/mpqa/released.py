@@ -7,7 +7,7 @@ from typing import Literal
 from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.lines import read_lines
 from datamodules.files.paths import OPINIONS, locate
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.text.tags import count_malformed
 
 NUM_FOLDS = 10
@@ -147,8 +147,9 @@ def read_documents(path: Path, expressions: Path, num_sentences: int) -> list[st
         fields = line.split(" ")
         if len(fields) != 3 or not fields[2]:
             raise InputError(
-                f"line {number} of {path} is {line!r}; `<document number> <sentence number> "
-                "<document>`, separated by single spaces, is expected"
+                f"line {number} of {path} is {shortened(line)!r}; "
+                "`<document number> <sentence number> <document>`, separated by single "
+                "spaces, is expected"
             )
         documents.append(fields[2])
     if len(documents) != num_sentences:
@@ -163,13 +164,13 @@ def _fields(line: str, tags: dict[str, str], path: Path, number: int) -> Sequenc
     fields = line.split("\t")  # not split(): tokens may contain U+00A0
     if len(fields) != 3 or not all(fields):
         raise InputError(
-            f"line {number} of {path} has {len(fields)} columns ({line!r}); token, part of speech "
-            "and label, separated by TABs and not empty, are expected"
+            f"line {number} of {path} has {len(fields)} columns ({shortened(line)!r}); token, part "
+            "of speech and label, separated by TABs and not empty, are expected"
         )
     token, pos, label = fields
     if label not in tags:
         raise InputError(
-            f"the label in line {number} of {path} is {label!r}; B, I or O is expected"
+            f"the label in line {number} of {path} is {shortened(label)!r}; B, I or O is expected"
         )
     return token, pos, tags[label]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.files.lines import read_lines
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.text.treebank import Token, tokenize
 
 ANNOTATIONS = "man_anns"
 _VERSIONS = ("2.0", "1.2")
-_OFFSETS = re.compile(r"\s*(\d+),(\d+)\s*")
+_OFFSETS = re.compile(r"\s*(\d{1,18}),(\d{1,18})\s*")
 
 
 class Annotation(NamedTuple):
@@ -60,8 +60,9 @@ def _read_names(path: Path, found: set[str]) -> list[str]:
         name = line.strip()
         if name and name not in found:
             raise InputError(
-                f"line {number} of {path} names the document {name}, which has no folder in"
-                f" {ANNOTATIONS}; remove the line, or use the distribution with this document"
+                f"line {number} of {path} names the document {shortened(name)}, which has no"
+                f" folder in {ANNOTATIONS}; remove the line, or use the distribution with this"
+                " document"
             )
         if name:
             names[name] = None

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, parsed_number, shortened
 from pipeline.inference.scoring.sentence_files import InputLine, file_name, read_lines
 
 FEATURE = "Unroll0="
@@ -38,7 +38,8 @@ def read_nbest(source: str) -> Iterator[Hypothesis]:
             current = hypothesis.list_id
             if current in seen:
                 raise InputError(
-                    f"line {line.number} of {file_name(source)} belongs to the list {current}, "
+                    f"line {line.number} of {file_name(source)} belongs to the list "
+                    f"{shortened(current)}, "
                     "which ended before; expected adjacent lines for each list, so sort the file"
                 )
             seen.add(current)
@@ -89,10 +90,9 @@ def _parse(line: InputLine, source: str) -> Hypothesis:
     sentence = InputLine(line.number, fields[0])
     if len(fields) == 1:
         return Hypothesis(list_id, sentence)
-    try:
-        score = float(fields[2])
-    except ValueError:
-        score = math.nan
+    score = parsed_number(fields[2])
     if not math.isfinite(score):
-        raise InputError(f"{where} has the score {fields[2]!r}, which is not a number; {_FIELDS}")
+        raise InputError(
+            f"{where} has the score {shortened(fields[2])!r}, which is not a number; {_FIELDS}"
+        )
     return Hypothesis(list_id, sentence, fields[1], score, tuple(fields[3:]))
