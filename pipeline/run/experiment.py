@@ -19,6 +19,7 @@ from pipeline.preflight import model_class_path
 from pipeline.process import configure_process
 from pipeline.protocols import implements, missing_members
 from pipeline.run.devices import refuse_sharding, usable_accelerator
+from pipeline.run.replaced_lists import replaced_lists
 
 if TYPE_CHECKING:
     from pipeline.contracts import CorpusModule, TaskModule
@@ -132,7 +133,7 @@ def _parser(from_data: set[str] | None) -> LightningArgumentParser:
 
 
 def _parse(parser: LightningArgumentParser, arguments: Sequence[str]) -> jsonargparse.Namespace:
-    with one_sentence_errors():
+    with one_sentence_errors(), replaced_lists():
         parsed: jsonargparse.Namespace = parser.parse_args(list(arguments))
     return parsed
 
