@@ -21,12 +21,15 @@ def class_at(path: str) -> type[Any]:
     """
     module, _, name = path.rpartition(".")
     try:
-        return cast(type[Any], getattr(import_module(module), name))
+        found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             f"the class {path} cannot be imported ({error}); run the command in the folder of its "
             "module, or install the module"
         ) from error
+    if not isinstance(found, type):
+        raise InputError(f"{path} is not a class; expected the name of a class")
+    return cast(type[Any], found)
 
 
 def build_model(spec: Mapping[str, Any], values: Mapping[str, Any]) -> LightningModule:

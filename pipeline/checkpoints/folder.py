@@ -122,7 +122,7 @@ def write_atomically(path: Path, text: str) -> None:
 def find_local(identifier: str) -> RunFolder | None:
     """Returns the folder of a run with this id, beginning of an id, or name; None if there is none.
 
-    Raises `InputError` if there are several.
+    Raises `InputError` if there are several, or if a symbolic link in the folder leads out of it.
     """
     folders = list(_folders())
     found = [f for f in folders if f.run_id == identifier]
@@ -130,7 +130,21 @@ def find_local(identifier: str) -> RunFolder | None:
     if len(found) > 1:
         names = ", ".join(f"{f.run_id} ({f.name})" for f in found)
         raise InputError(f"run '{identifier}' could be any of {names}; give more of the id")
+    for folder in found:
+        _refuse_links(folder.path)
     return found[0] if found else None
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuses symbolic links to files elsewhere, which would be read, overwritten or sent."""
+    inside = folder.resolve()
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                raise InputError(
+                    f"{path} is a symbolic link that leads out of the run's folder, which can "
+                    "contain its own files only; remove the link, or copy the file"
+                )
 
 
 def _folders() -> Iterator[RunFolder]:

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 
 from pipeline.checkpoints.build import build_model, class_at
 from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.trust import check_names, only_trusted_imports
 from pipeline.errors import InputError
 from pipeline.protocols import implements
 
@@ -83,7 +84,17 @@ def require(trained: Trained, needed: type, kind: str) -> Trained:
 
 
 def assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
-    """Builds the model of a checkpoint; `name` is what the user called it."""
+    """Builds the model of a checkpoint; `name` is what the user called it.
+
+    Raises `InputError`, before anything is imported, if its configuration names anything else than
+    trusted classes.
+    """
+    check_names(checkpoint["config"], name)
+    with only_trusted_imports():
+        return _assemble(checkpoint, name)
+
+
+def _assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
     spec, data = checkpoint["config"]["model"], data_state(checkpoint)
     task = class_at(spec["class_path"])
     values = {key: read(data) for key, read in getattr(task, "from_data", {}).items()}

@@ -80,6 +80,18 @@ def add_verb(
     return verb
 
 
+def add_trust(verb: Parser) -> None:
+    """Adds `--trust`, which can be given several times."""
+    verb.add_argument(
+        "--trust",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help="Module whose classes a checkpoint or run folder can name, besides those of Unroll, "
+        "torch and Lightning. It is imported. Can be repeated.",
+    )
+
+
 def add_model_source(group: "argparse._ActionsContainer") -> None:
     """Adds `--run` and `--checkpoint`, which name a trained model."""
     text = "Run that trained the model: its id, the beginning of the id, or its name."

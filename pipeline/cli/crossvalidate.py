@@ -19,6 +19,7 @@ def add_options(verbs: common.Verbs) -> None:
     )
     common.add_config(verb, common.CONFIG_HELP)
     common.add_option(verb, "--resume RUN", "Interrupted parent run to continue.")
+    common.add_trust(verb)
     text = "Number of folds, at least 3 (default 10), for a corpus without folds of its own."
     common.add_option(verb, "--folds N", text, int)
     common.add_jobs(verb)

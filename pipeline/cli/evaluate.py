@@ -18,6 +18,7 @@ def add_options(verbs: common.Verbs) -> None:
             "Flags such as --data.eval_bptt=1 change how the corpus is read.",
         )
         common.add_model_source(verb.add_mutually_exclusive_group())
+        common.add_trust(verb)
         _add_dynamics(verb)
 
 

@@ -14,6 +14,7 @@ def add_options(verbs: common.Verbs) -> None:
     text = "Write an n-gram model in the ARPA format, which KenLM and SRILM read."
     verb = common.add_verb(verbs, run, "export", text)
     common.add_model_source(verb.add_mutually_exclusive_group())
+    common.add_trust(verb)
     verb.add_argument(
         "--output",
         metavar="FILE",

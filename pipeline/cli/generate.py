@@ -13,6 +13,7 @@ def add_options(verbs: common.Verbs) -> None:
     """Adds the verb and its options."""
     verb = common.add_verb(verbs, run, "generate", "Sample text from a trained language model.")
     common.add_model_source(verb.add_mutually_exclusive_group())
+    common.add_trust(verb)
     add = functools.partial(common.add_option, verb)
     add("--prompt TEXT", "Beginning of each text (default: empty).", default="")
     add("--num N", "Number of texts (default 5).", int, 5)

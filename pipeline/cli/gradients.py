@@ -20,6 +20,7 @@ def add_options(verbs: common.Verbs) -> None:
         "GradientMonitor does the same during training.",
     )
     common.add_model_source(verb.add_mutually_exclusive_group())
+    common.add_trust(verb)
     common.add_config(
         verb,
         "Configuration file of an untrained model; its fields are flags, as in `unroll train`. "

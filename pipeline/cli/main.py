@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.checkpoints.trust import trust
 from pipeline.cli import (
     configs,
     crossvalidate,
@@ -138,6 +139,7 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
     try:
         _refuse_other_encodings(arguments)
         options, fields = _parse(arguments)
+        trust(*getattr(options, "trust", ()))
         code: int = options.handler(options, fields, entry)
         return code
     except KeyboardInterrupt:

@@ -20,6 +20,7 @@ def add_options(verbs: common.Verbs) -> None:
     group = verb.add_mutually_exclusive_group(required=True)
     common.add_config(group, common.CONFIG_HELP)
     common.add_model_source(group)
+    common.add_trust(verb)
     common.add_option(verb, "--json", "Print JSON instead of a table.")
 
 

@@ -19,6 +19,7 @@ def add_options(verbs: common.Verbs) -> None:
         "Without --input, flags such as --data.eval_bptt=1 change how the corpus is read.",
     )
     common.add_model_source(verb.add_mutually_exclusive_group())
+    common.add_trust(verb)
     common.add_option(verb, "--output FILE", "File to write (default: standard output).", Path)
     _add_input(verb.add_argument_group("text for a tagger or a classifier"))
 

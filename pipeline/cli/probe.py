@@ -32,6 +32,7 @@ def add_options(verbs: common.Verbs) -> None:
     group = verb.add_mutually_exclusive_group(required=True)
     common.add_config(group, "Configuration file with a key `variants`.")
     common.add_model_source(group)
+    common.add_trust(verb)
     common.add_option(group, "--resume RUN", "Interrupted parent run to continue.")
     text = f"Verbs per range of distances (default {_VERBS_PER_RANGE})."
     common.add_option(verb, "--verbs N", text, int)

@@ -23,6 +23,7 @@ def add_options(verbs: common.Verbs) -> None:
         "standard error.",
     )
     common.add_model_source(verb.add_mutually_exclusive_group())
+    common.add_trust(verb)
     text = "UTF-8 text file, gzipped or not (default: standard input)."
     common.add_option(verb, "--input FILE", text, default=STANDARD_INPUT, dest="source")
     common.add_option(verb, "--output FILE", "File to write (default: standard output).", Path)

@@ -34,6 +34,8 @@ def add_options(verbs: common.Verbs) -> None:
         verb = common.add_verb(verbs, run, name, summary, epilog=_FIELDS)
         common.add_config(verb, common.CONFIG_HELP)
         common.add_option(verb, "--resume RUN", "Interrupted run to continue.")
+        common.add_trust(verb)
+        verb.add_argument("--kept-in", default="", help=argparse.SUPPRESS)  # see run/children.py
 
 
 def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
@@ -45,7 +47,8 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     entry.load()
     from pipeline.run.train import train
 
-    return train(arguments, resume=options.resume, and_test=options.verb == "train")
+    and_test = options.verb == "train"
+    return train(arguments, options.resume, and_test, kept_in=options.kept_in)
 
 
 def _resume_arguments(

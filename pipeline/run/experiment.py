@@ -1,7 +1,7 @@
 """From flags, configuration files and checkpoints to a model, its data and trainer settings."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
@@ -13,6 +13,12 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from pipeline.checkpoints.build import build_model, class_at, one_sentence_errors
 from pipeline.checkpoints.read import Trained, load_run
+from pipeline.checkpoints.trust import (
+    check_module,
+    check_names,
+    only_trusted_imports,
+    refuse_functions,
+)
 from pipeline.contracts import Corpus, Generator, ReadsData, ReadsModels, Task
 from pipeline.errors import InputError, shortened
 from pipeline.preflight import model_class_path
@@ -43,12 +49,26 @@ class Experiment(NamedTuple):
         return self.config["experiment"] or f"{self.model.experiment}/{self.data.name}"
 
 
-def build(arguments: Sequence[str]) -> Experiment:
-    """Builds the experiment that flags describe; later flags override earlier ones."""
+def build(arguments: Sequence[str], kept_in: str = "") -> Experiment:
+    """Builds the experiment that flags describe; later flags override earlier ones.
+
+    With `kept_in`, what the user calls a run folder that the configuration comes from, the
+    configuration can name only trusted classes (`pipeline.checkpoints.trust`).
+    """
+    if not kept_in:
+        return _build(arguments, lambda config: refuse_functions(config, "the configuration"))
+    if (task := model_class_path(arguments)) is not None and "." in task:
+        check_module(task, kept_in)
+    with only_trusted_imports():
+        return _build(arguments, lambda config: check_names(config, kept_in))
+
+
+def _build(arguments: Sequence[str], check: Callable[[dict[str, Any]], None]) -> Experiment:
     configure_process()
     parser = _parser(_arguments_from_data(arguments))
     parsed = _parse(parser, arguments)
     config = yaml.safe_load(parser.dump(parsed, skip_unset=False))
+    check(config)
     spec = config["model"]
     task = class_at(spec["class_path"])
     del parsed["model"]
@@ -78,6 +98,14 @@ def load_data(
     Returns the datamodule, the arguments of `Trainer`, and the configuration, changed by `fields`.
     Raises `InputError` if the data is not the corpus of training.
     """
+    check_names(trained.config, trained.name)
+    with only_trusted_imports():
+        return _load_data(trained, fields)
+
+
+def _load_data(
+    trained: Trained, fields: Sequence[str]
+) -> tuple["CorpusModule", dict[str, Any], dict[str, Any]]:
     configure_process()
     parser = _parser(None)
     # The trainer section describes the machine of training, which may be another one.
@@ -88,6 +116,7 @@ def load_data(
         **yaml.safe_load(parser.dump(parsed, skip_unset=False)),
         "model": trained.config["model"],
     }
+    check_names(config, trained.name)
     _seed(config)
     data, trainer = _instantiate(parser, parsed)
     data.load_state_dict(trained.data)  # a datamodule refuses the state of another corpus

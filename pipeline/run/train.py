@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import NamedTuple
 
 import yaml
@@ -14,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from pipeline.callbacks import BestCheckpoint, ProcessWatcher, Terminated, termination
 from pipeline.checkpoints.folder import RunFolder, outputs_root, prepare_outputs
 from pipeline.checkpoints.read import read_checkpoint
+from pipeline.checkpoints.trust import check_names
 from pipeline.console import is_first_process, print_note, print_result
 from pipeline.contracts import Generator, SentenceTagger, Task, TextClassifier
 from pipeline.cuda_graphs.replay import cuda_graphs
@@ -43,10 +45,11 @@ class _OpenTraining(NamedTuple):
     and_test: bool
 
 
-def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
+def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in: str = "") -> int:
     """Trains a model, with `and_test` tests its best checkpoint, and returns the exit code.
 
     `arguments` are those of the configuration parser; `resume` names the run to resume, if any.
+    `kept_in` names the run folder, if any, that the configuration comes from.
 
     Raises:
         TrainingError: If the loss is not finite.
@@ -55,7 +58,9 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     resumed = resumable(resume) if resume is not None else None
     if resumed is not None:
         read_checkpoint(resumed.last)  # reports a damaged file before the run is opened
-    experiment = build(arguments)
+        kept_in = str(resumed.config)
+        check_names(_read_config(resumed.config), kept_in)
+    experiment = build(arguments, kept_in)
     precision = choose_precision(experiment)
     if resumed is None:
         read_files(experiment)
@@ -85,6 +90,15 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool) -> int:
     print_result(f"run {job.tracker.version} ({job.name})")
     print_note(f"next: unroll {_next_verb(experiment.model)} --run {job.tracker.version}")
     return 0
+
+
+def _read_config(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged; expected the configuration that `unroll train` wrote"
+        ) from error
 
 
 def _open(

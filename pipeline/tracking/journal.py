@@ -18,8 +18,13 @@ class Journal:
         """Reads all records, and cuts off an incomplete last line, left by a killed process.
 
         Raises:
-            InputError: If a line is damaged.
+            InputError: If a line is damaged, or the file is a symbolic link.
         """
+        if self.path.is_symlink():
+            raise InputError(
+                f"{self.path} is a symbolic link, but a run's folder contains its own files only; "
+                "remove the link and try again"
+            )
         if not self.path.exists():
             return []
         content = self.path.read_bytes()

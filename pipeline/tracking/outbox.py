@@ -2,11 +2,10 @@
 
 import contextlib
 import logging
-import shutil
-import tempfile
 from pathlib import Path
 
-from pipeline.tracking import records
+from pipeline.errors import InputError
+from pipeline.tracking import copies, records
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
 from pipeline.tracking.run import OpenRun
@@ -29,13 +28,12 @@ class Outbox:
 
     def __init__(self, run: OpenRun, folder: Path) -> None:
         self._run = run
-        self._unsent = folder / "unsent"
+        self._folder = folder
         self._artifact_journal = Journal(folder / "artifacts.jsonl")
         self._journal = Journal(folder / "tracking.jsonl")
         artifacts, rest = self._artifact_journal.read(), self._journal.read()
-        waiting = {Path(r.path).parent for r in artifacts if isinstance(r, records.FileArtifact)}
-        for copied in set(self._unsent.glob("*")) - waiting:
-            shutil.rmtree(copied)  # left by a killed process
+        files = [record for record in artifacts if isinstance(record, records.FileArtifact)]
+        copies.remove_others(folder, {self._own_folder(record.path) for record in files})
         self._artifacts = self._writer(
             self._artifact_journal,
             artifacts,
@@ -57,10 +55,7 @@ class Outbox:
 
     def put_file(self, path: Path, folder: str | None) -> None:
         """Copies a file and queues it as an artifact in `folder`."""
-        self._unsent.mkdir(parents=True, exist_ok=True)
-        copy = Path(tempfile.mkdtemp(dir=self._unsent)) / path.name
-        shutil.copyfile(path, copy)
-        self.put(records.FileArtifact(str(copy), folder))
+        self.put(records.FileArtifact(copies.make_copy(self._folder, path), folder))
 
     def flush(self) -> None:
         """Waits until every record is in its store or in its journal on disk."""
@@ -86,8 +81,17 @@ class Outbox:
                 self._run.run_id,
                 self._artifact_journal.path,
             )
-        elif self._unsent.exists():
-            shutil.rmtree(self._unsent)
+        else:
+            copies.remove_all(self._folder)
+
+    def _own_folder(self, path: str) -> Path:
+        try:
+            return copies.copy_in(self._folder, path).parent
+        except ValueError as error:
+            raise InputError(
+                f"{self._artifact_journal.path}: {error}, so it is neither sent nor removed; "
+                "delete the line that names it and try again"
+            ) from error
 
     def _close_rest(self, status: records.Status) -> None:
         if not self._rest.close():
@@ -102,7 +106,7 @@ class Outbox:
     def _writer(self, journal: Journal, recovered: list[Record], warning: str) -> Writer:
         run = self._run
         return Writer(
-            lambda batch: records.send(run.client, run.run_id, batch),
+            lambda batch: records.send(run.client, run.run_id, batch, self._folder),
             journal,
             recovered,
             lambda error: _logger.warning(warning, reason(error)),

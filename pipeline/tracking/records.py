@@ -4,10 +4,11 @@ import dataclasses
 import json
 import logging
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, get_args
+
+from pipeline.tracking.copies import copy_in, remove_copy
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,7 +57,11 @@ class TextArtifact:
 
 @dataclasses.dataclass(frozen=True)
 class FileArtifact:
-    """A copy of a file in a folder of its own; both are deleted after sending."""
+    """A copy of a file in a folder of its own; both are deleted after sending.
+
+    `path` is relative to the folder of the run, `unsent/<own folder>/<file>`, so that the folder
+    can be moved.
+    """
 
     path: str
     folder: str | None
@@ -104,8 +109,11 @@ def from_line(line: str) -> Record:
         raise ValueError(f"not a record: {line[:80]!r}") from error
 
 
-def send(client: "MlflowClient", run_id: str, records: Sequence[Record]) -> None:
-    """Sends one record or up to `MAX_METRICS` metrics; sending twice changes nothing."""
+def send(client: "MlflowClient", run_id: str, records: Sequence[Record], folder: Path) -> None:
+    """Sends one record or up to `MAX_METRICS` metrics; sending twice changes nothing.
+
+    `folder` is the folder of the run, which holds the copies of files.
+    """
     first = records[0]
     match first:
         case Metric():
@@ -117,7 +125,7 @@ def send(client: "MlflowClient", run_id: str, records: Sequence[Record]) -> None
         case TextArtifact():
             client.log_text(run_id, first.text, first.artifact_path)
         case FileArtifact():
-            _send_artifact(client, run_id, first)
+            _send_artifact(client, run_id, first, folder)
         case Dataset():
             _send_dataset(client, run_id, first)
         case Status():
@@ -169,13 +177,15 @@ def _send_tags(client: "MlflowClient", run_id: str, values: Mapping[str, str]) -
         client.log_batch(run_id, tags=tags[start : start + MAX_PAIRS])
 
 
-def _send_artifact(client: "MlflowClient", run_id: str, artifact: FileArtifact) -> None:
-    path = Path(artifact.path)
+def _send_artifact(
+    client: "MlflowClient", run_id: str, artifact: FileArtifact, folder: Path
+) -> None:
+    path = copy_in(folder, artifact.path)
     if not path.exists():
         _logger.warning("artifact %s is missing: already sent, or deleted by hand", path)
         return
     client.log_artifact(run_id, str(path), artifact.folder)
-    shutil.rmtree(path.parent)
+    remove_copy(path.parent)
 
 
 def _send_dataset(client: "MlflowClient", run_id: str, dataset: Dataset) -> None:
