@@ -8,6 +8,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from pipeline.checkpoints.damage import check_undamaged, unreadable
 from pipeline.errors import InputError
 
 
@@ -61,11 +62,15 @@ class AtomicCheckpointIO(CheckpointIO):
         map_location: Any = None,  # noqa: ANN401 (torch's union of five types)
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """See `CheckpointIO`; the file is memory-mapped, so unused tensors are not read."""
+        """See `CheckpointIO`; raises `InputError` if the file is damaged."""
+        check_undamaged(Path(path))
         location = map_location or "cpu"
-        checkpoint: dict[str, Any] = torch.load(
-            path, map_location=location, weights_only=weights_only, mmap=True
-        )
+        try:
+            checkpoint: dict[str, Any] = torch.load(
+                path, map_location=location, weights_only=weights_only, mmap=True
+            )
+        except Exception as error:  # the unpickler raises errors of any type
+            raise unreadable(Path(path)) from error
         return checkpoint
 
     def remove_checkpoint(self, path: str | Path) -> None:
