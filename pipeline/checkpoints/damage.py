@@ -28,5 +28,5 @@ def unreadable(path: Path, detail: str = "") -> InputError:
     """Returns the error for a file that is no intact checkpoint."""
     return InputError(
         f"checkpoint {path} cannot be read: it is damaged{detail} or from another program; "
-        "expected a file written by `unroll train`; use another copy or another checkpoint of the run"
+        "expected a file written by `unroll train`; use another copy or checkpoint of the run"
     )
