@@ -5,11 +5,16 @@ from pathlib import Path
 import yaml
 
 from pipeline.errors import InputError
+from pipeline.preflight.limits import refuse_bombs
 from pipeline.preflight.values import Loader
 
 
 def parse(text: str) -> yaml.Node:
-    """Parses the value of a flag; returns a string node if it is not YAML."""
+    """Parses the value of a flag; returns a string node if it is not YAML.
+
+    Raises `InputError` for a value that is nested too deeply or grows too much by its aliases.
+    """
+    refuse_bombs(text, "the value of a flag,")
     try:
         node = yaml.compose(text, Loader)
     except yaml.YAMLError:
@@ -56,6 +61,7 @@ def read(path: Path) -> yaml.MappingNode:
         raise InputError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise InputError(f"configuration file {path} cannot be read: {error.strerror}") from None
+    refuse_bombs(text, str(path))
     try:
         node = yaml.compose(text, Loader)
     except yaml.YAMLError as error:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from pipeline.errors import InputError
+from pipeline.preflight.limits import refuse_bombs
 
 SEED, MEAN = "seed", "mean"
 """The group whose settings are averaged, and the name of the mean."""
@@ -44,7 +45,9 @@ def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
     Returns the configuration without that key, and all combinations of the groups' settings.
     """
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        refuse_bombs(text, str(path))
+        config = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"--config {path}: cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
