@@ -71,3 +71,13 @@ def test_tokens_without_any_probability_say_nothing():
     )
     with pytest.raises(ValueError, match="no held-out token has a probability"):
         best_weights(none)
+
+
+def test_tiny_probabilities_have_the_weights_of_their_ratios():
+    """exp(-800) is 0 in float64, so only the ratios of the members' probabilities can be used."""
+    assert best_weights(torch.tensor([[-800.0], [-801.0]])).tolist() == pytest.approx(
+        [1, 0], abs=1e-6
+    )
+    log_probs = random_members(3)
+    tiny = log_probs - 1000.0
+    torch.testing.assert_close(best_weights(tiny), best_weights(log_probs))

@@ -89,6 +89,18 @@ ngram 2=2
 """
 
 
+def test_the_beginning_of_a_sentence_is_never_predicted(tmp_path):
+    """Files have arbitrary probabilities for `<s>`; it is written with log10 0."""
+    assert "-99\t<s>" in GOOD
+    (tmp_path / "a.arpa").write_text(GOOD.replace("-99\t<s>", "-0.75\t<s>"))
+    model, vocabulary = read_arpa(tmp_path / "a.arpa")
+    assert model.probs[0][len(vocabulary)] == 0
+    write_arpa(tmp_path / "b.arpa", model, vocabulary)
+    lines = (tmp_path / "b.arpa").read_text().splitlines()
+    (line,) = [line for line in lines if line.split("\t")[1:2] == ["<s>"]]
+    assert float(line.split("\t")[0]) == -99
+
+
 def test_a_missing_weight_is_one(tmp_path):
     (tmp_path / "a.arpa").write_text(GOOD.replace("\ta\t-0.25", " a ").replace("\t", "  "))
     model, vocabulary = read_arpa(tmp_path / "a.arpa")

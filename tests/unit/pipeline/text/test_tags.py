@@ -157,6 +157,21 @@ def test_a_scheme_is_detected_where_the_tags_tell_it(sentences, scheme):
     assert detect_scheme(written) == (scheme if tells else "IOB2")
 
 
+@pytest.mark.parametrize(
+    ("sentences", "scheme"),
+    [
+        # A B begins only the second of two spans of one type; other spans begin with I.
+        ([["B-A", "I-B", "I-C"]], "IOB1"),
+        ([["I-A", "I-B", "B-C"]], "IOB1"),
+        ([["I-A", "B-B", "B-C"]], "IOB2"),
+        ([["I-A", "B-B"]], "IOB2"),  # a tie
+        ([["I-A", "B-A", "B-A"]], "IOB1"),  # only the first span tells the scheme
+    ],
+)
+def test_spans_after_a_span_of_another_type_tell_the_scheme(sentences, scheme):
+    assert detect_scheme(sentences) == scheme
+
+
 @given(BIOES)
 def test_spans_in_bioes_are_those_of_seqeval(tags):
     entities = [Span(label, start, last + 1) for label, start, last in get_entities(list(tags))]

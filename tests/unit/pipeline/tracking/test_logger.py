@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.system import system_metrics
 from tests.examples import quiet_trainer, refuses
+from tests.harness import wait_for
 
 
 def steps(client, run_id, key):
@@ -39,8 +40,9 @@ def test_more_metrics_than_a_request_may_hold(store, start):
     tracker = start()
     for step in range(2500):
         tracker.log_metrics({"train/loss": float(step)}, step)
-    tracker.flush()
     expected = [(step, float(step)) for step in range(2500)]
+    # `flush` would wait for the store for a second only, and then use the journal.
+    wait_for(lambda: len(steps(store, tracker.version, "train/loss")) == 2500)
     assert steps(store, tracker.version, "train/loss") == expected
 
 

@@ -158,6 +158,24 @@ def test_accuracy_stands_where_there_is_no_f1(store, runs):
     assert found.test_scores["accuracy"] == 0.625
 
 
+def test_the_best_validation_score_of_each_kind(store, runs):
+    """The highest F1 and accuracy and the lowest perplexity; nan is skipped wherever it is."""
+    histories = {
+        "val/f1": [0.5, 0.7, 0.6],
+        "val/perplexity": [math.nan, 120.0, 99.5, 101.0],
+    }
+    for name, values in histories.items():
+        for step, value in enumerate(values):
+            store.log_metric(runs["crf-1"], name, value, step=step)
+    for step, value in enumerate([math.nan, 0.5, 0.75, 0.25]):
+        store.log_metric(runs["gru-1"], "val/accuracy", value, step=step)
+    store.log_metric(runs["gru-1"], "val/perplexity", math.nan)
+    rows = {row.name: row for row in list_runs()}
+    assert (rows["crf-1"].val_f1, rows["crf-1"].val_perplexity) == (0.7, 99.5)
+    assert rows["gru-1"].val_accuracy == 0.75
+    assert math.isnan(rows["gru-1"].val_perplexity)
+
+
 def test_find(store, runs):
     for name, run_id in runs.items():
         assert find_run(run_id) == run_id

@@ -37,6 +37,17 @@ def test_distribution_is_a_walk_in_plain_python(tree):
     assert layer.log_distribution(states)[1, 2].exp().tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("size", [2, 3, 6, 10, 13, 22, 40])
+@pytest.mark.parametrize("tree", [HuffmanTree(), BalancedTree()])
+def test_the_distribution_is_that_of_the_paths_for_any_size(tree, size):
+    """With 6, 10 and 22 words the nodes of a level of `BalancedTree` are in no order."""
+    torch.manual_seed(size)
+    layer = HierarchicalSoftmax(4, vocabulary(size), tree, init_scale=2.0).double()
+    states, targets = torch.randn(size, 4, dtype=torch.float64), torch.arange(size)
+    found = layer.log_distribution(states).gather(1, targets.unsqueeze(1)).squeeze(1)
+    torch.testing.assert_close(found, layer.log_probs(states, targets))
+
+
 def test_huffman_by_hand():
     words = vocabulary(5, [15, 7, 6, 6, 5])  # the example of many textbooks: 39 symbols in 87 bits
     paths = walk(HuffmanTree().join(words), 5)
