@@ -32,7 +32,6 @@ from pipeline.metrics.score_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
 from pipeline.regularization import ActivationPenalty, Dropouts
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.transfers import to_device
 
 OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
 
@@ -273,7 +272,7 @@ class LanguageModel(LightningModule):
             self,
             loss,
             window.tokens,
-            to_device(window.targets, self.device),
+            window.targets,
             *flatten_carry(carry),
             settings=(window.targets_per_rank, window.reread_next),
         )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline.cuda_graphs import replay
+from pipeline.transfers import to_device
 
 Loss: TypeAlias = Callable[..., tuple[Tensor, ...]]
 
@@ -42,7 +43,8 @@ def replayed_loss(
         loss: Function that returns the loss [] and tensors without a gradient. It must compute on
             the device only, and read nothing that changes between calls besides the inputs and the
             parameters and buffers of `module`.
-        inputs: Tensors without a gradient.
+        inputs: Tensors without a gradient, the first one on the device of the module. A recording
+            gets all of them there, `loss` where they are.
         settings: All numbers and switches that `loss` reads.
 
     Example:
@@ -62,7 +64,8 @@ def replayed_loss(
         found: tuple[Tensor, ...] = functional_call(_Call(module, loss), named, tuple(given))
         return found
 
-    found = replay.replay(module, compute, inputs, weights, (module.training, settings))
+    moved = [to_device(each, inputs[0].device) for each in inputs]
+    found = replay.replay(module, compute, moved, weights, (module.training, settings))
     return loss(*inputs) if found is None else found
 
 

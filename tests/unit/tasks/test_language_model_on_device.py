@@ -9,6 +9,7 @@ from lightning.fabric.utilities import move_data_to_device
 
 from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.encoders import LSTM
+from pipeline.heads import FullSoftmax
 from pipeline.regularization import ActivationPenalty, Dropouts
 from tasks.language_model import LanguageModel
 from tests.examples import vocabulary
@@ -38,6 +39,15 @@ def test_targets_stay_on_the_host():
     assert moved.tokens.is_meta
     assert moved.targets is batch.targets
     assert moved[2:] == batch[2:]
+
+
+def test_output_layers_get_targets_on_the_host():
+    model = model_with(FullSoftmax).to(META)
+    given, compute = [], model.head.loss
+    model.head.loss = lambda states, targets: given.append(targets) or compute(states, targets)
+    for _ in range(3):  # the first window has no carry
+        model.training_step(window().to(META), 0)
+    assert [targets.device.type for targets in given] == ["cpu"] * 3
 
 
 @every_layer
