@@ -211,6 +211,7 @@ class Replays:
             return Slot(self._record(compute, inputs, weights))
         except RuntimeError as error:
             self._failed = True
+            self._slots.clear()  # their memory may be what was missing
             first = str(error).partition("\n")[0]
             print_note(f"computing without CUDA graphs, because recording one failed: {first}")
             return None

@@ -224,6 +224,21 @@ def test_a_cell_that_cannot_be_recorded_runs_as_a_loop(monkeypatch, capsys):
     )
 
 
+def test_a_failed_recording_frees_the_others(recordings):
+    def refuse(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    encoder = SRU(FEATURES, HIDDEN).double()
+    warm(encoder, 5)
+    states = encoder(batch(9)).states  # its gradient is still to come
+    [replays] = [replay._REPLAYS[each] for each in encoder.modules() if each in replay._REPLAYS]
+    assert replays._slots
+    replays._record = refuse
+    warm(encoder, 6)
+    assert not replays._slots
+    states.sum().backward()
+
+
 def test_what_a_replayed_gradient_refuses(recordings):
     encoder = SRU(FEATURES, HIDDEN).double()
     warm(encoder)
