@@ -3,6 +3,7 @@
 import gc
 import itertools
 import multiprocessing
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ def _start(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
     gc.disable()  # a child lives only as long as the command
 
 
