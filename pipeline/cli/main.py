@@ -34,8 +34,9 @@ from pipeline.cli import (
     train,
 )
 from pipeline.cli.common import EntryPoint, Parser
-from pipeline.console import print_error
+from pipeline.console import print_error, print_note
 from pipeline.errors import InputError, TrainingError, os_error_sentence, shortened
+from pipeline.tracking.secrets import redact
 
 _VERBS = {
     "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
@@ -149,7 +150,8 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
         return 1
     except Exception as error:
         if "--debug" in arguments:
-            raise
+            print_note(redact("".join(traceback.format_exception(error)).rstrip()))
+            return 1
         return _report(error)
 
 
@@ -174,18 +176,18 @@ def _report(error: Exception) -> int:
     The traceback of an unexpected error is written to a file, which the sentence names.
     """
     if isinstance(error, InputError | TrainingError):
-        print_error(str(error))
+        print_error(redact(str(error)))
         return 2 if isinstance(error, InputError) else 1
     if isinstance(error, OSError):
-        print_error(os_error_sentence(error))
+        print_error(redact(os_error_sentence(error)))
         return 2
     lines = str(error).strip().splitlines() or [""]
-    what = f"unexpected {type(error).__name__}: {shortened(lines[0])}"
+    what = f"unexpected {type(error).__name__}: {shortened(redact(lines[0]))}"
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", prefix="unroll-", suffix=".txt", delete=False
         ) as file:
-            file.writelines(traceback.format_exception(error))
+            file.write(redact("".join(traceback.format_exception(error))))
     except OSError:  # the disk is full, for example
         print_error(f"{what} (`unroll --debug ...` shows the traceback)")
     else:

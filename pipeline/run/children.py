@@ -19,6 +19,7 @@ from pipeline.tracking.family import FOLD, PARENT, Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash, flatten
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.tracking.secrets import removed_keys
 
 _GIB = 1024**3
 _MISTAKE = 2  # exit code for `InputError`
@@ -68,7 +69,16 @@ def run_trainings(
 def open_parent(
     experiment: Experiment, name: str, config: Mapping[str, Any], tags: Mapping[str, str]
 ) -> tuple[RunTracker, RunFolder]:
-    """Creates a parent run for trainings of an experiment with a changed configuration."""
+    """Creates a parent run for trainings of an experiment with a changed configuration.
+
+    Raises `InputError` if the configuration contains a secret, since each training reads it from a
+    file.
+    """
+    if keys := removed_keys(config):
+        raise InputError(
+            f"{', '.join(keys)} contains a secret, which would be stored in the files of several "
+            "trainings; let the class read it from an environment variable"
+        )
     tracker = RunTracker.start(
         experiment=experiment.group,
         run_name=name,

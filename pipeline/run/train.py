@@ -30,6 +30,7 @@ from pipeline.tracking.family import family_tags
 from pipeline.tracking.logger import FinalStatus, RunTracker
 from pipeline.tracking.naming import config_hash, flatten, run_name
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.tracking.secrets import removed_keys, without_secrets
 from pipeline.tracking.system import system_metrics
 
 
@@ -60,7 +61,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in:
         read_checkpoint(resumed.last)  # reports a damaged file before the run is opened
         kept_in = str(resumed.config)
         check_names(_read_config(resumed.config), kept_in)
-    experiment = build(arguments, kept_in)
+    experiment = _without_secrets(build(arguments, kept_in), resumed)
     precision = choose_precision(experiment)
     if resumed is None:
         read_files(experiment)
@@ -90,6 +91,20 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in:
     print_result(f"run {job.tracker.version} ({job.name})")
     print_note(f"next: unroll {_next_verb(experiment.model)} --run {job.tracker.version}")
     return 0
+
+
+def _without_secrets(experiment: Experiment, resumed: RunFolder | None) -> Experiment:
+    """Removes secrets from the configuration, which is stored in files.
+
+    Raises `InputError` if the configuration of a resumed run lacks such a value.
+    """
+    config = without_secrets(experiment.config)
+    if resumed is not None and (keys := removed_keys(experiment.config)):
+        raise InputError(
+            f"{resumed.config} has no value of {', '.join(keys)}, which is a secret and was not "
+            "stored; start the training again with --config and this flag"
+        )
+    return experiment._replace(config=config)
 
 
 def _read_config(path: Path) -> object:

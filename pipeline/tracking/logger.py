@@ -16,6 +16,7 @@ from pipeline.tracking import records
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.records import Record
 from pipeline.tracking.run import OpenRun, open_run
+from pipeline.tracking.secrets import redact, without_secrets
 
 FinalStatus = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
 
@@ -126,20 +127,22 @@ class RunTracker(Logger):
         self._put(*(records.Metric(key, float(value), now, step) for key, value in new.items()))
 
     def log_params(self, params: Mapping[str, str]) -> None:
-        """Logs parameters, cut at MLflow's limit.
+        """Logs parameters without secrets, cut at MLflow's limit.
 
         Existing parameters keep their value; different new values are written to the tag
         `parameter_drift`.
         """
         limit = records.MAX_PARAM_LENGTH
         if params:
-            self._put(records.Params({_checked(key): params[key][:limit] for key in params}))
+            texts = {key: str(without_secrets(text, key)) for key, text in params.items()}
+            self._put(records.Params({_checked(key): texts[key][:limit] for key in texts}))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Sets tags, cut at MLflow's limit. A new value replaces the old one."""
+        """Sets tags without secrets, cut at MLflow's limit. A new value replaces the old one."""
         limit = records.MAX_TAG_LENGTH
         if tags:
-            self._put(records.Tags({_checked(key): tags[key][:limit] for key in tags}))
+            texts = {key: str(without_secrets(text, key)) for key, text in tags.items()}
+            self._put(records.Tags({_checked(key): texts[key][:limit] for key in texts}))
 
     def log_text(self, text: str, artifact_path: str) -> None:
         """Logs a text as an artifact."""
@@ -166,7 +169,7 @@ class RunTracker(Logger):
         """
         digest = digest[: records.MAX_DIGEST_LENGTH]
         text = json.dumps(dict(profile or {}))
-        self._put(records.Dataset(name, digest, source, context, text))
+        self._put(records.Dataset(name, digest, redact(source), context, text))
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: object, **kwargs: object

@@ -9,7 +9,8 @@ from pipeline.tracking import copies, records
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
 from pipeline.tracking.run import OpenRun
-from pipeline.tracking.store import reason, shown
+from pipeline.tracking.secrets import redact_address
+from pipeline.tracking.store import reason
 from pipeline.tracking.writer import Writer
 
 # Seconds for uploading artifacts at the end of a run, before and after the status is sent: a long
@@ -40,11 +41,12 @@ class Outbox:
             f"artifacts of run {run.run_id} cannot be stored (%s); training continues, and they "
             f"are kept in {self._artifact_journal.path}",
         )
+        store = redact_address(run.client.tracking_uri)
         self._rest = self._writer(
             self._journal,
             [record for record in rest if _is_new(record, run.logged)],
-            f"tracking store {shown(run.client.tracking_uri)} does not respond (%s); training "
-            f"continues, and its metrics are kept in {self._journal.path}",
+            f"tracking store {store} does not respond (%s); training continues, and its "
+            f"metrics are kept in {self._journal.path}",
         )
 
     def put(self, *new: Record) -> None:

@@ -3,12 +3,13 @@
 import getpass
 import importlib.metadata
 import os
-import shlex
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from pipeline.tracking.secrets import redact_command
 
 JOB_VARIABLES = {
     "SLURM_JOB_ID": "slurm.job_id",
@@ -35,11 +36,12 @@ def provenance_tags(world_size: int, environment: Mapping[str, str] = os.environ
 
 
 def command_line() -> str:
-    """Returns the command of this process, quoted for a shell."""
+    """Returns the command of this process, quoted for a shell and without secrets."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     if module is None:
-        return shlex.join(sys.argv)
-    return shlex.join(["python", "-m", module.name.removesuffix(".__main__"), *sys.argv[1:]])
+        return redact_command(sys.argv)
+    name = module.name.removesuffix(".__main__")
+    return redact_command(["python", "-m", name, *sys.argv[1:]])
 
 
 def git_commit() -> str | None:

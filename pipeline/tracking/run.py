@@ -6,7 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
-from pipeline.tracking.store import experiment_id, open_store, refusing, shown
+from pipeline.tracking.secrets import redact_address
+from pipeline.tracking.store import experiment_id, open_store, refusing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,7 +79,7 @@ def _untrained(client: "MlflowClient", run_id: str) -> "Run":
 def _existing(client: "MlflowClient", run_id: str) -> "Run":
     from mlflow.exceptions import MlflowException
 
-    where = f"in the tracking store {shown(client.tracking_uri)}"
+    where = f"in the tracking store {redact_address(client.tracking_uri)}"
     try:
         run = client.get_run(run_id)
     except MlflowException as error:

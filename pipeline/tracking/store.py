@@ -3,13 +3,13 @@
 import contextlib
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.tracking.secrets import redact, redact_address
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,15 +44,27 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
 
 
-def shown(uri: str) -> str:
-    """Returns an address without user name and password, for messages."""
-    return re.sub(r"://[^/@]*@", "://", uri)
-
-
 def reason(error: Exception) -> str:
-    """Returns an error message on one line, shortened and without passwords and SQL."""
+    """Returns an error message on one line, shortened and without secrets and SQL."""
     text = str(error).partition("[SQL:")[0]
-    return shown(" ".join(text.split()))[:300].rstrip(".")
+    return redact(" ".join(text.split()))[:300].rstrip(".")
+
+
+def _check_address(uri: str) -> None:
+    """Raises `InputError` for an address that its clients would divide at the wrong places.
+
+    They would take a part of the password for the host, and print it.
+    """
+    if uri.startswith(SQLITE) or "@" not in uri or "://" not in uri:
+        return
+    rest = uri.partition("://")[2]
+    user = rest.rpartition("@")[0]
+    is_divided = any(mark in user for mark in ("/?#" if uri.startswith("http") else "@"))
+    if is_divided:
+        raise InputError(
+            f"MLFLOW_TRACKING_URI ({redact_address(uri)}) has a user name or password that is not "
+            "percent-encoded; write / as %2F, @ as %40, : as %3A, ? as %3F and # as %23"
+        )
 
 
 def open_store() -> "MlflowClient":
@@ -63,6 +75,7 @@ def open_store() -> "MlflowClient":
 
     _silence()
     uri = tracking_uri()
+    _check_address(uri)
     with refusing(uri):
         path = sqlite_path(uri)
         if path is not None:
@@ -85,13 +98,13 @@ def refusing(uri: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise InputError(
-            f"tracking store {shown(uri)} needs the Python package {error.name}, which is not "
-            f"installed; install it (`pip install {error.name}`), or set MLFLOW_TRACKING_URI to "
-            "another store"
+            f"tracking store {redact_address(uri)} needs the Python package {error.name}, which is "
+            f"not installed; install it (`pip install {error.name}`), or set MLFLOW_TRACKING_URI "
+            "to another store"
         ) from error
     except errors as error:
         raise InputError(
-            f"cannot use tracking store {shown(uri)}: {reason(error)}; check it, or set "
+            f"cannot use tracking store {redact_address(uri)}: {reason(error)}; check it, or set "
             "MLFLOW_TRACKING_URI to another store"
         ) from error
 

@@ -280,5 +280,5 @@ def test_store_that_is_away_from_the_start(project, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(InputError) as caught:
         RunTracker.start("lm/small", "name")
-    assert str(caught.value).startswith("cannot use tracking store http://127.0.0.1:9: ")
+    assert str(caught.value).startswith("cannot use tracking store http://***@127.0.0.1:9: ")
     assert "secret" not in str(caught.value)

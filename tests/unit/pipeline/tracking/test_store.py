@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.tracking.store import experiment_id, open_store, shown, tracking_uri
+from pipeline.tracking.store import experiment_id, open_store, tracking_uri
 from tests.examples import refuses
 
 REPOSITORY = Path(__file__).parents[4]
@@ -49,10 +49,6 @@ def test_address(project, monkeypatch):
     assert tracking_uri() == f"sqlite:///{project}/other.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://example.org/mlflow")
     assert tracking_uri() == "https://example.org/mlflow"
-
-
-def test_password_is_not_shown():
-    assert shown("https://ann:se%40cret@example.org/a@b") == "https://example.org/a@b"
 
 
 def test_six_processes_at_once_on_a_new_file(project):
