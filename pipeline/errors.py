@@ -2,16 +2,32 @@
 
 import errno
 import math
+import re
 
 MAX_QUOTED = 200
 """Maximum number of characters of a file or value that a message quotes."""
+
+_LONG_WORD = re.compile(r"[^\s/]{256,}")  # longer than the name of a file
+_MAX_MESSAGE, _END = 1_200, 200  # characters of a message, and those kept of its end
 
 
 class InputError(ValueError):
     """Invalid user input: a file, a flag or a value. The exit code is 2.
 
-    The message is one sentence: what is wrong, where, what was expected, and what to do.
+    The message is one sentence: what is wrong, where, what was expected, and what to do. Words of
+    more characters than a file name can have, and very long messages, are shortened; line ends
+    become spaces.
+
+    Example:
+        >>> str(InputError(f"unknown tag {'x' * 300}")) == f"unknown tag {'x' * 200}..."
+        True
     """
+
+    def __init__(self, message: str) -> None:
+        text = _LONG_WORD.sub(lambda found: shortened(found[0]), " ".join(message.splitlines()))
+        if len(text) > _MAX_MESSAGE:
+            text = f"{text[: _MAX_MESSAGE - _END]} ... {text[-_END:]}"
+        super().__init__(text)
 
 
 class TrainingError(RuntimeError):

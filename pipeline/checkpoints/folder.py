@@ -17,14 +17,16 @@ def outputs_root() -> Path:
     return Path(os.environ.get("UNROLL_OUTPUTS") or "outputs").absolute()
 
 
+_NEEDED = 1 << 16  # bytes of the first files of a run
+
+
 def prepare_outputs() -> None:
     """Makes the folder of the runs; raises `InputError` if no run can be written there."""
     root = outputs_root()
     with _explained():
         root.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=root, prefix=".writable-")
-        os.close(descriptor)
-        os.unlink(name)
+        with tempfile.TemporaryFile(dir=root) as file:
+            file.write(bytes(_NEEDED))
 
 
 @contextlib.contextmanager

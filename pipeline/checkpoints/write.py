@@ -49,9 +49,12 @@ class AtomicCheckpointIO(CheckpointIO):
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
+            then = "train again"
+            if Path(path).exists():
+                then = "continue from its earlier version with `unroll train --resume RUN`"
             raise InputError(
-                f"checkpoint {path} cannot be written: {error.strerror or error}; the previous one "
-                "is whole: free space there, and continue with `unroll train --resume RUN`"
+                f"checkpoint {path} cannot be written: {error.strerror or error}; free space there "
+                f"and {then}"
             ) from error
         finally:
             part.unlink(missing_ok=True)

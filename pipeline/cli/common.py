@@ -4,13 +4,12 @@ import argparse
 import difflib
 import functools
 import importlib
-import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
-from pipeline.errors import MAX_QUOTED, InputError, shortened
+from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check, find_configuration
 from pipeline.process import enable_garbage_collection
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _SECTIONS = ("trainer", "data", "model", "seed_everything", "print_config", *TOP_LEVEL)
 """Names with which the flags of fields begin."""
-
-_LONG = re.compile(rf"\S{{{MAX_QUOTED + 1},}}")
 
 CONFIG_HELP = "Configuration file. Can be repeated: later files override earlier ones."
 
@@ -54,8 +51,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises the message as an `InputError`."""
-        text = _LONG.sub(lambda found: shortened(found[0]), message)
-        raise InputError(f"{text} (see `{self.prog} --help`)")
+        raise InputError(f"{message} (see `{self.prog} --help`)")
 
     def flags(self) -> list[str]:
         """Returns the long flags of this parser."""

@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     _search_current_folder_last(entry.short_names)
     try:
-        _refuse_other_encodings(arguments)
+        _refuse_unreadable(arguments)
         options, fields = _parse(arguments)
         trust(*getattr(options, "trust", ()))
         code: int = options.handler(options, fields, entry)
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
         return _report(error)
 
 
-def _refuse_other_encodings(arguments: Sequence[str]) -> None:
+def _refuse_unreadable(arguments: Sequence[str]) -> None:
     """Raises `InputError` for an argument that is not UTF-8, which no file of a run can contain.
 
     Python represents bytes that it cannot decode by surrogates.
@@ -168,6 +168,10 @@ def _refuse_other_encodings(arguments: Sequence[str]) -> None:
                 f"argument {number} is not UTF-8 ({shortened(ascii(argument))}); write it in "
                 "UTF-8, or rename the file that it names"
             ) from None
+        if argument.startswith("--") and argument.endswith("=--"):  # argparse would drop it
+            raise InputError(
+                f"flag {argument.removesuffix('=--')} has the value --; expected another"
+            )
 
 
 def _report(error: Exception) -> int:

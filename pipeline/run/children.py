@@ -99,11 +99,13 @@ def open_parent(
     return tracker, folder
 
 
-def reopen_parent(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[str, Any]]:
+def reopen_parent(
+    resume: str, plan: str, what: str, fields: Sequence[str]
+) -> tuple[RunTracker, dict[str, Any]]:
     """Reopens a parent run, and reads the JSON file `plan` in its folder.
 
-    Raises `InputError` if the outputs folder has no such run; `what` is its kind, e.g.
-    "crossvalidation".
+    Raises `InputError` if the outputs folder has no such run, or the file lacks one of `fields`;
+    `what` is the kind of the run, e.g. "crossvalidation".
     """
     folder = find_local(resume)
     if folder is None or not (folder.path / plan).is_file():
@@ -111,11 +113,19 @@ def reopen_parent(resume: str, plan: str, what: str) -> tuple[RunTracker, dict[s
             f"no {what} '{resume}' in {outputs_root()}; resume in the folder where it was started, "
             "or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
         )
-    kept = json.loads((folder.path / plan).read_text(encoding="utf-8"))
+    try:
+        kept = json.loads((folder.path / plan).read_text(encoding="utf-8"))
+        if missing := {*fields} - kept.keys():
+            raise KeyError(*missing)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{folder.path / plan} is damaged: expected a JSON object with "
+            f"{', '.join(fields)}; restore the file, or start the {what} again"
+        ) from error
     tracker = RunTracker.start(
         experiment="of-the-run", run_name=kept["name"], run_id=folder.run_id, outputs=outputs_root()
     )
-    return tracker, kept
+    return tracker, {field: kept[field] for field in fields}
 
 
 def run_parent(

@@ -50,7 +50,7 @@ def crossvalidate(
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)
     else:
-        tracker, kept = reopen_parent(resume, _PLAN, "crossvalidation")
+        tracker, kept = reopen_parent(resume, _PLAN, "crossvalidation", _Plan._fields)
         plan = _Plan(**kept)
     print_note(
         f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds"

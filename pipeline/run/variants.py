@@ -93,7 +93,7 @@ def probe_variants(
 
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     """Resumes `probe_variants`; finished variants are kept."""
-    tracker, kept = reopen_parent(resume, _PLAN, "comparison")
+    tracker, kept = reopen_parent(resume, _PLAN, "comparison", _Plan._fields)
     return _run(tracker, _Plan(**kept), verbs, jobs)
 
 

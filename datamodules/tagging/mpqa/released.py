@@ -186,8 +186,8 @@ def _read_list(path: Path, known: set[str]) -> set[str]:
         document = line.strip()
         if document and document not in known:
             raise InputError(
-                f"line {number} of {path} names the document {document}, which is not in "
-                f"{SENTENCES}; use the lists that belong to the corpus"
+                f"line {number} of {path} names the document {shortened(document)}, which is "
+                f"not in {SENTENCES}; use the lists that belong to the corpus"
             )
         if document:
             listed.add(document)

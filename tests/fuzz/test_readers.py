@@ -1,0 +1,280 @@
+"""Damaged files: each reader reads them or raises an `InputError` of one readable sentence.
+
+`pytest -m slow tests/fuzz` tries 2,000 files per reader instead of 100.
+"""
+
+import gzip
+import json
+import resource
+import signal
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from datamodules.language_model.corpus import TextSettings, open_corpus
+from datamodules.language_model.item_list import items_folder, read_items
+from datamodules.sentiment.sst import Treebank
+from datamodules.sentiment.table import Table
+from datamodules.tagging.columns import Columns
+from datamodules.tagging.mpqa.released import LISTS, MPQA
+from datamodules.tagging.mpqa.standoff import read_document
+from pipeline.__main__ import SHORT_NAMES
+from pipeline.checkpoints.folder import RunFolder
+from pipeline.errors import InputError
+from pipeline.inference.annotation.text_files import read_lines
+from pipeline.inference.scoring.nbest import read_nbest
+from pipeline.inference.scoring.sentence_files import read_lines as read_sentences
+from pipeline.ngrams.arpa_reader import read_arpa
+from pipeline.options import TOP_LEVEL
+from pipeline.preflight import check
+from pipeline.text.vectors import load_vectors
+from tests.configs import small_tagger, write_config
+from tests.fuzz.mutations import damaged
+
+SECONDS = 5  # limit of one case
+MEGABYTES = 1500  # limit of the memory that all cases of a reader may take in addition
+SPLITS = ("train", "valid", "test")
+COLUMNS = (
+    "EU\tNNP\tB-ORG\nrejects\tVBZ\tO\nGerman\tJJ\tB-MISC\ncall\tNN\tO\n\nPeter\tNNP\tB-PER\n\n"
+)
+TREES = "(3 (2 Good) (2 film))\n(1 (2 A) (1 (0 bad) (2 one)))\n" * 4
+TEXT = "the boys see a dog\nthe dog sees the boys\na boy who sees dogs is here\n" * 5
+TABLE = {
+    "csv": 'text,label\n"It\'s good, really",5\nToo long,2\n"He said ""no""",1\n' + "a b,3\n" * 12,
+    "tsv": "text\tlabel\nIt's good\t5\nToo long\t2\n" + "a b\t3\n" * 12,
+    "jsonl": '{"text": "It\'s good", "label": 5}\n{"text": "bad", "label": "2"}\n' * 8,
+}
+ARPA = """\\data\\
+ngram 1=4
+ngram 2=3
+
+\\1-grams:
+-1.0\t<s>\t-0.3
+-0.5\t</s>
+-0.6\tdog\t-0.2
+-0.7\t<unk>\t-0.1
+
+\\2-grams:
+-0.2\t<s> dog
+-0.3\tdog </s>
+-0.4\tdog dog
+
+\\end\\
+"""
+NBEST = "0 ||| he go ||| LM= -1 ||| 2.0\n0 ||| he goes ||| LM= -2 ||| 1.5 ||| 0-0 1-1\n1 ||| x\n"
+VECTORS = "3 4\nthe 0.1 -0.25 3e-2 1\ndog 0.5 0.125 -1.5 2\nnew york 1.25 0.5 0.5 0.5\n"
+WORDS = ("the", "dog", "cat", "new york")
+
+
+def binary_vectors() -> bytes:
+    rows = [word.encode() + b" " + np.arange(4, dtype="<f4").tobytes() for word in WORDS[:3]]
+    return b"3 4\n" + b"\n".join(rows) + b"\n"
+
+
+def arpa(folder: Path) -> None:
+    read_arpa(folder / "model.arpa")
+
+
+def packed_arpa(folder: Path) -> None:
+    read_arpa(folder / "model.arpa.gz")
+
+
+def columns(folder: Path) -> None:
+    Columns(str(folder), features={"pos": 1}).read()
+
+
+def trees(folder: Path) -> None:
+    Treebank(str(folder)).read()
+
+
+def table(ending: str, folder: Path) -> None:
+    Table(str(folder / f"table.{ending}"), valid=None, test=None).read()
+
+
+def words(folder: Path) -> None:
+    open_corpus({split: folder / f"{split}.txt" for split in SPLITS}, TextSettings())
+
+
+def characters(folder: Path) -> None:
+    open_corpus({split: folder / f"{split}.txt" for split in SPLITS}, TextSettings("character"))
+
+
+def items(folder: Path) -> None:
+    items_folder(read_items(folder / "items.txt"), "items.txt")
+
+
+def vectors(folder: Path) -> None:
+    load_vectors(folder / "vectors", WORDS)
+
+
+def nbest(folder: Path) -> None:
+    list(read_nbest(str(folder / "nbest.txt")))
+
+
+def sentences(folder: Path) -> None:
+    list(read_sentences(str(folder / "sentences.txt")))
+
+
+def predict_input(folder: Path) -> None:
+    list(read_lines(str(folder / "sentences.txt"), "utf-8"))
+
+
+def standoff(folder: Path) -> None:
+    read_document(folder, "p/one")
+
+
+def released(folder: Path) -> None:
+    MPQA(str(folder)).read()
+
+
+def configuration(folder: Path) -> None:
+    check([f"--config={folder / 'config.yaml'}"], TOP_LEVEL, SHORT_NAMES)
+
+
+def run_name(folder: Path) -> None:
+    assert isinstance(RunFolder(folder).name, str)
+
+
+def texts(content: str) -> dict[str, bytes]:
+    return {f"{split}.txt": content.encode() for split in SPLITS}
+
+
+def standoff_files() -> dict[str, bytes]:
+    document = "He said so.\n\n  They can't. "
+    sentences = "0\t0,11\tstring\tGATE_sentence\n1\t15,26\tstring\tGATE_sentence\n"
+    spans = "# a comment\n7\t3,10\tstring\tGATE_direct-subjective\t\n"
+    return {
+        "docs/p/one": document.encode(),
+        "man_anns/p/one/gatesentences.mpqa.2.0": sentences.encode(),
+        "man_anns/p/one/gateman.mpqa.lre.2.0": spans.encode(),
+    }
+
+
+def released_files() -> dict[str, bytes]:
+    rows = "He\tPRP\tO\nsaid\tVBD\tB\nso\tRB\tI\n\n" * 4
+    ids = "".join(f"{number} 0 a/d{number}\n" for number in range(4))
+    files = {"dse.txt": rows, "ese.txt": rows, "sentenceid.txt": ids}
+    for name in LISTS:
+        listed = "a/d0\na/d1\na/d2\na/d3\n" if "doclist" in name else "a/d2\na/d0\n"
+        files[name] = "a/d3\n" if "test" in name else listed
+    return {name: text.encode() for name, text in files.items()}
+
+
+def config_files(tmp_path: Path) -> dict[str, bytes]:
+    return {"config.yaml": write_config(tmp_path, small_tagger(tmp_path)).read_bytes()}
+
+
+READERS = {
+    "arpa": (arpa, {"model.arpa": ARPA.encode()}),
+    "arpa-gz": (packed_arpa, {"model.arpa.gz": gzip.compress(ARPA.encode(), mtime=0)}),
+    "columns": (columns, texts(COLUMNS * 3)),
+    "trees": (trees, {**texts(TREES), "dev.txt": TREES.encode()}),
+    "csv": (partial(table, "csv"), {"table.csv": TABLE["csv"].encode()}),
+    "tsv": (partial(table, "tsv"), {"table.tsv": TABLE["tsv"].encode()}),
+    "jsonl": (partial(table, "jsonl"), {"table.jsonl": TABLE["jsonl"].encode()}),
+    "words": (words, texts(TEXT)),
+    "characters": (characters, texts(TEXT)),
+    "items": (items, {"items.txt": b"Anna\nBert\nCarla\nDora\nEmil\nFranz\n"}),
+    "vectors": (vectors, {"vectors": VECTORS.encode()}),
+    "vectors-glove": (vectors, {"vectors": VECTORS.partition("\n")[2].encode()}),
+    "vectors-binary": (vectors, {"vectors": binary_vectors()}),
+    "vectors-gz": (vectors, {"vectors": gzip.compress(VECTORS.encode(), mtime=0)}),
+    "nbest": (nbest, {"nbest.txt": NBEST.encode()}),
+    "sentences": (sentences, {"sentences.txt": TEXT.encode()}),
+    "sentences-gz": (sentences, {"sentences.txt": gzip.compress(TEXT.encode(), mtime=0)}),
+    "predict-input": (predict_input, {"sentences.txt": TEXT.encode()}),
+    "standoff": (standoff, standoff_files()),
+    "mpqa": (released, released_files()),
+    "run.json": (run_name, {"run.json": json.dumps({"name": "lstm-1x16-abc-s1"}).encode()}),
+    "configuration": (configuration, None),
+}
+"""Name -> reader of a folder, and the files that it reads."""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _little_memory():
+    """Limits the memory, so that a huge allocation is a `MemoryError`."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEGABYTES * 1_000_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@contextmanager
+def time_limit(seconds=SECONDS):
+    def stop(*_):
+        raise TimeoutError(f"a case took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def try_reading(reader, folder: Path) -> bool:
+    """Returns whether a reader reads its files; fails for any error but a readable `InputError`."""
+    with time_limit():
+        try:
+            reader(folder)
+        except InputError as error:
+            text = str(error).replace(str(folder), "")
+            assert text.strip(), "the message is empty"
+            assert len(text.splitlines()) == 1, text
+            assert len(text) < 900, text
+            return False
+    return True
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def fuzz(name: str, count: int, folder: Path) -> tuple[int, int]:
+    """Damages one file of a reader at a time; returns how many cases were read and refused."""
+    reader, files = READERS[name]
+    files = files or config_files(folder)
+    write(folder, files)
+    assert try_reading(reader, folder), "the files are not valid to begin with"
+    found = [0, 0]
+    for seed in range(count):
+        random = Random(f"{name}-{seed}")
+        target = random.choice(sorted(files))
+        content = damaged(files[target], random)
+        (folder / target).write_bytes(content)
+        try:
+            found[not try_reading(reader, folder)] += 1
+        except BaseException as error:
+            error.add_note(f"seed {seed} of {name}: {target} is {content!r}"[:3000])
+            raise
+        (folder / target).write_bytes(files[target])
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_damaged_files(name, tmp_path):
+    assert sum(fuzz(name, 100, tmp_path)) == 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READERS)
+def test_many_damaged_files(name, tmp_path, record_property):
+    read, refused = fuzz(name, 2000, tmp_path)
+    record_property("read, refused", (read, refused))
+    assert read + refused == 2000
+    assert refused > 0 or name in ("run.json", "predict-input")
