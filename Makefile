@@ -4,9 +4,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PACKAGES = metrics callbacks tracking
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check docs bench gpu clean
+.PHONY: help install demo test test-fast check mutation docs bench gpu clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +36,15 @@ check: $(STAMP) ## lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+mutation: $(VENV)/.mutation ## plant mistakes in metrics, callbacks and tracking; PACKAGES="metrics callbacks tracking"
+	rm -rf mutants
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1 $(foreach package,$(PACKAGES),"pipeline.$(package).*")
+	$(BIN)/mutmut results
+
+$(VENV)/.mutation: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mutation]'
+	@touch $@
+
 docs: $(VENV)/.docs ## build the documentation site in docs/_build/html
 	rm -rf docs/api
 	$(BIN)/sphinx-build --fail-on-warning --quiet --jobs auto docs docs/_build/html
@@ -53,4 +63,4 @@ gpu: $(if $(GPU_PYTHON),,$(STAMP)) ## tests, benchmarks and trainings for a GPU 
 	PYTHON=$${GPU_PYTHON:-$(BIN)/python} sh scripts/gpu.sh $(PARTS)
 
 clean: ## remove .venv and caches (runs, data and mlflow.db stay)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build docs/_build docs/api *.egg-info
+	rm -rf $(VENV) mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build docs/_build docs/api *.egg-info

@@ -3,10 +3,12 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
+from lightning.pytorch import LightningModule
 
-from pipeline.callbacks.termination import Terminated, install, uninstall
+from pipeline.callbacks.termination import Terminated, Termination, install, uninstall
 
 
 class Destroyed:
@@ -25,3 +27,33 @@ def test_within_a_destructor(capfd):
     finally:
         uninstall()
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_exit_code_is_that_of_sigterm():
+    assert Terminated().code == 143
+
+
+def test_the_handler_is_installed_and_removed(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        uninstall()  # leaves the handler of someone else
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert install()
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+        uninstall()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+        assert not install()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_exception_ends_the_other_processes():
+    ended = []
+    callback = Termination(SimpleNamespace(end=lambda: ended.append(1)))
+    callback.on_exception(SimpleNamespace(), LightningModule(), ValueError())
+    assert ended == [1]

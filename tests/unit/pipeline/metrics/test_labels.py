@@ -55,6 +55,23 @@ def test_the_calibration_error_is_the_formula():
     assert found["calibration_error"] == pytest.approx(total, rel=1e-9)
 
 
+def test_a_bin_counts_the_difference_of_its_means():
+    """Two bins whose errors would cancel: 0.95 sure and wrong, 0.45 sure and right."""
+    probabilities = torch.tensor([[0.95, 0.05, 0.0], [0.45, 0.3, 0.25]])
+    metric, found = scores((torch.tensor([1, 0]), probabilities))
+    assert found["calibration_error"] == pytest.approx((0.95 + 0.55) / 2)
+    assert metric.bins[0].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    metric.update(torch.tensor([2]), torch.tensor([[0.0, 0.0, 1.0]]))  # certainty: the last bin
+    metric.update(torch.tensor([2]), torch.tensor([[0.1, 0.05, 0.85]]))
+    assert metric.bins[0].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 1, 2]
+
+
+def test_the_distance_leaves_out_texts_whose_label_is_unknown():
+    probabilities = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    _, found = scores((torch.tensor([2, 1, -1]), probabilities))
+    assert found["distance"] == (2 + 0) / 2
+
+
 def test_batches_add_up():
     gold, probabilities = sample()
     _, whole = scores((gold, probabilities))
