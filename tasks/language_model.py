@@ -130,7 +130,9 @@ class LanguageModel(LightningModule):
     ) -> dict[str, Any]:
         """See `pipeline.contracts.Portable`; a head can have parts that name files."""
         head = init_args.get("head")
-        if head is None or not hasattr(class_at(head["class_path"]), "portable"):
+        if not isinstance(head, Mapping) or "class_path" not in head:
+            return dict(init_args)
+        if not hasattr(class_at(head["class_path"]), "portable"):
             return dict(init_args)
         weights = {
             key.removeprefix("head."): value

@@ -11,7 +11,7 @@ from pipeline.checkpoints.build import build_model, class_at
 from pipeline.checkpoints.damage import check_undamaged, unreadable
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.trust import check_names, only_trusted_imports
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.protocols import implements
 
 
@@ -89,8 +89,17 @@ def assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
     trusted classes.
     """
     check_names(checkpoint["config"], name)
-    with only_trusted_imports():
-        return _assemble(checkpoint, name)
+    try:
+        with only_trusted_imports():
+            return _assemble(checkpoint, name)
+    except InputError:
+        raise
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = shortened(" ".join(str(error).split()))
+        raise InputError(
+            f"{name} cannot be rebuilt: its configuration does not fit its contents ({reason}); "
+            "expected a file written by `unroll train`"
+        ) from error
 
 
 def _assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:

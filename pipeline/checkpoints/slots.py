@@ -54,7 +54,7 @@ def _plain(annotation: object) -> Slot:
     """Reads an annotation without arguments."""
     if annotation in _PLAIN or annotation is None:
         return Slot()
-    if not isinstance(annotation, type) or annotation in _UNTYPED:
+    if annotation is Any or not isinstance(annotation, type) or annotation in _UNTYPED:
         return Slot(is_open=True)
     if issubclass(annotation, _WRITTEN_AS_TEXT):
         return Slot(takes_text=True)

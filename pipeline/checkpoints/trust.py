@@ -59,6 +59,22 @@ def check_module(name: str, source: str) -> None:
         raise _Checker(source, is_strict=True).untrusted(name, "model")
 
 
+def check_modules(config: object, source: str, where: str = "config") -> None:
+    """Checks only the modules of the classes in a configuration that may be a part of a whole.
+
+    Raises `InputError` for the first class of a module that is not trusted.
+    """
+    if isinstance(config, Mapping):
+        name = config.get("class_path")
+        if isinstance(name, str) and "." in name and not _is_trusted(name.rpartition(".")[0]):
+            raise _Checker(source, is_strict=True).untrusted(name, where)
+        for key, value in config.items():
+            check_modules(value, source, f"{where}.{key}")
+    elif isinstance(config, list):
+        for value in config:
+            check_modules(value, source, where)
+
+
 def refuse_functions(config: object, source: str) -> None:
     """Checks that a configuration of the user names classes, of any module, and no functions.
 

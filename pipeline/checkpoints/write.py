@@ -65,12 +65,15 @@ class AtomicCheckpointIO(CheckpointIO):
         map_location: Any = None,  # noqa: ANN401 (torch's union of five types)
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """See `CheckpointIO`; raises `InputError` if the file is damaged."""
+        """See `CheckpointIO`; raises `InputError` if the file is damaged.
+
+        Only plain data and tensors are loaded, whatever `weights_only` is.
+        """
         check_undamaged(Path(path))
         location = map_location or "cpu"
         try:
             checkpoint: dict[str, Any] = torch.load(
-                path, map_location=location, weights_only=weights_only, mmap=True
+                path, map_location=location, weights_only=True, mmap=True
             )
         except Exception as error:  # the unpickler raises errors of any type
             raise unreadable(Path(path)) from error

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from pipeline.checkpoints.folder import RunFolder, find_local, outputs_root
+from pipeline.checkpoints.trust import trusted
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError, TrainingError
 from pipeline.run.experiment import Experiment
@@ -39,13 +40,18 @@ def run_trainings(
     jobs: int,
     kind: str,
     shown: Callable[[Mapping[str, float]], str],
+    is_resumed: bool = False,
 ) -> list[Outcome]:
     """Runs all trainings that are not finished, interrupted ones from their checkpoints.
 
+    With `is_resumed`, the trainings were read from the folder of the parent run, which may be from
+    someone else: their configurations can name only trusted classes.
     Logs are written to the folder `<kind>s` of the parent run; `shown` formats test scores for the
     user. Returns the failed trainings. An `InputError` of a training, which the others would have
     too, is raised here.
     """
+    if is_resumed:
+        trainings = [_as_data(parent, training) for training in trainings]
     todo = _unfinished(parent, trainings, kind)
     jobs = min(jobs, len(todo)) or 1
     if done := len(trainings) - len(todo):
@@ -64,6 +70,17 @@ def run_trainings(
         if outcome.code == _MISTAKE:
             raise InputError(f"{name}: {last_line(outcome.job.log)}")
     return failed
+
+
+def _as_data(parent: RunFolder, training: ChildTraining) -> ChildTraining:
+    """Adds the flag by which `unroll train` trusts no module but those that the user named."""
+    for argument in training.arguments:
+        if argument.partition("=")[0] in ("--trust", "--kept-in"):
+            raise InputError(
+                f"{parent.path}: a training in the plan has the flag {argument[:200]}, which only "
+                "the user can give; leave it out of the plan"
+            )
+    return training._replace(arguments=[f"--kept-in={parent.path}", *training.arguments])
 
 
 def open_parent(
@@ -190,6 +207,7 @@ def _job(parent: RunFolder, training: ChildTraining, kind: str, child: Child | N
     verb = ["train", *training.arguments]
     if child is not None and RunFolder.of(child.run_id).last.is_file():
         verb = ["train", f"--resume={child.run_id}"]
+    verb += [f"--trust={module}" for module in trusted()]
     # -P: a folder named `pipeline` in the current folder would hide ours.
     search = [] if Path.cwd() == Path(__file__).resolve().parents[2] else ["-P"]
     return Job(

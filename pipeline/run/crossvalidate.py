@@ -57,7 +57,7 @@ def crossvalidate(
     )
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
-        failed = _run_folds(parent, plan, jobs or default_jobs(plan.config))
+        failed = _run_folds(parent, plan, jobs or default_jobs(plan.config), resume is not None)
         found = children(parent.run_id)
         _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
         return failed, f"{plan.num_folds} folds"
@@ -99,12 +99,12 @@ def _folded(experiment: Experiment, num_folds: int | None) -> tuple[dict[str, An
     return config, count
 
 
-def _run_folds(parent: RunFolder, plan: _Plan, jobs: int) -> list[Outcome]:
+def _run_folds(parent: RunFolder, plan: _Plan, jobs: int, is_resumed: bool) -> list[Outcome]:
     """Trains all unfinished folds; returns the outcomes of failed ones."""
     folder = parent.path / "folds"
     folder.mkdir(exist_ok=True)
     trainings = [_training(folder, plan, fold) for fold in range(plan.num_folds)]
-    return run_trainings(parent, trainings, jobs, "fold", _shown)
+    return run_trainings(parent, trainings, jobs, "fold", _shown, is_resumed)
 
 
 def _training(folder: Path, plan: _Plan, fold: int) -> ChildTraining:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
@@ -15,6 +16,7 @@ from pipeline.checkpoints.build import build_model, class_at, one_sentence_error
 from pipeline.checkpoints.read import Trained, load_run
 from pipeline.checkpoints.trust import (
     check_module,
+    check_modules,
     check_names,
     only_trusted_imports,
     refuse_functions,
@@ -59,6 +61,10 @@ def build(arguments: Sequence[str], kept_in: str = "") -> Experiment:
         return _build(arguments, lambda config: refuse_functions(config, "the configuration"))
     if (task := model_class_path(arguments)) is not None and "." in task:
         check_module(task, kept_in)
+    for argument in arguments:
+        flag, _, name = argument.partition("=")
+        if flag == "--config" and Path(name).is_file():
+            check_modules(yaml.safe_load(Path(name).read_text(encoding="utf-8")), name)
     with only_trusted_imports():
         return _build(arguments, lambda config: check_names(config, kept_in))
 

@@ -94,7 +94,7 @@ def probe_variants(
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     """Resumes `probe_variants`; finished variants are kept."""
     tracker, kept = reopen_parent(resume, _PLAN, "comparison", _Plan._fields)
-    return _run(tracker, _Plan(**kept), verbs, jobs)
+    return _run(tracker, _Plan(**kept), verbs, jobs, is_resumed=True)
 
 
 def _begin(
@@ -138,7 +138,9 @@ def _arguments(
     return [*(f"--config={file}" for file in files), *fields, f"--run_name={name}-{variant.name}"]
 
 
-def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> int:
+def _run(
+    tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None, is_resumed: bool = False
+) -> int:
     print_note(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
     trainings = [
         ChildTraining(number, ", ".join(labels.values()), arguments)
@@ -147,7 +149,12 @@ def _run(tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None) -> in
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
         failed = run_trainings(
-            parent, trainings, jobs or default_jobs(plan.config), "variant", _perplexity
+            parent,
+            trainings,
+            jobs or default_jobs(plan.config),
+            "variant",
+            _perplexity,
+            is_resumed,
         )
         done = [child for child in children(parent.run_id) if child.status == "FINISHED"]
         _compare(tracker, parent, plan, verbs, done)

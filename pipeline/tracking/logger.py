@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from pipeline.tracking import records
-from pipeline.tracking.outbox import Outbox
+from pipeline.tracking.outbox import Outbox, waiting
 from pipeline.tracking.records import Record
 from pipeline.tracking.run import OpenRun, open_run
 from pipeline.tracking.secrets import redact, without_secrets
@@ -67,6 +67,8 @@ class RunTracker(Logger):
         """
         if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
             return cls(experiment, run_id or os.environ.get("MLFLOW_RUN_ID"), outputs, None)
+        if run_id is not None:
+            waiting(outputs / run_id)  # reports a damaged journal before the run is opened
         run = open_run(experiment, run_name, run_id)
         tracker = cls(run.experiment, run.run_id, outputs, run)
         tracker.set_tags(tags or {})

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -30,11 +31,9 @@ class Outbox:
     def __init__(self, run: OpenRun, folder: Path) -> None:
         self._run = run
         self._folder = folder
-        self._artifact_journal = Journal(folder / "artifacts.jsonl")
-        self._journal = Journal(folder / "tracking.jsonl")
-        artifacts, rest = self._artifact_journal.read(), self._journal.read()
-        files = [record for record in artifacts if isinstance(record, records.FileArtifact)]
-        copies.remove_others(folder, {self._own_folder(record.path) for record in files})
+        self._artifact_journal, self._journal = _journals(folder)
+        artifacts, rest = waiting(folder)
+        copies.remove_others(folder, _own_folders(folder, artifacts))
         self._artifacts = self._writer(
             self._artifact_journal,
             artifacts,
@@ -86,15 +85,6 @@ class Outbox:
         else:
             copies.remove_all(self._folder)
 
-    def _own_folder(self, path: str) -> Path:
-        try:
-            return copies.copy_in(self._folder, path).parent
-        except ValueError as error:
-            raise InputError(
-                f"{self._artifact_journal.path}: {error}, so it is neither sent nor removed; "
-                "delete the line that names it and try again"
-            ) from error
-
     def _close_rest(self, status: records.Status) -> None:
         if not self._rest.close():
             _logger.warning(
@@ -113,6 +103,33 @@ class Outbox:
             recovered,
             lambda error: _logger.warning(warning, reason(error)),
         )
+
+
+def waiting(folder: Path) -> tuple[list[Record], list[Record]]:
+    """Reads the records that wait in the folder of a run: artifacts, and all others.
+
+    Raises:
+        InputError: If a journal is damaged, or names a file outside of `unsent/` in the folder.
+    """
+    artifacts, rest = (journal.read() for journal in _journals(folder))
+    _own_folders(folder, artifacts)
+    return artifacts, rest
+
+
+def _journals(folder: Path) -> tuple[Journal, Journal]:
+    return Journal(folder / "artifacts.jsonl"), Journal(folder / "tracking.jsonl")
+
+
+def _own_folders(folder: Path, artifacts: Iterable[Record]) -> set[Path]:
+    """Returns the folders of the copies that wait."""
+    files = [record for record in artifacts if isinstance(record, records.FileArtifact)]
+    try:
+        return {copies.copy_in(folder, record.path).parent for record in files}
+    except ValueError as error:
+        raise InputError(
+            f"{folder / 'artifacts.jsonl'}: {error}, so it is neither sent nor removed; delete the "
+            "line that names it and try again"
+        ) from error
 
 
 def _is_new(record: Record, logged: dict[str, set[int]]) -> bool:
