@@ -26,7 +26,7 @@ from pipeline.encoders import (
 )
 from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
-from pipeline.heads.base import without_autocast
+from pipeline.heads.base import check_range, without_autocast
 from pipeline.metrics import TokenNll
 from pipeline.metrics.score_log import log_token_scores
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
@@ -270,6 +270,8 @@ class LanguageModel(LightningModule):
             assert after is not None  # like `carry`
             return value, *flatten_carry(after)
 
+        if window.targets.device != self.device:  # a recording does not check them
+            check_range(window.targets, len(self.vocabulary))
         value, *parts = replayed_loss(
             self,
             loss,

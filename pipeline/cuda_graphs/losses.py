@@ -61,12 +61,16 @@ def replayed_loss(
 
     def compute(given: Sequence[Tensor], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
         named = {f"module.{name}": part for name, part in zip(names, parameters, strict=True)}
-        found: tuple[Tensor, ...] = functional_call(_Call(module, loss), named, tuple(given))
+        with replay.cuda_graphs(False):
+            found: tuple[Tensor, ...] = functional_call(_Call(module, loss), named, tuple(given))
         return found
 
     moved = [to_device(each, inputs[0].device) for each in inputs]
     found = replay.replay(module, compute, moved, weights, (module.training, settings))
-    return loss(*inputs) if found is None else found
+    if found is not None:
+        return found
+    with replay.cuda_graphs(False):  # a layer of the module needs no recording of its own
+        return loss(*inputs)
 
 
 class _Call(nn.Module):

@@ -191,11 +191,15 @@ class Replays:
                 self._slots[key] = slot
         return None if slot is None or slot.is_busy else slot
 
+    def clear(self) -> None:
+        """Forgets all recordings."""
+        self._slots.clear()
+        self._calls.clear()
+
     def forget_if_moved(self, addresses: tuple[int, ...]) -> None:
         """Forgets all recordings if a weight is at another address, for example after `.to()`."""
         if addresses != self._addresses:
-            self._slots.clear()
-            self._calls.clear()
+            self.clear()
             self._addresses = addresses
 
     def _is_frequent(self, key: Hashable) -> bool:
@@ -211,7 +215,11 @@ class Replays:
             return Slot(self._record(compute, inputs, weights))
         except RuntimeError as error:
             self._failed = True
-            self._slots.clear()  # their memory may be what was missing
+            # Their memory may be what was missing, and the generator of random numbers that they
+            # draw from is a new one now.
+            for replays in _REPLAYS.values():
+                replays.clear()
+            self.clear()
             first = str(error).partition("\n")[0]
             print_note(f"computing without CUDA graphs, because recording one failed: {first}")
             return None

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.cuda_graphs import replay
 from pipeline.cuda_graphs.losses import is_recordable, replayed_loss
 from pipeline.cuda_graphs.replay import _REPLAYS, cuda_graphs
 from pipeline.encoders import LSTM, MogrifierLSTM
@@ -98,6 +99,34 @@ def test_tensors_at_other_addresses_are_recorded_again(made, name):
             network.buffer = torch.tensor(3.0)
         found = replayed_loss(network, loss, torch.ones(1, 3))[0]
         assert torch.equal(found, loss(torch.ones(1, 3))[0])
+
+
+def test_a_layer_of_the_module_is_not_recorded_too(made):
+    network = nn.ModuleDict({"encoder": MogrifierLSTM(3, 2)})
+    for _ in range(6):
+        replayed_loss(network, lambda x: (network["encoder"](x).states.sum(),), torch.ones(1, 5, 3))
+    assert len(made) == 1
+
+
+def test_a_failed_recording_forgets_those_of_other_modules(made, monkeypatch, capsys):
+    one, other = Network(), Network()
+    inputs = torch.ones(1, 3), torch.zeros(1, 2)
+    for _ in range(3):
+        replayed_loss(one, one.loss, *inputs)
+    assert _REPLAYS[one]._slots
+    with monkeypatch.context() as patch:
+
+        def fail(*_):
+            raise RuntimeError("out of memory")
+
+        patch.setattr(replay, "record_cuda", fail)
+        for _ in range(3):
+            replayed_loss(other, other.loss, *inputs)
+    assert not _REPLAYS[one]._slots
+    assert "because recording one failed: out of memory" in capsys.readouterr().err
+    for _ in range(3):
+        replayed_loss(one, one.loss, *inputs)
+    assert len(made) == 2
 
 
 class Mine(nn.Linear):
