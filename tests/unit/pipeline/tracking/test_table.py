@@ -2,6 +2,7 @@ import datetime
 import json
 import math
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,18 @@ def test_accuracy_stands_where_there_is_no_f1(store, runs):
     (found,) = [row for row in list_runs() if row.name == "crf-1"]
     assert (found.test_f1, found.test_accuracy) == (0.25, None)
     assert found.test_scores["accuracy"] == 0.625
+
+
+def test_a_resumed_run_is_not_over(store, runs):
+    """Its end time is that of the interrupted training, an hour and 2 seconds ago."""
+    start = int(time.time() * 1000) - 3_602_000
+    run_id = store.create_run("0", start_time=start, run_name="resumed").info.run_id
+    store.set_terminated(run_id, "KILLED", end_time=start + 2000)
+    (killed,) = [row for row in list_runs() if row.name == "resumed"]
+    assert killed.duration == 2
+    store.update_run(run_id, status="RUNNING")
+    (resumed,) = [row for row in list_runs() if row.name == "resumed"]
+    assert 3602 <= resumed.duration < 7000
 
 
 def test_the_best_validation_score_of_each_kind(store, runs):
