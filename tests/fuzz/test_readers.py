@@ -271,6 +271,28 @@ def test_damaged_files(name, tmp_path):
     assert sum(fuzz(name, 100, tmp_path)) == 100
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        ("csv", "table.csv", b"text,label\na,1" + b"w" * 3000 + b"\nb,2\n"),
+        ("mpqa", "datasplit/filelist_train0", b"a/\r2\nanan0\n"),
+        ("configuration", "config.yaml", b"model: pipeline.inputs.Column" + b"w" * 3000),
+        (
+            "standoff",
+            "man_anns/p/one/gateman.mpqa.lre.2.0",
+            b"7\t" + b"9" * 5000 + b",9\ts\tGATE_x\n",
+        ),
+        ("nbest", "nbest.txt", b"0 ||| a ||| b ||| 1_0\n"),
+        ("vectors", "vectors", VECTORS.replace("0.125", "1_0").encode()),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." not in value else "",
+)
+def test_cases_that_failed(name, file, content, tmp_path):
+    reader, files = READERS[name]
+    write(tmp_path, {**(files or {}), file: content})
+    assert not try_reading(reader, tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_many_damaged_files(name, tmp_path, record_property):

@@ -50,7 +50,7 @@ def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
         config = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"--config {path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: invalid YAML: {' '.join(str(error).split())}") from error
     groups = config.pop(_KEY, None) if isinstance(config, dict) else None
     if not isinstance(groups, dict) or not groups:
