@@ -16,6 +16,7 @@ import yaml
 
 from pipeline.checkpoints.slots import Slot, family, fits, hints_of, joined, slot_of
 from pipeline.errors import InputError
+from pipeline.preflight.limits import MOST_NODES
 
 OURS = ("pipeline", "tasks", "datamodules")
 LOADED = ("torch", "lightning")
@@ -108,6 +109,7 @@ class _Checker:
 
     def __init__(self, source: str, is_strict: bool) -> None:
         self.source, self.is_strict = source, is_strict
+        self._num_values = 0
 
     def configuration(self, config: object) -> None:
         """Checks a whole configuration, with the sections `model`, `data` and `trainer`."""
@@ -129,10 +131,17 @@ class _Checker:
         if "config" in sections or "__path__" in sections:
             raise self._error("config", "names a further file")
 
-    def _value(self, value: object, slot: Slot, where: str, depth: int) -> None:
-        """Checks a value, and everything in it, against what its slot takes."""
+    def _count(self, where: str, depth: int) -> None:
+        """Counts values; lists can contain one another many times."""
+        self._num_values += 1
         if depth > _MAX_DEPTH:
             raise self._error(where, f"is nested more than {_MAX_DEPTH} levels deep")
+        if self._num_values > MOST_NODES:
+            raise self._error(where, f"is one of more than {MOST_NODES:,} values")
+
+    def _value(self, value: object, slot: Slot, where: str, depth: int) -> None:
+        """Checks a value, and everything in it, against what its slot takes."""
+        self._count(where, depth)
         if isinstance(value, str):
             self._text(value, slot, where)
         elif isinstance(value, Mapping):

@@ -249,6 +249,14 @@ def test_messages(honest, arguments, message):
     assert str(raised.value) == message
 
 
+def test_lists_that_contain_one_another_are_refused(honest):
+    bomb = [1] * 9
+    for _ in range(30):
+        bomb = [bomb] * 9  # 9 ** 31 values in 31 lists
+    with pytest.raises(InputError, match=r"is one of more than 100,000 values$"):
+        check_names(changed(honest, optimizer=bomb), "F")
+
+
 def test_deep_nesting_is_refused(honest):
     value: object = 1
     for _ in range(10_000):
