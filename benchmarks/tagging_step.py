@@ -11,7 +11,7 @@ batches of similar lengths, Lightning, MLflow on SQLite and checkpoints. Both tr
 sentences, in float32, with the same number of threads (`OMP_NUM_THREADS`). Each measurement runs in
 its own process without reading the corpus and the first 20 steps, and the variants take turns.
 Prediction is `unroll predict` on the sentences as text; start and reading of the model are excluded
-by measuring the difference between a long and a short file.
+by measuring the difference between a long and a short file; with `--bfloat16` if the CPU can.
 `--peer-python PATH` also runs flair with that Python, in which flair 0.15.1 is installed; without
 it, flair runs if it is installed here (`pip install -e .[bench]`).
 "kept memory" is the plain loop with the memory allocator settings of ours (pipeline/process.py).
@@ -41,6 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.lm_step import REPOSITORY, limits, read_options, run_ours, run_plain, take_turns
 from benchmarks.vectors import write_vectors
+from pipeline.process import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
     from datamodules.tagging.datamodule import TaggingData
@@ -200,6 +201,7 @@ def predictor(work: Work) -> Callable[[], float]:
     def seconds(times: int) -> float:
         command = [sys.executable, "-m", "pipeline", "predict", "--checkpoint", str(checkpoint)]
         command += ["--input", str(files[times]), "--output", str(folder / "tags.jsonl")]
+        command += ["--bfloat16"] * cpu_multiplies_bfloat16()
         path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
         start = time.perf_counter()
         done = subprocess.run(

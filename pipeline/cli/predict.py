@@ -50,6 +50,12 @@ def _add_input(group: "argparse._ArgumentGroup") -> None:
     text = "Encoding of the text (default utf-8)."
     common.add_option(group, "--encoding NAME", text, default="utf-8")
     group.add_argument(
+        "--bfloat16",
+        action="store_true",
+        help="Multiply in bfloat16, on CPUs that do so in hardware: faster; a few tags in ten "
+        "thousand differ; for taggers.",
+    )
+    group.add_argument(
         "--explain",
         choices=("leave-one-out", "attention"),
         help="Add the influence of each token on the predicted label; for classifiers.",
@@ -62,6 +68,8 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     common.check_overrides(options, fields, entry)
     if options.input and fields:
         raise InputError(f"{fields[0]} cannot be combined with --input; leave it out")
+    if options.bfloat16 and not options.input:
+        raise InputError("--bfloat16 needs --input")
     check_files(options.input, options.format)
     entry.load()
     if not options.input:
@@ -74,7 +82,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     request = ClassifyRequest(
         options.input, options.format, options.style, options.encoding, options.explain
     )
-    return predict_texts(options.run, options.checkpoint, request, options.output)
+    return predict_texts(options.run, options.checkpoint, request, options.output, options.bfloat16)
 
 
 def check_files(sources: Sequence[str], form: str) -> None:

@@ -55,6 +55,9 @@ def test_one_run_with_its_report_and_scores_that_can_be_had_again(project, monke
     for one, row in zip(said, rows, strict=False):
         assert one["probabilities"][row[1]] == pytest.approx(float(row[2]), abs=2e-4)
         assert sum(word["influence"] for word in one["words"]) == pytest.approx(1, abs=0.01)
+    refused = unroll("predict", "--run", run.info.run_id, "--input=text", "--bfloat16")
+    assert refused.returncode == 2
+    assert "--bfloat16 is for taggers" in refused.stderr or "AVX512-BF16" in refused.stderr
 
 
 def test_two_processes_are_one(project, monkeypatch):

@@ -23,7 +23,6 @@ from pipeline.inference.annotation.sentence_splitting import (
 from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
 from pipeline.inference.annotation.text_files import TextLine, read_lines
 from pipeline.options import STANDARD_INPUT
-from pipeline.process import cpu_multiplies_bfloat16
 from pipeline.reports import apply_platt
 
 _LINES = 2048  # of a file, that a process tags at a time
@@ -38,6 +37,8 @@ class TagRequest(NamedTuple):
             separated by single spaces) or "columns" (one token per line).
         output_format: "text", "jsonl" or "conll"; if None, "text" in a terminal, else "jsonl".
         encoding: Encoding of the files.
+        bfloat16: Whether the network multiplies in bfloat16, faster on some CPUs; scores then
+            depend on the other sentences of a batch.
 
     Example:
         >>> request = TagRequest(["news.txt"], input_format="documents", output_format="jsonl")
@@ -49,6 +50,7 @@ class TagRequest(NamedTuple):
     input_format: str = "sentences"
     output_format: str | None = None
     encoding: str = "utf-8"
+    bfloat16: bool = False
 
 
 def tag_sentences(trained: Trained, sentences: Iterable[str]) -> Iterator[Tagged]:
@@ -75,6 +77,7 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
     formatted = _formatter(request.output_format or default_format(file), has_colors(file))
     tagger = _Tagger(trained, has_columns, STANDARD_INPUT in request.sources)
+    tagger.bfloat16 = request.bfloat16
     can_share = request.input_format in ("sentences", "tokens") and not has_colors(file)
     if can_share and STANDARD_INPUT not in request.sources:
         sentences = _formatted_lines(tagger, request, formatted)
@@ -101,8 +104,7 @@ def _formatted_lines(
 ) -> Iterator[str]:
     """Yields the formatted sentences of files with one sentence per line.
 
-    More than `_LINES` lines are shared by several processes, which multiply in bfloat16 if the CPU
-    does.
+    More than `_LINES` lines are shared by several processes.
     """
 
     def tag(block: _Lines) -> tuple[list[str], Counts]:
@@ -114,7 +116,6 @@ def _formatted_lines(
     first = list(itertools.islice(blocks, 2))
     blocks, number = itertools.chain(first, blocks), num_processes()
     is_long = len(first) == 2
-    tagger.bfloat16 = is_long and cpu_multiplies_bfloat16()
     results = map_in_processes(tag, blocks, number) if is_long and number > 1 else map(tag, blocks)
     for sentences, found in results:
         counts = counts.plus(found)
