@@ -66,15 +66,16 @@ def redact_command(arguments: Sequence[str]) -> str:
         >>> redact_command(["unroll", "train", "--data.password", "a b", "--data.api_key=a b"])
         "unroll train --data.password '***' '--data.api_key=***'"
     """
-    words, is_secret = [], False
+    words, flag = [], ""
     for word in arguments:
-        key, equals, _ = word.partition("=")
+        key, equals, value = word.partition("=")
         named = word.startswith("--") and is_secret_key(key)
-        if is_secret and not word.startswith("--"):
-            words.append(REMOVED)
+        if flag and not word.startswith("--"):
+            words.append(REMOVED if _is_secret(flag, word) else redact(word))
         else:
-            words.append(f"{key}={REMOVED}" if named and equals else redact(word))
-        is_secret = named and not equals
+            is_secret = named and equals and _is_secret(key, value)
+            words.append(f"{key}={REMOVED}" if is_secret else redact(word))
+        flag = key if named and not equals else ""
     return shlex.join(words)
 
 
@@ -91,7 +92,7 @@ def without_secrets(value: Any, key: str = "") -> Any:  # noqa: ANN401 (plain da
         return {name: without_secrets(each, str(name)) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [without_secrets(each, key) for each in value]
-    if is_secret_key(key) and not isinstance(value, bool | None) and value != "":
+    if _is_secret(key, value) and not isinstance(value, bool | None) and value != "":
         return REMOVED
     if not isinstance(value, str):
         return value
@@ -118,8 +119,17 @@ def is_secret_key(key: str) -> bool:
         >>> [is_secret_key(key) for key in ("--data.api-key", "AWS_SECRET_ACCESS_KEY", "unk_token")]
         [True, True, False]
     """
-    last = key.lstrip("-").rpartition(".")[2]
-    return _KEY.fullmatch(last.lower().replace("-", "_")) is not None
+    return _KEY.fullmatch(_last(key).replace("-", "_")) is not None
+
+
+def _is_secret(key: str, value: object) -> bool:
+    """Whether a value is a secret; a small number called "token" is a column of a file."""
+    is_column = _last(key) == "token" and re.fullmatch(r"[\"']?-?\d{1,4}[\"']?", str(value))
+    return is_secret_key(key) and not is_column
+
+
+def _last(key: str) -> str:
+    return key.lstrip("-").rpartition(".")[2].lower()
 
 
 def _in_environment() -> Iterator[str]:
@@ -146,8 +156,8 @@ def _without_queried(found: re.Match[str]) -> str:
 def _without_value(found: re.Match[str]) -> str:
     key, middle, value = found["key"], found["middle"], found["value"]
     # In a sentence "token:" is a word; as a key it is quoted, or has an equals sign.
-    is_word = key.lower() == "token" and middle.strip() == ":"
-    if is_word or not is_secret_key(key) or value.startswith(("null", "None", REMOVED)):
+    is_word = _last(key) == "token" and middle.strip() == ":"
+    if is_word or not _is_secret(key, value) or value.startswith(("null", "None", REMOVED)):
         return found[0]
     quote = value[0] if value[0] in "\"'" and value[-1] == value[0] else ""
     return f"{key}{middle}{quote}{REMOVED}{quote}"

@@ -253,9 +253,10 @@ def test_damaged_journal(store, start):
     journal_of(tracker).parent.mkdir(parents=True, exist_ok=True)
     for damage in ("not json", "[]", '{"kind": "nothing"}', '{"kind": "Metric", "value": 1}'):
         journal_of(tracker).write_text(to_line(Params({"a": "1"})) + damage + "\n")
+        named = journal_of(tracker).relative_to(Path.cwd())  # `start` gives a relative folder
         with refuses(
-            f"{journal_of(tracker)}, line 2: damaged record, expected one JSON object written by "
-            "this program; delete the line and try again"
+            f"{named}, line 2: damaged record, expected one JSON object written by this program; "
+            "delete the line and try again"
         ):
             start(run_id=tracker.version)
 

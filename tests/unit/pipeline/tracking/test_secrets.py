@@ -199,3 +199,16 @@ def test_traceback_of_an_unexpected_error(project, monkeypatch, capsys):
     printed = capsys.readouterr().err
     assert "unexpected RuntimeError: no answer from http://***@host; the traceback is in" in printed
     assert_nowhere(project)
+
+
+def test_a_column_called_token_is_no_secret():
+    config = {"source": {"token": 0, "tag": -1, "columns": {"pos": 1}}}
+    assert without_secrets(config) == config
+    assert removed_keys(config) == []
+    assert without_secrets({"token": "abc", "password": 12}) == {"token": "***", "password": "***"}
+    text = "unroll train --data.source.token=0 --data.source.token 12 --api_token 0"
+    assert redact_command(text.split()) == text.replace("--api_token 0", "--api_token '***'")
+    message = "--data.source.token: Expected a int. Got value: x"
+    assert redact(message) == message
+    assert redact("--data.source.token=0") == "--data.source.token=0"
+    assert redact("token=abcdef") == "token=***"
