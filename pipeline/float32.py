@@ -1,4 +1,4 @@
-"""Whether products of float32 numbers on a GPU are computed in float32."""
+"""Precision of float32 matrix products on a GPU: true float32 or TensorFloat-32."""
 
 import warnings
 from collections.abc import Iterator

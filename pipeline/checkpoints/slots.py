@@ -1,4 +1,4 @@
-"""What the annotation of a constructor's parameter takes: classes, text, lists of them."""
+"""Types of values that the annotation of a constructor's parameter accepts."""
 
 import datetime
 import enum
@@ -15,7 +15,7 @@ _WRITTEN_AS_TEXT = (os.PathLike, datetime.timedelta, enum.Enum)
 
 
 class Slot(NamedTuple):
-    """What the annotation of a parameter takes.
+    """Types of values that a parameter accepts.
 
     Attributes:
         bases: Classes whose instances (or factories, or subclasses) are taken.

@@ -123,7 +123,7 @@ def _record_cuda(
 
 
 def _replace_generator(state: Tensor, device: torch.device) -> None:
-    """Gives a GPU's generator a new state, since a failed recording makes the old one unusable."""
+    """Replaces the random state of a GPU, which is unusable after a failed recording."""
     new = torch.Generator(device)
     new.set_state(state)
     generators = torch.cuda.default_generators

@@ -45,7 +45,7 @@ def cuda_graphs(enabled: bool) -> Iterator[None]:
 
 
 def can_replay(owner: nn.Module, device: torch.device) -> bool:
-    """Whether calls of a module may be replayed without a difference, unless `replay` says no."""
+    """Returns whether calls of a module on this device may be recorded and replayed."""
     return (
         device.type == "cuda"
         and not torch.compiler.is_compiling()
@@ -91,7 +91,7 @@ def replay(
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether a hook or a replaced `forward` needs this module to be called itself."""
+    """Returns whether a module has hooks, or a `forward` that was replaced on the instance."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
@@ -116,7 +116,7 @@ class Slot:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the gradient of the last call is still to come."""
+        """Whether the backward pass of the last call has not run yet."""
         ticket = self._ticket
         return ticket is not None and not ticket.is_used
 

@@ -66,7 +66,7 @@ class Fused(RecurrentLayer):
         return RecurrentWeights(matrix, recurrent, bias, recurrent_bias, _GATES[type(self.kernel)])
 
     def calls_torch(self, inputs: Tensor, lengths: Tensor | None) -> bool:
-        """Whether torch's kernel is used for this call, not `gru_steps` or `elman_steps`."""
+        """Returns whether this call runs torch's kernel instead of `gru_steps` or `elman_steps`."""
         if is_hooked(self.kernel):
             return True
         if isinstance(self.kernel, nn.RNN):
