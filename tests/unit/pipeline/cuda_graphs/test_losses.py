@@ -101,6 +101,18 @@ def test_tensors_at_other_addresses_are_recorded_again(made, name):
         assert torch.equal(found, loss(torch.ones(1, 3))[0])
 
 
+def test_gradients_are_not_overwritten_by_the_next_replay(made):
+    network, state = Network(), torch.zeros(1, 2)
+    found = []
+    for number in range(6):
+        loss, _ = replayed_loss(network, network.loss, torch.full((1, 3), float(number)), state)
+        found.append(torch.autograd.grad(loss, network.linear.weight)[0])
+    for number, gradient in enumerate(found):
+        loss, _ = network.loss(torch.full((1, 3), float(number)), state)
+        assert torch.equal(gradient, torch.autograd.grad(loss, network.linear.weight)[0])
+    assert made
+
+
 def test_a_layer_of_the_module_is_not_recorded_too(made):
     network = nn.ModuleDict({"encoder": MogrifierLSTM(3, 2)})
     for _ in range(6):
