@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from pipeline.analysis.gradients import LossAt
 from pipeline.batches import IGNORE_INDEX, StreamWindow, column_share
 from pipeline.checkpoints.build import class_at
-from pipeline.cuda_graphs.losses import is_recordable, replayed_loss
+from pipeline.cuda_graphs.losses import replayed_loss
+from pipeline.cuda_graphs.recordable import allows_recording, is_recordable
 from pipeline.cuda_graphs.replay import forget
 from pipeline.encoders import (
     Carry,
@@ -259,7 +260,8 @@ class LanguageModel(LightningModule):
 
     @cached_property
     def _is_recordable(self) -> bool:
-        return is_recordable(self.dropout, self.embedding, self.encoder, self.head, self.penalty)
+        parts = (self.dropout, self.embedding, self.encoder, self.head, self.penalty)
+        return allows_recording(self) and is_recordable(*parts)
 
     def _replay(self, window: StreamWindow, carry: Carry) -> tuple[Tensor, Carry]:
         """Computes `_loss` by CUDA graphs if the device and the shapes allow it."""

@@ -16,7 +16,7 @@ fields of the configuration (flags override files):
   --trainer.KEY=VALUE     Argument of Lightning's Trainer: --trainer.max_epochs=3.
   --seed_everything=N     Seed of all random numbers (default 1).
   --precision=NAME        auto, 32-true, tf32, bf16-mixed or 16-mixed (default auto).
-  --cuda_graphs=BOOL      Whether a GPU repeats recorded steps by itself (default false).
+  --cuda_graphs=BOOL      Whether a GPU repeats recorded steps by itself (default true).
   --experiment=NAME       MLflow experiment (default <task>/<corpus>, such as lm/ptb).
   --run_name=NAME         Name of the run (default: from encoder, settings and seed).
   --checkpoint_every=N    Updates between two checkpoints (default 200).

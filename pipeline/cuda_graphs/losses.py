@@ -12,27 +12,6 @@ from pipeline.transfers import to_device
 Loss: TypeAlias = Callable[..., tuple[Tensor, ...]]
 
 
-def is_recordable(*parts: object) -> bool:
-    """Returns whether a loss that these parts compute may be recorded.
-
-    A recording repeats what the device does and nothing that the host does, such as drawing a
-    number or reading a value. This is harmless for all modules of torch and of this package that do
-    not say otherwise. A class of yours is recorded if it has the attribute `is_recordable = True`.
-
-    Example:
-        >>> from pipeline.encoders import LSTM
-        >>> is_recordable(LSTM(2, 3), None, nn.Dropout(0.5))
-        True
-    """
-    modules = [part for part in parts if isinstance(part, nn.Module)]
-    others = [part for part in parts if part is not None and not isinstance(part, nn.Module)]
-    every = [*others, *(inner for module in modules for inner in module.modules())]
-    return all(
-        getattr(each, "is_recordable", type(each).__module__.split(".")[0] in ("pipeline", "torch"))
-        for each in every
-    )
-
-
 def replayed_loss(
     module: nn.Module, loss: Loss, *inputs: Tensor, settings: Hashable = ()
 ) -> tuple[Tensor, ...]:

@@ -39,14 +39,6 @@ def usable_accelerator(requested: Any) -> Any:  # noqa: ANN401 (a name or a buil
     return "cpu"
 
 
-def note_unused_graphs(accelerator: str, deterministic: Any) -> None:  # noqa: ANN401 (or "warn")
-    """Prints why `--cuda_graphs=true` has no effect, if so."""
-    if accelerator == "cpu" or not torch.cuda.is_available():
-        print_note("--cuda_graphs=true has no effect, because no CUDA GPU is used")
-    elif deterministic:
-        print_note("--cuda_graphs=true has no effect with --trainer.deterministic")
-
-
 def refuse_sharding(strategy: Any) -> None:  # noqa: ANN401 (a name or a built strategy)
     """Raises `InputError` for strategies that divide the weights among processes."""
     is_named = isinstance(strategy, str) and strategy.startswith(("fsdp", "deepspeed"))
@@ -75,3 +67,20 @@ def explain_nondeterminism() -> Iterator[None]:
             f"{operation} on this device; use --trainer.deterministic=warn, which prints a "
             "warning instead, or another part of the model"
         ) from error
+
+
+@contextmanager
+def ends_determinism() -> Iterator[None]:
+    """Restores torch's deterministic algorithms, which a Trainer sets for the whole process.
+
+    Without it, everything that the process computes after a training with
+    `--trainer.deterministic=true` would be as slow as that training.
+    """
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmarks = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmarks

@@ -15,12 +15,13 @@ from pipeline.contracts import Corpus
 from pipeline.float32 import tf32
 from pipeline.inference.dynamic_evaluation import dynamic_perplexity, refuse_unlearnable
 from pipeline.options import Dynamics
-from pipeline.run.devices import explain_nondeterminism
+from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.experiment import Experiment, build, load_data, with_data
 from pipeline.run.trainer import make_trainer
 
 
 @tf32(False)
+@ends_determinism()
 @explain_nondeterminism()
 def evaluate(
     verb: str,
@@ -54,6 +55,7 @@ def evaluate(
 
 
 @tf32(False)
+@ends_determinism()
 @explain_nondeterminism()
 def predict(
     run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None

@@ -153,7 +153,7 @@ def _parser(from_data: set[str] | None) -> LightningArgumentParser:
         "--precision", type=Precision, default="auto", help="Precision of training."
     )
     parser.add_argument(
-        "--cuda_graphs", type=bool, default=False, help="Whether to train by CUDA graphs on a GPU."
+        "--cuda_graphs", type=bool, default=True, help="Whether to train by CUDA graphs on a GPU."
     )
     parser.add_argument(
         "--checkpoint_every", type=PositiveInt, default=200, help="Updates between checkpoints."

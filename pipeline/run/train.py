@@ -23,7 +23,7 @@ from pipeline.errors import InputError
 from pipeline.float32 import tf32
 from pipeline.options import resumable
 from pipeline.protocols import implements
-from pipeline.run.devices import explain_nondeterminism, note_unused_graphs
+from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.trainer import choose_precision, read_files, refuse_bad_settings, training_trainer
 from pipeline.tracking.family import family_tags
@@ -66,10 +66,6 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in:
     if resumed is None:
         read_files(experiment)
     refuse_bad_settings(experiment, precision)
-    records = bool(experiment.config["cuda_graphs"])
-    if records:
-        settings = experiment.trainer
-        note_unused_graphs(str(settings["accelerator"]), settings["deterministic"])
     prepare_outputs()
     with _locked(resumed):
         job = _open(experiment, precision, resumed, and_test)
@@ -78,7 +74,8 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in:
             with (
                 system_metrics(job.tracker),
                 tf32(False),
-                cuda_graphs(records),
+                cuda_graphs(experiment.config["cuda_graphs"]),
+                ends_determinism(),
                 explain_nondeterminism(),
             ):
                 _run(job)

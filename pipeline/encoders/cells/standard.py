@@ -36,9 +36,9 @@ class Cell(nn.Module, abc.ABC):
     Attributes:
         num_zoneout_parts: Number of tensors of the carry, from the first, that zoneout may mix.
         keeps_float32: Whether the carry has float32 or higher, whatever the parameters have.
-        is_recordable: Whether the states depend on inputs, carry and parameters only, so that a GPU
-            can replay a recorded call. False for a cell that reads anything else that changes, such
-            as a Python number.
+        is_recordable: Whether the states depend on inputs, carry and parameters only, and not on
+            anything else that changes, such as a Python number, so that a GPU can replay a recorded
+            call. A class of yours has to state it itself.
     """
 
     keeps_float32 = False

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline.cuda_graphs import replay
+from pipeline.cuda_graphs.recordable import is_recordable
 from pipeline.encoders.carry import Carry
 
 ENOUGH_STEPS = 4  # for fewer, the copies take as long as the launches
@@ -38,7 +39,7 @@ def _can_replay(cell: nn.Module, inputs: Tensor) -> bool:
     return (
         replay.can_replay(cell, inputs.device)
         and inputs.shape[1] >= ENOUGH_STEPS
-        and getattr(cell, "is_recordable", False)
+        and is_recordable(cell)
         and next(cell.buffers(), None) is None  # a cell may assign another tensor
     )
 

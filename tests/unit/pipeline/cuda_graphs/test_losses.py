@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pipeline.cuda_graphs import replay
-from pipeline.cuda_graphs.losses import is_recordable, replayed_loss
+from pipeline.cuda_graphs.losses import replayed_loss
 from pipeline.cuda_graphs.replay import _REPLAYS, cuda_graphs
 from pipeline.encoders import LSTM, MogrifierLSTM
 from tests.recordings import record_on_the_cpu
@@ -139,18 +139,6 @@ def test_a_failed_recording_forgets_those_of_other_modules(made, monkeypatch, ca
     for _ in range(3):
         replayed_loss(one, one.loss, *inputs)
     assert len(made) == 2
-
-
-class Mine(nn.Linear):
-    """A class of a user; its module is not in the package."""
-
-
-def test_only_known_parts_are_recorded():
-    assert is_recordable(LSTM(2, 3), None, nn.Linear(2, 2))
-    assert not is_recordable(nn.Sequential(Mine(2, 2)))
-    Mine.is_recordable = True
-    assert is_recordable(nn.Sequential(Mine(2, 2)))
-    del Mine.is_recordable
 
 
 class Dropped(nn.Module):

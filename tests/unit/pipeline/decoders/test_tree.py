@@ -235,7 +235,8 @@ def test_on_a_gpu(name, num_tags, monkeypatch):
             decoded, marginals = moved.decode(inputs, lengths), moved.marginals(inputs, lengths)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-        gradients = [parameter.grad.cpu() for parameter in moved.parameters()]
+        # `Module.to` also moves gradients in place.
+        gradients = [parameter.grad.cpu().clone() for parameter in moved.parameters()]
         real = torch.arange(37) < lengths.unsqueeze(1)
         return loss.cpu(), gradients, inputs.grad.cpu(), decoded.cpu(), marginals.cpu()[real]
 

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator, MPSAccelerator
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy
 
 from pipeline.run.devices import (
+    ends_determinism,
     explain_nondeterminism,
-    note_unused_graphs,
     refuse_sharding,
     usable_accelerator,
 )
@@ -46,20 +47,19 @@ def test_accelerators(machine, capsys, cuda, apple, requested, expected):
     assert capsys.readouterr().err == (note if is_noted else "")
 
 
-@pytest.mark.parametrize(
-    ("cuda", "accelerator", "deterministic", "reason"),
-    [
-        (False, "auto", None, ", because no CUDA GPU is used"),
-        (True, "cpu", None, ", because no CUDA GPU is used"),
-        (True, "gpu", "warn", " with --trainer.deterministic"),
-        (True, "auto", False, None),
-    ],
-)
-def test_graphs_without_effect(machine, capsys, cuda, accelerator, deterministic, reason):
-    machine(cuda)
-    note_unused_graphs(accelerator, deterministic)
-    expected = f"--cuda_graphs=true has no effect{reason}\n" if reason else ""
-    assert capsys.readouterr().err == expected
+def test_a_training_leaves_deterministic_algorithms_as_they_were():
+    for enabled, warns in [(False, False), (True, True)]:
+        torch.use_deterministic_algorithms(enabled, warn_only=warns)
+        torch.backends.cudnn.benchmark = True
+        with ends_determinism():
+            Trainer(accelerator="cpu", deterministic=True, logger=False)
+            assert torch.are_deterministic_algorithms_enabled()
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        found = torch.are_deterministic_algorithms_enabled()
+        assert (found, torch.is_deterministic_algorithms_warn_only_enabled()) == (enabled, warns)
+        assert torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark = False
 
 
 def test_a_built_accelerator(machine):
