@@ -18,7 +18,7 @@ from pipeline.run.experiment import Experiment
 from pipeline.run.workers import Job, Outcome, run_jobs
 from pipeline.tracking.family import FOLD, PARENT, Child, children
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import config_hash, flatten
+from pipeline.tracking.naming import GROUP_TAG, config_hash, flatten
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
 from pipeline.tracking.secrets import removed_keys
 
@@ -102,7 +102,7 @@ def open_parent(
         tags={
             "task": experiment.model.experiment,
             "corpus": experiment.data.name,
-            "config_hash": config_hash(config),
+            GROUP_TAG: config_hash(config),
             **tags,
             **provenance_tags(1),
         },

@@ -28,7 +28,7 @@ from pipeline.run.experiment import Experiment, build
 from pipeline.run.trainer import choose_precision, read_files, refuse_bad_settings, training_trainer
 from pipeline.tracking.family import family_tags
 from pipeline.tracking.logger import FinalStatus, RunTracker
-from pipeline.tracking.naming import config_hash, flatten, run_name
+from pipeline.tracking.naming import GROUP_TAG, config_hash, flatten, run_name
 from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
 from pipeline.tracking.secrets import removed_keys, without_secrets
 from pipeline.tracking.system import system_metrics
@@ -198,7 +198,7 @@ def _log_inputs(job: _OpenTraining) -> None:
             "encoder": type(task.encoder).__name__,
             "corpus": corpus.name,
             "precision": job.precision,
-            "config_hash": config_hash(config),
+            GROUP_TAG: config_hash(config),
         }
     )
     tracker.log_artifact(job.folder.config)

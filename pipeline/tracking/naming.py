@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+GROUP_TAG = "unroll.group"
+"""Tag whose value, `config_hash`, is the same for runs that differ only in seed and name."""
+
 # The hash identifies an experiment, so seed, hardware, output folders and progress output are
 # excluded.
 TOP_LEVEL_NOT_HASHED = frozenset(
