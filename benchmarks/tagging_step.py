@@ -201,6 +201,7 @@ def predictor(work: Work) -> Callable[[], float]:
     def seconds(times: int) -> float:
         command = [sys.executable, "-m", "pipeline", "predict", "--checkpoint", str(checkpoint)]
         command += ["--input", str(files[times]), "--output", str(folder / "tags.jsonl")]
+        command += ["--trust", "benchmarks.clock"]  # the callback that measured the training
         command += ["--bfloat16"] * cpu_multiplies_bfloat16()
         path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
         start = time.perf_counter()
