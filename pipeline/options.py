@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.checkpoints.folder import RunFolder, find_local
-from pipeline.errors import InputError
+from pipeline.checkpoints.stored import fetch_run
 
 STANDARD_INPUT = "-"
 TOP_LEVEL = {
@@ -13,6 +13,7 @@ TOP_LEVEL = {
     "checkpoint_every": "int",
     "experiment": "str | None",
     "run_name": "str | None",
+    "upload_last": "bool",
 }
 """Fields of a configuration besides `seed_everything`, `trainer`, `model` and `data`."""
 
@@ -74,16 +75,12 @@ class GradientRequest(NamedTuple):
 
 
 def resumable(resume: str) -> RunFolder:
-    """Returns the folder of an interrupted run; raises `InputError` if it cannot be resumed."""
+    """Returns the folder of an interrupted run; raises `InputError` if it cannot be resumed.
+
+    Files that are not in the outputs folder are downloaded from the tracking store, which has them
+    if the run was trained with `--upload_last=true`.
+    """
     folder = find_local(resume)
-    if folder is None or not folder.config.is_file():
-        raise InputError(
-            f"no files of a run '{resume}' are in this folder's outputs/; resume it where it was "
-            "started, or set UNROLL_OUTPUTS (`unroll runs` lists the runs)"
-        )
-    if not folder.last.is_file():
-        raise InputError(
-            f"run {folder.run_id} has no checkpoint to continue from; start it again with "
-            f"--config {folder.config}"
-        )
-    return folder
+    if folder is not None and folder.config.is_file() and folder.last.is_file():
+        return folder
+    return fetch_run(resume, folder)

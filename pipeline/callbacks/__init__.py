@@ -7,7 +7,7 @@ from pipeline.callbacks.guard import FiniteGuard
 from pipeline.callbacks.process_watcher import ProcessWatcher
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
-from pipeline.callbacks.run_log import RunLog, TestReport
+from pipeline.callbacks.run_log import RunLog, RunStart, TestReport
 from pipeline.callbacks.termination import Terminated, Termination
 from pipeline.callbacks.tf32 import TF32Training
 
@@ -21,6 +21,7 @@ __all__ = [
     "ProcessWatcher",
     "RandomState",
     "RunLog",
+    "RunStart",
     "TF32Training",
     "Terminated",
     "Termination",

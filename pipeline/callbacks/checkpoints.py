@@ -1,5 +1,6 @@
 """Callbacks that write `best.ckpt` and `last.ckpt`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,24 @@ class PeriodicCheckpoint(Callback):
     A checkpoint that is due right before a validation is written one update later: from such a
     checkpoint Lightning 2.6 would resume without that validation or without the learning-rate step
     after it (docs/decisions/0003).
+
+    Args:
+        path: File to write.
+        every_n_steps: Number of updates between two checkpoints.
+        on_epoch: Function that is called with the file after the first update of each epoch.
     """
 
-    def __init__(self, path: Path, every_n_steps: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        every_n_steps: int,
+        on_epoch: Callable[[Path], None] | None = None,
+    ) -> None:
         if every_n_steps < 1:
             raise ValueError(f"checkpoint_every must be at least 1 update, got {every_n_steps}")
         self.path = path
         self.every_n_steps = every_n_steps
+        self._on_epoch = on_epoch
         self._is_due = False
 
     def on_train_batch_end(
@@ -83,6 +95,8 @@ class PeriodicCheckpoint(Callback):
         if self._is_due and not _validation_follows(trainer, batch_idx):
             self._is_due = False
             trainer.save_checkpoint(self.path)
+            if is_first_of_epoch and self._on_epoch is not None:
+                self._on_epoch(self.path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends Lightning's "restarting" state at the end of a resumed epoch.

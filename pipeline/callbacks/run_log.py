@@ -1,7 +1,7 @@
 """Logs metrics and test reports of a run, each (key, step) once; steps are numbers of updates."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,27 @@ class RunLog(Callback):
     def _write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if isinstance(trainer.logger, RunTracker):
             trainer.logger.log_scores(metrics, trainer.global_step)
+
+
+class RunStart(Callback):
+    """Calls a function once, when training begins: after the checkpoint to resume was read.
+
+    Args:
+        begin: Function without arguments.
+    """
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin: Callable[[], None] | None = begin
+
+    def __call__(self) -> None:
+        """Calls the function, unless that was done."""
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Callback`."""
+        self()
 
 
 class TestReport(Callback):

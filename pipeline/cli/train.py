@@ -20,9 +20,11 @@ fields of the configuration (flags override files):
   --experiment=NAME       MLflow experiment (default <task>/<corpus>, such as lm/ptb).
   --run_name=NAME         Name of the run (default: from encoder, settings and seed).
   --checkpoint_every=N    Updates between two checkpoints (default 200).
+  --upload_last=BOOL      Whether MLflow stores last.ckpt, too, so that the run can be resumed
+                          on another machine (default false).
   --print_config          Print the resulting configuration and exit.
 """
-_RESUMABLE = ("--trainer.", "--checkpoint_every", "--cuda_graphs")
+_RESUMABLE = ("--trainer.", "--checkpoint_every", "--cuda_graphs", "--upload_last")
 
 
 def add_options(verbs: common.Verbs) -> None:
@@ -33,13 +35,17 @@ def add_options(verbs: common.Verbs) -> None:
     ):
         verb = common.add_verb(verbs, run, name, summary, epilog=_FIELDS)
         common.add_config(verb, common.CONFIG_HELP)
-        common.add_option(verb, "--resume RUN", "Interrupted run to continue.")
+        common.add_option(verb, "--resume RUN", "Run to continue.")
+        text = "With --resume: continue in a new run, whose parent is the other one."
+        common.add_option(verb, "--fork", text)
         common.add_trust(verb)
         verb.add_argument("--kept-in", default="", help=argparse.SUPPRESS)  # see run/children.py
 
 
 def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, trains, and returns the exit code."""
+    if options.fork and options.resume is None:
+        raise InputError("--fork needs --resume RUN, the run to continue from")
     if options.resume is None:
         arguments = common.configuration_arguments(options, fields, entry)
     else:
@@ -48,7 +54,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     from pipeline.run.train import train
 
     and_test = options.verb == "train"
-    return train(arguments, options.resume, and_test, kept_in=options.kept_in)
+    return train(arguments, options.resume, and_test, kept_in=options.kept_in, fork=options.fork)
 
 
 def _resume_arguments(
@@ -56,11 +62,12 @@ def _resume_arguments(
 ) -> list[str]:
     if options.config:
         raise InputError("--resume continues with the run's own configuration; leave --config out")
+    allowed = (*_RESUMABLE, "--run_name") if options.fork else _RESUMABLE
     for field in fields:
-        if field.startswith("--") and not field.startswith(_RESUMABLE):
+        if field.startswith("--") and not field.startswith(allowed):
             raise InputError(
-                f"{field} cannot change when a run is resumed (only --trainer.*, "
-                "--checkpoint_every and --cuda_graphs can); to change it, start a new run"
+                f"{field} cannot change when a run is resumed (only {', '.join(allowed)} can); to "
+                "change it, start a new run"
             )
     arguments = [f"--config={resumable(options.resume).config}", *fields]
     check(arguments, TOP_LEVEL, entry.short_names)

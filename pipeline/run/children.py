@@ -142,6 +142,7 @@ def reopen_parent(
     tracker = RunTracker.start(
         experiment="of-the-run", run_name=kept["name"], run_id=folder.run_id, outputs=outputs_root()
     )
+    tracker.resume()
     return tracker, {field: kept[field] for field in fields}
 
 

@@ -164,6 +164,9 @@ def _parser(from_data: set[str] | None) -> LightningArgumentParser:
     parser.add_argument(
         "--run_name", type=str | None, help="Run name (default: <encoder>-<hash>-s<seed>)."
     )
+    parser.add_argument(
+        "--upload_last", type=bool, default=False, help="Whether MLflow stores last.ckpt, too."
+    )
     return parser
 
 

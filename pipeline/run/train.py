@@ -5,15 +5,20 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from pipeline.callbacks import BestCheckpoint, ProcessWatcher, Terminated, termination
-from pipeline.checkpoints.folder import RunFolder, outputs_root, prepare_outputs
+from pipeline.callbacks import (
+    BestCheckpoint,
+    ProcessWatcher,
+    RunStart,
+    Terminated,
+    termination,
+)
+from pipeline.checkpoints.folder import RunFolder, prepare_outputs
 from pipeline.checkpoints.read import read_checkpoint
 from pipeline.checkpoints.trust import check_names
 from pipeline.console import is_first_process, print_note, print_result
@@ -25,32 +30,28 @@ from pipeline.options import resumable
 from pipeline.protocols import implements
 from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.experiment import Experiment, build
+from pipeline.run.opening import OpenTraining, begin, fork_training, open_training
+from pipeline.run.resume import Progress, refuse_too_little, what_is_complete
 from pipeline.run.trainer import choose_precision, read_files, refuse_bad_settings, training_trainer
-from pipeline.tracking.family import family_tags
 from pipeline.tracking.logger import FinalStatus, RunTracker
-from pipeline.tracking.naming import GROUP_TAG, config_hash, flatten, run_name
-from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.tracking.run import run_state
 from pipeline.tracking.secrets import removed_keys, without_secrets
 from pipeline.tracking.system import system_metrics
 
 
-class _OpenTraining(NamedTuple):
-    """A training with its open run."""
-
-    experiment: Experiment
-    name: str
-    precision: str
-    tracker: RunTracker
-    folder: RunFolder
-    is_resumed: bool
-    and_test: bool
-
-
-def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in: str = "") -> int:
+def train(
+    arguments: Sequence[str],
+    resume: str | None,
+    and_test: bool,
+    kept_in: str = "",
+    fork: bool = False,
+) -> int:
     """Trains a model, with `and_test` tests its best checkpoint, and returns the exit code.
 
     `arguments` are those of the configuration parser; `resume` names the run to resume, if any.
-    `kept_in` names the run folder, if any, that the configuration comes from.
+    With `fork`, a new run continues from that run's checkpoint. `kept_in` names the run folder, if
+    any, that the configuration comes from. A finished run of which nothing is left to do, and a run
+    whose resume is refused, are not changed.
 
     Raises:
         TrainingError: If the loss is not finite.
@@ -58,7 +59,7 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in:
     """
     resumed = resumable(resume) if resume is not None else None
     if resumed is not None:
-        read_checkpoint(resumed.last)  # reports a damaged file before the run is opened
+        checkpoint = read_checkpoint(resumed.last)
         kept_in = str(resumed.config)
         check_names(_read_config(resumed.config), kept_in)
     experiment = _without_secrets(build(arguments, kept_in), resumed)
@@ -66,9 +67,17 @@ def train(arguments: Sequence[str], resume: str | None, and_test: bool, kept_in:
     if resumed is None:
         read_files(experiment)
     refuse_bad_settings(experiment, precision)
+    if resumed is not None:
+        if not fork and _is_complete(resumed, experiment, and_test):
+            return 0
+        refuse_too_little(checkpoint, experiment.config["trainer"])
     prepare_outputs()
-    with _locked(resumed):
-        job = _open(experiment, precision, resumed, and_test)
+    with _locked(None if fork else resumed):
+        if fork and resumed is not None:
+            with _locked(resumed):
+                job = fork_training(experiment, precision, resumed, and_test)
+        else:
+            job = open_training(experiment, precision, resumed, and_test)
         try:
             termination.install()
             with (
@@ -113,20 +122,17 @@ def _read_config(path: Path) -> object:
         ) from error
 
 
-def _open(
-    experiment: Experiment, precision: str, resumed: RunFolder | None, and_test: bool
-) -> _OpenTraining:
-    name = resumed.name if resumed else experiment.config["run_name"]
-    name = name or run_name(experiment.config)
-    tracker = _start_run(experiment, name, resumed.run_id if resumed else None)
-    print_note(
-        f"run {tracker.version} ({name}) of experiment {tracker.name}, precision {precision}"
-    )
-    print_note(f"corpus {experiment.data.name}: {experiment.data.summary}")
-    folder = RunFolder.of(tracker.version or "of-another-rank")
-    return _OpenTraining(
-        experiment, name, precision, tracker, folder, resumed is not None, and_test
-    )
+def _is_complete(resumed: RunFolder, experiment: Experiment, and_test: bool) -> bool:
+    """Returns whether nothing is left to do for a run, and says so."""
+    state, old = run_state(resumed.run_id), _read_config(resumed.config)
+    assert isinstance(old, dict), "the parser has read it"
+    done = what_is_complete(state, old, experiment.config, and_test)
+    if done:
+        print_note(
+            f"run {resumed.run_id} ({resumed.name}) is finished: {done}; nothing is left to do. To "
+            "train further, give a larger --trainer.max_epochs"
+        )
+    return bool(done)
 
 
 def _next_verb(task: Task) -> str:
@@ -141,29 +147,41 @@ def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:
     return folder.locked() if folder is not None and is_first_process() else nullcontext()
 
 
-def _run(job: _OpenTraining) -> None:
+def _run(job: OpenTraining) -> None:
     tracker, task = job.tracker, job.experiment.model
-    if tracker.is_active:
-        job.folder.create(job.name, yaml.safe_dump(job.experiment.config, sort_keys=False))
-        _log_inputs(job)
     processes = ProcessWatcher(on_death=lambda: _abandon(tracker))
     best = BestCheckpoint(job.folder.best, task.monitor, task.monitor_mode)
     trainer = training_trainer(job.experiment, job.precision, tracker, job.folder, best, processes)
-    tracker.set_tags(provenance_tags(trainer.world_size))
+    start = RunStart(lambda: begin(job, trainer.world_size))
+    trainer.callbacks.insert(0, start)  # type: ignore[attr-defined]
+    if not tracker.waits:
+        start()
     try:
         processes.watch(trainer)
         with _locked(job.folder if not job.is_resumed else None):
-            _fit_and_test(job, trainer, best)
+            _fit_and_test(job, trainer, best, start)
     finally:
         processes.end()
-        if tracker.is_active and job.folder.best.is_file():
-            tracker.log_artifact(job.folder.best, "checkpoints")
+        if tracker.is_active and not tracker.waits:
+            _log_checkpoints(job)
 
 
-def _fit_and_test(job: _OpenTraining, trainer: Trainer, best: BestCheckpoint) -> None:
+def _log_checkpoints(job: OpenTraining) -> None:
+    files = [job.folder.best]
+    if job.experiment.config["upload_last"]:
+        files.append(job.folder.last)
+    for file in files:
+        if file.is_file():
+            job.tracker.log_artifact(file, "checkpoints")
+
+
+def _fit_and_test(
+    job: OpenTraining, trainer: Trainer, best: BestCheckpoint, start: RunStart
+) -> None:
     model, data = job.experiment.model, job.experiment.data
-    start = job.folder.last if job.is_resumed else None
-    trainer.fit(model, datamodule=data, ckpt_path=start)
+    trainer.fit(model, datamodule=data, ckpt_path=job.start)
+    start()  # a training that had ended is only tested
+    job.tracker.set_tags(Progress(trainer.current_epoch, trainer.global_step).tags())
     keeps_checkpoints = job.experiment.trainer["enable_checkpointing"] is not False
     if keeps_checkpoints and best.best is None:
         print_note(
@@ -178,40 +196,6 @@ def _fit_and_test(job: _OpenTraining, trainer: Trainer, best: BestCheckpoint) ->
                 print_result(f"{name} {float(score):.6g}")
 
 
-def _start_run(experiment: Experiment, name: str, run_id: str | None) -> RunTracker:
-    return RunTracker.start(
-        experiment=experiment.group,
-        run_name=name,
-        run_id=run_id,
-        tags=family_tags(),
-        outputs=outputs_root(),
-    )
-
-
-def _log_inputs(job: _OpenTraining) -> None:
-    tracker, config = job.tracker, job.experiment.config
-    task, corpus = job.experiment.model, job.experiment.data
-    tracker.log_params(flatten(config))
-    tracker.set_tags(
-        {
-            "task": task.experiment,
-            "encoder": type(task.encoder).__name__,
-            "corpus": corpus.name,
-            "precision": job.precision,
-            GROUP_TAG: config_hash(config),
-        }
-    )
-    tracker.log_artifact(job.folder.config)
-    tracker.log_text(command_line() + "\n", "command.txt")
-    tracker.log_text(package_versions(), "packages.txt")
-    for file, text in corpus.texts().items():
-        tracker.log_text(text, file)
-    for split in corpus.describe():
-        tracker.log_dataset(
-            corpus.name, split.sha256, str(split.path), split.split, dict(split.profile)
-        )
-
-
 def _end(tracker: RunTracker, error: BaseException) -> None:
     """Sets the status of the run after an error, and raises what determines the exit code."""
     is_interrupt = isinstance(error, KeyboardInterrupt) or isinstance(
@@ -219,8 +203,12 @@ def _end(tracker: RunTracker, error: BaseException) -> None:
     )  # Lightning converts Ctrl-C to exit(1)
     is_terminated = isinstance(error, Terminated | SIGTERMException)
     status: FinalStatus = "KILLED" if is_interrupt or is_terminated else "FAILED"
-    tracker.finish(status)
-    print_note(f"run {tracker.version} ended with status {status}")
+    if tracker.waits:
+        tracker.release()
+        print_note(f"run {tracker.version} is unchanged")
+    else:
+        tracker.finish(status)
+        print_note(f"run {tracker.version} ended with status {status}")
     if status == "KILLED" and RunFolder.of(str(tracker.version)).last.is_file():
         print_note(f"continue with: unroll train --resume {tracker.version}")
     if is_interrupt:

@@ -2,6 +2,8 @@
 
 import copy
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO
@@ -89,6 +91,10 @@ def training_trainer(
     arguments = dict(experiment.trainer)
     theirs = _as_list(arguments["callbacks"])
     ours = _our_callbacks(experiment, folder, best, processes)
+    if experiment.trainer["enable_checkpointing"] is not False:
+        upload = _uploader(tracker) if experiment.config["upload_last"] else None
+        every = experiment.config["checkpoint_every"]
+        ours += [best, PeriodicCheckpoint(folder.last, every, upload)]
     if precision == "tf32":
         ours.append(TF32Training())
     has_terminal = sys.stderr.isatty()
@@ -119,7 +125,7 @@ def _our_callbacks(
 ) -> list[Callback]:
     settings = experiment.trainer
     log_every = settings["log_every_n_steps"] or 50
-    ours: list[Callback] = [
+    return [
         FiniteGuard(log_every),
         Termination(processes),
         RandomState(),
@@ -127,9 +133,16 @@ def _our_callbacks(
         RunLog(experiment.model.monitor, best, log_every),
         TestReport(folder.report),
     ]
-    if settings["enable_checkpointing"] is not False:
-        ours += [best, PeriodicCheckpoint(folder.last, experiment.config["checkpoint_every"])]
-    return ours
+
+
+def _uploader(tracker: RunTracker) -> Callable[[Path], None]:
+    """Returns a function that stores a checkpoint in MLflow, unless an earlier one still waits."""
+
+    def upload(path: Path) -> None:
+        if tracker.is_active and not tracker.has_unsent_artifacts:
+            tracker.log_artifact(path, "checkpoints")
+
+    return upload
 
 
 def _progress(monitor: str, theirs: list[Callback], has_terminal: bool) -> list[Callback]:

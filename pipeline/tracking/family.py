@@ -25,6 +25,11 @@ def family_tags() -> dict[str, str]:
     return {_PARENT_TAG: parent, _FOLD_TAG: fold} if parent and fold else {}
 
 
+def parent_tags(parent: str) -> dict[str, str]:
+    """Returns the tag that marks a run as continued from another run."""
+    return {_PARENT_TAG: parent}
+
+
 def children(parent: str) -> list[Child]:
     """Returns the latest child run of each fold, ordered by fold."""
     client = open_store()
@@ -38,6 +43,8 @@ def children(parent: str) -> list[Child]:
         )
     found = {}
     for run in runs:
+        if _FOLD_TAG not in run.data.tags:
+            continue  # a run that continues this one
         fold = int(run.data.tags[_FOLD_TAG])
         scores = {k: v for k, v in run.data.metrics.items() if k.startswith("test/")}
         found[fold] = Child(fold, run.info.run_id, run.info.status, scores)

@@ -41,6 +41,7 @@ class RunTracker(Logger):
         self._run_id = run_id
         self._outputs = outputs.absolute()  # the current folder may change
         self._finished = False
+        self._waits = False
         self._owns_scores = False
         self._run = run
         self._outbox = None if run is None else Outbox(run, self._outputs / run.run_id)
@@ -55,7 +56,9 @@ class RunTracker(Logger):
         params: Mapping[str, str] | None = None,
         outputs: Path = Path("outputs"),
     ) -> Self:
-        """Creates a run, or resumes `run_id` or else the run MLFLOW_RUN_ID.
+        """Creates a run, or opens `run_id` or else the run MLFLOW_RUN_ID.
+
+        The run `run_id` keeps its status until `resume`.
 
         `experiment` is that of a new run, and is created if missing; `run_name` is the name of a
         run that is new or was created by `mlflow run`. A resumed run keeps both. `outputs` contains
@@ -71,6 +74,7 @@ class RunTracker(Logger):
             waiting(outputs / run_id)  # reports a damaged journal before the run is opened
         run = open_run(experiment, run_name, run_id)
         tracker = cls(run.experiment, run.run_id, outputs, run)
+        tracker._waits = run_id is not None
         tracker.set_tags(tags or {})
         tracker.log_params(params or {})
         return tracker
@@ -94,6 +98,16 @@ class RunTracker(Logger):
     def is_active(self) -> bool:
         """Whether values are logged: on rank 0, until `finish`."""
         return self._run is not None and not self._finished
+
+    @property
+    def waits(self) -> bool:
+        """Whether this is an existing run whose status has not been changed by `resume`."""
+        return self._waits
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Tags that the run had when it was opened; none on ranks other than 0."""
+        return {} if self._run is None else self._run.tags
 
     @property
     def age(self) -> float:
@@ -156,6 +170,11 @@ class RunTracker(Logger):
         if self._outbox is not None:
             self._outbox.put_file(path, folder)
 
+    @property
+    def has_unsent_artifacts(self) -> bool:
+        """Whether artifacts wait to be sent."""
+        return self._outbox is not None and self._outbox.has_artifacts
+
     def log_dataset(
         self,
         name: str,
@@ -191,6 +210,18 @@ class RunTracker(Logger):
         """Flushes; the run stays open, since a test may follow."""
         if not self._finished:
             self.flush()
+
+    def resume(self) -> None:
+        """Sets the status of an existing run to RUNNING."""
+        if self._waits:
+            self._waits = False
+            self._put(records.Status("RUNNING", _now()))
+
+    def release(self) -> None:
+        """Ends the use of an existing run that was not resumed, and leaves its status as it is."""
+        if self._outbox is not None and not self._finished:
+            self._finished = True
+            self._outbox.close(None)
 
     def finish(self, status: FinalStatus) -> None:
         """Ends the run; later calls do nothing.

@@ -68,6 +68,27 @@ def download(run_id: str, artifact_path: str, destination: Path) -> Path:
         return target
 
 
+def run_name_of(run_id: str) -> str:
+    """Returns the name of a run."""
+    with existing_store() as client:
+        return client.get_run(run_id).info.run_name or ""
+
+
+def last_sign(run_id: str) -> float | None:
+    """Returns when a RUNNING run logged its last value, in seconds since 1970; else None."""
+    with existing_store() as client:
+        run = client.get_run(run_id)
+        if run.info.status != "RUNNING":
+            return None
+        times = [
+            metric.timestamp
+            for key in ("tokens_seen", "system/cpu_utilization_percentage")
+            if key in run.data.metrics
+            for metric in client.get_metric_history(run_id, key)
+        ]
+        return max(times, default=run.info.start_time) / 1000
+
+
 def upload(run_id: str, files: Sequence[Path], folder: str) -> None:
     """Adds files to a run of any status; artifacts of the same names are replaced."""
     with existing_store() as client:

@@ -20,6 +20,7 @@ TOP_LEVEL_NOT_HASHED = frozenset(
         "experiment",
         "run_name",
         "seed_everything",
+        "upload_last",
     }
 )
 TRAINER_NOT_HASHED = frozenset(

@@ -63,7 +63,12 @@ class Outbox:
         self._rest.flush()
         self._artifacts.flush()
 
-    def close(self, status: records.Status) -> None:
+    @property
+    def has_artifacts(self) -> bool:
+        """Whether artifacts wait to be sent."""
+        return self._artifacts.has_records
+
+    def close(self, status: records.Status | None) -> None:
         """Sends the remaining records, artifacts first and the status last, for a limited time.
 
         Raises `OSError` if a record can neither be sent nor be written to the journal.
@@ -73,7 +78,7 @@ class Outbox:
         try:
             is_stored = self._artifacts.close(FIRST_WAIT)
         finally:
-            self._rest.put([status])
+            self._rest.put([status] if status else [])
             self._close_rest(status)
         if not is_stored and not self._artifacts.close(LAST_WAIT):
             _logger.warning(
@@ -85,13 +90,13 @@ class Outbox:
         else:
             copies.remove_all(self._folder)
 
-    def _close_rest(self, status: records.Status) -> None:
+    def _close_rest(self, status: records.Status | None) -> None:
         if not self._rest.close():
             _logger.warning(
-                "tracking store does not respond; the last records of run %s, with its status %s, "
-                "are in %s and will be sent when the run is resumed",
+                "tracking store does not respond; the last records of run %s%s are in %s and will "
+                "be sent when the run is resumed",
                 self._run.run_id,
-                status.status,
+                f", with its status {status.status}," if status else "",
                 self._journal.path,
             )
 

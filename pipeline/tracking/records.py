@@ -204,7 +204,7 @@ def _send_dataset(client: "MlflowClient", run_id: str, dataset: Dataset) -> None
 
 
 def _send_status(client: "MlflowClient", run_id: str, status: Status) -> None:
-    if status.status == "SCHEDULED":  # will continue, so no end time
+    if status.status in ("RUNNING", "SCHEDULED"):  # will continue, so no end time
         client.update_run(run_id, status=status.status)
     else:
         client.set_terminated(run_id, status.status, end_time=status.time)

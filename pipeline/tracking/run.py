@@ -3,7 +3,8 @@
 import dataclasses
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import InputError
 from pipeline.tracking.secrets import redact_address
@@ -16,12 +17,30 @@ if TYPE_CHECKING:
 SYSTEM_PREFIX = "system/"
 
 
+class RunState(NamedTuple):
+    """An existing run: its experiment and status, all tags, and the last value of each metric."""
+
+    experiment: str
+    status: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+def run_state(run_id: str) -> RunState:
+    """Reads a run; raises `InputError` if it is missing or deleted, or the store cannot be used."""
+    client = open_store()
+    with refusing(client.tracking_uri):
+        run = _existing(client, run_id)
+        experiment = client.get_experiment(run.info.experiment_id).name
+        return RunState(experiment, run.info.status, run.data.tags, run.data.metrics)
+
+
 @dataclasses.dataclass(frozen=True)
 class OpenRun:
-    """A run with status RUNNING.
+    """A run to which values can be logged.
 
     `start_time` is in milliseconds since 1970; `logged` contains the steps in the store, for each
-    metric.
+    metric; `tags` are those of a run that existed before.
     """
 
     client: "MlflowClient"
@@ -29,12 +48,14 @@ class OpenRun:
     experiment: str
     start_time: int
     logged: dict[str, set[int]]
+    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
     """Opens the run `run_id` or else MLFLOW_RUN_ID, which `mlflow run` sets, or creates one.
 
-    A resumed run keeps its experiment and name. A new run's experiment is created if missing.
+    A resumed run keeps its experiment, name and status. A new run is RUNNING, and its experiment is
+    created if missing.
     Raises `InputError` if MLFLOW_RUN_ID is a run that was trained before (inherited by mistake).
     """
     client = open_store()
@@ -44,7 +65,7 @@ def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
             return _attach(client, _existing(client, run_id))
         if made_outside:
             opened = _attach(client, _untrained(client, made_outside))
-            client.update_run(made_outside, name=run_name)
+            client.update_run(made_outside, status="RUNNING", name=run_name)
             return opened
         run = client.create_run(experiment_id(client, experiment), run_name=run_name)
         return OpenRun(client, run.info.run_id, experiment, run.info.start_time, defaultdict(set))
@@ -55,9 +76,8 @@ def _attach(client: "MlflowClient", run: "Run") -> OpenRun:
     logged: dict[str, set[int]] = defaultdict(set)
     for key in _scores(run):
         logged[key] = {metric.step for metric in client.get_metric_history(run_id, key)}
-    client.update_run(run_id, status="RUNNING")
     name = client.get_experiment(run.info.experiment_id).name
-    return OpenRun(client, run_id, name, run.info.start_time, logged)
+    return OpenRun(client, run_id, name, run.info.start_time, logged, run.data.tags)
 
 
 def _scores(run: "Run") -> list[str]:

@@ -41,6 +41,8 @@ def _measure(tracker: RunTracker, interval: float, stopping: threading.Event) ->
     )
     monitor.collect_metrics()
     while not stopping.wait(interval):
+        if tracker.waits:
+            continue
         measured = {f"{SYSTEM_PREFIX}{k}": v for k, v in monitor.aggregate_metrics().items()}
         tracker.log_metrics(measured, int(tracker.age))
         for part in monitor.monitors:

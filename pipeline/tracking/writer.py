@@ -54,6 +54,11 @@ class Writer:
             self._given += len(records)
             self._changed.notify_all()
 
+    @property
+    def has_records(self) -> bool:
+        """Whether records wait to be sent."""
+        return bool(self._pending)
+
     def flush(self) -> None:
         """Waits until every record is in the store or in the journal on disk."""
         with self._changed:

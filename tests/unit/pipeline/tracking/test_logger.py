@@ -79,7 +79,10 @@ def test_resume_goes_on_with_the_run_and_drops_what_it_has(store, start):
     first.finish("KILLED")
     assert store.get_run(first.version).info.status == "KILLED"
     second = start(run_id=first.version, run_name="another", experiment="another")
-    assert store.get_run(first.version).info.status == "RUNNING"
+    assert (second.waits, store.get_run(first.version).info.status) == (True, "KILLED")
+    second.resume()
+    second.flush()
+    assert (second.waits, store.get_run(first.version).info.status) == (False, "RUNNING")
     for step in range(3, 8):  # 3 and 4 are trained again
         second.log_metrics({"train/loss": float(step), "epoch": 1}, step)
     second.finish("FINISHED")
@@ -251,6 +254,7 @@ def test_system_metrics_never_repeat_a_step(store, start):
     first = start()
     for tracker in (first, first):
         tracker = start(run_id=first.version)
+        tracker.resume()
         with system_metrics(tracker, interval=0.2):
             while not (
                 tracker.flush() or "system/cpu_utilization_percentage" in _last(store, first)
