@@ -1,5 +1,6 @@
 """Applies a function to a stream of items in several processes."""
 
+import contextlib
 import gc
 import itertools
 import multiprocessing
@@ -34,21 +35,39 @@ def map_in_processes(function: Callable[[T], R], items: Iterator[T], number: int
         running: deque[Future[R]] = deque()
         try:
             for item in itertools.islice(items, 2 * number):
-                running.append(pool.submit(_run, item))
+                running.append(_submit(pool, item))
             while running:
                 yield running.popleft().result()
                 for item in itertools.islice(items, 1):
-                    running.append(pool.submit(_run, item))
+                    running.append(_submit(pool, item))
         finally:
             for future in running:
                 future.cancel()
+
+
+def _submit(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:  # noqa: ANN401
+    # The first call forks. Python would print or lose a Ctrl-C that a child gets before `_start`.
+    with _blocked(signal.SIGINT):
+        return pool.submit(_run, item)
+
+
+@contextlib.contextmanager
+def _blocked(number: int) -> Iterator[None]:
+    """Delays a signal until the end of the context; in a child, until it is unblocked there."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in a job of the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     gc.disable()  # a child lives only as long as the command
 
 
