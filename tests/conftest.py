@@ -12,6 +12,12 @@ from datamodules.language_model.builtin import generate_sentences
 from datamodules.tagging.builtin import generate_opinions
 from pipeline.tracking import store as tracking_store
 from pipeline.tracking.logger import RunTracker
+from tests.timeouts import (  # noqa: F401  hooks of pytest
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_timeout_cancel_timer,
+    pytest_timeout_set_timer,
+)
 
 REPOSITORY = Path(__file__).parent.parent
 

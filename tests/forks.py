@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 LIBRARIES = (
@@ -40,6 +41,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self._child: int | None = None
         atexit.register(self.close)
@@ -69,7 +71,7 @@ class Server:
         assert self._process.stdin is not None
         try:
             print(json.dumps(request), file=self._process.stdin, flush=True)
-            self._child = self._answer(300)  # the first request waits for the imports
+            self._child = self._answer(120)  # the first request waits for the imports
             status = self._answer(timeout)
         except TimeoutError:
             self.close()
@@ -82,18 +84,27 @@ class Server:
 
     def _answer(self, timeout: float) -> int:
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], timeout)
-        if not ready:
-            raise TimeoutError
-        return int(self._process.stdout.readline())
+        answers, line = self._process.stdout.fileno(), b""
+        end = time.monotonic() + timeout
+        while not line.endswith(b"\n"):  # no buffer, which `select` would not see
+            ready, _, _ = select.select([answers], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            byte = os.read(answers, 1)
+            if not byte:
+                raise RuntimeError(f"the loaded process ended with {self._process.wait(30)}")
+            line += byte
+        return int(line)
 
     def close(self) -> None:
+        if self.is_alive:  # its group: a child that has none of its own yet, too
+            os.killpg(self._process.pid, signal.SIGKILL)
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child, signal.SIGKILL)
             self._child = None
-        self._process.kill()
-        self._process.communicate()
+        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):  # ValueError: read before
+            self._process.communicate(timeout=30)
 
 
 def serve() -> list[str] | None:

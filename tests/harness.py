@@ -1,5 +1,6 @@
 """Runs the command line as a person does, in processes of its own, and reads what MLflow got."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,15 +8,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import psutil
 import torch
 
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import main
 from tests.forks import Server
 
+TIMEOUT = 120.0  # seconds for a command or a condition
 DDP = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
 REPOSITORY = Path(__file__).parent.parent
 
@@ -77,7 +82,7 @@ def server() -> Server:
 
 
 def unroll(
-    *arguments: str, launcher: tuple[str, ...] = (), timeout: float = 300, **more: str
+    *arguments: str, launcher: tuple[str, ...] = (), timeout: float = TIMEOUT, **more: str
 ) -> subprocess.CompletedProcess:
     """Runs `python -m pipeline ...` in the current folder.
 
@@ -87,9 +92,7 @@ def unroll(
     acts_on_start = any(name.startswith(("PYTHON", "OMP_", "MKL_")) for name in more)
     if launcher or acts_on_start or not sys.platform.startswith("linux"):
         command = [*(launcher or (sys.executable,)), "-m", "pipeline", *arguments]
-        return subprocess.run(
-            command, env=environment(**more), capture_output=True, text=True, timeout=timeout
-        )
+        return execute(command, timeout, env=environment(**more))
     _put_store()
     given = [str(part) for part in arguments]
     with tempfile.TemporaryDirectory() as folder:
@@ -99,6 +102,37 @@ def unroll(
     return subprocess.CompletedProcess(arguments, status, *texts)
 
 
+def execute(
+    command: Sequence[str], timeout: float = TIMEOUT, **more: Any
+) -> subprocess.CompletedProcess:
+    """Runs a command and captures its output as text.
+
+    Like `subprocess.run`, which after a timeout would wait, without limit, for the processes that
+    the command has started: they share its output. Here they are killed.
+    """
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True, **more,
+    )  # fmt: skip
+    try:
+        outputs = process.communicate(timeout=timeout)
+    except BaseException:
+        kill(process)
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, *outputs)
+
+
+def kill(process: subprocess.Popen) -> None:
+    """Kills a process, all that it has started and its process group, and reads its output."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for member in psutil.Process(process.pid).children(recursive=True):
+            member.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired, ValueError):  # ValueError: read before
+        process.communicate(timeout=30)
+
+
 def _put_store() -> None:
     """Copies the empty store, which the process would take seconds to make, to where it would."""
     empty, place = os.environ.get("UNROLL_TEST_STORE"), Path("mlflow.db")
@@ -106,12 +140,16 @@ def _put_store() -> None:
         shutil.copyfile(empty, place)
 
 
+started: list[subprocess.Popen] = []  # by the current test; what is left of them is killed
+
+
 def start(*arguments: str, **more: str) -> subprocess.Popen:
-    """Starts `python -m pipeline ...` in a process group of its own."""
+    """Starts `python -m pipeline ...` in a process group of its own, which ends with the test."""
     _put_store()
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", *arguments],
         env=environment(**more),
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -119,9 +157,11 @@ def start(*arguments: str, **more: str) -> subprocess.Popen:
         # A suite that was itself started in the background would pass on that SIGINT is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+    started.append(process)
+    return process
 
 
-def wait_for(condition, seconds: float = 120.0) -> None:
+def wait_for(condition, seconds: float = TIMEOUT) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -142,9 +182,8 @@ def kill_after(num_saves: int, folder: Path, config: Path, monkeypatch, *flags: 
         return len(stamps) >= num_saves or process.poll() is not None
 
     wait_for(has_saved_often_enough)
-    assert process.poll() is None, process.communicate()[0]
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    assert process.poll() is None, process.communicate(timeout=30)[0]
+    kill(process)
     return only_run(folder).info.run_id
 
 

@@ -17,6 +17,7 @@ from pipeline.tracking.writer import Writer
 # Seconds for uploading artifacts at the end of a run, before and after the status is sent: a long
 # upload must not be cut off, nor keep the status from being sent before a scheduler's kill.
 FIRST_WAIT, LAST_WAIT = 20.0, 600.0
+STORE_WAIT = 300.0  # seconds for the last records; a connection that died may never end a request
 
 _logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Outbox:
             copies.remove_all(self._folder)
 
     def _close_rest(self, status: records.Status | None) -> None:
-        if not self._rest.close():
+        if not self._rest.close(STORE_WAIT):
             _logger.warning(
                 "tracking store does not respond; the last records of run %s%s are in %s and will "
                 "be sent when the run is resumed",

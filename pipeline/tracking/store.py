@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pipeline.errors import InputError
 from pipeline.tracking.secrets import redact, redact_address
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 SQLITE = "sqlite:///"
+LOCK_WAIT = 120.0  # seconds for another process to create the database
 # Without this tag MLflow's web pages guess the kind of experiment and ask.
 _TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # Used unless set by the user. MLflow's own retries may take minutes per request; `writer.py`
@@ -135,13 +137,27 @@ def _prepare_sqlite(path: Path) -> None:
     """
     if _exists(path):
         return
-    import fcntl
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait_for(lock, path)
         if not _exists(path):
             _create_sqlite(path)
+
+
+def _wait_for(lock: IO[str], path: Path) -> None:
+    import fcntl
+
+    end = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise InputError(
+                    f"another process has held {lock.name} for {LOCK_WAIT:.0f} seconds without "
+                    f"completing {path}; end that process and start again"
+                ) from None
+        time.sleep(0.02)
 
 
 def _exists(path: Path) -> bool:

@@ -9,6 +9,8 @@ from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.run import SYSTEM_PREFIX
 from pipeline.tracking.store import tracking_uri
 
+_PATIENCE = 10.0  # seconds that the end waits for a measurement, e.g. of a GPU that hangs
+
 
 @contextlib.contextmanager
 def system_metrics(tracker: RunTracker, interval: float = 10.0) -> Iterator[None]:
@@ -30,7 +32,7 @@ def system_metrics(tracker: RunTracker, interval: float = 10.0) -> Iterator[None
         yield
     finally:
         stopping.set()
-        thread.join()
+        thread.join(_PATIENCE)
 
 
 def _measure(tracker: RunTracker, interval: float, stopping: threading.Event) -> None:

@@ -216,12 +216,13 @@ def time_limit(seconds=SECONDS):
         raise TimeoutError(f"a case took more than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    limit_of_test = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *limit_of_test)  # continues about where it was
 
 
 def try_reading(reader, folder: Path) -> bool:

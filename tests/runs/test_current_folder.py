@@ -32,6 +32,7 @@ def test_names_of_our_packages(tmp_path, launcher, kind):
     done = subprocess.run(
         [sys.executable, *launcher, "parameters", *flags],
         cwd=tmp_path, env=environment(PYTHONPATH=str(REPOSITORY)), capture_output=True, text=True,
+        timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "encoder 1" in done.stdout

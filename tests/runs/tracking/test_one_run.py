@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -16,6 +15,7 @@ from tests.harness import (
     all_runs,
     client,
     environment,
+    execute,
     history,
     only_run,
     start,
@@ -86,12 +86,9 @@ def test_mlflow_run(project, corpus):
     parameters = [f"config={config}", "model.encoder.hidden_size=6", "trainer.max_epochs=1"]
     words = ["mlflow", "run", str(REPOSITORY), "--env-manager=local", "--experiment-name=lm/small"]
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db"}
-    done = subprocess.run(
+    done = execute(
         [*words, *(f"-P{parameter}" for parameter in parameters)],
         env=environment(**store, UNROLL_OUTPUTS=str(project / "outputs")),
-        capture_output=True,
-        text=True,
-        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     run = only_run(project)

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.tracking import writer
+from pipeline.tracking import outbox, writer
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.records import Metric, Params, Status, TextArtifact, from_line, to_line
@@ -274,6 +275,27 @@ def test_journal_that_cannot_be_written_stops_at_the_flush(store, start, outage,
     outage.is_on = False
     tracker.finish("FINISHED")
     assert steps(store, tracker.version, "train/loss") == [(0, 1.0)]
+
+
+def test_store_that_never_answers_again_holds_up_the_end_for_a_limited_time(
+    store, start, impatient, monkeypatch, warnings_of
+):
+    monkeypatch.setattr(outbox, "STORE_WAIT", 0.2)
+    monkeypatch.setattr(writer, "PATIENCE", 0.1)
+    tracker = start()
+    tracker.flush()
+    answered = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "log_batch", lambda *_, **__: answered.wait(30))
+        tracker.log_metrics({"train/loss": 1.0}, 0)
+        begin = time.monotonic()
+        tracker.finish("FINISHED")
+        assert time.monotonic() - begin < 10
+    (warning,) = [text for text in warnings_of() if "does not respond" in text]
+    assert "its status FINISHED" in warning
+    kept = Journal(journal_of(tracker)).read()
+    assert [type(record) for record in kept] == [Metric, Status]
+    answered.set()
 
 
 def test_store_that_is_away_from_the_start(project, monkeypatch):

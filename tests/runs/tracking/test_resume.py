@@ -12,6 +12,7 @@ from tests.harness import (
     error_of,
     fit,
     history,
+    kill,
     only_run,
     start,
     unroll,
@@ -81,8 +82,7 @@ def test_one_process_at_a_time(project, corpus, capsys):
     error = error_of(capsys, "train", "--resume", folder.name)
     assert "is being trained by another process" in error
     assert only_run(project).info.status == "RUNNING"
-    process.kill()
-    process.communicate()
+    kill(process)
 
 
 def test_accumulated_gradients(project, corpus, monkeypatch):

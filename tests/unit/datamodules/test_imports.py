@@ -23,5 +23,7 @@ def test_readers_import_neither_torch_nor_lightning():
         f"import importlib, sys; [importlib.import_module(name) for name in {readers}];"
         " print({'torch', 'lightning', 'mlflow', 'requests'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
     assert done.stdout == "set()\n"

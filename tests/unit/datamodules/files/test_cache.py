@@ -20,7 +20,7 @@ def slowly(folder):
 
 
 def use(barrier, results):
-    barrier.wait()
+    barrier.wait(30)
     folder = cached("entry", slowly)
     results.put((folder / "a").read_text() + (folder / "b").read_text())
 
@@ -42,7 +42,7 @@ def test_processes_may_build_at_once(cache, torn):
         worker.start()
     assert [results.get(timeout=30) for _ in workers] == ["onetwo"] * 4
     for worker in workers:
-        worker.join()
+        worker.join(30)
     assert [path.name for path in cache.iterdir()] == ["entry"]
 
 

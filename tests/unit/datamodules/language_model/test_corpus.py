@@ -200,7 +200,11 @@ def test_memory_does_not_grow_with_the_text(write_corpus):
     line = " ".join(f"w{index % 997}" for index in range(200)) + "\n"
     folder = write_corpus(train=line * 50_000, valid=line, test=line)
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(folder)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEASURE, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
     )
     tokens, grown = map(int, done.stdout.split())
     assert tokens == 50_000 * 201

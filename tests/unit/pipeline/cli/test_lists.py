@@ -114,7 +114,7 @@ def test_answers_without_torch(arguments, expected, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True,
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     text = " ".join((done.stdout + done.stderr).split())
     assert expected in text

@@ -200,8 +200,9 @@ print(sorted({m.split(".")[0] for m in sys.modules} & set(sys.argv[1].split())))
 """
     heavy = "torch lightning mlflow jsonargparse numpy torchmetrics tasks datamodules"
     ran = subprocess.run(
-        [sys.executable, "-c", program, heavy], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", program, heavy],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=100,
+    )  # fmt: skip
     assert ran.stdout.splitlines() == [
         "flag --model.optimizer: unknown class SDG; did you mean SGD?",
         "[]",

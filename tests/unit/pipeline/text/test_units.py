@@ -26,5 +26,7 @@ def test_join_undoes_tokenise():
 
 def test_text_imports_no_torch():
     code = "import sys, pipeline.text.units; print({'torch', 'numpy'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
     assert done.stdout == "set()\n"

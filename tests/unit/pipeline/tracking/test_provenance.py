@@ -41,8 +41,9 @@ def repository(tmp_path):
 def commit_all(folder):
     name = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
     for arguments in (["init", "-q"], ["add", "."], [*name, "commit", "-q", "-m", "first"]):
-        subprocess.run(["git", *arguments], check=True, cwd=folder)
-    return subprocess.check_output(["git", "log", "--format=%H"], text=True, cwd=folder).strip()
+        subprocess.run(["git", *arguments], check=True, cwd=folder, timeout=60)
+    command = ["git", "log", "--format=%H"]
+    return subprocess.check_output(command, text=True, cwd=folder, timeout=60).strip()
 
 
 def loaded(path):

@@ -1,3 +1,4 @@
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.tracking import store as tracking_store
 from pipeline.tracking.store import experiment_id, open_store, tracking_uri
 from tests.examples import refuses
 
@@ -18,7 +20,7 @@ fork = multiprocessing.get_context("fork")  # imported once: what races is the o
 barrier = fork.Barrier(6)
 
 def work(index):
-    barrier.wait()
+    barrier.wait(60)
     run = open_run("lm/small", f"run-{index}", None)
     run.client.log_metric(run.run_id, "train/loss", 1.0, step=0)
 
@@ -26,7 +28,7 @@ processes = [fork.Process(target=work, args=(index,)) for index in range(6)]
 for process in processes:
     process.start()
 for process in processes:
-    process.join()
+    process.join(60)
 print([process.exitcode for process in processes])
 """
 
@@ -49,6 +51,19 @@ def test_address(project, monkeypatch):
     assert tracking_uri() == f"sqlite:///{project}/other.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://example.org/mlflow")
     assert tracking_uri() == "https://example.org/mlflow"
+
+
+def test_a_process_that_never_completes_the_file_is_waited_for_a_limited_time(project, monkeypatch):
+    monkeypatch.setattr(tracking_store, "LOCK_WAIT", 0.1)
+    with (project / "mlflow.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with refuses(
+            f"another process has held {project}/mlflow.db.lock for 0 seconds without completing "
+            f"{project}/mlflow.db; end that process and start again"
+        ):
+            open_store()
+    assert not (project / "mlflow.db").exists()
+    open_store()
 
 
 def test_six_processes_at_once_on_a_new_file(project):

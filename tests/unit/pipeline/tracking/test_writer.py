@@ -144,7 +144,8 @@ def test_a_closing_writer_tries_three_times(store, make):
         before = store.num_requests
         sender._closing = True
         sender._changed.notify_all()
-    sender._thread.join()
+    sender._thread.join(30)
+    assert not sender._thread.is_alive()
     assert before + 2 <= store.num_requests <= before + 3
 
 
