@@ -4,11 +4,12 @@ import contextlib
 import difflib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.tracking.reach import require_answer
 from pipeline.tracking.store import open_store, refusing, sqlite_path, tracking_uri
 
 if TYPE_CHECKING:
@@ -29,18 +30,45 @@ def find_run(identifier: str) -> str:
         names: dict[str, str] = {
             run.info.run_id: run.info.run_name or "" for run in search_runs(client, ids)
         }
+        return find_in(client, identifier, names)
+
+
+def find_in(client: "MlflowClient", identifier: str, names: Mapping[str, str]) -> str:
+    """Returns the id of a run among all runs of the store, whose names are given for each id.
+
+    Raises `InputError` if there is no such run, it was deleted, or there is more than one.
+    """
     if identifier in names:
         return identifier
-    found = [run_id for run_id, name in names.items() if name == identifier]
-    found = found or [run_id for run_id in names if identifier and run_id.startswith(identifier)]
+    found = _matches(identifier, names)
     if len(found) == 1:
         return found[0]
     if found:
         listed = ", ".join(f"{run_id} ({names[run_id]})" for run_id in found[:5])
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         raise InputError(f"{identifier!r} matches {len(found)} runs: {listed}{more}; give a run id")
+    for run_id in _matches(identifier, _deleted(client)):
+        raise InputError(
+            f"run {identifier} was deleted; restore it with `mlflow runs restore --run-id {run_id}`"
+        )
     hint = _did_you_mean(identifier, [*names.values(), *(run_id[:SHORT_ID] for run_id in names)])
     raise InputError(f"no run {identifier!r}{hint}; `unroll runs` lists all runs")
+
+
+def _matches(identifier: str, names: Mapping[str, str]) -> list[str]:
+    if identifier in names:
+        return [identifier]
+    found = [run_id for run_id, name in names.items() if name == identifier]
+    return found or [run_id for run_id in names if identifier and run_id.startswith(identifier)]
+
+
+def _deleted(client: "MlflowClient") -> dict[str, str]:
+    """Returns ids and names of the latest deleted runs."""
+    from mlflow.entities import ViewType
+
+    ids = [experiment.experiment_id for experiment in client.search_experiments(ViewType.ALL)]
+    page = client.search_runs(ids, run_view_type=ViewType.DELETED_ONLY, max_results=_PAGE)
+    return {run.info.run_id: run.info.run_name or "" for run in page}
 
 
 def download(run_id: str, artifact_path: str, destination: Path) -> Path:
@@ -107,6 +135,7 @@ def existing_store() -> "Iterator[MlflowClient]":
             "to an existing tracking store"
         )
     with refusing(uri):
+        require_answer(uri)
         yield open_store()
 
 

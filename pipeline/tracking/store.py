@@ -52,7 +52,7 @@ def reason(error: Exception) -> str:
     return redact(" ".join(text.split()))[:300].rstrip(".")
 
 
-def _check_address(uri: str) -> None:
+def check_address(uri: str) -> None:
     """Raises `InputError` for an address that its clients would divide at the wrong places.
 
     They would take a part of the password for the host, and print it.
@@ -77,7 +77,7 @@ def open_store() -> "MlflowClient":
 
     _silence()
     uri = tracking_uri()
-    _check_address(uri)
+    check_address(uri)
     with refusing(uri):
         path = sqlite_path(uri)
         if path is not None:
@@ -105,6 +105,11 @@ def refusing(uri: str) -> Iterator[None]:
             "to another store"
         ) from error
     except errors as error:
+        if "error code 401" in str(error) or "error code 403" in str(error):
+            raise InputError(
+                f"tracking store {redact_address(uri)} needs a user name and a password; set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            ) from error
         raise InputError(
             f"cannot use tracking store {redact_address(uri)}: {reason(error)}; check it, or set "
             "MLFLOW_TRACKING_URI to another store"

@@ -1,0 +1,28 @@
+"""Reads runs and formats tables of them; figures and significance tests are in `reports`."""
+
+from pipeline.tracking.table.columns import number, value_of
+from pipeline.tracking.table.groups import Group, Summary, group_by_seed
+from pipeline.tracking.table.render import (
+    group_table,
+    groups_to_json,
+    run_table,
+    runs_to_json,
+)
+from pipeline.tracking.table.rows import Query, RunRow, list_runs, nest, select_runs
+
+__all__ = [
+    "Group",
+    "Query",
+    "RunRow",
+    "Summary",
+    "group_by_seed",
+    "group_table",
+    "groups_to_json",
+    "list_runs",
+    "nest",
+    "number",
+    "run_table",
+    "runs_to_json",
+    "select_runs",
+    "value_of",
+]
