@@ -17,6 +17,7 @@ def fetch_run(identifier: str, folder: RunFolder | None) -> RunFolder:
     store has no `last.ckpt` of the run, or if the run is being trained on another machine.
     """
     from pipeline.tracking.lookup import download, find_run, last_sign, run_name_of
+    from pipeline.tracking.registry import download_model, model_of_run
 
     try:
         run_id = find_run(folder.run_id if folder is not None else identifier)
@@ -36,7 +37,7 @@ def fetch_run(identifier: str, folder: RunFolder | None) -> RunFolder:
         raise _missing(identifier, folder, reason) from error
     download(run_id, "config.yaml", found.path)
     with contextlib.suppress(InputError):  # a run without validation has none yet
-        download(run_id, "checkpoints/best.ckpt", found.checkpoints)
+        download_model(model_of_run(run_id), found.best)
     write_atomically(found.path / "run.json", json.dumps({"name": run_name_of(run_id)}))
     return found
 

@@ -90,7 +90,8 @@ def add_trust(verb: Parser) -> None:
 
 def add_model_source(group: "argparse._ActionsContainer") -> None:
     """Adds `--run` and `--checkpoint`, which name a trained model."""
-    text = "Run that trained the model: its id, the beginning of the id, or its name."
+    text = "Run that trained the model (its id, the beginning of the id, or its name), or a "
+    text += "registered model: models:/NAME@ALIAS or models:/NAME/VERSION."
     add_option(group, "--run RUN", text)
     add_option(group, "--checkpoint FILE", "Checkpoint file of the model.", Path)
 

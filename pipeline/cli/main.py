@@ -29,6 +29,7 @@ from pipeline.cli import (
     predict,
     prepare,
     probe,
+    promote,
     runs,
     score,
     train,
@@ -40,7 +41,7 @@ from pipeline.tracking.secrets import redact
 
 _VERBS = {
     "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
-    "use a trained model": (evaluate, predict, generate, score, export),
+    "use a trained model": (evaluate, predict, generate, score, export, promote),
     "compare and inspect models": (runs, parameters, gradients, probe),
 }
 """Modules of verbs, grouped as in `unroll --help`."""
@@ -59,7 +60,8 @@ examples:
   unroll score --run RUN --input sentences.txt         log-probabilities and perplexity
   unroll predict --run RUN --input reviews.txt         tag or classify text
 
-RUN is the id of a run, the beginning of the id, or the name of the run.
+RUN is the id of a run, the beginning of the id, the name of the run, or a registered model:
+models:/NAME@ALIAS or models:/NAME/VERSION.
 `unroll VERB --help` describes a verb. `--debug` shows the traceback of an error.
 """
 

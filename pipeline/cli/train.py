@@ -6,6 +6,7 @@ from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL, resumable
 from pipeline.preflight import check
+from pipeline.tracking.registry import check_name
 
 _FIELDS = """\
 fields of the configuration (flags override files):
@@ -38,6 +39,8 @@ def add_options(verbs: common.Verbs) -> None:
         common.add_option(verb, "--resume RUN", "Run to continue.")
         text = "With --resume: continue in a new run, whose parent is the other one."
         common.add_option(verb, "--fork", text)
+        text = "Name under which MLflow registers the model, with the alias challenger."
+        common.add_option(verb, "--register NAME", text)
         common.add_trust(verb)
         verb.add_argument("--kept-in", default="", help=argparse.SUPPRESS)  # see run/children.py
 
@@ -46,6 +49,8 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     """Checks the arguments, trains, and returns the exit code."""
     if options.fork and options.resume is None:
         raise InputError("--fork needs --resume RUN, the run to continue from")
+    if options.register is not None:
+        check_name("--register", options.register)
     if options.resume is None:
         arguments = common.configuration_arguments(options, fields, entry)
     else:
@@ -54,7 +59,14 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     from pipeline.run.train import train
 
     and_test = options.verb == "train"
-    return train(arguments, options.resume, and_test, kept_in=options.kept_in, fork=options.fork)
+    return train(
+        arguments,
+        options.resume,
+        and_test,
+        kept_in=options.kept_in,
+        fork=options.fork,
+        register=options.register,
+    )
 
 
 def _resume_arguments(

@@ -6,15 +6,14 @@ from pathlib import Path
 from lightning.pytorch import LightningModule
 
 from pipeline.analysis.gradients import GradientAnalysis, analyze, sample
-from pipeline.checkpoints.folder import RunFolder, find_local
-from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.locate import folder_of, locate
 from pipeline.checkpoints.read import load_trained
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError
 from pipeline.options import GradientRequest
 from pipeline.reports import GradientReport
 from pipeline.run.experiment import Experiment, build, with_data
-from pipeline.tracking.lookup import find_run, upload
+from pipeline.tracking.lookup import upload
 from pipeline.tracking.naming import run_name
 
 _LEAD = 20  # tokens read before the analyzed ones, so that the carry is not empty
@@ -28,7 +27,7 @@ def gradients(
     For an untrained model, `fields` are the arguments of the configuration parser; for a trained
     one, named by `run` or `checkpoint`, they are flags that change its configuration.
     """
-    folder = None if run is None else find_local(run) or RunFolder.of(find_run(run))
+    folder = None if run is None else folder_of(run)
     if request.is_initial:
         experiment = build(fields)
         name = f"{run_name(experiment.config)}, untrained"

@@ -26,6 +26,7 @@ from pipeline.contracts import Generator, SentenceTagger, Task, TextClassifier
 from pipeline.cuda_graphs.replay import cuda_graphs
 from pipeline.errors import InputError
 from pipeline.float32 import tf32
+from pipeline.inference.serving import description
 from pipeline.options import resumable
 from pipeline.protocols import implements
 from pipeline.run.devices import ends_determinism, explain_nondeterminism
@@ -45,13 +46,15 @@ def train(
     and_test: bool,
     kept_in: str = "",
     fork: bool = False,
+    register: str | None = None,
 ) -> int:
     """Trains a model, with `and_test` tests its best checkpoint, and returns the exit code.
 
     `arguments` are those of the configuration parser; `resume` names the run to resume, if any.
     With `fork`, a new run continues from that run's checkpoint. `kept_in` names the run folder, if
-    any, that the configuration comes from. A finished run of which nothing is left to do, and a run
-    whose resume is refused, are not changed.
+    any, that the configuration comes from. With `register`, the model becomes the challenger of the
+    registered model of that name. A finished run of which nothing is left to do, and a run whose
+    resume is refused, are not changed.
 
     Raises:
         TrainingError: If the loss is not finite.
@@ -87,7 +90,7 @@ def train(
                 ends_determinism(),
                 explain_nondeterminism(),
             ):
-                _run(job)
+                _run(job, register)
         except BaseException as error:
             _end(job.tracker, error)
             raise
@@ -147,7 +150,7 @@ def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:
     return folder.locked() if folder is not None and is_first_process() else nullcontext()
 
 
-def _run(job: OpenTraining) -> None:
+def _run(job: OpenTraining, register: str | None) -> None:
     tracker, task = job.tracker, job.experiment.model
     processes = ProcessWatcher(on_death=lambda: _abandon(tracker))
     best = BestCheckpoint(job.folder.best, task.monitor, task.monitor_mode)
@@ -163,16 +166,14 @@ def _run(job: OpenTraining) -> None:
     finally:
         processes.end()
         if tracker.is_active and not tracker.waits:
-            _log_checkpoints(job)
+            _log_checkpoints(job, register)
 
 
-def _log_checkpoints(job: OpenTraining) -> None:
-    files = [job.folder.best]
-    if job.experiment.config["upload_last"]:
-        files.append(job.folder.last)
-    for file in files:
-        if file.is_file():
-            job.tracker.log_artifact(file, "checkpoints")
+def _log_checkpoints(job: OpenTraining, register: str | None) -> None:
+    if job.folder.best.is_file():
+        job.tracker.log_model(job.folder.best, description(job.experiment.model), register)
+    if job.experiment.config["upload_last"] and job.folder.last.is_file():
+        job.tracker.log_artifact(job.folder.last, "checkpoints")
 
 
 def _fit_and_test(

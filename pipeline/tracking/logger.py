@@ -43,6 +43,7 @@ class RunTracker(Logger):
         self._finished = False
         self._waits = False
         self._owns_scores = False
+        self._results: dict[str, records.Metric] = {}
         self._run = run
         self._outbox = None if run is None else Outbox(run, self._outputs / run.run_id)
 
@@ -140,7 +141,9 @@ class RunTracker(Logger):
         new = {_checked(key): value for key, value in metrics.items() if step not in logged[key]}
         for key in new:
             logged[key].add(step)
-        self._put(*(records.Metric(key, float(value), now, step) for key, value in new.items()))
+        made = {key: records.Metric(key, float(value), now, step) for key, value in new.items()}
+        self._results |= {key: made[key] for key in made if key.startswith(("best/", "test/"))}
+        self._put(*made.values())
 
     def log_params(self, params: Mapping[str, str]) -> None:
         """Logs parameters without secrets, cut at MLflow's limit.
@@ -169,6 +172,17 @@ class RunTracker(Logger):
         folder = artifact_folder and _checked(artifact_folder)
         if self._outbox is not None:
             self._outbox.put_file(path, folder)
+
+    def log_model(
+        self, checkpoint: Path, description: Mapping[str, str], register: str | None = None
+    ) -> None:
+        """Logs a copy of a checkpoint as the MLflow model of the run, with `best/*` and `test/*`.
+
+        `description` is that of `pipeline.inference.serving`; with `register`, the model becomes
+        the challenger of the registered model of that name.
+        """
+        if self._outbox is not None:
+            self._outbox.put_model(checkpoint, description, [*self._results.values()], register)
 
     @property
     def has_unsent_artifacts(self) -> bool:

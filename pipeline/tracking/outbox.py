@@ -1,8 +1,9 @@
 """The outbox: records waiting to be sent, artifacts separately from all others."""
 
 import contextlib
+import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -52,12 +53,26 @@ class Outbox:
     def put(self, *new: Record) -> None:
         """Queues records; returns immediately. Raises `RuntimeError` if the outbox is closed."""
         for record in new:
-            is_artifact = isinstance(record, records.TextArtifact | records.FileArtifact)
+            is_artifact = isinstance(
+                record, records.TextArtifact | records.FileArtifact | records.Model
+            )
             (self._artifacts if is_artifact else self._rest).put([record])
 
     def put_file(self, path: Path, folder: str | None) -> None:
         """Copies a file and queues it as an artifact in `folder`."""
         self.put(records.FileArtifact(copies.make_copy(self._folder, path), folder))
+
+    def put_model(
+        self,
+        checkpoint: Path,
+        description: Mapping[str, str],
+        metrics: Sequence[records.Metric],
+        register: str | None,
+    ) -> None:
+        """Copies a checkpoint and queues it as the model of the run."""
+        copy = copies.make_copy(self._folder, checkpoint)
+        fields = [dataclasses.asdict(metric) for metric in metrics]
+        self.put(records.Model(copy, description, fields, register))
 
     def flush(self) -> None:
         """Waits until every record is in its store or in its journal on disk."""
@@ -128,7 +143,9 @@ def _journals(folder: Path) -> tuple[Journal, Journal]:
 
 def _own_folders(folder: Path, artifacts: Iterable[Record]) -> set[Path]:
     """Returns the folders of the copies that wait."""
-    files = [record for record in artifacts if isinstance(record, records.FileArtifact)]
+    files = [
+        record for record in artifacts if isinstance(record, records.FileArtifact | records.Model)
+    ]
     try:
         return {copies.copy_in(folder, record.path).parent for record in files}
     except ValueError as error:

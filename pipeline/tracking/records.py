@@ -6,7 +6,7 @@ import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from pipeline.tracking.copies import copy_in, remove_copy
 
@@ -68,6 +68,21 @@ class FileArtifact:
 
 
 @dataclasses.dataclass(frozen=True)
+class Model:
+    """A copy of a checkpoint to be logged as the model of the run, and deleted after sending.
+
+    `path` is as in `FileArtifact`; `description` is that of `pipeline.inference.serving`;
+    `metrics` are the fields of metrics of the run that the model has; `register` is the name of a
+    registered model, if any.
+    """
+
+    path: str
+    description: Mapping[str, str]
+    metrics: Sequence[Mapping[str, Any]]
+    register: str | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Dataset:
     """An input dataset of the run; `context` is its use (train, valid, test)."""
 
@@ -86,7 +101,7 @@ class Status:
     time: int
 
 
-Record: TypeAlias = Metric | Params | Tags | TextArtifact | FileArtifact | Dataset | Status
+Record: TypeAlias = Metric | Params | Tags | TextArtifact | FileArtifact | Model | Dataset | Status
 _KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
 
 
@@ -124,8 +139,8 @@ def send(client: "MlflowClient", run_id: str, records: Sequence[Record], folder:
             _send_tags(client, run_id, first.values)
         case TextArtifact():
             client.log_text(run_id, first.text, first.artifact_path)
-        case FileArtifact():
-            _send_artifact(client, run_id, first, folder)
+        case FileArtifact() | Model():
+            _send_copy(client, run_id, first, folder)
         case Dataset():
             _send_dataset(client, run_id, first)
         case Status():
@@ -177,15 +192,27 @@ def _send_tags(client: "MlflowClient", run_id: str, values: Mapping[str, str]) -
         client.log_batch(run_id, tags=tags[start : start + MAX_PAIRS])
 
 
-def _send_artifact(
-    client: "MlflowClient", run_id: str, artifact: FileArtifact, folder: Path
+def _send_copy(
+    client: "MlflowClient", run_id: str, record: FileArtifact | Model, folder: Path
 ) -> None:
-    path = copy_in(folder, artifact.path)
+    path = copy_in(folder, record.path)
     if not path.exists():
         _logger.warning("artifact %s is missing: already sent, or deleted by hand", path)
         return
-    client.log_artifact(run_id, str(path), artifact.folder)
+    if isinstance(record, Model):
+        _send_model(client, run_id, record, path)
+    else:
+        client.log_artifact(run_id, str(path), record.folder)
     remove_copy(path.parent)
+
+
+def _send_model(client: "MlflowClient", run_id: str, model: Model, checkpoint: Path) -> None:
+    from mlflow import entities
+
+    from pipeline.tracking.models import send_model
+
+    metrics = [entities.Metric(**fields) for fields in model.metrics]
+    send_model(client, run_id, checkpoint, model.description, metrics, model.register)
 
 
 def _send_dataset(client: "MlflowClient", run_id: str, dataset: Dataset) -> None:

@@ -1,7 +1,17 @@
 """Tags and classifies a user's text files with a trained tagger or classifier."""
 
-from pipeline.inference.annotation.classify import ClassifyRequest, classify, classify_texts
-from pipeline.inference.annotation.tag import TagRequest, annotate, tag_sentences
+from pipeline.inference.annotation.classify import (
+    ClassifyRequest,
+    classify,
+    classify_texts,
+    text_classifier,
+)
+from pipeline.inference.annotation.tag import (
+    TagRequest,
+    annotate,
+    sentence_tagger,
+    tag_sentences,
+)
 
 __all__ = [
     "ClassifyRequest",
@@ -9,5 +19,7 @@ __all__ = [
     "annotate",
     "classify",
     "classify_texts",
+    "sentence_tagger",
     "tag_sentences",
+    "text_classifier",
 ]

@@ -58,8 +58,19 @@ def classify_texts(
     Raises:
         InputError: If `explain` does not fit the model.
     """
+    yield from text_classifier(trained, explain)(texts)
+
+
+def text_classifier(
+    trained: Trained, explain: str | None = None
+) -> Callable[[Iterable[str]], Iterator[Classified]]:
+    """Returns a function that classifies texts as `classify_texts` does, for many calls.
+
+    Raises `InputError` if `explain` does not fit the model.
+    """
     _check_explain(trained, explain)
-    yield from _Classifier(trained, explain).classify(text_passages(texts))
+    classifier = _Classifier(trained, explain)
+    return lambda texts: classifier.classify(text_passages(texts))
 
 
 def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:

@@ -66,8 +66,17 @@ def tag_sentences(trained: Trained, sentences: Iterable[str]) -> Iterator[Tagged
     Raises:
         InputError: If the model reads columns, which plain text does not have.
     """
+    yield from sentence_tagger(trained)(sentences)
+
+
+def sentence_tagger(trained: Trained) -> Callable[[Iterable[str]], Iterator[Tagged]]:
+    """Returns a function that tags sentences as `tag_sentences` does, for many calls.
+
+    Raises `InputError` if the model reads columns, which plain text does not have.
+    """
     _check_columns(trained, "tokens")
-    yield from _Tagger(trained).tag(sentence_passages(sentences))
+    tagger = _Tagger(trained)
+    return lambda sentences: tagger.tag(sentence_passages(sentences))
 
 
 def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:

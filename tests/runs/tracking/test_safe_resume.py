@@ -121,7 +121,7 @@ def test_files_that_are_nowhere(trained, capsys):
     client(trained).log_metric(run_id, "tokens_seen", 1, timestamp=int(time.time() * 1000), step=99)
     assert f"run {run_id} is being trained" in error_of(capsys, "train", "--resume", run_id)
     client(trained).delete_run(run_id)
-    assert f"nor in the tracking store (no run '{run_id}'" in error_of(
+    assert f"nor in the tracking store (run {run_id} was deleted" in error_of(
         capsys, "train", "--resume", run_id
     )
 
