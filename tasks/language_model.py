@@ -200,7 +200,11 @@ class LanguageModel(LightningModule):
         """Adds the window to the scores."""
         self.evaluation.update(self._log_probs(window), window.targets)
 
-    test_step = validation_step
+    def test_step(self, window: StreamWindow, batch_idx: int) -> dict[str, Tensor]:
+        """Adds the window to the scores; returns `log_probs` in nats [batch time]."""
+        log_probs = self._log_probs(window)
+        self.evaluation.update(log_probs, window.targets)
+        return {"log_probs": log_probs}
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns targets and their log-probabilities in nats, both [batch time]."""

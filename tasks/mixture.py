@@ -161,9 +161,9 @@ class MixtureLanguageModel(LightningModule):
         """Stores the members' scores of the window, for the estimation of the weights."""
         self._scores.append(self._member_scores(window))
 
-    def test_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Adds the window to the scores."""
-        self._add(self._member_scores(window))
+    def test_step(self, window: StreamWindow, batch_idx: int) -> dict[str, Tensor]:
+        """Adds the window to the scores; returns `log_probs` of real targets in nats [tokens]."""
+        return {"log_probs": self._add(self._member_scores(window))}
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns the real targets and their log-probabilities in nats, both [tokens]."""
@@ -223,12 +223,15 @@ class MixtureLanguageModel(LightningModule):
         )
         return torch.cat([scores, cached.unsqueeze(0)])
 
-    def _add(self, scores: Tensor) -> None:
+    def _add(self, scores: Tensor) -> Tensor:
+        """Adds the scores of the members; returns log-probabilities of the mixture [tokens]."""
         scores = scores.to(self.device)
         count = torch.zeros(scores.shape[1], dtype=torch.int64, device=self.device)
-        self.plain.update(mixed(scores[: len(self.members)], self.head.weights), count)
+        log_probs = mixed(scores[: len(self.members)], self.head.weights)
+        self.plain.update(log_probs, count)
         if self.cache is not None:
             self.cached.update(mixed(scores, self.cache_weights), count)
+        return log_probs
 
     def _log_scores(self, stage: str) -> None:
         others = {} if self.cache is None else {"perplexity_cache": self.cached}

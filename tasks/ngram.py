@@ -179,11 +179,12 @@ class NgramLanguageModel(LightningModule):
         if self._counts is not None:
             self._validated.append(window.targets[window.targets != IGNORE_INDEX].cpu())
 
-    def test_step(self, window: StreamWindow, batch_idx: int) -> None:
-        """Adds the window to the scores."""
+    def test_step(self, window: StreamWindow, batch_idx: int) -> dict[str, Tensor]:
+        """Adds the window to the scores; returns `log_probs` in nats [batch time]."""
         log_probs = self._log_probs(window)
         self._num_impossible += int((log_probs == -torch.inf).sum())
         self.evaluation.update(log_probs, window.targets)
+        return {"log_probs": log_probs}
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns targets and their log-probabilities in nats, both [batch time]."""

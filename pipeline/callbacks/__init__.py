@@ -4,6 +4,7 @@ from pipeline.callbacks.averaging import TriggeredAveraging
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from pipeline.callbacks.gradient_monitor import GradientMonitor
 from pipeline.callbacks.guard import FiniteGuard
+from pipeline.callbacks.item_log import ItemLog
 from pipeline.callbacks.process_watcher import ProcessWatcher
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
@@ -17,6 +18,7 @@ __all__ = [
     "EpochLines",
     "FiniteGuard",
     "GradientMonitor",
+    "ItemLog",
     "PeriodicCheckpoint",
     "ProcessWatcher",
     "RandomState",

@@ -20,6 +20,7 @@ from pipeline.checkpoints.trust import trust
 from pipeline.cli import (
     configs,
     crossvalidate,
+    diff,
     evaluate,
     export,
     generate,
@@ -42,7 +43,7 @@ from pipeline.tracking.secrets import redact
 _VERBS = {
     "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
     "use a trained model": (evaluate, predict, generate, score, export, promote),
-    "compare and inspect models": (runs, parameters, gradients, probe),
+    "compare and inspect models": (runs, diff, parameters, gradients, probe),
 }
 """Modules of verbs, grouped as in `unroll --help`."""
 
@@ -56,6 +57,7 @@ examples:
   unroll train --resume RUN                            continue an interrupted run
   unroll crossvalidate --config C                      train and test on each fold
   unroll runs                                          compare runs
+  unroll diff RUN RUN                                  parameters and scores that differ
   unroll generate --run RUN --prompt "the boys who"    sample text
   unroll score --run RUN --input sentences.txt         log-probabilities and perplexity
   unroll predict --run RUN --input reviews.txt         tag or classify text

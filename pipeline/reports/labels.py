@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pipeline.metrics.items import FILE, ItemScores, digest_of
 from pipeline.reports.calibration import expected_calibration_error
 from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table, write_texts
 
@@ -45,12 +48,13 @@ class LabelReport:
     def write(self, folder: Path) -> list[Path]:
         """Writes the report into a folder, which is created if missing, and returns the files.
 
-        They are `errors.txt` (text), `report.json` (`numbers`), `confusion.png` and
-        `calibration.png`.
+        They are `errors.txt` (text), `report.json` (`numbers`), `items.json` (`items`),
+        `confusion.png` and `calibration.png`.
         """
         texts = {
             "errors.txt": self.errors(),
             "report.json": json.dumps(self.numbers(), indent=1, ensure_ascii=False) + "\n",
+            FILE: self.items().to_json(),
         }
         files = write_texts(folder, texts)
         if self._gold:
@@ -83,6 +87,13 @@ class LabelReport:
             "confusion": [[*pair, count] for pair, count in sorted(self._confusion().items())],
             "calibration_error": expected_calibration_error(self._confidences, self._is_right),
         }
+
+    def items(self) -> ItemScores:
+        """Returns whether each text has the right label, as 1 or 0, and 1 for each text."""
+        rows = zip(self._texts, self._gold, strict=True)
+        digest = digest_of("\n".join((*tokens, "", label)) for tokens, label in rows)
+        right = np.array(self._is_right, dtype=np.float64)
+        return ItemScores("accuracy", digest, np.stack([right, np.ones_like(right)]))
 
     def errors(self) -> str:
         """Formats the report as text."""

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from seqeval.metrics.sequence_labeling import classification_report
 from seqeval.scheme import IOB2
 
+from pipeline.metrics.items import FILE, ItemScores, digest_of
 from pipeline.reports.calibration import expected_calibration_error
 from pipeline.reports.pictures import draw_calibration, draw_confusion, score_table, write_texts
 from pipeline.text.tags import Span, are_labels, spans
@@ -59,12 +61,13 @@ class TaggingReport:
     def write(self, folder: Path) -> list[Path]:
         """Writes the report into a folder, which is created if missing, and returns the files.
 
-        They are `errors.txt` (text), `report.json` (`numbers`), `seqeval.txt`, `confusion.png` and
-        `calibration.png`.
+        They are `errors.txt` (text), `report.json` (`numbers`), `items.json` (`items`),
+        `seqeval.txt`, `confusion.png` and `calibration.png`.
         """
         texts = {
             "errors.txt": self.errors(),
             "report.json": json.dumps(self.numbers(), indent=1) + "\n",
+            FILE: self.items().to_json(),
         }
         if self._has_spans:
             texts["seqeval.txt"] = self._seqeval()
@@ -86,6 +89,16 @@ class TaggingReport:
             "confusion": [[*pair, count] for pair, count in sorted(self._confusion().items())],
             "calibration_error": expected_calibration_error(self._probabilities, self._is_right),
         }
+
+    def items(self) -> ItemScores:
+        """Returns the numbers of right, predicted and gold spans of each sentence."""
+        counts = [(len({*true} & {*found}), len(found), len(true)) for true, found in self._pairs]
+        rows = zip(self._tokens, self._gold, strict=True)
+        digest = digest_of("\n".join((*tokens, "", *tags)) for tokens, tags in rows)
+        values = np.array(counts, dtype=np.float64).reshape(-1, 3)
+        if self._has_spans:
+            return ItemScores("f1", digest, values.T)
+        return ItemScores("accuracy", digest, values[:, [0, 2]].T)
 
     def errors(self) -> str:
         """Formats the report as text."""

@@ -16,6 +16,7 @@ from pipeline.callbacks import (
     BestCheckpoint,
     EpochLines,
     FiniteGuard,
+    ItemLog,
     PeriodicCheckpoint,
     ProcessWatcher,
     RandomState,
@@ -132,6 +133,7 @@ def _our_callbacks(
         ModelCard(experiment.config),
         RunLog(experiment.model.monitor, best, log_every),
         TestReport(folder.report),
+        ItemLog(folder.report),
     ]
 
 

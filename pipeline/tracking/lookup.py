@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SHORT_ID = 8  # digits of a run id where space is limited
 _PAGE = 1000  # runs per request
+_MAX_TEXT = 64 * 2**20  # bytes of an artifact that is read
 
 
 def find_run(identifier: str) -> str:
@@ -115,6 +116,18 @@ def last_sign(run_id: str) -> float | None:
             for metric in client.get_metric_history(run_id, key)
         ]
         return max(times, default=run.info.start_time) / 1000
+
+
+def read_artifact(run_id: str, artifact_path: str) -> str | None:
+    """Returns a text artifact of a run; None if there is none, or it is larger than 64 MiB."""
+    with existing_store() as client, tempfile.TemporaryDirectory() as folder:
+        parent = artifact_path.rpartition("/")[0] or None
+        sizes = {file.path: file.file_size for file in client.list_artifacts(run_id, parent)}
+        size = sizes.get(artifact_path)
+        if size is None or size > _MAX_TEXT:
+            return None
+        file = Path(client.download_artifacts(run_id, artifact_path, folder))
+        return file.read_text(encoding="utf-8", errors="replace")
 
 
 def upload(run_id: str, files: Sequence[Path], folder: str) -> None:

@@ -16,6 +16,7 @@ FIXED = ("run", "name", "experiment", "status", "started", "took", "metric", "va
 """Columns that every run has; all others are names of metrics, parameters or tags."""
 _NOT_COMPARED = ("experiment", "run_name", "config")
 _SHORT = {"perplexity": "ppl", "f1": "F1", "accuracy": "acc"}
+_COMPARED = ("test/", "best/", "model/", "perf/tokens_per_second")
 _OVERFLOW = 1e300  # MLflow stores infinity as the largest float
 
 
@@ -119,20 +120,42 @@ def useful_columns(rows: Sequence["RunRow"]) -> list[str]:
     return [*columns, "started"]
 
 
-def varying(rows: Sequence["RunRow"]) -> list[str]:
+def varying(rows: Sequence["RunRow"], with_missing: bool = False) -> list[str]:
     """Returns the parameters that have more than one value in these runs.
 
     A parameter that some runs do not have, because it has its default there, counts only if the
-    classes that it belongs to, such as `model` and `model.encoder`, are the same in all runs.
+    classes that it belongs to, such as `model` and `model.encoder`, are the same in all runs, or
+    with `with_missing`.
     """
     names = dict.fromkeys(name for row in rows for name in row.params)
     found: list[str] = []
     for name in names:
         values = {row.params.get(name) for row in rows}
-        is_known = None not in values or not any(name.startswith(f"{one}.") for one in found)
+        is_known = (
+            with_missing
+            or None not in values
+            or not any(name.startswith(f"{one}.") for one in found)
+        )
         if name.split(".")[0] not in _NOT_COMPARED and len(values) > 1 and is_known:
             found.append(name)
     return found
+
+
+def shared_scores(rows: Sequence["RunRow"]) -> dict[str, tuple[float, ...]]:
+    """Returns the values of the scores that all runs have: `test/*`, `best/*`, sizes and speed.
+
+    Raises `InputError` if they have no test or validation score in common.
+    """
+    prefixes = ("test/", "best/", "val/", "model/", "perf/")
+    common = set.intersection(*({*row.metrics} for row in rows))
+    names = [name for prefix in prefixes for name in sorted(common) if name.startswith(prefix)]
+    if not any(name.startswith(prefixes[:3]) for name in names):
+        listed = ", ".join(f"{row.run_id[:8]} ({row.metric or 'no score'})" for row in rows[:5])
+        raise InputError(
+            f"the runs have no score in common: {listed}; compare finished runs of one task"
+        )
+    names = [name for name in names if name.startswith(_COMPARED)]
+    return {name: tuple(row.metrics[name] for row in rows) for name in names}
 
 
 def headings(columns: Sequence[str], rows: Sequence["RunRow"]) -> list[str]:

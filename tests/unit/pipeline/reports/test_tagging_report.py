@@ -40,6 +40,7 @@ def test_files(report, tmp_path):
     assert set(files) == {
         "errors.txt",
         "report.json",
+        "items.json",
         "seqeval.txt",
         "confusion.png",
         "calibration.png",
