@@ -71,6 +71,29 @@ def count_parameters(model: nn.Module) -> list[Part]:
     return parts
 
 
+def model_sizes(model: nn.Module) -> dict[str, int]:
+    """Returns the number of parameters of a model, with and without embeddings.
+
+    Shared parameters are counted once, and a matrix that is also an embedding counts as one. The
+    parameters of an n-gram model are its probabilities and backoff weights; it has no embeddings.
+
+    Example:
+        >>> model_sizes(nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2)))
+        {'model/parameters': 50, 'model/parameters_without_embeddings': 10}
+    """
+    counts = sum(head.num_values for head in model.modules() if isinstance(head, NgramHead))
+    embeddings = {
+        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
+    }
+    named = [(id(p), p.numel()) for p in model.parameters()]  # each once
+    rest = sum(size for key, size in named if key not in embeddings)
+    total = sum(size for _, size in named)
+    return {
+        "model/parameters": total + counts,
+        "model/parameters_without_embeddings": rest + counts,
+    }
+
+
 def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     # A module with two places is yielded at each; at the second one all is shared.
     leaves = tuple[str, ...]()

@@ -1,5 +1,8 @@
 """Logs metrics and test reports of a run, each (key, step) once; steps are numbers of updates."""
 
+import resource
+import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,18 +14,25 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torch.optim import Optimizer
 
+from pipeline.analysis.parameters import model_sizes
 from pipeline.batches import Sentences, Series, StreamWindow, Texts
 from pipeline.callbacks.checkpoints import BestCheckpoint, is_update
 from pipeline.contracts import Reporting
 from pipeline.tracking.logger import RunTracker
+
+_MIB = 1024**2
 
 
 class RunLog(Callback):
     """Logs training metrics every n updates, and the scores of each validation and test.
 
     Lightning's `self.log` is not used for this, since its steps differ by one between training and
-    validation, and again after resuming within an epoch. The best value of `monitor` is logged as
-    `best/...`; the callback `best`, which has it, must precede this one.
+    validation, and again after resuming within an epoch. The callback `best`, which has the best
+    value of `monitor`, must precede this one.
+
+    Scores that a run has once are single values, which MLflow draws as bars: `best/*`, `test/*`,
+    `model/*`, `perf/seconds_per_epoch` (the median) and `perf/peak_memory_mib` (of the first
+    process). So are all scores of tasks without gradients, whose steps are no updates.
     """
 
     def __init__(self, monitor: str, best: BestCheckpoint, every_n_steps: int) -> None:
@@ -33,6 +43,8 @@ class RunLog(Callback):
         self._losses: list[Tensor] = []  # for each batch since the last update
         self._grad_norm: float | None = None
         self._mark: tuple[float, int] | None = None  # (seconds, tokens seen) at the last log
+        self._epoch_start: float | None = None  # in seconds; None within a resumed epoch
+        self._durations: list[float] = []  # of complete epochs of this process, in seconds
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """See `Callback`."""
@@ -57,6 +69,41 @@ class RunLog(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `Callback`."""
         self._mark = None
+        self._epoch_start = time.perf_counter()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the size of the model, which an n-gram model has only at the end."""
+        sizes = model_sizes(pl_module)
+        if isinstance(trainer.logger, RunTracker) and sizes["model/parameters"] > 0:
+            trainer.logger.log_values(sizes)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measures how long an epoch took, with its validations."""
+        if self._epoch_start is not None:
+            self._durations.append(time.perf_counter() - self._epoch_start)
+            self._epoch_start = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the values that a run has once."""
+        self.log_summary(trainer, pl_module)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Logs the values that an interrupted run has."""
+        if trainer.state.fn == "fit" and trainer.global_step:
+            self.log_summary(trainer, pl_module)
+
+    def log_summary(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the best score, the size of the model, the time of an epoch and the memory."""
+        if not isinstance(trainer.logger, RunTracker):
+            return
+        values: dict[str, float] = {**model_sizes(pl_module), **_peak_memory(pl_module)}
+        if self.best.best is not None:
+            values[self.best_name] = self.best.best
+        if self._durations:
+            values["perf/seconds_per_epoch"] = statistics.median(self._durations)
+        trainer.logger.log_values(values)
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
@@ -112,8 +159,6 @@ class RunLog(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         metrics = _scores(trainer, "val/")
-        if self.best.best is not None:
-            metrics[self.best_name] = self.best.best
         at_end = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if at_end:
             metrics["epoch"] = trainer.current_epoch + 1
@@ -123,11 +168,13 @@ class RunLog(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `Callback`."""
-        self._write(trainer, _scores(trainer, "test/"))
+        if isinstance(trainer.logger, RunTracker):
+            trainer.logger.log_values(_scores(trainer, "test/"))
 
     def _write(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if isinstance(trainer.logger, RunTracker):
-            trainer.logger.log_scores(metrics, trainer.global_step)
+            step = trainer.global_step if trainer.lightning_module.automatic_optimization else 0
+            trainer.logger.log_scores(metrics, step)
 
 
 class RunStart(Callback):
@@ -172,6 +219,16 @@ def loss_of(outputs: STEP_OUTPUT) -> Tensor | None:
     assert isinstance(outputs, Mapping), "Lightning gives a mapping"
     loss: Tensor | None = outputs.get("loss")
     return None if loss is None else loss.detach()
+
+
+def _peak_memory(module: LightningModule) -> dict[str, float]:
+    """Returns the largest memory of this process so far and, on a GPU, of its tensors, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    found = {"perf/peak_memory_mib": peak * unit / _MIB}
+    if module.device.type == "cuda":
+        found["perf/peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated(module.device) / _MIB
+    return found
 
 
 def _scores(trainer: Trainer, prefix: str) -> dict[str, float]:

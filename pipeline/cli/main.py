@@ -8,12 +8,14 @@ values, or of the disk; 130 Ctrl-C; 143 SIGTERM.
 """
 
 import argparse
+import contextlib
 import difflib
 import importlib
+import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.checkpoints.trust import trust
@@ -145,7 +147,8 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
         _refuse_unreadable(arguments)
         options, fields = _parse(arguments)
         trust(*getattr(options, "trust", ()))
-        code: int = options.handler(options, fields, entry)
+        with _without_project_run(options.verb):
+            code: int = options.handler(options, fields, entry)
         return code
     except KeyboardInterrupt:
         print_error("interrupted")
@@ -157,6 +160,18 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
             print_note(redact("".join(traceback.format_exception(error)).rstrip()))
             return 1
         return _report(error)
+
+
+@contextlib.contextmanager
+def _without_project_run(verb: str) -> Iterator[None]:
+    """Leaves no empty run behind when `mlflow run` has started a verb that trains nothing."""
+    try:
+        yield
+    finally:
+        if os.environ.get("MLFLOW_RUN_ID") and verb not in ("train", "fit"):
+            from pipeline.tracking.project import discard_project_run
+
+            discard_project_run()
 
 
 def _refuse_unreadable(arguments: Sequence[str]) -> None:

@@ -47,6 +47,13 @@ class NgramHead(nn.Module):
         self._nothing = nn.Parameter(torch.zeros(()))
 
     @property
+    def num_values(self) -> int:
+        """Number of probabilities and backoff weights; 0 before the model is estimated."""
+        if self._model is None:
+            return 0
+        return sum(values.size for values in (*self._model.probs, *self._model.backoffs))
+
+    @property
     def model(self) -> NgramModel:
         """The estimated or loaded n-gram model."""
         if self._model is None:

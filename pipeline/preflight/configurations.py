@@ -97,3 +97,28 @@ def _suggest(name: str) -> str:
         if near := difflib.get_close_matches(text, known, n=1, cutoff=cutoff):
             return f"; did you mean {known[near[0]]}?"
     return ""
+
+
+def configuration_name(path: Path) -> str:
+    """Returns the name by which `--config` finds a file: below a folder `configs`, or its path."""
+    for folder in (Path("configs"), SHIPPED):
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).with_suffix("").as_posix()
+    return path.as_posix()
+
+
+_SCORE = re.compile(r"published|(test|validation) (perplexity|accuracy|f1)|test/|\bF1\b", re.I)
+
+
+def expected_score(path: Path) -> str:
+    """Returns the sentences of a configuration's comment that state scores, published or ours.
+
+    Example:
+        >>> expected_score(SHIPPED / "lm" / "ptb-kn3.yaml").partition(";")[0]
+        'Test perplexity 148.281, validation 157.766'
+    """
+    if not path.is_file():
+        return ""
+    text = " ".join(comments(path)[1:])
+    sentences = re.split(r"(?<=[.])\s+(?=[A-Z])", text)
+    return " ".join(one for one in sentences if _SCORE.search(one) and re.search(r"\d", one))

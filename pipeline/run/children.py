@@ -15,11 +15,17 @@ from pipeline.checkpoints.trust import trusted
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError, TrainingError
 from pipeline.run.experiment import Experiment
+from pipeline.run.parameters import relevant_parameters
 from pipeline.run.workers import Job, Outcome, run_jobs
 from pipeline.tracking.family import FOLD, PARENT, Child, children
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import GROUP_TAG, config_hash, flatten
-from pipeline.tracking.provenance import command_line, package_versions, provenance_tags
+from pipeline.tracking.naming import GROUP_TAG, config_hash
+from pipeline.tracking.provenance import (
+    command_line,
+    package_versions,
+    provenance_tags,
+    source_tags,
+)
 from pipeline.tracking.secrets import removed_keys
 
 _GIB = 1024**3
@@ -104,9 +110,10 @@ def open_parent(
             "corpus": experiment.data.name,
             GROUP_TAG: config_hash(config),
             **tags,
+            **source_tags(),
             **provenance_tags(1),
         },
-        params=flatten(config),
+        params=relevant_parameters(config, []),
         outputs=outputs_root(),
     )
     folder = RunFolder.of(str(tracker.version))

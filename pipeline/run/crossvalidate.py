@@ -126,7 +126,7 @@ def _sum_up(tracker: RunTracker, parent: RunFolder, finished: Sequence[Child]) -
         f"{name}_std": statistics.stdev(column) if len(column) > 1 else 0.0
         for name, column in values.items()
     }
-    tracker.log_metrics({**means, **spreads, "folds": len(finished)}, step=len(finished))
+    tracker.log_values({**means, **spreads, "folds": len(finished)})
     table = _table(finished, means, spreads)
     file = parent.path / "folds.tsv"
     write_atomically(file, table)

@@ -7,17 +7,23 @@ from typing import Any, TextIO
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from pipeline.checkpoints.folder import find_local
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import load_trained
 from pipeline.checkpoints.write import AtomicCheckpointIO
 from pipeline.console import open_output, print_note, print_result
 from pipeline.contracts import Corpus
+from pipeline.errors import InputError
 from pipeline.float32 import tf32
 from pipeline.inference.dynamic_evaluation import dynamic_perplexity, refuse_unlearnable
 from pipeline.options import Dynamics
+from pipeline.run.description import headline_tags
 from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.experiment import Experiment, build, load_data, with_data
+from pipeline.run.page import EXPECTED_TAG, headline
 from pipeline.run.trainer import make_trainer
+from pipeline.tracking.lookup import add_values, find_run
+from pipeline.tracking.run import run_state
 
 
 @tf32(False)
@@ -40,6 +46,8 @@ def evaluate(
     score(experiment.model, experiment.data, verbose=False)
     for name, value in sorted(trainer.callback_metrics.items()):
         print_result(f"{name} {float(value):.10g}")
+    if verb == "test" and run is not None and not fields:
+        _record(run, experiment, trainer)
     if dynamics is not None:
         cuts = [f"--data.eval_bptt={dynamics.steps}", "--data.reread=0"]
         data, _, _ = load_data(trained, [*fields, *cuts])
@@ -52,6 +60,30 @@ def evaluate(
                 "`unroll validate`"
             )
     return 0
+
+
+def _record(run: str, experiment: Experiment, trainer: Trainer) -> None:
+    """Adds the scores of a test to a run that was not tested, and to its description."""
+    scores = {
+        name: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith("test/")
+    }
+    try:
+        folder = find_local(run)
+        run_id = folder.run_id if folder is not None else find_run(run)
+        state = run_state(run_id)
+        if state.status == "RUNNING" or scores.keys() <= state.metrics.keys():
+            return
+        line = headline(
+            state.status,
+            experiment.model.monitor,
+            {**state.metrics, **scores},
+            state.tags.get(EXPECTED_TAG, ""),
+        )
+        add_values(run_id, scores, headline_tags(state.tags, line))
+    except InputError as error:
+        print_note(f"the scores are not added to the run: {error}")
 
 
 @tf32(False)

@@ -1,6 +1,7 @@
 """From flags, configuration files and checkpoints to a model, its data and trainer settings."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
@@ -47,8 +48,9 @@ class Experiment(NamedTuple):
 
     @property
     def group(self) -> str:
-        """Name of the MLflow experiment."""
-        return self.config["experiment"] or f"{self.model.experiment}/{self.data.name}"
+        """Name of the MLflow experiment: the flag, the environment variable, or task and corpus."""
+        given = self.config["experiment"] or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        return given or f"{self.model.experiment}/{self.data.name}"
 
 
 def build(arguments: Sequence[str], kept_in: str = "") -> Experiment:

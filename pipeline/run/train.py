@@ -29,6 +29,7 @@ from pipeline.float32 import tf32
 from pipeline.inference.serving import description
 from pipeline.options import resumable
 from pipeline.protocols import implements
+from pipeline.run.description import write_page
 from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.opening import OpenTraining, begin, fork_training, open_training
@@ -78,9 +79,9 @@ def train(
     with _locked(None if fork else resumed):
         if fork and resumed is not None:
             with _locked(resumed):
-                job = fork_training(experiment, precision, resumed, and_test)
+                job = fork_training(experiment, precision, resumed, and_test, arguments)
         else:
-            job = open_training(experiment, precision, resumed, and_test)
+            job = open_training(experiment, precision, resumed, and_test, arguments)
         try:
             termination.install()
             with (
@@ -92,12 +93,14 @@ def train(
             ):
                 _run(job, register)
         except BaseException as error:
-            _end(job.tracker, error)
+            _end(job, error)
             raise
         finally:
             termination.uninstall()
     job.tracker.finish("FINISHED")
     print_result(f"run {job.tracker.version} ({job.name})")
+    if job.tracker.address:
+        print_note(f"page: {job.tracker.address}")
     print_note(f"next: unroll {_next_verb(experiment.model)} --run {job.tracker.version}")
     return 0
 
@@ -163,6 +166,7 @@ def _run(job: OpenTraining, register: str | None) -> None:
         processes.watch(trainer)
         with _locked(job.folder if not job.is_resumed else None):
             _fit_and_test(job, trainer, best, start)
+        write_page(tracker, job.experiment, "FINISHED", job.tags, [])
     finally:
         processes.end()
         if tracker.is_active and not tracker.waits:
@@ -197,8 +201,9 @@ def _fit_and_test(
                 print_result(f"{name} {float(score):.6g}")
 
 
-def _end(tracker: RunTracker, error: BaseException) -> None:
+def _end(job: OpenTraining, error: BaseException) -> None:
     """Sets the status of the run after an error, and raises what determines the exit code."""
+    tracker = job.tracker
     is_interrupt = isinstance(error, KeyboardInterrupt) or isinstance(
         error.__context__, KeyboardInterrupt
     )  # Lightning converts Ctrl-C to exit(1)
@@ -208,6 +213,7 @@ def _end(tracker: RunTracker, error: BaseException) -> None:
         tracker.release()
         print_note(f"run {tracker.version} is unchanged")
     else:
+        write_page(tracker, job.experiment, status, job.tags, [])
         tracker.finish(status)
         print_note(f"run {tracker.version} ended with status {status}")
     if status == "KILLED" and RunFolder.of(str(tracker.version)).last.is_file():

@@ -5,7 +5,7 @@ import os
 import re
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from pipeline.tracking import records
 from pipeline.tracking.outbox import Outbox, waiting
 from pipeline.tracking.records import Record
-from pipeline.tracking.run import OpenRun, open_run
+from pipeline.tracking.run import OpenRun, describe_experiment, open_run, page_address
 from pipeline.tracking.secrets import redact, without_secrets
 
 FinalStatus = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
@@ -45,6 +45,8 @@ class RunTracker(Logger):
         self._owns_scores = False
         self._results: dict[str, records.Metric] = {}
         self._run = run
+        self._tables = _tables_of(self.tags)
+        self._values = {} if run is None else dict(run.metrics)
         self._outbox = None if run is None else Outbox(run, self._outputs / run.run_id)
 
     @classmethod
@@ -56,6 +58,7 @@ class RunTracker(Logger):
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         outputs: Path = Path("outputs"),
+        note: str = "",
     ) -> Self:
         """Creates a run, or opens `run_id` or else the run MLFLOW_RUN_ID.
 
@@ -63,7 +66,7 @@ class RunTracker(Logger):
 
         `experiment` is that of a new run, and is created if missing; `run_name` is the name of a
         run that is new or was created by `mlflow run`. A resumed run keeps both. `outputs` contains
-        one folder per run.
+        one folder per run. `note` is the description of the experiment, if it has none yet.
 
         Raises:
             InputError: If the store cannot be used, the run does not exist, or its journal is
@@ -74,6 +77,8 @@ class RunTracker(Logger):
         if run_id is not None:
             waiting(outputs / run_id)  # reports a damaged journal before the run is opened
         run = open_run(experiment, run_name, run_id)
+        if run_id is None:
+            describe_experiment(run, note)
         tracker = cls(run.experiment, run.run_id, outputs, run)
         tracker._waits = run_id is not None
         tracker.set_tags(tags or {})
@@ -84,6 +89,21 @@ class RunTracker(Logger):
     def name(self) -> str:
         """Name of the experiment."""
         return self._experiment
+
+    @property
+    def run_name(self) -> str:
+        """Name that the run had when it was opened; empty for a new run."""
+        return "" if self._run is None else self._run.name
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """Values of `log_values`, and the last metrics that the run had when it was opened."""
+        return self._values
+
+    @property
+    def address(self) -> str:
+        """URL of the run's page, if the store is a server; else ""."""
+        return "" if self._run is None else page_address(self._run)
 
     @property
     def version(self) -> str | None:
@@ -145,6 +165,13 @@ class RunTracker(Logger):
         self._results |= {key: made[key] for key in made if key.startswith(("best/", "test/"))}
         self._put(*made.values())
 
+    def log_values(self, metrics: Mapping[str, float]) -> None:
+        """Logs single values, which replace earlier ones; MLflow draws them as bars, not curves."""
+        new = {_checked(k): float(v) for k, v in metrics.items() if self._values.get(k) != v}
+        now = _now()
+        self._put(*(records.Metric(key, value, now, 0) for key, value in new.items()))
+        self._values |= new
+
     def log_params(self, params: Mapping[str, str]) -> None:
         """Logs parameters without secrets, cut at MLflow's limit.
 
@@ -166,6 +193,16 @@ class RunTracker(Logger):
     def log_text(self, text: str, artifact_path: str) -> None:
         """Logs a text as an artifact."""
         self._put(records.TextArtifact(text, _checked(artifact_path)))
+
+    def log_table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[object]], artifact_path: str
+    ) -> None:
+        """Logs a table as the JSON artifact that MLflow's `log_table` writes and its UI shows."""
+        table = {"columns": list(columns), "data": [list(row) for row in rows]}
+        self.log_text(json.dumps(table, ensure_ascii=False), artifact_path)
+        self._tables.add(artifact_path)
+        listed = [{"path": path, "type": "table"} for path in sorted(self._tables)]
+        self.set_tags({"mlflow.loggedArtifacts": json.dumps(listed)})
 
     def log_artifact(self, path: Path, artifact_folder: str | None = None) -> None:
         """Logs a copy of a file, which may be changed or deleted afterwards."""
@@ -250,6 +287,13 @@ class RunTracker(Logger):
     def _put(self, *new: Record) -> None:
         if self._outbox is not None:
             self._outbox.put(*new)
+
+
+def _tables_of(tags: Mapping[str, str]) -> set[str]:
+    try:
+        return {one["path"] for one in json.loads(tags.get("mlflow.loggedArtifacts", "[]"))}
+    except (ValueError, LookupError, TypeError):
+        return set()
 
 
 def _is_score(name: str) -> bool:

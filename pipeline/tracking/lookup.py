@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,6 +129,17 @@ def read_artifact(run_id: str, artifact_path: str) -> str | None:
             return None
         file = Path(client.download_artifacts(run_id, artifact_path, folder))
         return file.read_text(encoding="utf-8", errors="replace")
+
+
+def add_values(run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
+    """Adds single values and tags to a run of any status; both replace earlier ones."""
+    from mlflow import entities
+
+    now = int(time.time() * 1000)
+    metrics = [entities.Metric(key, value, now, 0) for key, value in values.items()]
+    with existing_store() as client:
+        pairs = [entities.RunTag(key, value) for key, value in tags.items()]
+        client.log_batch(run_id, metrics=metrics, tags=pairs)
 
 
 def upload(run_id: str, files: Sequence[Path], folder: str) -> None:

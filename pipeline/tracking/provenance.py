@@ -11,6 +11,9 @@ from pathlib import Path
 
 from pipeline.tracking.secrets import redact_command
 
+UNCOMMITTED_TAG = "unroll.uncommitted"
+"""Tag with the number of files that differ from the commit; "none" if there are none."""
+
 JOB_VARIABLES = {
     "SLURM_JOB_ID": "slurm.job_id",
     "SLURM_ARRAY_JOB_ID": "slurm.array_job_id",
@@ -22,24 +25,39 @@ JOB_VARIABLES = {
 
 
 def provenance_tags(world_size: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns run tags for command, user, host, commit and cluster job."""
+    """Returns run tags for the host and the cluster job."""
+    tags = {"host": socket.gethostname(), "world_size": str(world_size)}
+    return tags | {
+        tag: environment[name] for name, tag in JOB_VARIABLES.items() if name in environment
+    }
+
+
+def source_tags() -> dict[str, str]:
+    """Returns run tags for command, user, commit, and files that differ from the commit."""
     tags = {
         "mlflow.source.name": command_line(),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
-        "host": socket.gethostname(),
-        "world_size": str(world_size),
     }
-    tags |= {tag: environment[name] for name, tag in JOB_VARIABLES.items() if name in environment}
     commit = git_commit()
-    return tags if commit is None else tags | {"mlflow.source.git.commit": commit}
+    if commit is None:
+        return tags
+    return tags | {"mlflow.source.git.commit": commit, UNCOMMITTED_TAG: uncommitted()}
+
+
+def uncommitted() -> str:
+    """Returns how many tracked files of this code differ from the commit, such as "2 files"."""
+    changed = _git(Path(__file__).parent, "status", "--porcelain", "--untracked-files=no")
+    number = len((changed or "").splitlines())
+    return f"{number} file{'s' * (number != 1)}" if number else "none"
 
 
 def command_line() -> str:
     """Returns the command of this process, quoted for a shell and without secrets."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     if module is None:
-        return redact_command(sys.argv)
+        program = Path(sys.argv[0]).name
+        return redact_command([program if program == "unroll" else sys.argv[0], *sys.argv[1:]])
     name = module.name.removesuffix(".__main__")
     return redact_command(["python", "-m", name, *sys.argv[1:]])
 

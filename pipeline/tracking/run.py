@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import InputError
 from pipeline.tracking.secrets import redact_address
-from pipeline.tracking.store import experiment_id, open_store, refusing
+from pipeline.tracking.store import NOTE_TAG, experiment_id, open_store, refusing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,7 +40,7 @@ class OpenRun:
     """A run to which values can be logged.
 
     `start_time` is in milliseconds since 1970; `logged` contains the steps in the store, for each
-    metric; `tags` are those of a run that existed before.
+    metric; `name`, `metrics` and `tags` are those of a run that existed before.
     """
 
     client: "MlflowClient"
@@ -48,6 +48,9 @@ class OpenRun:
     experiment: str
     start_time: int
     logged: dict[str, set[int]]
+    experiment_id: str = ""
+    name: str = ""
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -64,11 +67,45 @@ def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
         if run_id is not None:
             return _attach(client, _existing(client, run_id))
         if made_outside:
-            opened = _attach(client, _untrained(client, made_outside))
-            client.update_run(made_outside, status="RUNNING", name=run_name)
-            return opened
+            run = _untrained(client, made_outside)
+            kept = run.info.run_name if _is_chosen(run.info.run_name) else run_name
+            client.update_run(made_outside, status="RUNNING", name=kept)
+            return dataclasses.replace(_attach(client, run), name=kept)
         run = client.create_run(experiment_id(client, experiment), run_name=run_name)
-        return OpenRun(client, run.info.run_id, experiment, run.info.start_time, defaultdict(set))
+        info = run.info
+        opened = OpenRun(client, info.run_id, experiment, info.start_time, defaultdict(set))
+        return dataclasses.replace(opened, experiment_id=info.experiment_id)
+
+
+def describe_experiment(run: OpenRun, note: str) -> None:
+    """Sets the description of the run's experiment, if it has none."""
+    with refusing(run.client.tracking_uri):
+        tags = run.client.get_experiment(run.experiment_id).tags
+        if note and not tags.get(NOTE_TAG):
+            run.client.set_experiment_tag(run.experiment_id, NOTE_TAG, note)
+
+
+def page_address(run: OpenRun) -> str:
+    """Returns the URL of the page of a run, if the store is a server; else ""."""
+    uri = run.client.tracking_uri
+    if not uri.startswith(("http://", "https://")):
+        return ""
+    place = f"experiments/{run.experiment_id}/runs/{run.run_id}"
+    return f"{redact_address(uri).rstrip('/')}/#/{place}?workflowType=machine_learning"
+
+
+def _is_chosen(name: str | None) -> bool:
+    """Returns whether the user chose a name, rather than MLflow ("rogue-panda-62")."""
+    from mlflow.utils import name_utils
+
+    adjective, _, rest = (name or "").partition("-")
+    noun, _, number = rest.partition("-")
+    is_drawn = (
+        adjective in name_utils._GENERATOR_PREDICATES
+        and noun in name_utils._GENERATOR_NOUNS
+        and number.isdigit()
+    )
+    return bool(name) and not is_drawn
 
 
 def _attach(client: "MlflowClient", run: "Run") -> OpenRun:
@@ -77,7 +114,17 @@ def _attach(client: "MlflowClient", run: "Run") -> OpenRun:
     for key in _scores(run):
         logged[key] = {metric.step for metric in client.get_metric_history(run_id, key)}
     name = client.get_experiment(run.info.experiment_id).name
-    return OpenRun(client, run_id, name, run.info.start_time, logged, run.data.tags)
+    return OpenRun(
+        client,
+        run_id,
+        name,
+        run.info.start_time,
+        logged,
+        run.info.experiment_id,
+        run.info.run_name or "",
+        run.data.metrics,
+        run.data.tags,
+    )
 
 
 def _scores(run: "Run") -> list[str]:

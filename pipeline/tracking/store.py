@@ -195,6 +195,10 @@ def _create_sqlite(path: Path) -> None:
     unfinished.replace(path)
 
 
+NOTE_TAG = "mlflow.note.content"
+"""Tag with the description of a run or experiment, in Markdown."""
+
+
 def experiment_id(client: "MlflowClient", name: str) -> str:
     """Returns the id of an experiment, which is created if missing.
 

@@ -28,6 +28,9 @@ class Recorder(RunTracker):
     def log_scores(self, metrics, step):
         self.sent.append((step, dict(metrics)))
 
+    def log_values(self, metrics):
+        self.sent.append((0, dict(metrics)))
+
     def log_artifact(self, path, artifact_folder=None):
         self.files.append((path, artifact_folder))
 
@@ -161,7 +164,7 @@ def test_epochs_and_tokens_by_hand():
 def test_a_validation_within_an_epoch_has_no_epoch_number():
     recorder, _, _ = fit(every=100, val_check_interval=3)
     assert recorder.of("val/f1") == [(3, 0.5), (6, 0.75), (9, 0.625), (12, 0.875)]
-    assert recorder.of("best/val_f1") == [(3, 0.5), (6, 0.75), (9, 0.75), (12, 0.875)]
+    assert recorder.of("best/val_f1") == [(0, 0.875)]
     assert recorder.of("epoch") == [(6, 1), (12, 2)]
 
 
@@ -177,7 +180,7 @@ def test_the_scores_of_a_test():
     recorder, _, trainer = fit(num_epochs=1)
     recorder.sent.clear()
     trainer.test(trainer.lightning_module, verbose=False)
-    assert [sent for sent in recorder.sent if sent[1]] == [(6, {"test/f1": 0.25})]
+    assert [sent for sent in recorder.sent if sent[1]] == [(0, {"test/f1": 0.25})]
 
 
 def test_speed_is_that_between_two_logs(monkeypatch):
@@ -194,6 +197,18 @@ def test_without_progress_there_is_no_speed(monkeypatch):
     recorder, _, _ = fit(every=1, num_epochs=2, val_check_interval=3)
     steps = [step for step, _ in recorder.of("perf/tokens_per_second")]
     assert steps == [2, 3, 5, 6, 8, 9, 11, 12]
+
+
+def test_values_that_a_run_has_once(monkeypatch):
+    """The clock is read at the start and end of an epoch, after its first batch, at each log."""
+    monkeypatch.setattr(run_log, "time", Clock())
+    recorder, _, _ = fit(every=3, num_epochs=2)
+    assert recorder.of("model/parameters") == [(0, 1), (0, 1)]
+    assert recorder.of("model/parameters_without_embeddings")[-1] == (0, 1)
+    assert recorder.of("perf/seconds_per_epoch") == [(0, 2.0 * 4)]
+    [(step, memory)] = recorder.of("perf/peak_memory_mib")
+    assert step == 0
+    assert 50 < memory < 100_000  # MiB
 
 
 def test_tokens_are_counted_on_from_a_checkpoint():

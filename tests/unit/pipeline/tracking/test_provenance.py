@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pipeline.tracking import provenance
-from pipeline.tracking.provenance import package_versions, provenance_tags
+from pipeline.tracking.provenance import package_versions, provenance_tags, source_tags
 
 
 def test_tags_of_a_cluster_job(monkeypatch, tmp_path):
@@ -17,15 +17,12 @@ def test_tags_of_a_cluster_job(monkeypatch, tmp_path):
     job = {"SLURM_JOB_ID": "17", "SLURM_RESTART_COUNT": "2", "SLURM_NODELIST": "n[1-2]"}
     tags = provenance_tags(4, job)
     assert tags.pop("host")
-    tags.pop("mlflow.source.git.commit", None)  # of this checkout
-    assert tags.pop("mlflow.source.name").endswith(" train '--data.corpus=my data'")
-    assert tags == {
-        "mlflow.source.type": "LOCAL",
-        "mlflow.user": getpass.getuser(),
-        "world_size": "4",
-        "slurm.job_id": "17",
-        "slurm.restarts": "2",
-    }
+    assert tags == {"world_size": "4", "slurm.job_id": "17", "slurm.restarts": "2"}
+    source = source_tags()
+    source.pop("mlflow.source.git.commit", None)  # of this checkout
+    source.pop("unroll.uncommitted", None)
+    assert source.pop("mlflow.source.name").endswith(" train '--data.corpus=my data'")
+    assert source == {"mlflow.source.type": "LOCAL", "mlflow.user": getpass.getuser()}
 
 
 @pytest.fixture
@@ -62,7 +59,11 @@ def test_commit_of_the_code_wherever_it_is_started(repository, monkeypatch, tmp_
     monkeypatch.chdir(elsewhere)
     copied = loaded(folder / "code" / "provenance.py")
     assert copied.git_commit() == commit
-    assert copied.provenance_tags(1, {})["mlflow.source.git.commit"] == commit
+    tags = copied.source_tags()
+    assert (tags["mlflow.source.git.commit"], tags["unroll.uncommitted"]) == (commit, "none")
+    with (folder / "code" / "provenance.py").open("a") as file:
+        file.write("# changed")
+    assert copied.source_tags()["unroll.uncommitted"] == "1 file"
 
 
 def test_code_that_a_surrounding_repository_does_not_track(repository, tmp_path_factory):
@@ -79,7 +80,7 @@ def test_code_that_a_surrounding_repository_does_not_track(repository, tmp_path_
     assert loaded(untracked / "provenance.py").git_commit() is not None
     copied = loaded(installed / "provenance.py")
     assert copied.git_commit() is None
-    assert "mlflow.source.git.commit" not in copied.provenance_tags(1, {})
+    assert "mlflow.source.git.commit" not in copied.source_tags()
 
 
 def test_packages():

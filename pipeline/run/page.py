@@ -1,0 +1,103 @@
+"""The description of a run in MLflow, in Markdown: its result, how to repeat it, how to use it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+COMMAND_TAG, RESUMED_TAG = "unroll.command", "unroll.resumed"
+"""Tags with the first command of a run, and with those that resumed it, one per line."""
+EXPECTED_TAG = "unroll.expected"
+"""Tag with the scores that the configuration's comment states."""
+
+
+class Page(NamedTuple):
+    """What the description of a run says.
+
+    Attributes:
+        status: Status of the run, such as "FINISHED".
+        monitor: Validation metric that selects the best checkpoint.
+        scores: Values of `best/*`, `test/*`, `model/*` and `perf/*`.
+        expected: Scores that the configuration states; "" if none.
+        corpus: Name of the corpus, and its sizes.
+        model: The model in a few words.
+        commands: The first command, and those that resumed the run.
+        commit: Commit of the code, with a remark about uncommitted changes; "" if unknown.
+        use: Commands that use the model.
+        examples: Lines of the model's output.
+    """
+
+    status: str
+    monitor: str
+    scores: Mapping[str, float]
+    expected: str
+    corpus: str
+    model: str
+    commands: Sequence[str]
+    commit: str
+    use: Sequence[str]
+    examples: Sequence[str]
+
+    def markdown(self) -> str:
+        """Returns the description."""
+        first, *resumed = self.commands
+        parts = [
+            headline(self.status, self.monitor, self.scores, self.expected),
+            f"* Model: {self.model}{self._size()}{self._cost()}\n"
+            f"* Corpus: {_indented(self.corpus)}",
+            f"**Repeat it**{self.commit}\n\n{_code([first, *resumed])}",
+            "The complete configuration is the artifact `config.yaml`; `unroll train --config "
+            "config.yaml` gives the same run.",
+        ]
+        if self.status == "FINISHED":
+            parts.append(f"**Use the model**\n\n{_code(self.use)}")
+        if self.examples:
+            parts.append(f"**Output**\n\n{_code(self.examples)}")
+        return "\n\n".join(parts) + "\n"
+
+    def _size(self) -> str:
+        total = self.scores.get("model/parameters")
+        rest = self.scores.get("model/parameters_without_embeddings")
+        if not total or rest is None:
+            return ""
+        without = f" ({rest:,.0f} without embeddings)" if rest < total else ""
+        return f", {total:,.0f} parameters{without}"
+
+    def _cost(self) -> str:
+        seconds = self.scores.get("perf/seconds_per_epoch")
+        memory = self.scores.get("perf/peak_memory_mib")
+        costs = [] if seconds is None else [f"{seconds:.3g} s per epoch"]
+        costs += [] if memory is None else [f"{memory:,.0f} MiB peak memory"]
+        return f"\n* Training: {', '.join(costs)}" if costs else ""
+
+
+def headline(status: str, monitor: str, scores: Mapping[str, float], expected: str) -> str:
+    """Returns the first line of a description: the result, and the scores to expect.
+
+    Example:
+        >>> scores = {"test/perplexity": 112.098, "best/val_perplexity": 116.88}
+        >>> headline("FINISHED", "val/perplexity", scores, "Published test perplexity 114.5.")
+        '**test/perplexity 112.1**, best val/perplexity 116.88. Published test perplexity 114.5.'
+    """
+    test, best = "test/" + monitor.partition("/")[2], "best/" + monitor.replace("/", "_")
+    found = [f"**{test} {scores[test]:.5g}**"] if test in scores else []
+    found += [f"best {monitor} {scores[best]:.5g}"] if best in scores else []
+    result = ", ".join(found) or f"No score of {monitor} yet"
+    ended = "" if status == "FINISHED" else f" ({status})"
+    return f"{result}{ended}. {expected}".strip()
+
+
+def with_headline(note: str, line: str) -> str:
+    """Returns a description with another first line; a text of the user's own is kept below it."""
+    old, _, rest = note.partition("\n")
+    is_ours = old.startswith(("**test/", "best val/", "No score of "))
+    return f"{line}\n{rest}" if is_ours else f"{line}\n\n{note}"
+
+
+def _indented(text: str) -> str:
+    """Returns a text of one line, or of a first line and a block with the others."""
+    first, *rest = text.splitlines()
+    block = ["", *(f"  {line}" for line in _code(rest).splitlines())] if rest else []
+    return "\n".join([first, *block])
+
+
+def _code(lines: Sequence[str]) -> str:
+    return "\n".join(["```", *lines, "```"])

@@ -1,0 +1,214 @@
+"""What a person finds on the page of a run: its description, parameters, metrics and tags."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.cli.main import make_parser
+from pipeline.run.page import with_headline
+from pipeline.tracking.provenance import command_line
+from tests.configs import small_config, write_config
+from tests.harness import (
+    REPOSITORY,
+    all_runs,
+    client,
+    command,
+    environment,
+    error_of,
+    fit,
+    history,
+    only_run,
+)
+
+NOTE = "mlflow.note.content"
+
+
+@pytest.fixture
+def config(project, corpus):
+    """A configuration of two epochs whose comment states scores."""
+    file = write_config(project, small_config(corpus))
+    text = file.read_text()
+    file.write_text(f"# unroll train --config C\n# Published test perplexity 12.5.\n{text}")
+    return file
+
+
+def test_the_description(project, config, monkeypatch):
+    """Result and published score in the first line; then size, corpus, command and use."""
+    monkeypatch.setattr(sys, "argv", ["/bin/unroll", "train", "--config", "C"])
+    assert command("train", "--config", config) == 0
+    run = only_run(project)
+    note, metrics = run.data.tags[NOTE], run.data.metrics
+    first = note.splitlines()[0]
+    assert first == (
+        f"**test/perplexity {metrics['test/perplexity']:.5g}**, "
+        f"best val/perplexity {metrics['best/val_perplexity']:.5g}. Published test perplexity 12.5."
+    )
+    assert f"{metrics['model/parameters']:,.0f} parameters" in note
+    assert "vocabulary" in note
+    assert f"```\n{command_line()}\n```" in note
+    assert f"unroll generate --run {run.info.run_id}" in note
+    experiment = client(project).get_experiment(run.info.experiment_id)
+    assert experiment.tags[NOTE].startswith("Task `lm`, corpus `small`: tokens train")
+    assert "Compare `test/perplexity` (lower is better)" in experiment.tags[NOTE]
+
+
+def test_a_resume_keeps_the_first_command(project, config, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/bin/unroll", "train", "--config", "C"])
+    assert command("train", "--config", config) == 0
+    first, begun = only_run(project), command_line()
+    monkeypatch.setattr(sys, "argv", ["/bin/unroll", "train", "--resume", "R"])
+    assert command("train", "--resume", first.info.run_id, "--trainer.max_epochs=3") == 0
+    run = only_run(project)
+    kept = ("unroll.command", "unroll.expected", "mlflow.source.name")
+    assert {name: run.data.tags[name] for name in kept} == {
+        "unroll.command": begun,
+        "unroll.expected": "Published test perplexity 12.5.",
+        "mlflow.source.name": begun,
+    }
+    assert run.data.tags["unroll.resumed"] == command_line()
+    assert f"```\n{begun}\n{command_line()}\n```" in run.data.tags[NOTE]
+    path = client(project).download_artifacts(run.info.run_id, "command.txt", str(project))
+    assert Path(path).read_text() == f"{begun}\n"
+    score = run.data.metrics["test/perplexity"]
+    assert run.data.tags[NOTE].startswith(f"**test/perplexity {score:.5g}**")
+    assert history(project, run.info.run_id, "test/perplexity")[-1][0] == 0
+
+
+def test_a_description_of_the_user_is_kept(project, config, monkeypatch):
+    """A later test changes its first line only, and adds the scores to the run."""
+    run_id = fit(project, monkeypatch, "--config", config)
+    run = only_run(project)
+    assert "test/perplexity" not in run.data.metrics
+    assert run.data.tags[NOTE].startswith("best val/perplexity ")
+    text = run.data.tags[NOTE] + "\nMy own remark.\n"
+    client(project).set_tag(run_id, NOTE, text)
+    assert command("test", "--run", run_id) == 0
+    tested = only_run(project)
+    score = tested.data.metrics["test/perplexity"]
+    assert tested.data.tags[NOTE].startswith(f"**test/perplexity {score:.5g}**, best val")
+    assert tested.data.tags[NOTE].partition("\n")[2] == text.partition("\n")[2]
+    assert command("test", "--run", run_id, "--data.eval_bptt=3") == 0  # not the run's own test
+    assert len(history(project, run_id, "test/perplexity")) == 1
+    assert command("train", "--resume", run_id, "--trainer.max_epochs=3") == 0
+    assert only_run(project).data.tags[NOTE] == tested.data.tags[NOTE]
+
+
+def test_a_text_without_our_headline_is_kept_below_it():
+    assert with_headline("Mine.\nAnd more.", "**test/f1 0.9**") == (
+        "**test/f1 0.9**\n\nMine.\nAnd more."
+    )
+    assert with_headline("**test/f1 0.8**. Old.\n\nRest.", "New.") == "New.\n\nRest."
+
+
+def test_parameters_are_few_and_the_same_however_a_run_is_started(project, config):
+    """Flags that differ from defaults; the complete configuration gives the same ones."""
+    assert command("train", "--config", config, "--trainer.max_epochs=1") == 0
+    run = only_run(project)
+    folder = project / "outputs" / run.info.run_id
+    full = yaml.safe_load((folder / "config.yaml").read_text())
+    assert full["model"]["init_args"]["embedding_scale"] == 0.1
+    params = run.data.params
+    assert {"model.embedding_scale", "trainer.strategy", "run_name"}.isdisjoint(params)
+    assert params["model.encoder.hidden_size"] == "12"
+    assert params["config"] == str(config)
+    assert len(params) < 30
+    assert command("train", "--config", folder / "config.yaml") == 0
+    [again] = [one for one in all_runs(project) if one.info.run_id != run.info.run_id]
+    ignored = {"config"}
+    assert {k: v for k, v in again.data.params.items() if k not in ignored} == {
+        k: v for k, v in params.items() if k not in ignored
+    }
+    assert again.data.tags["unroll.group"] == run.data.tags["unroll.group"]
+
+
+def test_single_values_and_sizes_of_ngrams(project, corpus):
+    """An n-gram model has one value of each score, at step 0, and a number of parameters."""
+    config = small_config(corpus)
+    smoothing = {"class_path": "pipeline.ngrams.AddDelta", "init_args": {"delta": 0.5}}
+    init_args = {"order": 2, "smoothing": smoothing}
+    config["model"] = {"class_path": "NgramLanguageModel", "init_args": init_args}
+    config["trainer"] = {"max_epochs": 1}
+    assert command("train", "--config", write_config(project, config)) == 0
+    run = only_run(project)
+    for name in ("val/perplexity", "test/perplexity", "best/val_perplexity", "model/parameters"):
+        assert {step for step, _ in history(project, run.info.run_id, name)} == {0}, name
+    assert run.data.metrics["model/parameters"] > 100
+
+
+def test_names_of_experiments_and_runs(project, config, monkeypatch):
+    """MLFLOW_EXPERIMENT_NAME, and the name that a user gave to `mlflow run`."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    fit(project, monkeypatch, "--config", config, "--trainer.max_steps=2")
+    store, run = client(project), only_run(project)
+    experiment = store.get_experiment(run.info.experiment_id)
+    assert experiment.name == "mine"
+    for given, expected in (("my run", "my run"), ("rogue-panda-62", run.info.run_name)):
+        made = store.create_run(experiment.experiment_id, run_name=given)
+        monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
+        assert command("fit", "--config", config, "--trainer.max_steps=2") == 0
+        found = store.get_run(made.info.run_id)
+        assert (found.info.run_name, found.info.status) == (expected, "FINISHED")
+        assert "config" not in found.data.params  # `mlflow run` logs it
+
+
+@pytest.mark.slow
+def test_mlflow_run_of_a_test_leaves_no_empty_run(project, config, monkeypatch):
+    run_id = fit(project, monkeypatch, "--config", config, "--trainer.max_steps=2")
+    words = ["mlflow", "run", str(REPOSITORY), "--env-manager=local", "--experiment-name=lm/small"]
+    done = subprocess.run(
+        [*words, "-e", "test", f"-Prun={run_id}"],
+        env=environment(
+            MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db",
+            UNROLL_OUTPUTS=str(project / "outputs"),
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "test/perplexity" in only_run(project).data.metrics
+
+
+def test_the_run_of_a_command_that_trains_nothing_is_deleted(project, config, monkeypatch, capsys):
+    run_id = fit(project, monkeypatch, "--config", config, "--trainer.max_steps=2")
+    store = client(project)
+    for arguments, code in ((("test", "--run", run_id), 0), (("test", "--run", "none"), 2)):
+        made = store.create_run("0", tags={"mlflow.project.entryPoint": "test"})
+        monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
+        assert command(*arguments) == code
+        assert store.get_run(made.info.run_id).info.lifecycle_stage == "deleted"
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)  # inherited by mistake: not made for this command
+    assert "no run 'none'" in error_of(capsys, "test", "--run", "none")
+    assert only_run(project).info.lifecycle_stage == "active"
+
+
+def test_every_verb_is_an_entry_point():
+    entries = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
+    assert {*make_parser()[1]} <= entries.keys()
+    for name, entry in entries.items():
+        verb = "train" if name == "main" else name
+        assert entry["command"].startswith(f"python -m pipeline {verb}"), name
+        assert "\n" not in entry["command"]
+
+
+def test_tables_are_those_of_mlflow(store, start):
+    """The artifact is what MLflow's `log_table` writes, and is listed as a table."""
+    tracker = start()
+    tracker.log_table(["word", "loss"], [["cat", 1.5], ["Käse", 2.0]], "tables/words.json")
+    tracker.finish("FINISHED")
+    made = store.create_run("0").info.run_id
+    store.log_table(made, {"word": ["cat", "Käse"], "loss": [1.5, 2.0]}, "tables/words.json")
+    ours, theirs = (
+        json.loads(Path(store.download_artifacts(run, "tables/words.json")).read_text())
+        for run in (tracker.version, made)
+    )
+    assert ours == theirs
+    ours, theirs = (
+        json.loads(store.get_run(run).data.tags["mlflow.loggedArtifacts"])
+        for run in (tracker.version, made)
+    )
+    assert ours == theirs
