@@ -9,7 +9,7 @@ and Lightning are trusted as far as they are loaded already; modules of Unroll a
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -43,6 +43,11 @@ def trust(*modules: str) -> None:
 def trusted() -> tuple[str, ...]:
     """Returns the modules given to `trust`."""
     return tuple(_trusted)
+
+
+def is_trusted_by_user(module: str) -> bool:
+    """Returns whether a module, or a package that contains it, was given to `trust`."""
+    return _is_in(module, _trusted)
 
 
 def check_names(config: object, source: str) -> None:
@@ -262,8 +267,11 @@ def _inner(slot: Slot) -> Slot:
 def _is_trusted(module: str) -> bool:
     if module.rpartition(".")[2] == "__main__":
         return False
-    known = (*OURS, *LOADED, *_trusted)
-    return any(module == each or module.startswith(f"{each}.") for each in known)
+    return _is_in(module, (*OURS, *LOADED, *_trusted))
+
+
+def _is_in(module: str, packages: Iterable[str]) -> bool:
+    return any(module == each or module.startswith(f"{each}.") for each in packages)
 
 
 def _quoted(value: object) -> str:

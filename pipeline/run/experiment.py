@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from pipeline.checkpoints.build import build_model, class_at, one_sentence_errors
 from pipeline.checkpoints.read import Trained, load_run
+from pipeline.checkpoints.trainer_parts import check_trainer_parts
 from pipeline.checkpoints.trust import (
     check_module,
     check_modules,
@@ -57,7 +58,8 @@ def build(arguments: Sequence[str], kept_in: str = "") -> Experiment:
     """Builds the experiment that flags describe; later flags override earlier ones.
 
     With `kept_in`, what the user calls a run folder that the configuration comes from, the
-    configuration can name only trusted classes (`pipeline.checkpoints.trust`).
+    configuration can name only trusted classes (`pipeline.checkpoints.trust`), and in the section
+    `trainer` only those that write no files (`pipeline.checkpoints.trainer_parts`).
     """
     if not kept_in:
         return _build(arguments, lambda config: refuse_functions(config, "the configuration"))
@@ -68,7 +70,12 @@ def build(arguments: Sequence[str], kept_in: str = "") -> Experiment:
         if flag == "--config" and Path(name).is_file():
             check_modules(yaml.safe_load(Path(name).read_text(encoding="utf-8")), name)
     with only_trusted_imports():
-        return _build(arguments, lambda config: check_names(config, kept_in))
+        return _build(arguments, lambda config: _check_kept(config, kept_in))
+
+
+def _check_kept(config: dict[str, Any], kept_in: str) -> None:
+    check_names(config, kept_in)
+    check_trainer_parts(config, kept_in)
 
 
 def _build(arguments: Sequence[str], check: Callable[[dict[str, Any]], None]) -> Experiment:

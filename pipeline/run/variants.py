@@ -33,7 +33,9 @@ from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash
 
-_PLAN = "probe.json"
+_PLAN, _VARIANTS = "probe.json", "variants"
+_CONFIG = "--config="
+_OWN_FILE = f"{_CONFIG}{_VARIANTS}/"
 _TABLE, _PICTURE = "agreement.tsv", "agreement.png"
 
 Verbs = Callable[[int], Sequence[Verb]]
@@ -43,7 +45,8 @@ Verbs = Callable[[int], Sequence[Verb]]
 class _Plan(NamedTuple):
     """A comparison of variants, stored in the parent run's folder for resuming.
 
-    Each variant has labels and arguments of its training; the configuration is that of the first.
+    Each variant has labels and arguments of its training, in which paths of its configuration files
+    are relative to the run's folder; the configuration is that of the first.
     """
 
     name: str
@@ -129,25 +132,36 @@ def _arguments(
     folder: RunFolder, name: str, base: Mapping[str, Any], variant: Variant, fields: Sequence[str]
 ) -> list[str]:
     """Writes the configuration files of a variant, and returns its flags."""
-    own = folder.path / "variants"
+    own = folder.path / _VARIANTS
     own.mkdir(exist_ok=True)
     files = []
     for number, part in enumerate([base, *variant.overlays]):
         files.append(own / f"{variant.name}-{number}.yaml")
         write_atomically(files[-1], yaml.safe_dump(part, sort_keys=False))
-    return [*(f"--config={file}" for file in files), *fields, f"--run_name={name}-{variant.name}"]
+    own_files = (f"{_OWN_FILE}{file.name}" for file in files)
+    return [*own_files, *fields, f"--run_name={name}-{variant.name}"]
+
+
+def _placed(arguments: Sequence[str], parent: RunFolder) -> list[str]:
+    """Returns the arguments with the paths of files in the run's folder, which may have moved."""
+    folder = f"{_CONFIG}{parent.path}/"
+    return [
+        folder + each.removeprefix(_CONFIG) if each.startswith(_OWN_FILE) else each
+        for each in arguments
+    ]
 
 
 def _run(
     tracker: RunTracker, plan: _Plan, verbs: Verbs, jobs: int | None, is_resumed: bool = False
 ) -> int:
     print_note(f"run {tracker.version} ({plan.name}) of experiment {tracker.name}")
-    trainings = [
-        ChildTraining(number, ", ".join(labels.values()), arguments)
-        for number, (labels, arguments) in enumerate(zip(plan.labels, plan.arguments, strict=True))
-    ]
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
+        pairs = zip(plan.labels, plan.arguments, strict=True)
+        trainings = [
+            ChildTraining(number, ", ".join(labels.values()), _placed(arguments, parent))
+            for number, (labels, arguments) in enumerate(pairs)
+        ]
         failed = run_trainings(
             parent,
             trainings,

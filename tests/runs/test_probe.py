@@ -1,6 +1,8 @@
 """`unroll probe`: variants are trained, measured and drawn; an interrupted comparison continues."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +13,7 @@ from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_
 from pipeline.analysis.probes.variants import read_variants
 from pipeline.checkpoints.read import load_trained
 from tests.configs import small_config, write_config
-from tests.harness import all_runs, command, error_of
+from tests.harness import all_runs, client, command, error_of
 
 GROUPS = {
     "encoder": {
@@ -71,7 +73,7 @@ def test_the_mean_over_seeds(tmp_path):
     draw_lines([line("s1", 4), line("s2", 5)], tmp_path / "seeds.png")
 
 
-def test_variants_are_trained_measured_and_drawn(project, capsys):
+def test_variants_are_trained_measured_and_drawn(project, monkeypatch, capsys):
     groups = {"encoder": GROUPS["encoder"]}
     config = write_config(project, configuration(**groups))
     code = command("probe", "--config", config, "--verbs", "20", "--jobs", "2")
@@ -110,6 +112,8 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
     assert {key: again[key].info.end_time for key in stamps} == stamps
     assert len(again) == len(runs)
 
+    _assert_resumes_where_it_was_moved_to(project, monkeypatch, parent.info.run_id, below[0])
+
     capsys.readouterr()
     source = ["--run", below[0].info.run_id, "--verbs", "20", "--output", str(project / "drawn")]
     assert command("probe", *source) == 0
@@ -117,6 +121,27 @@ def test_variants_are_trained_measured_and_drawn(project, capsys):
     name = below[0].info.run_name.rpartition("-")[2]
     assert row in [line.split("\t")[2:] for line in table.splitlines() if line.startswith(name)]
     assert (project / "drawn" / "agreement.png").is_file()
+
+
+def _assert_resumes_where_it_was_moved_to(project, monkeypatch, parent, unfinished):
+    """The files of a variant that must be trained again are found below the moved folder."""
+    client(project).set_terminated(unfinished.info.run_id, "FAILED")
+    (project / "outputs" / unfinished.info.run_id / "checkpoints" / "last.ckpt").unlink()
+    shutil.move("outputs", "elsewhere")
+    monkeypatch.setenv("UNROLL_OUTPUTS", str(project / "elsewhere"))
+    commands = []
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "pipeline.run.children.run_jobs",
+            lambda todo, *_: commands.extend(job.command for job in todo) or [],
+        )
+        assert command("probe", "--resume", parent) == 0
+    [flags] = commands
+    files = [Path(flag.partition("=")[2]) for flag in flags if flag.startswith("--config=")]
+    assert len(files) == 2
+    assert {file.parent for file in files} == {project / "elsewhere" / parent / "variants"}
+    assert all(file.is_file() for file in files)
+    assert str(project) not in (project / "elsewhere" / parent / "probe.json").read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -249,3 +250,12 @@ def test_reports_are_artifacts(tmp_path):
     recorder.files.clear()
     trainer.test(Toy(), verbose=False)
     assert recorder.files == []
+
+
+def test_tokens_of_all_processes_are_counted(monkeypatch):
+    monkeypatch.setattr(run_log, "is_update", lambda trainer, batch_idx: False)
+    log = RunLog("val/f1", BestCheckpoint(Path("best.ckpt"), "val/f1", "max"), 1)
+    for num_batches in (1, 2):
+        trainer = SimpleNamespace(world_size=3)
+        log.on_train_batch_end(trainer, Toy(), {}, SimpleNamespace(tokens_per_rank=2.5), 0)
+        assert log.tokens_seen == 8 * num_batches  # 7.5, rounded to an even number

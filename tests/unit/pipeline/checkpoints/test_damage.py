@@ -1,6 +1,7 @@
 """Damaged copies of a checkpoint are refused on every way to read it."""
 
 import random
+import zipfile
 
 import pytest
 import torch
@@ -75,3 +76,41 @@ def test_the_damaged_part_is_named(whole, tmp_path):
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"the checksum of its part archive/data/2 differs"):
         check_undamaged(path)
+
+
+def test_compressed_parts_are_refused_before_they_are_unpacked(whole, tmp_path):
+    """A small file could unpack to more than the memory."""
+    path = tmp_path / "bomb.ckpt"
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name in source.namelist():
+            bomb.writestr(name, source.read(name))
+    for read in (read_checkpoint, AtomicCheckpointIO().load_checkpoint):
+        with pytest.raises(InputError, match="its parts are compressed, which torch never does"):
+            read(path)
+
+
+SMALL = {"config": {"a": [1, "b"]}, "state_dict": {"w": torch.arange(6.0), "n": torch.tensor(3)}}
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.slow, id="every-byte"), pytest.param(31, id="some")]
+)
+def test_each_changed_byte_is_found_or_changes_nothing(tmp_path, step):
+    path = tmp_path / "small.ckpt"
+    AtomicCheckpointIO().save_checkpoint(SMALL, path)
+    data, refused, read = path.read_bytes(), 0, 0
+    for place in range(0, len(data), step):
+        path.unlink()  # an earlier mapping of the file stays as it was
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        try:
+            found = read_checkpoint(path)
+        except InputError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017
+            refused += 1
+            continue
+        read += 1
+        assert found["config"] == SMALL["config"], place
+        assert found["state_dict"].keys() == SMALL["state_dict"].keys(), place
+        for name, value in SMALL["state_dict"].items():
+            torch.testing.assert_close(found["state_dict"][name], value, rtol=0, atol=0)
+    assert refused > 0

@@ -32,7 +32,7 @@ def test_the_latest_run_of_each_fold_in_order(store):
             store.log_metric(run_id, name, f1)
         return run_id
 
-    first = child(10, 4000, 0.1)
+    first = child(10, 1000, 0.1)  # before fold 2
     child(2, 2000, 0.2)
     again = child(2, 3000, 0.3)
     store.set_terminated(again, "FINISHED")
