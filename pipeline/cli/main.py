@@ -33,6 +33,7 @@ from pipeline.cli import (
     prepare,
     probe,
     promote,
+    report,
     runs,
     score,
     train,
@@ -45,7 +46,7 @@ from pipeline.tracking.secrets import redact
 _VERBS = {
     "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
     "use a trained model": (evaluate, predict, generate, score, export, promote),
-    "compare and inspect models": (runs, diff, parameters, gradients, probe),
+    "compare and inspect models": (runs, diff, report, parameters, gradients, probe),
 }
 """Modules of verbs, grouped as in `unroll --help`."""
 
@@ -60,6 +61,7 @@ examples:
   unroll crossvalidate --config C                      train and test on each fold
   unroll runs                                          compare runs
   unroll diff RUN RUN                                  parameters and scores that differ
+  unroll report RUN RUN ...                            curves, tables and errors on one HTML page
   unroll generate --run RUN --prompt "the boys who"    sample text
   unroll score --run RUN --input sentences.txt         log-probabilities and perplexity
   unroll predict --run RUN --input reviews.txt         tag or classify text

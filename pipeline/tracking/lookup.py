@@ -119,6 +119,13 @@ def last_sign(run_id: str) -> float | None:
         return max(times, default=run.info.start_time) / 1000
 
 
+def metric_history(run_id: str, key: str) -> list[tuple[int, float]]:
+    """Returns the steps and values of a metric, in the order of steps."""
+    with existing_store() as client:
+        found = client.get_metric_history(run_id, key)
+    return sorted((metric.step, metric.value) for metric in found)
+
+
 def read_artifact(run_id: str, artifact_path: str) -> str | None:
     """Returns a text artifact of a run; None if there is none, or it is larger than 64 MiB."""
     with existing_store() as client, tempfile.TemporaryDirectory() as folder:

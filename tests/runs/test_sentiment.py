@@ -27,7 +27,7 @@ def test_one_run_with_its_report_and_scores_that_can_be_had_again(project, monke
     names = {item.path for item in store.list_artifacts(run.info.run_id, "report")}
     assert names == {
         f"report/{file}"
-        for file in ("errors.txt", "report.json", "confusion.png", "calibration.png")
+        for file in ("errors.txt", "report.json", "items.json", "confusion.png", "calibration.png")
     }
     kept = {item.path for item in store.list_artifacts(run.info.run_id)}
     assert {"vocabulary.txt", "labels.txt", "corpus.txt", "config.yaml"} <= kept

@@ -2,11 +2,13 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
 from seqeval.metrics import accuracy_score, f1_score
 
+from pipeline.metrics.items import ItemScores
 from tests.configs import part, small_tagger, write_config
 from tests.harness import (
     DDP,
@@ -33,6 +35,11 @@ def test_one_run_with_its_report_and_scores_that_can_be_had_again(project, opini
         item.path for item in client(project / "here").list_artifacts(run.info.run_id, "report")
     }
     assert {"report/seqeval.txt", "report/errors.txt", "report/confusion.png"} <= names
+    text = client(project / "here").download_artifacts(run.info.run_id, "report/items.json")
+    items = ItemScores.from_json(Path(text).read_text())
+    assert float(items.score(items.values.sum(axis=1))) == pytest.approx(
+        run.data.metrics["test/f1"]
+    )
     kept = {item.path for item in client(project / "here").list_artifacts(run.info.run_id)}
     assert {"vocabulary.txt", "tags.txt", "corpus.txt", "config.yaml"} <= kept
     again = unroll("test", "--run", run.info.run_id, "--data.eval_batch_tokens=64")

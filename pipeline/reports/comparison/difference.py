@@ -20,7 +20,7 @@ class Difference(NamedTuple):
 
     Attributes:
         rows: The two runs.
-        params: Parameters with different values; None where a run has the default.
+        params: Parameters with different values; None where a run has none.
         scores: Metrics of the tests, the best validation scores and sizes, if they differ.
         test: Paired test of the main score, if both runs have scores for the same items.
         why_not: Why there is no paired test; empty if there is one.
@@ -156,7 +156,7 @@ def _table(head: list[str], rows: Sequence[Sequence[str]], markdown: bool) -> st
 
 
 def _shown(value: str | None) -> str:
-    text = "(default)" if value is None else value
+    text = "(not set)" if value is None else value
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 

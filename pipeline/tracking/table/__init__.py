@@ -3,6 +3,7 @@
 from pipeline.tracking.table.columns import number, shared_scores, value_of, varying
 from pipeline.tracking.table.groups import Group, Summary, group_by_seed
 from pipeline.tracking.table.render import (
+    escape_markdown,
     group_table,
     groups_to_json,
     markdown_table,
@@ -16,6 +17,7 @@ __all__ = [
     "Query",
     "RunRow",
     "Summary",
+    "escape_markdown",
     "group_by_seed",
     "group_table",
     "groups_to_json",

@@ -34,7 +34,7 @@ def pair(store):
 def test_parameters_scores_and_the_test(pair, capsys):
     assert command("diff", "one", "other") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["model.dropout", "(default)", "0.5"] in lines
+    assert ["model.dropout", "(not", "set)", "0.5"] in lines
     assert ["test/accuracy", "0.4", "1", "+0.6"] in lines
     assert not any("run_name" in line or "seed_everything" in line for line in lines)
     assert " ".join(lines[-1]).startswith("accuracy of B is 0.6 higher than that of A (better; ")

@@ -1,0 +1,150 @@
+"""Collects what a report shows of runs: scores, curves, error analyses, tests and commands."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.errors import InputError
+from pipeline.metrics.items import ItemScores
+from pipeline.reports.comparison.difference import conclusion, read_items, require_ended
+from pipeline.reports.comparison.significance import paired_test
+from pipeline.tracking.lookup import SHORT_ID, metric_history, read_artifact
+from pipeline.tracking.table import Group, RunRow, group_by_seed, shared_scores, varying
+
+_MOST_SCORES = 5
+_MOST_TESTS = 10
+_MOST_ANALYSES = 4
+_COUNTS = ("test/tokens", "test/sentences", "test/malformed_gold")
+_LOWER_IS_BETTER = ("perplexity", "nll", "loss", "bpc", "parameters", "error")
+
+
+class Analysis(NamedTuple):
+    """The error analysis of one run.
+
+    Attributes:
+        title: Name of the run.
+        numbers: Contents of the run's `report.json`.
+        worst: Lines of the worst sentences or texts.
+    """
+
+    title: str
+    numbers: Mapping[str, Any]
+    worst: list[str]
+
+
+class Evidence(NamedTuple):
+    """What a report shows.
+
+    Attributes:
+        groups: Runs that differ only in the seed.
+        scores: Metrics that all runs have, the main score first.
+        params: Parameters that differ, without the seed.
+        curves: (step, value) pairs for each metric and run id.
+        analyses: Error analyses of the first run of each group.
+        tests: Results of paired tests between the first run and others, as sentences.
+        commands: The command, and the commit if known, of each run id.
+    """
+
+    groups: list[Group]
+    scores: list[str]
+    params: list[str]
+    curves: dict[str, dict[str, list[tuple[int, float]]]]
+    analyses: list[Analysis]
+    tests: list[str]
+    commands: dict[str, tuple[str, str]]
+
+    def best(self, score: str) -> set[int]:
+        """Returns the numbers of the groups with the best mean of a score."""
+        found = {i: group.summary(score) for i, group in enumerate(self.groups)}
+        means = {i: one.mean for i, one in found.items() if one is not None}
+        if len(means) < 2:
+            return set()
+        name = score.rpartition("/")[2].removeprefix("val_")
+        choose = min if name.startswith(_LOWER_IS_BETTER) else max
+        return {i for i, mean in means.items() if mean == choose(means.values())}
+
+
+def collect(rows: Sequence[RunRow], metrics: Sequence[str] = ()) -> Evidence:
+    """Collects the evidence on runs of one task.
+
+    `metrics` are further metrics to show, as scores and as curves.
+
+    Raises:
+        InputError: If a run is still running, the runs have no score in common, or none has one of
+            the metrics.
+    """
+    require_ended(rows)
+    for metric in metrics:
+        if not any(metric in row.metrics for row in rows):
+            raise InputError(
+                f"none of the {len(rows)} runs has a metric {metric!r}; "
+                "`unroll runs --json` lists all metrics"
+            )
+    shared = shared_scores(rows)
+    groups = group_by_seed(rows) or [Group(row.name, [row]) for row in rows]
+    return Evidence(
+        groups,
+        _scores(shared, rows, metrics),
+        [name for name in varying(rows, True) if name != "seed_everything"],
+        _curves(rows, metrics),
+        [one for group in groups[:_MOST_ANALYSES] if (one := _analysis(group)) is not None],
+        _tests(groups),
+        {row.run_id: _command(row) for group in groups for row in group.rows},
+    )
+
+
+def _scores(
+    shared: Mapping[str, tuple[float, ...]], rows: Sequence[RunRow], metrics: Sequence[str]
+) -> list[str]:
+    main = [f"test/{row.metric}" for row in rows[:1] if f"test/{row.metric}" in shared]
+    main += [name for name in shared if name.startswith("best/")]
+    rest = [name for name in shared if name.startswith(("test/", "model/")) and name not in _COUNTS]
+    return list(dict.fromkeys([*metrics, *main, *rest]))[: _MOST_SCORES + len(metrics)]
+
+
+def _curves(
+    rows: Sequence[RunRow], metrics: Sequence[str]
+) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    main = dict.fromkeys(f"val/{row.metric}" for row in rows if row.metric)
+    found = {}
+    for key in dict.fromkeys((*main, "train/loss", *metrics)):
+        curves = {row.run_id: metric_history(row.run_id, key) for row in rows if key in row.metrics}
+        if curves:
+            found[key] = curves
+    return found
+
+
+def _analysis(group: Group) -> Analysis | None:
+    row = group.rows[0]
+    try:
+        numbers = json.loads(read_artifact(row.run_id, "report/report.json") or "")
+    except ValueError:
+        return None
+    if not isinstance(numbers, dict):
+        return None
+    text = read_artifact(row.run_id, "report/errors.txt") or ""
+    starts = [text.find(f"\n{title}") for title in ("Worst sentences", "Most confident errors")]
+    start = max(starts)
+    worst = text[start:].strip().splitlines()[1:16] if start >= 0 else []
+    return Analysis(row.name, numbers, worst)
+
+
+def _tests(groups: Sequence[Group]) -> list[str]:
+    """Compares the first run of each group with that of the first group."""
+    firsts = [group.rows[0] for group in groups[: _MOST_TESTS + 1]]
+    items: list[ItemScores | None] = [read_items(row.run_id) for row in firsts]
+    found = []
+    for row, other in zip(firsts[1:], items[1:], strict=True):
+        if items[0] is None or other is None:
+            continue
+        try:
+            found.append(conclusion(paired_test(items[0], other), firsts[0].name, row.name))
+        except ValueError:
+            found.append(f"{firsts[0].name} and {row.name} were tested on different items")
+    return found
+
+
+def _command(row: RunRow) -> tuple[str, str]:
+    text = read_artifact(row.run_id, "command.txt") or ""
+    command = text.strip() or f"no command is stored for run {row.run_id[:SHORT_ID]}"
+    return command, row.tags.get("mlflow.source.git.commit", "")
