@@ -9,8 +9,10 @@ from datamodules.sentiment.builtin import BuiltinReviews
 from datamodules.sentiment.datamodule import SentimentData
 from datamodules.tagging.builtin import BuiltinOpinions
 from datamodules.tagging.datamodule import TaggingData
+from pipeline.callbacks import ItemLog
 from pipeline.checkpoints.read import Trained
 from pipeline.encoders import GRU
+from pipeline.metrics.items import ItemScores
 from pipeline.ngrams import KneserNey
 from pipeline.synthetic import Adding
 from tasks.language_model import LanguageModel
@@ -71,3 +73,16 @@ def test_scores_are_returned(project, corpus, make, score):
         (scores,) = evaluate(model, data, verbose=False)
         assert f"{stage}/{score}" in scores
         assert scores == {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+@pytest.mark.parametrize("make", [language_model, ngram, mixture])
+def test_the_losses_of_blocks_give_the_perplexity(make, corpus, tmp_path):
+    """Also without an MLflow run; the mixture returns its log-probabilities flattened."""
+    model, data = make(corpus)
+    trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, callbacks=[ItemLog(tmp_path)])
+    trainer.fit(model, data)
+    (scores,) = trainer.test(model, data, verbose=False)
+    items = ItemScores.from_json((tmp_path / "items.json").read_text())
+    sums = items.values.sum(axis=1)
+    assert float(items.score(sums)) == pytest.approx(scores["test/perplexity"], rel=1e-5)
+    assert sums[1] == scores["test/tokens"]
