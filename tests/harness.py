@@ -169,6 +169,13 @@ def wait_for(condition, seconds: float = TIMEOUT) -> None:
         time.sleep(0.02)
 
 
+def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
+    """Waits until a training has saved its first checkpoint; fails if the process ends."""
+    paths = (folder / "outputs").glob
+    wait_for(lambda: process.poll() is not None or any(paths("*/checkpoints/last.ckpt")))
+    assert process.poll() is None, process.communicate(timeout=30)[0]
+
+
 def kill_after(num_saves: int, folder: Path, config: Path, monkeypatch, *flags: str) -> str:
     """Trains in a new folder, kills all processes after some saves, and returns the run id."""
     folder.mkdir()
@@ -189,10 +196,19 @@ def kill_after(num_saves: int, folder: Path, config: Path, monkeypatch, *flags: 
 
 def assert_resumes(project: Path, config: Path, monkeypatch, flags, keys, num_saves=6):
     """A killed and resumed training has exactly the metrics of an uninterrupted one."""
-    expected = train(project / "whole", config, monkeypatch, *flags).info.run_id
+    if flags:
+        expected = train(project / "whole", config, monkeypatch, *flags).info.run_id
+    else:
+        (project / "whole").mkdir()
+        monkeypatch.chdir(project / "whole")
+        assert command("train", "--config", config) == 0
+        expected = only_run(project / "whole").info.run_id
     run_id = kill_after(num_saves, project / "broken", config, monkeypatch, *flags)
-    done = unroll("train", "--resume", run_id[:8])
-    assert done.returncode == 0, done.stderr
+    if flags:
+        done = unroll("train", "--resume", run_id[:8])
+        assert done.returncode == 0, done.stderr
+    else:
+        assert command("train", "--resume", run_id[:8]) == 0
     run = only_run(project / "broken")
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     for key in keys:

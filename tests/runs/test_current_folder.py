@@ -16,9 +16,16 @@ class MyModel(LanguageModel):
 SCRIPT = "import sys; from pipeline.__main__ import run; sys.exit(run())"
 
 
-@pytest.mark.parametrize("launcher", [("-m", "pipeline"), ("-P", "-c", SCRIPT)], ids=["m", "P"])
-@pytest.mark.parametrize("kind", ["files", "folders"])
-def test_names_of_our_packages(tmp_path, launcher, kind):
+@pytest.mark.parametrize(
+    ("kind", "launcher"),
+    [
+        pytest.param("files", ("-P", "-c", SCRIPT), id="files-P"),
+        pytest.param("folders", ("-m", "pipeline"), id="folders-m"),
+        pytest.param("files", ("-m", "pipeline"), id="files-m", marks=pytest.mark.slow),
+        pytest.param("folders", ("-P", "-c", SCRIPT), id="folders-P", marks=pytest.mark.slow),
+    ],
+)
+def test_names_of_our_packages(tmp_path, kind, launcher):
     """The console script starts as with -P, where the current folder is not on the path."""
     names = ["tasks", "datamodules", "yaml"] if launcher[0] == "-P" else ["tasks", "datamodules"]
     if kind == "files":

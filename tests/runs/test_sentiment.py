@@ -76,7 +76,14 @@ def test_two_processes_are_one(project, monkeypatch):
     assert scores(alone.stdout) == pytest.approx(tested, rel=1e-6)
 
 
-@pytest.mark.parametrize("flags", [(), DDP], ids=["one-process", "two-processes"])
+# Each task in one or two processes; all pairs are `slow`.
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param((), id="one-process"),
+        pytest.param(DDP, id="two-processes", marks=pytest.mark.slow),
+    ],
+)
 def test_kill_and_resume(project, monkeypatch, flags):
     """Bit for bit what it would have been, with drawn texts, dropout and words left out."""
     config = write_config(project, small_classifier(**{"trainer.max_epochs": 3}))

@@ -81,7 +81,14 @@ def test_two_processes_are_one(project, opinions, monkeypatch):
     assert scores(alone.stdout) == pytest.approx(tested, rel=1e-9)
 
 
-@pytest.mark.parametrize("flags", [(), DDP], ids=["one-process", "two-processes"])
+# Each task in one or two processes; all pairs are `slow`.
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param((), id="one-process", marks=pytest.mark.slow),
+        pytest.param(DDP, id="two-processes"),
+    ],
+)
 def test_kill_and_resume(project, opinions, monkeypatch, flags):
     """Bit for bit what it would have been, with dropout and hidden words, from within an epoch."""
     config = write_config(project, small_tagger(opinions, **{"trainer.max_epochs": 3}))
@@ -94,7 +101,8 @@ def test_crossvalidation_is_a_parent_and_a_child_a_fold_and_goes_on(project, opi
     process = start(
         "crossvalidate", "--config", str(config), "--folds=3", "--jobs=1", "--run_name=cv"
     )
-    wait_for(lambda: sum(run.info.status == "FINISHED" for run in all_runs_or_none(project)) >= 1)
+    wait_for(lambda: process.poll() is not None or any_has_finished(project))
+    assert process.poll() is None, process.communicate(timeout=30)[0]
     os.kill(process.pid, signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 143, said
@@ -116,5 +124,6 @@ def test_crossvalidation_is_a_parent_and_a_child_a_fold_and_goes_on(project, opi
     assert sum(child.data.metrics["test/sentences"] for child in children) == 360
 
 
-def all_runs_or_none(folder):
-    return all_runs(folder) if (folder / "mlflow.db").exists() else []
+def any_has_finished(folder):
+    runs = all_runs(folder) if (folder / "mlflow.db").exists() else []
+    return any(run.info.status == "FINISHED" for run in runs)

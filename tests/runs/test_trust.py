@@ -134,20 +134,31 @@ def _restore(folder: Path) -> None:
     shutil.copy(best(folder).with_name("last.ckpt"), best(folder))
 
 
-@pytest.mark.parametrize("slot", [*SLOTS, "model", "data"])
-def test_each_value_in_each_slot(folder, capsys, slot):
-    for name, value in VALUES.items():
+def shares(slots: list[str]) -> list:
+    """A third of the values for each slot, each value in several; the product is slow."""
+    names = list(VALUES)
+    thirds = [
+        pytest.param(slot, names[i % 3 :: 3], id=f"{slot}-third") for i, slot in enumerate(slots)
+    ]
+    wholes = [pytest.param(slot, names, id=slot, marks=pytest.mark.slow) for slot in slots]
+    return thirds + wholes
+
+
+@pytest.mark.parametrize(("slot", "names"), shares([*SLOTS, "model", "data"]))
+def test_each_value_in_each_slot(folder, capsys, slot, names):
+    for name in names:
+        value = VALUES[name]
         file = stranger(folder, slot, value)
         error = assert_refused(capsys, "generate", f"--checkpoint={file}")
         assert len(error) < 1500, name
 
 
-@pytest.mark.parametrize("slot", SLOTS)
-def test_a_configuration_in_a_run_folder(folder, capsys, slot):
+@pytest.mark.parametrize(("slot", "names"), shares(SLOTS))
+def test_a_configuration_in_a_run_folder(folder, capsys, slot, names):
     file = folder / "outputs" / run_id(folder) / "config.yaml"
     honest = yaml.safe_load(file.read_text(encoding="utf-8"))
-    for value in VALUES.values():
-        file.write_text(yaml.safe_dump(changed(honest, slot, value)), encoding="utf-8")
+    for name in names:
+        file.write_text(yaml.safe_dump(changed(honest, slot, VALUES[name])), encoding="utf-8")
         assert_refused(capsys, "train", f"--resume={run_id(folder)}", "--trainer.max_epochs=2")
     assert only_run(folder).info.status == "FINISHED"
 

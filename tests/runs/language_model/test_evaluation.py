@@ -6,28 +6,30 @@ import re
 import pytest
 
 from tests.configs import small_config, write_config
-from tests.harness import DDP, assert_traces, command, only_run, scores, train, unroll
+from tests.harness import DDP, assert_traces, command, only_run, scores, train
 
 
-def test_windows_do_not_matter(project, corpus):
+def test_windows_do_not_matter(project, corpus, capsys):
     """One checkpoint, windows of 1, 35 and 1000 steps: equal to 6 digits and more."""
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
-    assert unroll("train", "--config", str(config)).returncode == 0
+    assert command("train", "--config", config) == 0
     run = only_run(project)
     found = []
     for window in (1, 35, 1000):
-        done = unroll("test", "--run", run.info.run_id, f"--data.eval_bptt={window}")
-        assert done.returncode == 0, done.stderr
-        found.append(scores(done.stdout)["test/perplexity"])
+        capsys.readouterr()
+        assert command("test", "--run", run.info.run_id, f"--data.eval_bptt={window}") == 0
+        found.append(scores(capsys.readouterr().out)["test/perplexity"])
     assert found == pytest.approx([run.data.metrics["test/perplexity"]] * 3, rel=1e-6)
-    scored = unroll("score", "--run", run.info.run_id, "--stream", "--input", corpus / "test.txt")
-    streamed = float(re.search(r"including unknown words ([\d.]+)", scored.stderr)[1])
+    score = ("score", "--run", run.info.run_id, "--stream", "--input", corpus / "test.txt")
+    assert command(*score) == 0
+    streamed = float(re.search(r"including unknown words ([\d.]+)", capsys.readouterr().err)[1])
     assert streamed == pytest.approx(found[0], abs=1e-4)
-    predicted = unroll("predict", "--run", run.info.run_id)
-    log_probs = [float(line.split("\t")[1]) for line in predicted.stdout.splitlines()]
+    assert command("predict", "--run", run.info.run_id) == 0
+    predicted = capsys.readouterr().out
+    log_probs = [float(line.split("\t")[1]) for line in predicted.splitlines()]
     perplexity = math.exp(-sum(log_probs) / len(log_probs))
     assert perplexity == pytest.approx(found[0], rel=1e-5)
-    words = [line.split("\t")[0] for line in predicted.stdout.splitlines()]
+    words = [line.split("\t")[0] for line in predicted.splitlines()]
     text = (corpus / "test.txt").read_text()
     known = {"<eos>", *(corpus / "train.txt").read_text().split()}
     expected = text.replace("\n", " <eos> ").split()

@@ -14,6 +14,7 @@ from tests.harness import (
     REPOSITORY,
     all_runs,
     client,
+    command,
     environment,
     execute,
     history,
@@ -21,6 +22,7 @@ from tests.harness import (
     start,
     unroll,
     wait_for,
+    wait_for_checkpoint,
 )
 
 
@@ -70,12 +72,12 @@ def count_tokens(corpus):
 
 def test_a_parameter_pasted_back_is_a_flag(project, corpus):
     """The parameters of a run, passed as flags, give the same configuration."""
-    assert train(project, corpus, "--trainer.max_epochs=1").returncode == 0
+    config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1}))
+    assert command("train", "--config", config) == 0
     params = only_run(project).data.params
     flags = [f"--{name}={value}" for name, value in params.items() if value != "null"]
     config = write_config(project, small_config(corpus, seed_everything=99))
-    done = unroll("train", "--config", str(config), *flags)
-    assert done.returncode == 0, done.stderr
+    assert command("train", "--config", config, *flags) == 0
     first, second = (run.data for run in all_runs(project))
     assert first.params == second.params
     assert first.metrics["test/perplexity"] == second.metrics["test/perplexity"]
@@ -135,12 +137,19 @@ def test_a_loss_that_is_not_finite(project, corpus, flags):
     assert run.info.status == "FAILED"
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("flags", [(), DDP], ids=["one", "two"])
-def test_stopped(project, corpus, sent, code, flags):
+@pytest.mark.parametrize(
+    ("flags", "sent", "code"),
+    [
+        pytest.param((), signal.SIGTERM, 143, id="one-SIGTERM"),
+        pytest.param(DDP, signal.SIGINT, 130, id="two-SIGINT"),
+        pytest.param((), signal.SIGINT, 130, id="one-SIGINT", marks=pytest.mark.slow),
+        pytest.param(DDP, signal.SIGTERM, 143, id="two-SIGTERM", marks=pytest.mark.slow),
+    ],
+)
+def test_stopped(project, corpus, flags, sent, code):
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1000}))
     process = start("train", "--config", str(config), *flags)
-    wait_for(lambda: any((project / "outputs").glob("*/checkpoints/last.ckpt")))
+    wait_for_checkpoint(process, project)
     os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output

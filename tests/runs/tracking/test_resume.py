@@ -16,7 +16,7 @@ from tests.harness import (
     only_run,
     start,
     unroll,
-    wait_for,
+    wait_for_checkpoint,
 )
 
 KEYS = ("train/loss", "train/grad_norm", "learning_rate", "epoch", "tokens_seen", "val/perplexity")
@@ -77,7 +77,7 @@ def test_plateau_schedule_and_validation_within_epochs(project, corpus, monkeypa
 def test_one_process_at_a_time(project, corpus, capsys):
     config = write_config(project, small_config(corpus, **{"trainer.max_epochs": 1000}))
     process = start("train", "--config", str(config))
-    wait_for(lambda: any((project / "outputs").glob("*/checkpoints/last.ckpt")))
+    wait_for_checkpoint(process, project)
     (folder,) = (project / "outputs").iterdir()
     error = error_of(capsys, "train", "--resume", folder.name)
     assert "is being trained by another process" in error
