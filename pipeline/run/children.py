@@ -3,9 +3,10 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import yaml
@@ -29,6 +30,7 @@ from pipeline.tracking.provenance import (
 from pipeline.tracking.secrets import removed_keys
 
 _GIB = 1024**3
+_MOST = 100_000  # trainings or sentences in a plan
 _MISTAKE = 2  # exit code for `InputError`
 
 
@@ -124,12 +126,13 @@ def open_parent(
 
 
 def reopen_parent(
-    resume: str, plan: str, what: str, fields: Sequence[str]
+    resume: str, plan: str, what: str, kinds: Mapping[str, object]
 ) -> tuple[RunTracker, dict[str, Any]]:
     """Reopens a parent run, and reads the JSON file `plan` in its folder.
 
-    Raises `InputError` if the outputs folder has no such run, or the file lacks one of `fields`;
-    `what` is the kind of the run, e.g. "crossvalidation".
+    `kinds` are names and types of its fields; `what` is the kind of the run, e.g.
+    "crossvalidation". Raises `InputError` if the outputs folder has no such run, or the file lacks
+    a field, or has a value of another type or a number that is not from 1 to 100,000.
     """
     folder = find_local(resume)
     if folder is None or not (folder.path / plan).is_file():
@@ -139,18 +142,31 @@ def reopen_parent(
         )
     try:
         kept = json.loads((folder.path / plan).read_text(encoding="utf-8"))
-        if missing := {*fields} - kept.keys():
-            raise KeyError(*missing)
+        if wrong := [field for field in kinds if not _is_a(kept[field], kinds[field])]:
+            raise TypeError(*wrong)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{folder.path / plan} is damaged: expected a JSON object with "
-            f"{', '.join(fields)}; restore the file, or start the {what} again"
+            f"{', '.join(kinds)}; restore the file, or start the {what} again"
         ) from error
     tracker = RunTracker.start(
         experiment="of-the-run", run_name=kept["name"], run_id=folder.run_id, outputs=outputs_root()
     )
     tracker.resume()
-    return tracker, {field: kept[field] for field in fields}
+    return tracker, {field: kept[field] for field in kinds}
+
+
+def _is_a(value: object, kind: Any) -> bool:  # noqa: ANN401 (an annotation)
+    """Returns whether a value of a JSON file has the type that an annotation states."""
+    if kind is Any:
+        return True
+    if kind is int:
+        return type(value) is int and 1 <= value <= _MOST
+    elements = typing.get_args(kind)[-1:]
+    inner = value.values() if isinstance(value, dict) else value
+    return isinstance(value, typing.get_origin(kind) or kind) and all(
+        _is_a(each, element) for element in elements for each in cast("Iterable[object]", inner)
+    )
 
 
 def run_parent(

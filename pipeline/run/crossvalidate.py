@@ -4,7 +4,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import yaml
 
@@ -50,7 +50,7 @@ def crossvalidate(
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)
     else:
-        tracker, kept = reopen_parent(resume, _PLAN, "crossvalidation", _Plan._fields)
+        tracker, kept = reopen_parent(resume, _PLAN, "crossvalidation", get_type_hints(_Plan))
         plan = _Plan(**kept)
     print_note(
         f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds"

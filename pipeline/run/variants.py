@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import yaml
 
@@ -96,7 +96,7 @@ def probe_variants(
 
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     """Resumes `probe_variants`; finished variants are kept."""
-    tracker, kept = reopen_parent(resume, _PLAN, "comparison", _Plan._fields)
+    tracker, kept = reopen_parent(resume, _PLAN, "comparison", get_type_hints(_Plan))
     return _run(tracker, _Plan(**kept), verbs, jobs, is_resumed=True)
 
 
