@@ -45,6 +45,8 @@ class ItemLog(Callback):
         """See `Callback`."""
         if not isinstance(batch, StreamWindow) or not isinstance(outputs, Mapping):
             return
+        if "log_probs" not in outputs:  # a task of a user
+            return
         targets, log_probs = batch.targets.cpu(), outputs["log_probs"].detach()
         real = targets != IGNORE_INDEX
         if log_probs.shape == targets.shape:

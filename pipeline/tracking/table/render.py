@@ -34,7 +34,8 @@ def run_table(
     """Formats runs as a table, with children below their parents.
 
     In a terminal the table fits its width: names are cut in the middle, and columns are left out,
-    the least important first. Elsewhere, and with given `columns`, nothing is left out.
+    the least important first. Elsewhere nothing is cut. Without `columns`, at most 8 parameters are
+    shown.
 
     Raises:
         InputError: If no run has a value in one of the columns.
