@@ -187,7 +187,7 @@ def test_a_text_with_few_ngrams(tmp_path, project, capsys):
     [
         (["--checkpoint=x.ckpt"], "required: --output"),
         (["--output=a.arpa"], "which model?"),
-        (["--output=a.txt", "--checkpoint=x.ckpt"], "a name that ends in .arpa"),
+        (["--output=a.txt", "--checkpoint=x.ckpt"], "a name that ends in .onnx"),
         (["--output=none/a.arpa", "--checkpoint=x.ckpt"], "there is no folder none"),
         (["--output=a.arpa", "--checkpoint=x.ckpt", "--data.unit=word"], "unknown argument"),
     ],
