@@ -128,6 +128,17 @@ class Reporting(Protocol):
 
 
 @runtime_checkable
+class ShowsResults(Protocol):
+    """A task with results of the last test for the page of its run: tables, and lines of output."""
+
+    def tables(self) -> Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]:
+        """Returns columns and rows of each table by name."""
+
+    def examples(self) -> Sequence[str]:
+        """Returns some lines of output."""
+
+
+@runtime_checkable
 class ReadsFiles(Protocol):
     """A task or callback that starts from a file or run which its configuration names."""
 

@@ -182,14 +182,24 @@ class SentenceClassifier(LightningModule):
 
     def write_report(self, folder: Path) -> list[Path]:
         """See `Reporting`; writes confusions, calibration and the worst texts."""
+        return self._report().write(folder)
+
+    def tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
+        """See `ShowsResults`."""
+        return self._report().tables()
+
+    def examples(self) -> list[str]:
+        """See `ShowsResults`."""
+        return self._report().examples()
+
+    def _report(self) -> LabelReport:
         texts = cast(Any, self.trainer).datamodule.split("test")
-        report = LabelReport(
+        return LabelReport(
             texts=[texts[row].tokens for row in self._evaluated],
             gold=[texts[row].label for row in self._evaluated],
             probabilities=[scored.probabilities for scored in self._evaluated.values()],
             labels=self.labels.names,
         )
-        return report.write(folder)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""

@@ -189,15 +189,25 @@ class Tagger(LightningModule):
 
     def write_report(self, folder: Path) -> list[Path]:
         """See `Reporting`; writes scores by type and length, confusions and worst sentences."""
+        return self._report().write(folder)
+
+    def tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
+        """See `ShowsResults`."""
+        return self._report().tables()
+
+    def examples(self) -> list[str]:
+        """See `ShowsResults`."""
+        return self._report().examples()
+
+    def _report(self) -> TaggingReport:
         sentences = cast(Any, self.trainer).datamodule.sentences("test")
         results, calibration = self._evaluated.values(), self.calibration.tolist()
-        report = TaggingReport(
+        return TaggingReport(
             tokens=[sentences[row].tokens for row in self._evaluated],
             gold=[sentences[row].tags for row in self._evaluated],
             predicted=[one.predicted.tags for one in results],
             confidences=[apply_platt(one.predicted.log_probs, calibration) for one in results],
         )
-        return report.write(folder)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""

@@ -11,6 +11,7 @@ from pipeline.callbacks.random_state import RandomState
 from pipeline.callbacks.run_log import RunLog, RunStart, TestReport
 from pipeline.callbacks.termination import Terminated, Termination
 from pipeline.callbacks.tf32 import TF32Training
+from pipeline.callbacks.token_tables import SampleLog, TokenTables
 
 __all__ = [
     "Bar",
@@ -24,9 +25,11 @@ __all__ = [
     "RandomState",
     "RunLog",
     "RunStart",
+    "SampleLog",
     "TF32Training",
     "Terminated",
     "Termination",
     "TestReport",
+    "TokenTables",
     "TriggeredAveraging",
 ]

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from pipeline.analysis.parameters import model_sizes
 from pipeline.batches import Sentences, Series, StreamWindow, Texts
 from pipeline.callbacks.checkpoints import BestCheckpoint, is_update
-from pipeline.contracts import Reporting
+from pipeline.contracts import Reporting, ShowsResults
 from pipeline.tracking.logger import RunTracker
 
 _MIB = 1024**2
@@ -199,10 +199,15 @@ class RunStart(Callback):
 
 
 class TestReport(Callback):
-    """Writes the task's test report, and logs it to the run, if there is one."""
+    """Writes the task's test report, and logs it to the run, if there is one.
+
+    Attributes:
+        examples: Lines that the model has answered.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.examples: list[str] = []
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `Callback`."""
@@ -212,6 +217,10 @@ class TestReport(Callback):
         if isinstance(trainer.logger, RunTracker):
             for file in files:
                 trainer.logger.log_artifact(file, "report")
+            if isinstance(pl_module, ShowsResults):
+                self.examples = list(pl_module.examples())
+                for name, (columns, rows) in pl_module.tables().items():
+                    trainer.logger.log_table(columns, rows, f"tables/{name}.json")
 
 
 def loss_of(outputs: STEP_OUTPUT) -> Tensor | None:

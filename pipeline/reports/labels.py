@@ -1,6 +1,7 @@
 """The test report of a text classifier."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ class LabelReport:
         labels: Sequence[str],
     ) -> None:
         self._texts, self._gold, self._labels = texts, gold, labels
+        self._probabilities = probabilities
         best = [max(range(len(labels)), key=row.__getitem__) for row in probabilities]
         self._predicted = [labels[place] for place in best]
         self._confidences = [row[place] for row, place in zip(probabilities, best, strict=True)]
@@ -103,6 +105,36 @@ class LabelReport:
             f"calibration error {numbers['calibration_error']:.3f} (10 bins; 0 is perfect)\n\n"
             f"{score_table('Label', numbers['labels'])}\n{self._worst()}"
         )
+
+    def tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
+        """Returns columns and rows of tables by name: texts of highest loss, and confusions."""
+        gold = [max(self._of(row), 1e-12) for row in range(len(self._gold))]
+        worst = sorted(range(len(gold)), key=lambda row: (gold[row], row))[:_WORST]
+        rows = [
+            [
+                row + 1,
+                round(-math.log(gold[row]), 4),
+                self._gold[row],
+                self._predicted[row],
+                " ".join(self._texts[row])[:_WIDTH],
+            ]
+            for row in worst
+        ]
+        confusions = [[*pair, count] for pair, count in sorted(self._confusion().items())]
+        return {
+            "worst_texts": (["text", "nll", "gold", "predicted", "words"], rows),
+            "confusion": (["gold", "predicted", "texts"], confusions),
+        }
+
+    def examples(self) -> list[str]:
+        """Returns the first three texts with the labels predicted and their probabilities."""
+        found = zip(self._predicted[:3], self._confidences[:3], self._texts[:3], strict=True)
+        return [f"{name} {share:.2f}  {' '.join(text)[:_WIDTH]}" for name, share, text in found]
+
+    def _of(self, row: int) -> float:
+        """Returns the probability of the gold label of a text; 0 if it cannot be predicted."""
+        name = self._gold[row]
+        return self._probabilities[row][self._labels.index(name)] if name in self._labels else 0.0
 
     def _confusion(self) -> Counter[tuple[str, str]]:
         return Counter(zip(self._gold, self._predicted, strict=True))

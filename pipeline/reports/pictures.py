@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -82,6 +83,23 @@ def draw_calibration(probabilities: Sequence[float], is_right: Sequence[bool], p
     )
     figure.legend(loc="outside lower center", frameon=False, ncols=3, fontsize=9)
     axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def draw_frequency_loss(rows: Sequence[Sequence[Any]], path: Path) -> None:
+    """Draws the mean loss by frequency in the training text as PNG.
+
+    Rows are the name of a range of frequencies, the number of test tokens, and nats per token.
+    """
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    names, counts, losses = zip(*rows, strict=True)
+    bars = axes.bar(range(len(names)), losses, color=_BLUE)
+    axes.bar_label(bars, [f"{count:,}" for count in counts], color=_GREY, fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=20)
+    axes.set_xlabel("occurrences of the word in the training text")
+    axes.set_ylabel("nats per token")
+    axes.set_title("Loss by word frequency (with numbers of test tokens)")
     figure.savefig(path, dpi=110)
 
 

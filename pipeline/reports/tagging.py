@@ -114,6 +114,30 @@ class TaggingReport:
         ]
         return "\n".join(parts)
 
+    def tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
+        """Returns columns and rows of tables by name: worst sentences, and confusions."""
+        wrong = [(len(set(a) ^ set(b)), row) for row, (a, b) in enumerate(self._pairs)]
+        worst = sorted((pair for pair in wrong if pair[0]), key=lambda pair: (-pair[0], pair[1]))
+        rows = [
+            [
+                row + 1,
+                count,
+                _marked(self._tokens[row], self._pairs[row][0]),
+                _marked(self._tokens[row], self._pairs[row][1]),
+            ]
+            for count, row in worst[:_WORST]
+        ]
+        confusions = [[*pair, count] for pair, count in sorted(self._confusion().items())]
+        return {
+            "worst_sentences": (["sentence", "differences", "gold", "predicted"], rows),
+            "confusion": (["gold", "predicted", "tokens"], confusions),
+        }
+
+    def examples(self) -> list[str]:
+        """Returns the first three sentences with the spans predicted."""
+        rows = zip(self._tokens[:3], self._pairs[:3], strict=True)
+        return [_marked(tokens, found) for tokens, (_, found) in rows]
+
     def _by(self, key: Any) -> dict[str, dict[str, float]]:  # noqa: ANN401 (Span -> str)
         gold = Counter(key(span) for true, _ in self._pairs for span in true)
         found = Counter(key(span) for _, predicted in self._pairs for span in predicted)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from pipeline.callbacks import (
     BestCheckpoint,
     ProcessWatcher,
     RunStart,
+    SampleLog,
     Terminated,
+    TestReport,
     termination,
 )
 from pipeline.checkpoints.folder import RunFolder, prepare_outputs
@@ -166,7 +168,7 @@ def _run(job: OpenTraining, register: str | None) -> None:
         processes.watch(trainer)
         with _locked(job.folder if not job.is_resumed else None):
             _fit_and_test(job, trainer, best, start)
-        write_page(tracker, job.experiment, "FINISHED", job.tags, [])
+        write_page(tracker, job.experiment, "FINISHED", job.tags, _examples(trainer))
     finally:
         processes.end()
         if tracker.is_active and not tracker.waits:
@@ -180,13 +182,24 @@ def _log_checkpoints(job: OpenTraining, register: str | None) -> None:
         job.tracker.log_artifact(job.folder.last, "checkpoints")
 
 
+def _examples(trainer: Trainer) -> list[str]:
+    """Returns lines of the model's output for the description of the run."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    tested = [one.examples for one in callbacks if isinstance(one, TestReport)]
+    sampled = [one.latest() for one in callbacks if isinstance(one, SampleLog)]
+    return next((lines for lines in (*tested, *sampled) if lines), [])
+
+
 def _fit_and_test(
     job: OpenTraining, trainer: Trainer, best: BestCheckpoint, start: RunStart
 ) -> None:
     model, data = job.experiment.model, job.experiment.data
     trainer.fit(model, datamodule=data, ckpt_path=job.start)
     start()  # a training that had ended is only tested
-    job.tracker.set_tags(Progress(trainer.current_epoch, trainer.global_step).tags())
+    # Lightning counts an epoch that `max_steps` has cut off as complete.
+    is_cut_off = not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+    done = Progress(trainer.current_epoch - is_cut_off, trainer.global_step)
+    job.tracker.set_tags(done.tags())
     keeps_checkpoints = job.experiment.trainer["enable_checkpointing"] is not False
     if keeps_checkpoints and best.best is None:
         print_note(

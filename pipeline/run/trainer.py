@@ -21,9 +21,11 @@ from pipeline.callbacks import (
     ProcessWatcher,
     RandomState,
     RunLog,
+    SampleLog,
     Termination,
     TestReport,
     TF32Training,
+    TokenTables,
 )
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.checkpoints.write import AtomicCheckpointIO, ModelCard
@@ -134,6 +136,8 @@ def _our_callbacks(
         RunLog(experiment.model.monitor, best, log_every),
         TestReport(folder.report),
         ItemLog(folder.report),
+        SampleLog(),
+        TokenTables(folder.report),
     ]
 
 
