@@ -115,6 +115,11 @@ def test_a_type_that_training_lacks_is_missed():
     assert (found["recall"], found["precision"], found["recall_other"]) == (0.5, 1.0, 0.0)
 
 
+def test_right_tokens_are_counted():
+    found = scores([["O", "B-PER", "I-PER", "O"]], [["O", "B-PER", "I-PER", "B-ORG"]])
+    assert (found["accuracy"], found["tokens"]) == (0.75, 4)
+
+
 def test_malformed_tags_are_counted():
     found = scores([["O", "I-PER", "B-PER"]], [["I-ORG", "I-PER", "I-PER"]])
     assert (found["malformed"], found["malformed_gold"]) == (2, 1)
