@@ -245,5 +245,8 @@ def only_run(folder: Path):
 
 
 def history(folder: Path, run_id: str, key: str) -> list[tuple[int, float]]:
+    """Steps and values of a metric; of a single value what the last part of the training wrote."""
     points = client(folder).get_metric_history(run_id, key)
+    if key.startswith("best/"):
+        points = sorted(points, key=lambda point: point.timestamp)[-1:]
     return sorted((point.step, point.value) for point in points)
