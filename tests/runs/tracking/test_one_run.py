@@ -181,4 +181,5 @@ def test_runs_in_json(project, corpus):
     (row,) = json.loads(done.stdout)
     run = only_run(project)
     assert row["run_id"] == run.info.run_id
-    assert row["test_perplexity"] == run.data.metrics["test/perplexity"]
+    assert row["test"] == run.data.metrics["test/perplexity"]
+    assert row["metrics"] == run.data.metrics
