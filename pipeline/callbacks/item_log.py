@@ -1,16 +1,14 @@
 """Stores the nll of each block of a language model's test split."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.types import STEP_OUTPUT
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from pipeline.batches import IGNORE_INDEX, StreamWindow
+from pipeline.callbacks.token_losses import TokenLosses
 from pipeline.metrics.items import FILE, ItemScores
 from pipeline.tracking.logger import RunTracker
 
@@ -18,49 +16,22 @@ BLOCK = 50
 """Tokens per item."""
 
 
-class ItemLog(Callback):
+class ItemLog(TokenLosses):
     """Writes `items.json`, the nll of each block of 50 tokens, and logs it to the run, if any.
 
     It works with tasks whose `test_step` returns the `log_probs` of the real targets or of all.
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
-        self._nll: list[Tensor] = []
-        self._targets: list[Tensor] = []
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `Callback`."""
-        self._nll, self._targets = [], []
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: STEP_OUTPUT,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """See `Callback`."""
-        if not isinstance(batch, StreamWindow) or not isinstance(outputs, Mapping):
-            return
-        if "log_probs" not in outputs:  # a task of a user
-            return
-        targets, log_probs = batch.targets.cpu(), outputs["log_probs"].detach()
-        real = targets != IGNORE_INDEX
-        if log_probs.shape == targets.shape:
-            log_probs = log_probs[real.to(log_probs.device)]
-        self._nll.append(-log_probs.double())
-        self._targets.append(targets[real])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `Callback`."""
-        if not trainer.is_global_zero or not self._targets:
+        """Writes and logs the file."""
+        taken = self._take()
+        if not trainer.is_global_zero or taken is None:
             return
-        nll, targets = torch.cat(self._nll).cpu(), torch.cat(self._targets)
-        self._nll, self._targets = [], []
-        items = blocks(nll, targets)
+        items = blocks(*taken)
         if not np.isfinite(items.values).all():
             return  # an n-gram model without smoothing: no comparison of means is possible
         self.folder.mkdir(parents=True, exist_ok=True)

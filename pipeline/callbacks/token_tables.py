@@ -1,16 +1,15 @@
 """Tables about a language model: generated samples, worst sentences, loss by word frequency."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
-from pipeline.batches import IGNORE_INDEX, StreamWindow
+from pipeline.callbacks.token_losses import TokenLosses
 from pipeline.checkpoints.read import Trained
 from pipeline.contracts import Generator
 from pipeline.inference.generate import generate_texts
@@ -67,44 +66,19 @@ class SampleLog(Callback):
         return [text for epoch, text in self.rows if epoch == self.rows[-1][0]]
 
 
-class TokenTables(Callback):
+class TokenTables(TokenLosses):
     """Logs the worst sentences and the loss by word frequency of a language model's test."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
-        self._nll: list[Tensor] = []
-        self._targets: list[Tensor] = []
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `Callback`."""
-        self._nll, self._targets = [], []
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: STEP_OUTPUT,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """See `Callback`."""
-        if not isinstance(batch, StreamWindow) or not isinstance(outputs, Mapping):
-            return
-        targets, log_probs = batch.targets.cpu(), outputs["log_probs"].detach()
-        real = targets != IGNORE_INDEX
-        if log_probs.shape == targets.shape:
-            log_probs = log_probs[real.to(log_probs.device)]
-        self._nll.append(-log_probs.double())
-        self._targets.append(targets[real])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `Callback`."""
-        tracker = trainer.logger
-        if not self._targets or not isinstance(tracker, RunTracker) or not tracker.is_active:
+        """Logs the tables and the figure."""
+        tracker, taken = trainer.logger, self._take()
+        if taken is None or not isinstance(tracker, RunTracker) or not tracker.is_active:
             return
-        nll, targets = torch.cat(self._nll).cpu(), torch.cat(self._targets)
-        self._nll, self._targets = [], []
+        nll, targets = taken
         vocabulary = pl_module.vocabulary
         if not isinstance(vocabulary, Vocabulary) or not torch.isfinite(nll).all():
             return

@@ -10,7 +10,7 @@ EXPECTED_TAG = "unroll.expected"
 
 
 class Page(NamedTuple):
-    """What the description of a run says.
+    """Contents of the description of a run.
 
     Attributes:
         status: Status of the run, such as "FINISHED".

@@ -122,7 +122,7 @@ class RunTracker(Logger):
 
     @property
     def waits(self) -> bool:
-        """Whether this is an existing run whose status has not been changed by `resume`."""
+        """Whether the run exists already and `resume` has not been called."""
         return self._waits
 
     @property
@@ -223,7 +223,7 @@ class RunTracker(Logger):
 
     @property
     def has_unsent_artifacts(self) -> bool:
-        """Whether artifacts wait to be sent."""
+        """Whether there are unsent artifacts."""
         return self._outbox is not None and self._outbox.has_artifacts
 
     def log_dataset(

@@ -81,7 +81,7 @@ class Outbox:
 
     @property
     def has_artifacts(self) -> bool:
-        """Whether artifacts wait to be sent."""
+        """Whether there are unsent artifacts."""
         return self._artifacts.has_records
 
     def close(self, status: records.Status | None) -> None:

@@ -107,7 +107,7 @@ def download_model(source: Source, target: Path) -> Path:
 
 
 def promote(name: str, version: int | None, run: str | None) -> Promoted:
-    """Gives the alias `champion` to a version of a registered model.
+    """Sets the alias `champion` of a registered model to one of its versions.
 
     This is `version`, or the model of the run `run`, which is registered if it is not yet, or by
     default the challenger. Raises `InputError` if there is no such model, version or run.

@@ -56,7 +56,7 @@ class Writer:
 
     @property
     def has_records(self) -> bool:
-        """Whether records wait to be sent."""
+        """Whether there are unsent records."""
         return bool(self._pending)
 
     def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""What differs between two runs: parameters, scores, and whether the difference is significant."""
+"""Differences between two runs: parameters, scores, and the significance of the main score."""
 
 import json
 from collections.abc import Sequence

@@ -33,7 +33,7 @@ class Analysis(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What a report shows.
+    """Contents of a report.
 
     Attributes:
         groups: Runs that differ only in the seed.
