@@ -10,11 +10,11 @@ from pipeline.transfers import to_device
 
 IGNORE_INDEX = -100
 """Target without a loss (the default `ignore_index` of `torch.nn.functional.cross_entropy`)."""
-UNSEEN_BEGIN, UNSEEN_INSIDE = -1, -2
-"""Gold tags of a type that does not occur in training: first and later tokens of a span."""
-
 UNSEEN = -3
 """Gold label that does not occur in training."""
+UNSEEN_TAGS = IGNORE_INDEX - 1
+"""Gold tags of span types that do not occur in training: type n has the ids `UNSEEN_TAGS - 2 * n`
+(first token of a span) and `UNSEEN_TAGS - 2 * n - 1` (later tokens)."""
 
 
 def all_real(targets: Tensor) -> bool:
@@ -89,7 +89,7 @@ class Sentences(NamedTuple):
         words: Ids in the lexicon of the datamodule, int64 [batch time]; 0 at padding.
         columns: Ids of the values of the other columns, int64 [batch time column].
         tags: Gold tag ids, int64 [batch time]; `IGNORE_INDEX` at padding; in evaluation
-            `UNSEEN_BEGIN` and `UNSEEN_INSIDE` for tags that do not occur in training.
+            `UNSEEN_TAGS` or less for tags that do not occur in training.
         lengths: Number of real tokens of each row, int64 [batch], always on the host.
         rows: Index of each row's sentence in its split, int64 [batch], always on the host; -1 for
             an empty row, which a rank gets if a batch has fewer sentences than there are ranks.

@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from pipeline.analysis.gradients import LossAt
-from pipeline.batches import UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences
+from pipeline.batches import UNSEEN_TAGS, Sentences
 from pipeline.callbacks.encoder_start import EncoderStart
 from pipeline.decoders import Decoder, Softmax
 from pipeline.encoders import Encoder, VariationalDropout
@@ -25,8 +25,6 @@ from pipeline.text.lexicon import Lexicon
 from pipeline.text.tags import Span, are_labels, spans, types_of
 from pipeline.transfers import to_device
 
-# No tag in a file contains a TAB.
-_UNSEEN = {UNSEEN_BEGIN: "B-\tunseen", UNSEEN_INSIDE: "I-\tunseen"}
 DecoderCallable: TypeAlias = Callable[[int, Sequence[str]], Decoder]
 
 
@@ -141,14 +139,13 @@ class Tagger(LightningModule):
 
     def validation_step(self, sentences: Sentences, batch_idx: int) -> None:
         """Adds the batch to the scores."""
-        names = {**dict(enumerate(self.decoder.tags)), **_UNSEEN}
         predictions, [tags] = self._predict(sentences, None, sentences.tags)
         new: dict[int, Evaluated] = {}
         for row, ids, predicted in zip(
             sentences.rows.tolist(), tags.tolist(), predictions, strict=True
         ):
             if row >= 0:  # other rows only give ranks equal numbers of rows
-                gold = [names[i] for i in ids[: len(predicted.tags)]]
+                gold = [self._gold_tag(i) for i in ids[: len(predicted.tags)]]
                 new[row] = Evaluated(gold, predicted)
         self.scores.update(
             [one.gold for one in new.values()], [one.predicted.tags for one in new.values()]
@@ -244,6 +241,13 @@ class Tagger(LightningModule):
             found = self.decoder.predict(states, sentences.lengths, self.units, *others)
         pairs = zip(found.tags, found.log_probs, strict=True)
         return [Prediction(*pair) for pair in pairs], found.others
+
+    def _gold_tag(self, tag_id: int) -> str:
+        """Returns a tag of the tag set, or a distinct BIO tag for each tag unseen in training."""
+        if tag_id >= 0:
+            return self.decoder.tags[tag_id]
+        number, is_inside = divmod(UNSEEN_TAGS - tag_id, 2)
+        return f"{'BI'[is_inside]}-\tunseen{number}"  # no tag in a file contains a TAB
 
     def _log_scores(self, stage: str) -> None:
         # All ranks fit the calibration to the same sentences, so that it is bit-identical.

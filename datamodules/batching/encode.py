@@ -1,6 +1,6 @@
 """Sentences and texts as ids, and batches of them as tensors."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from datamodules.batching.buckets import BatchShare, Buckets
 from datamodules.batching.resumable import LazyMap
 from datamodules.batching.sentences import Sentence
 from datamodules.batching.texts import LabelledText
-from pipeline.batches import IGNORE_INDEX, UNSEEN, UNSEEN_BEGIN, UNSEEN_INSIDE, Sentences, Texts
+from pipeline.batches import IGNORE_INDEX, UNSEEN, UNSEEN_TAGS, Sentences, Texts
 from pipeline.text.lexicon import Lexicon
 
 _ORDERED_BATCH_SIZE = 64
@@ -79,7 +79,7 @@ class TokenBatch(NamedTuple):
 class EncodedSentences:
     """The sentences of a split as ids; the id of a tag is its index in `tags`.
 
-    Tags that do not occur in training become `UNSEEN_BEGIN`, or `UNSEEN_INSIDE` for I tags.
+    Tags that do not occur in training have the ids that `UNSEEN_TAGS` describes.
     """
 
     def __init__(
@@ -89,8 +89,9 @@ class EncodedSentences:
             [s.tokens for s in sentences], [s.columns for s in sentences], lexicon
         )
         self.lengths = self._tokens.lengths
-        places = {tag: index for index, tag in enumerate(tags)}
-        self._tags = self._tokens.flat(_tag_id(tag, places) for s in sentences for tag in s.tags)
+        ids = {tag: index for index, tag in enumerate(tags)}
+        ids |= _unseen_ids({tag for s in sentences for tag in s.tags} - ids.keys())
+        self._tags = self._tokens.flat(ids[tag] for s in sentences for tag in s.tags)
 
     def batch(self, share: BatchShare, world_size: int) -> Sentences:
         """Pads sentences to the length of the longest; an empty share is one row of length 0."""
@@ -190,5 +191,9 @@ class InOrder(Generic[_Batch]):
         return self._encoded.batch(share, 1)
 
 
-def _tag_id(tag: str, places: Mapping[str, int]) -> int:
-    return places.get(tag, UNSEEN_INSIDE if tag.startswith("I-") else UNSEEN_BEGIN)
+def _unseen_ids(tags: Iterable[str]) -> dict[str, int]:
+    types = {tag: tag[2:] if tag.startswith(("B-", "I-")) else tag for tag in tags}
+    numbers = {label: number for number, label in enumerate(sorted({*types.values()}))}
+    return {
+        tag: UNSEEN_TAGS - 2 * numbers[label] - tag.startswith("I-") for tag, label in types.items()
+    }

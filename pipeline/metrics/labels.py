@@ -1,6 +1,8 @@
 """Scores of text classification, where each text has one label."""
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -119,23 +121,36 @@ class LabelScores(Metric):
 def score_names(labels: Iterable[str]) -> list[str]:
     """Returns a distinct name for each label, of letters, digits and the characters _ . and -.
 
-    MLflow allows few other characters. Labels that are valid names are not changed.
+    MLflow allows few other characters. Labels that are valid names are not changed. Other
+    characters become "_", or their Unicode names where labels could otherwise not be distinguished.
 
     Example:
-        >>> score_names(["good", "very good", "very_good"])
-        ['good', 'very_good-2', 'very_good']
+        >>> score_names(["good", "very good", ":)", ":("])
+        ['good', 'very_good', 'colon_right_parenthesis', 'colon_left_parenthesis']
     """
     labels = list(labels)
     taken = {label for label in labels if _cleaned(label) == label}
+    stems = Counter(map(_cleaned, labels))
     names = []
     for label in labels:
         name = stem = _cleaned(label)
+        if name != label and (stems[stem] > 1 or not re.search(r"[^\W_]", stem)):
+            name = stem = _spelled(label)
         number = 2
         while name != label and name in taken:
             name, number = f"{stem}-{number}", number + 1
         taken.add(name)
         names.append(name)
     return names
+
+
+def _spelled(label: str) -> str:
+    """Replaces characters that MLflow does not allow by their Unicode names."""
+    parts = [
+        part if re.match(r"[\w.-]", part) else unicodedata.name(part, f"u{ord(part):04x}").lower()
+        for part in re.findall(r"[\w.-]+|[^\w.-]", label)
+    ]
+    return _cleaned("_".join(parts))
 
 
 def _cleaned(label: str) -> str:

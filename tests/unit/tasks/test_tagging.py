@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from seqeval.metrics import precision_score, recall_score
 
 from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.sentences import Sentence
 from pipeline.decoders import CRF, ConstrainedSoftmax, Softmax
+from pipeline.decoders.base import Decoded
 from pipeline.encoders import LSTM, Elman
 from pipeline.inputs import Column, Words
 from pipeline.text.lexicon import Lexicon, Vectors
@@ -108,3 +110,21 @@ def test_sizes_that_do_not_add_up_are_named():
     parts = [Words(size=5), Column("pos", size=2)]
     with pytest.raises(ValueError, match=r"Words 5 \+ Column 2 = 7 .* input_size 8; set .*=7$"):
         Tagger(Elman(8, 3), LEXICON, TAGS, inputs=parts)
+
+
+@pytest.mark.parametrize("gold", ["B-ORG I-FAC I-GPE", "B-ORG B-FAC I-GPE", "B-FAC I-FAC I-ORG"])
+def test_spans_of_types_that_training_lacks_are_counted_as_seqeval_does(gold):
+    gold_tags = gold.split()
+    tags = ("O", "B-ORG", "I-ORG")
+    predicted = ["B-ORG", "O", "B-ORG"]
+    words = Lexicon({"a": 1}, {})
+    model = Tagger(Elman(2, 2), words, tags)
+    encoded = EncodedSentences([Sentence(("a", "a", "a"), tuple(gold_tags))], words, tags)
+    row = encoded.batch(BatchShare([0], 1, 3), 1)
+    model.decoder.predict = lambda states, lengths, units, *others: Decoded(
+        [predicted], [[0.0, 0.0]], list(others)
+    )
+    model.validation_step(row, 0)
+    found = model.scores.compute()
+    assert found["recall"].item() == recall_score([gold_tags], [predicted])
+    assert found["precision"].item() == precision_score([gold_tags], [predicted])

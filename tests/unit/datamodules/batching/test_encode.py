@@ -3,7 +3,7 @@ import torch
 from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.sentences import Sentence
-from pipeline.batches import IGNORE_INDEX, UNSEEN_BEGIN, UNSEEN_INSIDE
+from pipeline.batches import IGNORE_INDEX, UNSEEN_TAGS
 from pipeline.text.lexicon import Lexicon
 
 LEXICON = Lexicon({"a": 2, "b": 1, "c": 0}, {"pos": ("X", "Y")})
@@ -11,7 +11,7 @@ TAGS = ("O", "B-P", "I-P")
 SENTENCES = [
     Sentence(("a", "b", "a"), ("B-P", "I-P", "O"), (("X", "Y", "X"),)),
     Sentence(("c",), ("O",), (("Z",),)),
-    Sentence(("b", "c"), ("B-Q", "I-Q"), (("Y", "Y"),)),
+    Sentence(("b", "c", "c"), ("B-R", "I-Q", "I-R"), (("Y", "Y", "Y"),)),
 ]
 
 
@@ -26,7 +26,7 @@ def test_a_batch_is_what_the_sentences_say():
 
 def test_tags_that_training_lacks_are_marked():
     batch = EncodedSentences(SENTENCES, LEXICON, TAGS).batch(BatchShare([2], 1, 1), 1)
-    assert batch.tags.tolist() == [[UNSEEN_BEGIN, UNSEEN_INSIDE]]
+    assert batch.tags.tolist() == [[UNSEEN_TAGS - 2, UNSEEN_TAGS - 1, UNSEEN_TAGS - 3]]
 
 
 def test_no_rows_give_a_row_of_length_0():

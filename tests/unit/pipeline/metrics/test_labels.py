@@ -96,7 +96,12 @@ def test_nothing_was_scored():
 def test_any_label_has_a_name_that_a_tracker_takes():
     labels = ["neg", "n/a ★!", "n_a_", "5★", "5!", "", "x" * 300, "schön", "n_a_-2"]
     names = score_names(labels)
-    assert names == ["neg", "n_a_-3", "n_a_", "5_", "5_-2", "_", "x" * 100, "schön", "n_a_-2"]
+    spelled = "n_solidus_a_space_black_star_exclamation_mark"
+    assert names == ["neg", spelled, "n_a_", "5_black_star", "5_exclamation_mark", "_", "x" * 100,
+                     "schön", "n_a_-2"]  # fmt: skip
+    assert score_names([":)", ":("]) == ["colon_right_parenthesis", "colon_left_parenthesis"]
+    assert score_names(["\x00", "\x01"]) == ["u0000", "u0001"]
+    assert score_names(["x" * 101, "x" * 102]) == ["x" * 100, "x" * 100 + "-2"]
     scores = LabelScores(labels, is_ordinal=True)
     scores.update(torch.tensor([0]), torch.eye(len(labels))[:1])
     assert set(scores.compute()) == scores.names
