@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from lightning.pytorch import LightningModule
@@ -28,13 +28,14 @@ from pipeline.encoders import (
 from pipeline.encoders.base import check_dropout, reads_ahead
 from pipeline.heads import FullSoftmax, OutputLayer
 from pipeline.heads.base import check_range, without_autocast
-from pipeline.metrics import TokenNll
-from pipeline.metrics.score_log import log_token_scores
+from pipeline.metrics import TextNll
+from pipeline.metrics.score_log import log_token_scores, note_infinity
 from pipeline.optimization import optimization, refuse_impossible, scaled_rates
 from pipeline.regularization import ActivationPenalty, Dropouts
 from pipeline.text.vocabulary import Vocabulary
 
 OutputLayerCallable: TypeAlias = Callable[[int, Vocabulary], OutputLayer]
+Monitor: TypeAlias = Literal["val/perplexity", "val/perplexity_known"]
 
 
 class LanguageModel(LightningModule):
@@ -61,6 +62,8 @@ class LanguageModel(LightningModule):
         lr_scheduler: Function that builds the learning rate schedule from the optimizer; the
             schedule takes one step per epoch, after validation.
         penalty: Penalty on activations; in the training loss, but not in the logged loss.
+        monitor: Validation score that selects the best checkpoint; "val/perplexity_known" leaves
+            out `<unk>`.
 
     Raises:
         ValueError: If the encoder is not causal, the sizes of tied weights differ, or a probability
@@ -76,7 +79,6 @@ class LanguageModel(LightningModule):
     """
 
     experiment: ClassVar[str] = "lm"
-    monitor: ClassVar[str] = "val/perplexity"
     monitor_mode: ClassVar[str] = "min"
     from_data: ClassVar[dict[str, Any]] = {"vocabulary": Vocabulary.from_data}
 
@@ -91,6 +93,7 @@ class LanguageModel(LightningModule):
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         penalty: ActivationPenalty | None = None,
+        monitor: Monitor = "val/perplexity",
     ) -> None:
         super().__init__()
         if not encoder.is_causal:
@@ -113,14 +116,14 @@ class LanguageModel(LightningModule):
             dropout = Dropouts(inputs=dropout, outputs=dropout, locked=False)
         self.dropout = dropout
         self.penalty = penalty
+        self.monitor: str = monitor
         self.encoder = encoder
         self.head: OutputLayer = head(encoder.output_size, vocabulary)
         if tie_weights:
             self.head.tie(self.embedding)
         self.make_optimizer, self.make_lr_scheduler = optimizer, lr_scheduler
         refuse_impossible(self, optimizer, lr_scheduler)
-        # Each rank evaluates the whole file, so there is nothing to sum over ranks.
-        self.evaluation = TokenNll(sync_on_compute=False)
+        self.evaluation = TextNll(vocabulary.unk_id)
         self._carries: dict[str, Carry] = {}
         self.register_load_state_dict_post_hook(_forget_recordings)  # type: ignore[no-untyped-call]
         self._rate_factors: list[float] = []  # one per window since the last update
@@ -227,12 +230,12 @@ class LanguageModel(LightningModule):
         return LossAt(-log_probs.sum(), steps, "nll of a token")
 
     def on_validation_epoch_end(self) -> None:
-        """Logs `val/perplexity`, which checkpoints and schedules watch."""
-        log_token_scores(self, "val", self.evaluation)
+        """Logs `val/perplexity` and the other scores of `pipeline.metrics.token_scores`."""
+        self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/perplexity`, `test/nll`, `test/tokens`, and for characters `test/bpc`."""
-        log_token_scores(self, "test", self.evaluation)
+        """Logs `test/perplexity` and the other scores of `pipeline.metrics.token_scores`."""
+        self._log_scores("test")
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
         """See `LightningModule.configure_optimizers`."""
@@ -261,6 +264,11 @@ class LanguageModel(LightningModule):
         """Moves a restored carry to the device of the model."""
         if carry := self._carries.get("train"):
             self._carries["train"] = self.transfer_batch_to_device(carry, self.device, 0)
+
+    def _log_scores(self, stage: str) -> None:
+        log_token_scores(self, self.vocabulary, stage, self.evaluation)
+        advice = "training has diverged; lower the learning rate, or set trainer.gradient_clip_val"
+        note_infinity(stage, self.evaluation, advice)
 
     @cached_property
     def _is_recordable(self) -> bool:

@@ -14,8 +14,8 @@ from pipeline.contracts import Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.base import without_autocast
-from pipeline.metrics import TokenNll
-from pipeline.metrics.score_log import log_token_scores
+from pipeline.metrics import TextNll, TokenNll
+from pipeline.metrics.score_log import log_token_scores, note_infinity
 from pipeline.mixtures import (
     Cache,
     MixtureHead,
@@ -97,11 +97,12 @@ class MixtureLanguageModel(LightningModule):
         self.cache_weights: Tensor
         self.register_buffer("cache_weights", equal)  # the last one is the cache's
         self.automatic_optimization = False
-        self.plain = TokenNll(sync_on_compute=False)
+        self.plain = TextNll(vocabulary.unk_id)
         self.cached = TokenNll(sync_on_compute=False)
         self._carry: Carry | None = None
         self._cache_state: CacheState | None = None
         self._scores: list[Tensor] = []
+        self._targets: list[Tensor] = []
 
     def _kinds(self, vocabulary: Vocabulary) -> list[tuple[int, torch.dtype]]:
         token = torch.tensor([[vocabulary.eos_id]])
@@ -151,7 +152,7 @@ class MixtureLanguageModel(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Resets the carries, the cache and the scores."""
         self._carry = self._cache_state = None
-        self._scores = []
+        self._scores, self._targets = [], []
         self.plain.reset()
         self.cached.reset()
 
@@ -160,27 +161,28 @@ class MixtureLanguageModel(LightningModule):
     def validation_step(self, window: StreamWindow, batch_idx: int) -> None:
         """Stores the members' scores of the window, for the estimation of the weights."""
         self._scores.append(self._member_scores(window))
+        self._targets.append(_real(window.targets))
 
     def test_step(self, window: StreamWindow, batch_idx: int) -> dict[str, Tensor]:
         """Adds the window to the scores; returns `log_probs` of real targets in nats [tokens]."""
-        return {"log_probs": self._add(self._member_scores(window))}
+        return {"log_probs": self._add(self._member_scores(window), _real(window.targets))}
 
     def predict_step(self, window: StreamWindow, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Returns the real targets and their log-probabilities in nats, both [tokens]."""
         scores = self._member_scores(window)[: len(self.members)]
-        targets = window.targets[window.targets != IGNORE_INDEX]
-        return targets, mixed(scores, self.head.weights)
+        return _real(window.targets), mixed(scores, self.head.weights)
 
     def on_validation_epoch_end(self) -> None:
         """Estimates the weights during training; logs `val/perplexity` and `val/weight_...`."""
         scores, self._scores = torch.cat(self._scores, dim=1).cpu(), []
+        targets, self._targets = torch.cat(self._targets), []
         if self.trainer.state.fn == "fit":
             self.head.weights.copy_(best_weights(scores[: len(self.members)]))
             print_note(f"weights: {self._shares(self.head.weights)}")
             if self.cache is not None:
                 self.cache_weights.copy_(best_weights(scores))
                 print_note(f"weights with the cache: {self._shares(self.cache_weights)}")
-        self._add(scores)
+        self._add(scores, targets)
         self._log_scores("val")
         weights = {f"val/weight_{m}": weight for m, weight in enumerate(self.head.weights)}
         if self.cache is not None:
@@ -188,7 +190,7 @@ class MixtureLanguageModel(LightningModule):
         self.log_dict(weights)
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/perplexity`, `test/nll` and `test/tokens`."""
+        """Logs `test/perplexity` and the other scores of `pipeline.metrics.token_scores`."""
         self._log_scores("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -223,19 +225,24 @@ class MixtureLanguageModel(LightningModule):
         )
         return torch.cat([scores, cached.unsqueeze(0)])
 
-    def _add(self, scores: Tensor) -> Tensor:
+    def _add(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Adds the scores of the members; returns log-probabilities of the mixture [tokens]."""
         scores = scores.to(self.device)
-        count = torch.zeros(scores.shape[1], dtype=torch.int64, device=self.device)
         log_probs = mixed(scores[: len(self.members)], self.head.weights)
-        self.plain.update(log_probs, count)
+        self.plain.update(log_probs, targets)
         if self.cache is not None:
-            self.cached.update(mixed(scores, self.cache_weights), count)
+            self.cached.update(mixed(scores, self.cache_weights), targets)
         return log_probs
 
     def _log_scores(self, stage: str) -> None:
         others = {} if self.cache is None else {"perplexity_cache": self.cached}
-        log_token_scores(self, stage, self.plain, **others)
+        log_token_scores(self, self.vocabulary, stage, self.plain, **others)
+        note_infinity(stage, self.plain, "add a member that gives all words a probability above 0")
+
+
+def _real(targets: Tensor) -> Tensor:
+    """Returns the targets that are not `IGNORE_INDEX`, in order, int64 [tokens]."""
+    return targets[targets != IGNORE_INDEX]
 
 
 def _checked(member: Trained | str, vocabulary: Vocabulary) -> Trained:

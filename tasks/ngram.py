@@ -14,11 +14,11 @@ from pipeline.console import print_note
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.ngram import NgramHead
-from pipeline.metrics import TokenNll, perplexity
+from pipeline.metrics import TextNll, perplexity
 from pipeline.metrics.score_log import log_token_scores
 from pipeline.ngrams import Counts, NgramModel, Smoothing, count, read_arpa
 from pipeline.ngrams.counting import check_order
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.vocabulary import UNK, Vocabulary
 
 
 class ArpaFile(NamedTuple):
@@ -85,8 +85,7 @@ class NgramLanguageModel(LightningModule):
         self.order, self.vocabulary = order, vocabulary
         self.encoder = smoothing if smoothing is not None else ArpaFile(Path(str(arpa)))
         self.head = NgramHead(vocabulary)
-        # Each rank evaluates the whole file, so there is nothing to sum over ranks.
-        self.evaluation = TokenNll(sync_on_compute=False)
+        self.evaluation = TextNll(vocabulary.unk_id)
         self._has_read = False  # whether the ARPA file was read
         self._read: list[Tensor] = []  # targets of this epoch's windows, int32 [column time]
         self._is_list = False  # whether rows are items; each rank joins its own in one column
@@ -200,7 +199,7 @@ class NgramLanguageModel(LightningModule):
             self._read.clear()  # the checkpoint of an estimated model needs no text
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/perplexity`, `test/nll` and `test/tokens`."""
+        """Logs `test/perplexity` and the other scores of `pipeline.metrics.token_scores`."""
         self._log_scores("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -255,12 +254,21 @@ class NgramLanguageModel(LightningModule):
         return self.head.log_probs(states, window.targets)
 
     def _log_scores(self, stage: str) -> None:
-        log_token_scores(self, stage, self.evaluation)
+        log_token_scores(self, self.vocabulary, stage, self.evaluation)
         if self._num_impossible:
             print_note(
-                f"note: {self._num_impossible:,} tokens have probability 0, so the perplexity is "
-                "infinite; choose a smoothing without zeros, such as KneserNey"
+                f"note: {self._num_impossible:,} tokens have probability 0, so that "
+                f"{stage}/perplexity is infinite; {self._advice}"
             )
+
+    @property
+    def _advice(self) -> str:
+        if isinstance(self.encoder, ArpaFile):
+            return (
+                f"the ARPA file gives them none; if they are {UNK}, compare models by "
+                "perplexity_known"
+            )
+        return "choose a smoothing without zeros, such as KneserNey"
 
     def _log_lower_orders(self) -> None:
         if self._counts is None or not self._validated:

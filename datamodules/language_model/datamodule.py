@@ -22,7 +22,7 @@ from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.errors import InputError
 from pipeline.text.units import Unit
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.vocabulary import UNK, Vocabulary
 
 Windows: TypeAlias = Streams | ItemBatches
 _EVAL_BATCH_SIZE = 64  # items
@@ -133,7 +133,18 @@ class LanguageModelData(LightningDataModule):
         sizes = (
             f"{s.split} {s.tokens:,} ({s.unknown / s.tokens:.1%} <unk>)" for s in self.describe()
         )
-        return f"{kind}tokens {', '.join(sizes)}; vocabulary {self.vocab_size:,}"
+        counted = f"{kind}tokens {', '.join(sizes)}; vocabulary {self.vocab_size:,}"
+        return "\n".join([counted, *self._notes()])
+
+    def _notes(self) -> Iterator[str]:
+        """Yields what is unusual about the text."""
+        unknown = {s.split: s.unknown for s in self.describe()}
+        if not unknown.pop("train") and any(unknown.values()):
+            yield (
+                f"note: the training text has no {UNK}, so that its probability cannot be "
+                "estimated; compare models by test/perplexity_known (and choose the best "
+                "checkpoint with --model.monitor=val/perplexity_known)"
+            )
 
     def texts(self) -> dict[str, str]:
         """Returns the texts that a run stores: file name -> contents."""

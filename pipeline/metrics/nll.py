@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 from pipeline.batches import IGNORE_INDEX
@@ -66,17 +66,71 @@ class TokenNll(Metric):
         return self.total / self.count
 
 
+class TextNll(nn.Module):
+    """The mean nll of the tokens of a text, and of its known tokens, which are not `<unk>`.
+
+    Unknown words are read as context in both. The perplexity of the known tokens is what SRILM and
+    KenLM print as the perplexity excluding OOVs. Every process evaluates the whole text, so nothing
+    is added over processes.
+
+    Args:
+        unk_id: Id of `<unk>`.
+
+    Attributes:
+        every: Nll of all tokens.
+        known: Nll of the tokens that are not `<unk>`.
+
+    Example:
+        >>> metric = TextNll(unk_id=1)
+        >>> metric.update(torch.tensor([0.5, 0.125]).log(), torch.tensor([3, 1]))
+        >>> [round(perplexity(one.compute()).item(), 4) for one in (metric.every, metric.known)]
+        [4.0, 2.0]
+    """
+
+    def __init__(self, unk_id: int) -> None:
+        super().__init__()
+        self.unk_id = unk_id
+        self.every = TokenNll(sync_on_compute=False)
+        self.known = TokenNll(sync_on_compute=False)
+
+    @property
+    def num_unknown(self) -> Tensor:
+        """Number of `<unk>` among the targets, int64 []."""
+        return self.every.count - self.known.count
+
+    def update(self, log_probs: Tensor, targets: Tensor) -> None:
+        """See `TokenNll`."""
+        self.every.update(log_probs, targets)
+        is_known = targets != self.unk_id
+        self.known.update(log_probs, targets.where(is_known, IGNORE_INDEX))
+
+    def reset(self) -> None:
+        """Removes all tokens."""
+        self.every.reset()
+        self.known.reset()
+
+
 def perplexity(nll: Tensor) -> Tensor:
     """Returns exp(nll) of mean nlls in nats [*], in float64; infinite if it is too large."""
     return nll.double().exp()
 
 
-def token_scores(nll: Tensor, num_tokens: Tensor, unit: Unit) -> dict[str, Tensor]:
-    """Returns the scores of a language model by name, from its mean nll in nats [].
+def token_scores(
+    nll: Tensor, known_nll: Tensor, num_tokens: Tensor, num_unknown: Tensor, unit: Unit
+) -> dict[str, Tensor]:
+    """Returns the scores of a language model by name, from its mean nlls in nats [].
 
-    These are `perplexity`, `nll` and `tokens`. For characters also `bpc`, the bits per character
-    nll / ln 2 (Graves 2013, arXiv 1308.0850). Word models have none, because the number of
-    characters in a text depends on how line ends and spaces are counted.
+    These are `perplexity`, `perplexity_known` (of the tokens that are not `<unk>`, whose mean nll
+    is `known_nll`), `nll`, `tokens` and `unk`, the number of `<unk>` among them. For characters
+    also `bpc`, the bits per character nll / ln 2 (Graves 2013, arXiv 1308.0850). Word models have
+    none, because the number of characters in a text depends on how line ends and spaces are
+    counted.
     """
-    scores = {"perplexity": perplexity(nll), "nll": nll, "tokens": num_tokens.double()}
+    scores = {
+        "perplexity": perplexity(nll),
+        "perplexity_known": perplexity(known_nll),
+        "nll": nll,
+        "tokens": num_tokens.double(),
+        "unk": num_unknown.double(),
+    }
     return scores | ({"bpc": nll.double() / math.log(2)} if unit == "character" else {})

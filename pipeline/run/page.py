@@ -78,7 +78,10 @@ def headline(status: str, monitor: str, scores: Mapping[str, float], expected: s
         '**test/perplexity 112.1**, best val/perplexity 116.88. Published test perplexity 114.5.'
     """
     test, best = "test/" + monitor.partition("/")[2], "best/" + monitor.replace("/", "_")
-    found = [f"**{test} {scores[test]:.5g}**"] if test in scores else []
+    known, unknown = scores.get("test/perplexity_known"), scores.get("test/unk", 0)
+    is_larger = test == "test/perplexity" and known is not None and unknown > 0
+    without = f" ({known:.5g} without {unknown:,.0f} unknown tokens)" if is_larger else ""
+    found = [f"**{test} {scores[test]:.5g}**{without}"] if test in scores else []
     found += [f"best {monitor} {scores[best]:.5g}"] if best in scores else []
     result = ", ".join(found) or f"No score of {monitor} yet"
     ended = "" if status == "FINISHED" else f" ({status})"

@@ -106,6 +106,10 @@ class Vocabulary:
         """Returns the distinct words outside the vocabulary, in order of appearance."""
         return [word for word in dict.fromkeys(words) if word not in self._ids]
 
+    def has_counted(self, word: str) -> bool:
+        """Returns whether the training text contains a word; True if the counts are unknown."""
+        return self.counts is None or self.counts[self._ids[word]] > 0
+
     def __len__(self) -> int:
         return len(self.words)
 

@@ -14,7 +14,7 @@ from pipeline.tracking.table import Group, RunRow, group_by_seed, shared_scores,
 _MOST_SCORES = 5
 _MOST_TESTS = 10
 _MOST_ANALYSES = 4
-_COUNTS = ("test/tokens", "test/sentences", "test/malformed_gold")
+_COUNTS = ("test/tokens", "test/unk", "test/sentences", "test/malformed_gold")
 _LOWER_IS_BETTER = ("perplexity", "nll", "loss", "bpc", "parameters", "error")
 
 

@@ -15,7 +15,8 @@ Value: TypeAlias = float | str | None
 FIXED = ("run", "name", "experiment", "status", "started", "took", "metric", "val", "test", "group")
 """Columns that every run has; all others are names of metrics, parameters or tags."""
 _NOT_COMPARED = ("experiment", "run_name", "config")
-_SHORT = {"perplexity": "ppl", "f1": "F1", "accuracy": "acc"}
+_SHORT = {"perplexity": "ppl", "perplexity_known": "known ppl", "f1": "F1", "accuracy": "acc"}
+KNOWN, _UNKNOWN = "test/perplexity_known", "test/unk"
 _COMPARED = ("test/", "best/", "model/", "perf/tokens_per_second")
 _OVERFLOW = 1e300  # MLflow stores infinity as the largest float
 
@@ -105,7 +106,8 @@ def useful_columns(rows: Sequence["RunRow"]) -> list[str]:
     """Returns the columns of a table in the order of importance.
 
     The status appears if a run did not finish, the experiment if there are several, and parameters
-    that not all runs share if the runs have the same main score.
+    that not all runs share if the runs have the same main score. The perplexity of known tokens
+    appears if a test text has others.
     """
     columns = ["run", "name"]
     is_mixed = len({row.metric for row in rows if row.metric}) > 1
@@ -113,11 +115,17 @@ def useful_columns(rows: Sequence["RunRow"]) -> list[str]:
     columns += [
         name for name in ("test", "val") if any(value_of(r, name) is not None for r in rows)
     ]
+    columns += [KNOWN] if _differs_without_unknown(rows) else []
     columns += ["status"] if any(row.status != "FINISHED" for row in rows) else []
     columns += [] if is_mixed else varying(rows)
     columns += ["took"]
     columns += ["experiment"] if len({row.experiment for row in rows}) > 1 else []
     return [*columns, "started"]
+
+
+def _differs_without_unknown(rows: Sequence["RunRow"]) -> bool:
+    """Returns whether a run has a test perplexity that depends on `<unk>`."""
+    return any(row.metric == "perplexity" and row.metrics.get(_UNKNOWN) for row in rows)
 
 
 def varying(rows: Sequence["RunRow"], with_missing: bool = False) -> list[str]:
@@ -166,6 +174,8 @@ def headings(columns: Sequence[str], rows: Sequence["RunRow"]) -> list[str]:
     for column in columns:
         if column in ("val", "test") and metric:
             found.append(f"{column} {shown}")
+        elif column == KNOWN:
+            found.append(f"test {_SHORT['perplexity_known']}")
         elif column in FIXED or "/" in column:
             found.append(column)
         else:

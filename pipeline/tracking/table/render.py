@@ -10,6 +10,7 @@ from pipeline.console import Justify, format_table, terminal_width
 from pipeline.tracking.lookup import SHORT_ID
 from pipeline.tracking.table.columns import (
     FIXED,
+    KNOWN,
     headings,
     is_finite,
     number,
@@ -60,7 +61,7 @@ def group_table(
     """
     rows = [row for group in groups for row in group.rows]
     require_columns([name for name in columns or () if name not in ("runs", "seeds")], rows)
-    useful = [name for name in useful_columns(rows) if name in ("metric", "test", "val")]
+    useful = [name for name in useful_columns(rows) if name in ("metric", "test", "val", KNOWN)]
     several = ["experiment"] if len({row.experiment for row in rows}) > 1 else []
     chosen = list(columns or ["name", "runs", *useful, *several, "seeds"])
     cells = [[_group_cell(group, name) for name in chosen] for group in groups]
@@ -208,7 +209,7 @@ def _fitting(columns: Sequence[str], widths: Mapping[str, int], width: int) -> l
 def _arranged(columns: Sequence[str]) -> list[str]:
     """Returns columns in reading order: the run, then parameters, then scores."""
     first = ("run", "name", "experiment", "status", "started", "took", "runs", "seeds")
-    last = ("metric", "val", "test")
+    last = ("metric", "val", "test", KNOWN)
     rank = {name: place for place, name in enumerate(first)}
     rank |= {name: 1000 + place for place, name in enumerate(last)}
     return sorted(columns, key=lambda name: rank.get(name, 500))

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _ENDED = ("FINISHED", "FAILED", "KILLED")
-_SCORES: dict[str, Callable[..., float]] = {"perplexity": min, "f1": max, "accuracy": max}
+_SCORES: dict[str, Callable[..., float]] = {
+    "perplexity": min,
+    "perplexity_known": min,
+    "f1": max,
+    "accuracy": max,
+}
 _IS_FILTER = re.compile(r"[=<>]|\s(like|ilike|in|is)\s", re.IGNORECASE)
 _EXAMPLE = "metrics.`test/perplexity` < 100 and params.seed_everything = '1'"
 _PAGE = 1000  # runs per request

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.cli.main import make_parser
-from pipeline.run.page import with_headline
+from pipeline.run.page import headline, with_headline
 from pipeline.tracking.provenance import command_line
 from tests.configs import small_config, write_config
 from tests.harness import (
@@ -95,6 +95,16 @@ def test_a_description_of_the_user_is_kept(project, config, monkeypatch):
     assert len(history(project, run_id, "test/perplexity")) == 1
     assert command("train", "--resume", run_id, "--trainer.max_epochs=3") == 0
     assert only_run(project).data.tags[NOTE] == tested.data.tags[NOTE]
+
+
+def test_unknown_tokens_are_in_the_headline():
+    scores = {"test/perplexity": 99.76, "test/perplexity_known": 72.1534, "test/unk": 216.0}
+    line = "**test/perplexity 99.76** (72.153 without 216 unknown tokens). "
+    assert headline("FINISHED", "val/perplexity", scores, "") == line.strip()
+    known = "**test/perplexity_known 72.153**."
+    assert headline("FINISHED", "val/perplexity_known", scores, "") == known
+    without = {**scores, "test/unk": 0.0}
+    assert headline("FINISHED", "val/perplexity", without, "") == "**test/perplexity 99.76**."
 
 
 def test_a_text_without_our_headline_is_kept_below_it():

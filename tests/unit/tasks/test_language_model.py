@@ -59,8 +59,10 @@ def test_perplexity_is_the_formula(length):
     model.on_test_epoch_start()
     for index, window in enumerate(windows(ids, length)):
         model.test_step(window, index)
-    assert model.evaluation.compute().item() == pytest.approx(nll_by_hand(model, ids[0].tolist()))
-    assert model.evaluation.count == 59
+    assert model.evaluation.every.compute().item() == pytest.approx(
+        nll_by_hand(model, ids[0].tolist())
+    )
+    assert model.evaluation.every.count == 59
 
 
 def test_training_carries_the_memory_but_not_the_gradient():

@@ -68,7 +68,7 @@ def test_evaluation_never_waits_for_a_device(head):
         for _ in range(2):
             model.validation_step(window().to(META), 0)
         targets, log_probs = model.predict_step(window().to(META), 0)
-    assert model.evaluation.total.is_meta
+    assert model.evaluation.every.total.is_meta
     assert not targets.is_meta
     assert log_probs.shape == targets.shape
 
@@ -109,8 +109,8 @@ def test_evaluation_on_a_gpu_is_that_of_the_cpu():
     model = model_with(ALL["full"]).eval()
     with torch.no_grad():
         model.validation_step(window(), 0)
-        expected = model.evaluation.compute()
+        expected = model.evaluation.every.compute()
         model.on_validation_epoch_start()
         model.cuda().validation_step(window().to("cuda"), 0)
-    assert model.evaluation.count.item() == 16
-    torch.testing.assert_close(model.evaluation.compute().cpu(), expected, rtol=1e-5, atol=0)
+    assert model.evaluation.every.count.item() == 16
+    torch.testing.assert_close(model.evaluation.every.compute().cpu(), expected, rtol=1e-5, atol=0)

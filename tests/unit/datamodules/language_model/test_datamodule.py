@@ -20,6 +20,15 @@ def folder(write_corpus):
     return write_corpus(text, "a b x\n" * 7, "c d\n\ne\n", name="mine")
 
 
+def test_unk_in_other_splits_only_is_noted(write_corpus):
+    note = "note: the training text has no <unk>, so that its probability cannot be estimated"
+    folder = write_corpus("a b c\n" * 9, "a b\n" * 9, "a x\n" * 9)
+    assert note in data(folder).summary
+    assert note not in data(folder, max_vocab_size=4).summary
+    write_corpus("a b c\n" * 9, "a b\n" * 9, "a c\n" * 9)
+    assert note not in data(folder).summary
+
+
 def data(folder, batch_size=4, bptt=9, **more):
     return LanguageModelData(str(folder), batch_size=batch_size, bptt=bptt, **more)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.metrics import TokenNll, perplexity, token_scores
+from pipeline.metrics import TextNll, TokenNll, perplexity, token_scores
 
 
 def scored(count, seed=0):
@@ -112,14 +112,35 @@ def test_shapes_must_agree():
         TokenNll().update(torch.zeros(2), torch.zeros(1, 2, dtype=torch.long))
 
 
+@pytest.mark.parametrize("window", [1, 35, 5000])
+def test_known_tokens_are_counted_exactly(window):
+    """Unknown tokens, even impossible ones, are left out of both the sum and the count."""
+    log_probs, targets = scored(5000)
+    log_probs[targets == 3] = -math.inf
+    metric = TextNll(unk_id=3)
+    for piece in zip(log_probs.split(window), targets.split(window), strict=True):
+        metric.update(*piece)
+    pairs = zip(log_probs.tolist(), targets.tolist(), strict=True)
+    known = [Fraction(log_prob) for log_prob, target in pairs if target not in (3, IGNORE_INDEX)]
+    assert metric.known.compute().item() == pytest.approx(
+        float(-sum(known) / len(known)), rel=1e-14
+    )
+    assert metric.every.compute() == math.inf
+    assert metric.num_unknown == (targets == 3).sum() > 0
+    metric.reset()
+    assert metric.every.count == metric.known.count == 0
+
+
 def test_bits_are_of_characters_alone():
     """A uniform distribution over 8 characters has 3 bits; word models have no bpc."""
     nll, count = torch.tensor(8.0, dtype=torch.float64).log(), torch.tensor(5)
-    scores = token_scores(nll, count, "character")
+    scores = token_scores(nll, nll / 3, count, torch.tensor(1), "character")
     assert {name: round(float(score), 9) for name, score in scores.items()} == {
         "perplexity": 8.0,
+        "perplexity_known": 2.0,
         "nll": round(math.log(8), 9),
         "tokens": 5.0,
+        "unk": 1.0,
         "bpc": 3.0,
     }
-    assert token_scores(nll, count, "word").keys() == {"perplexity", "nll", "tokens"}
+    assert "bpc" not in token_scores(nll, nll, count, count, "word")

@@ -189,6 +189,16 @@ def test_columns_are_those_in_which_runs_can_be_compared(terminal):
     assert (line.split()[-4:-2], other.split()[-4:-2]) == (["1", "-"], ["-", "true"])
 
 
+def test_the_perplexity_of_known_tokens_is_shown_where_it_differs():
+    with_unk = {"test/perplexity_known": 72.15, "test/unk": 216.0}
+    same = {"test/perplexity_known": 114.5, "test/unk": 0.0}
+    heading, line, other = run_table([row(metrics=with_unk), row(run_id="b" * 32)]).splitlines()
+    assert heading.endswith("val ppl  test ppl  test known ppl")
+    assert (line.split()[-3:], other.split()[-1]) == (["118.12", "114.50", "72.15"], "-")
+    assert "known" not in run_table([row(metrics=same)])
+    assert "known" not in run_table([row(metric="perplexity_known", metrics=with_unk)])[:60]
+
+
 def test_a_long_name_keeps_its_end(terminal):
     name = "bilstm-3x200-" + "x" * 60 + "-cv10-fold7"
     terminal(80)
