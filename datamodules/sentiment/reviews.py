@@ -93,8 +93,7 @@ class Folders(LabelledSource):
 
     Args:
         corpus: Name "imdb", or path of a folder.
-        fraction: Fraction of the training documents to hold out for each missing split; 0 for
-            cross-validation only.
+        fraction: Fraction of the training documents to hold out for each missing split.
         seed: Random seed of the held-out documents.
         encoding: Encoding of the files.
         labels: Names of the label folders, in order; by default all folders, alphabetically.
@@ -137,12 +136,12 @@ class Folders(LabelledSource):
             # Labels that never occur in training are evaluated too, unless labels are given.
             others = set() if self._labels else _folders_in(path) - {*labels}
             splits[split] = self._read(path, [*labels, *sorted(others)])
-        splits, held_out = fill_splits(splits, self._fraction, self._seed, self.name, "folder")
+        splits, notes = fill_splits(splits, self._fraction, self._seed, self.name, "folder")
         return LabelledCorpus(
             splits=splits,
             files={split: found.get(split, found["train"]) for split in splits},
             labels=tuple(labels),
-            held_out=held_out,
+            notes=tuple(notes),
         )
 
     def _read(self, folder: Path, labels: Sequence[str]) -> list[LabelledText]:

@@ -15,14 +15,14 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.checkpoints.folder import RunFolder
 from pipeline.checkpoints.trust import trust
 from pipeline.cli import (
     configs,
     crossvalidate,
+    demo_page,
     diff,
     evaluate,
     export,
@@ -40,13 +40,13 @@ from pipeline.cli import (
     train,
 )
 from pipeline.cli.common import EntryPoint, Parser
-from pipeline.console import is_first_process, print_error, print_note
+from pipeline.console import print_error, print_note
 from pipeline.errors import InputError, TrainingError, os_error_sentence, shortened
 from pipeline.tracking.secrets import redact
 
 _VERBS = {
     "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
-    "use a trained model": (evaluate, predict, generate, score, export, promote),
+    "use a trained model": (evaluate, predict, generate, score, demo_page, export, promote),
     "compare and inspect models": (runs, diff, report, parameters, gradients, probe),
 }
 """Modules of verbs, grouped as in `unroll --help`."""
@@ -66,6 +66,7 @@ examples:
   unroll generate --run RUN --prompt "the boys who"    sample text
   unroll score --run RUN --input sentences.txt         log-probabilities and perplexity
   unroll predict --run RUN --input reviews.txt         tag or classify text
+  unroll demo-page --run RUN                           try a model in a browser
 
 RUN is the id of a run, the beginning of the id, the name of the run, or a registered model:
 models:/NAME@ALIAS or models:/NAME/VERSION.
@@ -73,8 +74,8 @@ models:/NAME@ALIAS or models:/NAME/VERSION.
 """
 
 
-def make_parser() -> tuple[Parser, Mapping[str, Parser]]:
-    """Returns the parser, to which fields of a configuration are unknown, and that of each verb."""
+def make_parser() -> tuple[Parser, list[str]]:
+    """Returns the parser, to which fields of a configuration are unknown, and all verbs."""
     parser = Parser(
         prog="unroll",
         usage="unroll VERB [OPTIONS]",
@@ -97,7 +98,7 @@ def make_parser() -> tuple[Parser, Mapping[str, Parser]]:
                 summary = str(verbs.choices[name].description).splitlines()[0]
                 lines.append(f"  {name:<14} {summary}")
     parser.epilog = "\n".join(lines[1:]) + f"\n{_EPILOG}"
-    return parser, verbs.choices
+    return parser, list(verbs.choices)
 
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -108,8 +109,6 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         near = difflib.get_close_matches(word, verbs, n=1)
         hint = f"; did you mean {near[0]}?" if near else f": expected one of {', '.join(verbs)}"
         raise InputError(f"unknown verb {word}{hint}")
-    if word is not None:
-        arguments = verbs[word].without_values_of_switches(arguments)
     options, fields = parser.parse_known_args(_debug_first(arguments))
     if options.verb is None:
         text = f"unknown flag {fields[0]}" if fields else f"a verb is missing: {', '.join(verbs)}"
@@ -149,10 +148,10 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     _search_current_folder_last(entry.short_names)
     try:
-        with _without_empty_run():
-            _refuse_unreadable(arguments)
-            options, fields = _parse(arguments)
-            trust(*getattr(options, "trust", ()))
+        _refuse_unreadable(arguments)
+        options, fields = _parse(arguments)
+        trust(*getattr(options, "trust", ()))
+        with _without_project_run(options.verb):
             code: int = options.handler(options, fields, entry)
         return code
     except KeyboardInterrupt:
@@ -168,23 +167,15 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
 
 
 @contextlib.contextmanager
-def _without_empty_run() -> Iterator[None]:
-    """Deletes the run that `mlflow run` has created for this command if nothing was trained in it.
-
-    That is so for verbs that train nothing, for a resume, which continues another run, and for a
-    training that is refused. A training begins by making the folder of its run.
-    """
+def _without_project_run(verb: str) -> Iterator[None]:
+    """Leaves no empty run behind when `mlflow run` has started a verb that trains nothing."""
     try:
         yield
     finally:
-        run_id = os.environ.get("MLFLOW_RUN_ID")
-        if run_id and is_first_process() and not RunFolder.of(run_id).path.is_dir():
+        if os.environ.get("MLFLOW_RUN_ID") and verb not in ("train", "fit"):
             from pipeline.tracking.project import discard_project_run
 
-            try:
-                discard_project_run(run_id)
-            except InputError as error:
-                print_note(f"the empty run {run_id} was not deleted: {error}")
+            discard_project_run()
 
 
 def _refuse_unreadable(arguments: Sequence[str]) -> None:

@@ -73,10 +73,7 @@ def _resume_arguments(
     options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
 ) -> list[str]:
     if options.config:
-        raise InputError(
-            "--resume continues with the run's own configuration; leave --config out (with "
-            "`mlflow run`: -e resume -P run=RUN)"
-        )
+        raise InputError("--resume continues with the run's own configuration; leave --config out")
     allowed = (*_RESUMABLE, "--run_name") if options.fork else _RESUMABLE
     for field in fields:
         if field.startswith("--") and not field.startswith(allowed):

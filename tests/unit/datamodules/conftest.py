@@ -2,8 +2,11 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache(cache):
-    """Each test has an empty cache."""
+def cache(tmp_path, monkeypatch):
+    """An empty cache for each test."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("UNROLL_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture
