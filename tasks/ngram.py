@@ -111,13 +111,7 @@ class NgramLanguageModel(LightningModule):
             The context after each token, int64 [batch time order-1], and as the carry the last
             context, int64 [batch order-1]. -1 is the padding before the start of a sentence.
         """
-        width = self.head.model.order - 1
-        past = carry[0] if carry else tokens.new_full((len(tokens), width), -1)
-        joined = torch.cat([past, tokens], dim=1)
-        contexts = joined.unfold(1, width, 1)[:, 1:] if width else joined.unsqueeze(-1)[..., :0]
-        is_end = (contexts == self.head.eos_id).flip(-1)
-        contexts = contexts.masked_fill(is_end.cumsum(-1).flip(-1) > 0, -1)
-        return contexts, (contexts[:, -1],)
+        return self.head.contexts(tokens, carry)
 
     def read_files(self) -> None:
         """See `ReadsFiles`; reads the ARPA file, if there is one."""

@@ -22,7 +22,10 @@ def add_options(verbs: common.Verbs) -> None:
         "number of tokens (with <eos>), number of unknown tokens, perplexity. Totals go to "
         "standard error.",
     )
-    common.add_model_source(verb.add_mutually_exclusive_group())
+    sources = verb.add_mutually_exclusive_group()
+    common.add_model_source(sources)
+    text = "ARPA file of an n-gram model, gzipped or not, with its own vocabulary."
+    common.add_option(sources, "--arpa FILE", text, Path)
     common.add_trust(verb)
     text = "UTF-8 text file, gzipped or not (default: standard input)."
     common.add_option(verb, "--input FILE", text, default=STANDARD_INPUT, dest="source")
@@ -57,13 +60,23 @@ def _add_nbest(group: "argparse._ArgumentGroup") -> None:
 def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, scores the text, and returns the exit code."""
     common.require_no_fields(options, fields)
-    common.require_model_source(options)
+    if options.arpa is None:
+        common.require_model_source(options)
+        _refuse_arpa(options.checkpoint)
     request = _request(options)
     check_output(options.output)
     entry.load()
     from pipeline.inference.scoring.score import score
 
-    return score(options.run, options.checkpoint, options.output, request)
+    return score(options.run, options.checkpoint, options.output, request, options.arpa)
+
+
+def _refuse_arpa(checkpoint: Path | None) -> None:
+    if checkpoint is not None:
+        from pipeline.ngrams.arpa_lines import is_arpa
+
+        if is_arpa(checkpoint):
+            raise InputError(f"{checkpoint} is an ARPA file; give it with --arpa {checkpoint}")
 
 
 def _request(options: argparse.Namespace) -> ScoreRequest:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.batches import IGNORE_INDEX
+from pipeline.encoders import Carry
 from pipeline.heads.base import check_targets
 from pipeline.ngrams import NgramModel
 from pipeline.text.vocabulary import Vocabulary
@@ -67,6 +68,20 @@ class NgramHead(nn.Module):
     def model(self, model: NgramModel) -> None:
         assert (model.vocab_size, model.eos_id) == (self.vocab_size, self.eos_id)
         self._model = model
+
+    def contexts(self, tokens: Tensor, carry: Carry | None = None) -> tuple[Tensor, Carry]:
+        """Returns the context after each token, and the last ones as the carry.
+
+        Tokens are int64 [batch time] and contexts int64 [batch time order-1]; a carry contains the
+        contexts before the first tokens, int64 [batch order-1]. Without it a sentence begins.
+        """
+        width = self.model.order - 1
+        past = carry[0] if carry else tokens.new_full((len(tokens), width), -1)
+        joined = torch.cat([past, tokens], dim=1)
+        contexts = joined.unfold(1, width, 1)[:, 1:] if width else joined.unsqueeze(-1)[..., :0]
+        is_end = (contexts == self.eos_id).flip(-1)
+        contexts = contexts.masked_fill(is_end.cumsum(-1).flip(-1) > 0, -1)
+        return contexts, (contexts[:, -1],)
 
     def log_probs(self, states: Tensor, targets: Tensor) -> Tensor:
         """Returns the log-probabilities of targets [*] after contexts, int64 [* order-1].

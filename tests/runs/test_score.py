@@ -1,5 +1,6 @@
 """`unroll score` from the command line: its output and its errors."""
 
+import gzip
 import json
 import math
 
@@ -178,3 +179,62 @@ def test_a_torn_text_leaves_no_output(score, source, tmp_path):
     score("--output", tmp_path / "out", code=2)
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out*"))
+
+
+ARPA = """\\data\\
+ngram 1=5
+ngram 2=3
+
+\\1-grams:
+-1.5 <UNK>
+-99 <s> -0.4
+-1.0 </s> -0.5
+-0.6 one -0.2
+-0.8 two -0.3
+
+\\2-grams:
+-0.3 <s> one
+-0.4 one two
+-0.1 </s> <s>
+
+\\end\\
+"""
+
+
+def test_an_arpa_file_brings_its_vocabulary(tmp_path, capsys):
+    """`one two </s>` and `seven </s>` by hand; `seven` is unknown."""
+    (tmp_path / "digits.lm").write_bytes(gzip.compress(ARPA.encode()))
+    (tmp_path / "text").write_text("one two\nseven\n")
+    flags = ("--arpa", tmp_path / "digits.lm", "--input", tmp_path / "text", "--log10")
+    for more in ([], ["--stream"]):
+        assert command("score", *flags, *more) == 0
+        done = capsys.readouterr()
+        rows = [line.split("\t") for line in done.out.splitlines()]
+        first, second = -0.3 - 0.4 - 0.3 - 1.0, -0.4 - 1.5 - 1.0
+        assert [float(row[0]) for row in rows] == pytest.approx([first, second], abs=1e-6)
+        assert [row[1:3] for row in rows] == [["3", "0"], ["2", "1"]]
+        whole, known = 10 ** -((first + second) / 5), 10 ** -((first - 1.0) / 4)
+        assert f"perplexity including unknown words {whole:.4f}" in done.err
+        assert f"perplexity excluding unknown words {known:.4f}" in done.err
+        assert "note: the training text has no <unk>" not in done.err
+
+
+def test_an_arpa_file_of_characters(tmp_path, capsys):
+    (tmp_path / "a.lm").write_text(ARPA.replace("two", "<space>").replace("one", "a"))
+    (tmp_path / "text").write_text("a a\n")
+    assert command("score", "--arpa", tmp_path / "a.lm", "--input", tmp_path / "text") == 0
+    assert capsys.readouterr().out.split("\t")[1:3] == ["4", "0"]
+
+
+def test_sources_of_a_model(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.lm").write_text(ARPA)
+    (tmp_path / "text").write_text("one\n")
+    for flags, expected in (
+        ((), "which model?"),
+        (("--arpa=a.lm", "--run=x"), "--run: not allowed with argument --arpa"),
+        (("--arpa=b.lm",), "ARPA file b.lm does not exist"),
+        (("--arpa=text",), "text is not an ARPA file: it has no line \\data\\"),
+        (("--checkpoint=a.lm",), "a.lm is an ARPA file; give it with --arpa a.lm"),
+    ):
+        assert expected in error_of(capsys, "score", "--input=text", *flags)

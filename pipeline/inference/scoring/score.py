@@ -15,19 +15,29 @@ from pipeline.inference.scoring.nbest import Hypothesis, read_nbest, rerank
 from pipeline.inference.scoring.output_formats import ScoreFormat
 from pipeline.inference.scoring.scorer import Scorer, Totals
 from pipeline.inference.scoring.sentence_files import read_lines
+from pipeline.mixtures import load_arpa
 from pipeline.options import STANDARD_INPUT, ScoreRequest
 from pipeline.process import configure_process
+from pipeline.text.vocabulary import UNK
 
 
 def score(
-    run: str | None, checkpoint: Path | None, output: Path | None, request: ScoreRequest
+    run: str | None,
+    checkpoint: Path | None,
+    output: Path | None,
+    request: ScoreRequest,
+    arpa: Path | None = None,
 ) -> int:
     """Writes the scores of each sentence or the re-ranked n-best lists, and prints the totals.
 
-    Standard output is written if `output` is None. Returns the exit code.
+    The model is that of a run, a checkpoint or an ARPA file. Standard output is written if `output`
+    is None. Returns the exit code.
     """
     configure_process()
-    trained = load_trained(locate(run, checkpoint), Generator, "a language model")
+    if arpa is not None:
+        trained = load_arpa(arpa)
+    else:
+        trained = load_trained(locate(run, checkpoint), Generator, "a language model")
     with open_output(output) as file:
         print_note(score_text(trained, request, file))
     return 0
@@ -43,7 +53,13 @@ def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
         file.write(line + "\n")
         if is_interactive:
             file.flush()
-    return totals.summary(scorer.unit, len(scorer.vocabulary))
+    summary = totals.summary(scorer.unit, len(scorer.vocabulary))
+    if totals.num_unknown and not scorer.vocabulary.has_counted(UNK):
+        summary += (
+            f"\nnote: the training text has no {UNK}, so that its probability was not estimated; "
+            f"compare models by the perplexity excluding unknown {scorer.unit}s"
+        )
+    return summary
 
 
 def _sentence_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:

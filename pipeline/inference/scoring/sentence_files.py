@@ -1,20 +1,17 @@
 """Reads sentences, one per line, from plain or gzipped UTF-8 text."""
 
 import codecs
-import gzip
-import io
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import InputError
 from pipeline.options import STANDARD_INPUT
+from pipeline.text.compressed import decompressed, is_damage
 
 MAX_LINE_BYTES = 1_000_000
 """Limit of the length of a line; a longer one shows that the file is not text."""
-_GZIP = b"\x1f\x8b"
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -28,9 +25,9 @@ class InputLine(NamedTuple):
 def read_lines(source: str) -> Iterator[InputLine]:
     r"""Yields the lines of UTF-8 text without loading the whole file; "-" is standard input.
 
-    As in the corpus readers, only "\n" ends a line, and a byte order mark is skipped. Gzip is
-    recognized by the first bytes. Raises `InputError` if the file cannot be read, is empty or not
-    UTF-8, or has too long a line.
+    As in the corpus readers, only "\n" ends a line, and a byte order mark is skipped. Gzip, bzip2
+    and xz are recognized by the first bytes. Raises `InputError` if the file cannot be read, is
+    empty or not UTF-8, or has too long a line.
     """
     number = 0
     try:
@@ -38,12 +35,16 @@ def read_lines(source: str) -> Iterator[InputLine]:
             while raw := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
                 yield InputLine(number, _decode(raw, source, number))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(
-            f"{file_name(source)} is incomplete: its gzipped data ends after line {number} "
-            f"({error}); copy or download it again"
-        ) from error
-    except OSError as error:
+    except InputError:
+        raise
+    except Exception as error:
+        if is_damage(error):
+            raise InputError(
+                f"{file_name(source)} is incomplete: its compressed data ends after line {number} "
+                f"({error}); copy or download it again"
+            ) from error
+        if not isinstance(error, OSError):
+            raise
         raise InputError(
             f"cannot read {file_name(source)} ({error.strerror}); expected a text file, or - for "
             "standard input"
@@ -60,12 +61,9 @@ def file_name(source: str) -> str:
 @contextmanager
 def _opened(source: str) -> Iterator[BinaryIO]:
     is_standard = source == STANDARD_INPUT
-    with open(sys.stdin.fileno() if is_standard else source, "rb", closefd=not is_standard) as file:
-        if not file.peek(2).startswith(_GZIP):
-            yield file
-            return
-        with gzip.open(file) as unzipped:
-            yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, unzipped)))
+    name = sys.stdin.fileno() if is_standard else source
+    with open(name, "rb", closefd=not is_standard) as file, decompressed(file) as plain:
+        yield plain
 
 
 def _decode(raw: bytes, source: str, number: int) -> str:

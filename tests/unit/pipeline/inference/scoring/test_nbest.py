@@ -1,6 +1,8 @@
 """Lines and n-best lists: what is read, and one sentence for what cannot be."""
 
+import bz2
 import gzip
+import lzma
 import os
 
 import pytest
@@ -29,8 +31,12 @@ def test_only_a_line_feed_ends_a_line(tmp_path):
     assert list(read_lines(write(tmp_path, TEXT))) == READ
 
 
-def test_gzipped_text_whatever_its_name(tmp_path):
-    assert list(read_lines(write(tmp_path, gzip.compress(TEXT.encode())))) == READ
+@pytest.mark.parametrize("squeeze", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_text_whatever_its_name(tmp_path, squeeze):
+    assert list(read_lines(write(tmp_path, squeeze(TEXT.encode())))) == READ
+    whole = squeeze(b"a b c\n" * 9999)
+    with pytest.raises(InputError, match=r"is incomplete: its compressed data ends after line"):
+        list(read_lines(write(tmp_path, whole[: len(whole) // 2])))
 
 
 @pytest.mark.parametrize("squeeze", [bytes, gzip.compress])
@@ -57,7 +63,7 @@ def test_text_that_cannot_be_read(tmp_path):
     with refuses(f"{path} is empty; expected one sentence per line"):
         list(read_lines(path))
     path = write(tmp_path, gzip.compress(b"a b c\n" * 9999)[:-20])
-    with pytest.raises(InputError, match=r"is incomplete: its gzipped data ends after line \d+"):
+    with pytest.raises(InputError, match=r"is incomplete: its compressed data ends after line \d+"):
         list(read_lines(path))
     path = str(tmp_path / "none")
     with pytest.raises(InputError, match=r"^cannot read .*none \(No such file or directory\)"):
