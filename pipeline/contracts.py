@@ -119,23 +119,25 @@ class Corpus(Protocol):
         """Yields the lines that `unroll predict` writes for a batch of the test split."""
 
 
-@runtime_checkable
-class Reporting(Protocol):
-    """A task that writes report files after a test."""
+class Report(Protocol):
+    """Results of a test: files, and tables and lines of output for the page of the run."""
 
-    def write_report(self, folder: Path) -> list[Path]:
-        """Writes the report of the last test and returns its files."""
-
-
-@runtime_checkable
-class ShowsResults(Protocol):
-    """A task with results of the last test for the page of its run: tables, and lines of output."""
+    def write(self, folder: Path) -> list[Path]:
+        """Writes the files into a folder, which is created if missing, and returns them."""
 
     def tables(self) -> Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]:
         """Returns columns and rows of each table by name."""
 
     def examples(self) -> Sequence[str]:
         """Returns some lines of output."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A task that reports on a test."""
+
+    def report(self) -> Report:
+        """Returns the report of the last test."""
 
 
 @runtime_checkable

@@ -1,7 +1,6 @@
 """Sentiment: predicts one label for a whole text."""
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
@@ -180,19 +179,8 @@ class SentenceClassifier(LightningModule):
         """Logs `test/accuracy` and the other scores."""
         self._log_scores("test")
 
-    def write_report(self, folder: Path) -> list[Path]:
-        """See `Reporting`; writes confusions, calibration and the worst texts."""
-        return self._report().write(folder)
-
-    def tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
-        """See `ShowsResults`."""
-        return self._report().tables()
-
-    def examples(self) -> list[str]:
-        """See `ShowsResults`."""
-        return self._report().examples()
-
-    def _report(self) -> LabelReport:
+    def report(self) -> LabelReport:
+        """See `Reporting`; confusions, calibration and the worst texts."""
         texts = cast(Any, self.trainer).datamodule.split("test")
         return LabelReport(
             texts=[texts[row].tokens for row in self._evaluated],

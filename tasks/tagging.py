@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import torch
@@ -184,19 +183,8 @@ class Tagger(LightningModule):
         """Logs `test/f1` and the other scores."""
         self._log_scores("test")
 
-    def write_report(self, folder: Path) -> list[Path]:
-        """See `Reporting`; writes scores by type and length, confusions and worst sentences."""
-        return self._report().write(folder)
-
-    def tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
-        """See `ShowsResults`."""
-        return self._report().tables()
-
-    def examples(self) -> list[str]:
-        """See `ShowsResults`."""
-        return self._report().examples()
-
-    def _report(self) -> TaggingReport:
+    def report(self) -> TaggingReport:
+        """See `Reporting`; scores by type and length, confusions and worst sentences."""
         sentences = cast(Any, self.trainer).datamodule.sentences("test")
         results, calibration = self._evaluated.values(), self.calibration.tolist()
         return TaggingReport(

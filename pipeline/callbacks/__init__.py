@@ -4,14 +4,14 @@ from pipeline.callbacks.averaging import TriggeredAveraging
 from pipeline.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from pipeline.callbacks.gradient_monitor import GradientMonitor
 from pipeline.callbacks.guard import FiniteGuard
-from pipeline.callbacks.item_log import ItemLog
 from pipeline.callbacks.process_watcher import ProcessWatcher
 from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
 from pipeline.callbacks.run_log import RunLog, RunStart, TestReport
+from pipeline.callbacks.samples import SampleLog
 from pipeline.callbacks.termination import Terminated, Termination
 from pipeline.callbacks.tf32 import TF32Training
-from pipeline.callbacks.token_tables import SampleLog, TokenTables
+from pipeline.callbacks.token_report import TokenReport
 
 __all__ = [
     "Bar",
@@ -19,7 +19,6 @@ __all__ = [
     "EpochLines",
     "FiniteGuard",
     "GradientMonitor",
-    "ItemLog",
     "PeriodicCheckpoint",
     "ProcessWatcher",
     "RandomState",
@@ -30,6 +29,6 @@ __all__ = [
     "Terminated",
     "Termination",
     "TestReport",
-    "TokenTables",
+    "TokenReport",
     "TriggeredAveraging",
 ]

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from pipeline.analysis.parameters import model_sizes
 from pipeline.batches import Sentences, Series, StreamWindow, Texts
 from pipeline.callbacks.checkpoints import BestCheckpoint, is_update
-from pipeline.contracts import Reporting, ShowsResults
+from pipeline.contracts import Reporting
 from pipeline.tracking.logger import RunTracker
 
 _MIB = 1024**2
@@ -213,14 +213,14 @@ class TestReport(Callback):
         """See `Callback`."""
         if not trainer.is_global_zero or not isinstance(pl_module, Reporting):
             return
-        files = pl_module.write_report(self.folder)
+        report = pl_module.report()
+        files = report.write(self.folder)
         if isinstance(trainer.logger, RunTracker):
             for file in files:
                 trainer.logger.log_artifact(file, "report")
-            if isinstance(pl_module, ShowsResults):
-                self.examples = list(pl_module.examples())
-                for name, (columns, rows) in pl_module.tables().items():
-                    trainer.logger.log_table(columns, rows, f"tables/{name}.json")
+            self.examples = list(report.examples())
+            for name, (columns, rows) in report.tables().items():
+                trainer.logger.log_table(columns, rows, f"tables/{name}.json")
 
 
 def loss_of(outputs: STEP_OUTPUT) -> Tensor | None:

@@ -16,7 +16,6 @@ from pipeline.callbacks import (
     BestCheckpoint,
     EpochLines,
     FiniteGuard,
-    ItemLog,
     PeriodicCheckpoint,
     ProcessWatcher,
     RandomState,
@@ -25,7 +24,7 @@ from pipeline.callbacks import (
     Termination,
     TestReport,
     TF32Training,
-    TokenTables,
+    TokenReport,
 )
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.checkpoints.write import AtomicCheckpointIO, ModelCard
@@ -135,9 +134,8 @@ def _our_callbacks(
         ModelCard(experiment.config),
         RunLog(experiment.model.monitor, best, log_every),
         TestReport(folder.report),
-        ItemLog(folder.report),
         SampleLog(),
-        TokenTables(folder.report),
+        TokenReport(folder.report),
     ]
 
 

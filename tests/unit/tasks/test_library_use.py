@@ -9,7 +9,7 @@ from datamodules.sentiment.builtin import BuiltinReviews
 from datamodules.sentiment.datamodule import SentimentData
 from datamodules.tagging.builtin import BuiltinOpinions
 from datamodules.tagging.datamodule import TaggingData
-from pipeline.callbacks import ItemLog
+from pipeline.callbacks import TokenReport
 from pipeline.checkpoints.read import Trained
 from pipeline.encoders import GRU
 from pipeline.metrics.items import ItemScores
@@ -79,7 +79,7 @@ def test_scores_are_returned(project, corpus, make, score):
 def test_the_losses_of_blocks_give_the_perplexity(make, corpus, tmp_path):
     """Also without an MLflow run; the mixture returns its log-probabilities flattened."""
     model, data = make(corpus)
-    trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, callbacks=[ItemLog(tmp_path)])
+    trainer = quiet_trainer(max_epochs=1, limit_train_batches=2, callbacks=[TokenReport(tmp_path)])
     trainer.fit(model, data)
     (scores,) = trainer.test(model, data, verbose=False)
     items = ItemScores.from_json((tmp_path / "items.json").read_text())

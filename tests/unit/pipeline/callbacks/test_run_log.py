@@ -237,8 +237,12 @@ def test_a_task_without_a_loss_has_none():
 
 
 class Reported(Toy):
-    def write_report(self, folder):
-        return [folder / "scores.tsv", folder / "confusion.png"]
+    def report(self):
+        return SimpleNamespace(
+            write=lambda folder: [folder / "scores.tsv", folder / "confusion.png"],
+            tables=dict,
+            examples=lambda: ["the boys"],
+        )
 
 
 def test_reports_are_artifacts(tmp_path):
@@ -247,6 +251,7 @@ def test_reports_are_artifacts(tmp_path):
     trainer.test(Reported(), verbose=False)
     names = ("scores.tsv", "confusion.png")
     assert recorder.files == [(tmp_path / name, "report") for name in names]
+    assert report.examples == ["the boys"]
     recorder.files.clear()
     trainer.test(Toy(), verbose=False)
     assert recorder.files == []

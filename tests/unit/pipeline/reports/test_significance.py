@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.callbacks.item_log import BLOCK, blocks
 from pipeline.metrics.items import ItemScores, digest_of
 from pipeline.reports import LabelReport, TaggingReport
 from pipeline.reports.comparison import paired_test
+from pipeline.reports.tokens import BLOCK, blocks
 
 FORMULAS = {
     "f1": lambda rows: 2 * sum(r for r, _, _ in rows) / (sum(p + g for _, p, g in rows) or 1),

@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from pipeline.batches import IGNORE_INDEX, StreamWindow
-from pipeline.callbacks.item_log import ItemLog
-from pipeline.callbacks.token_losses import TokenLosses
-from pipeline.callbacks.token_tables import TokenTables
+from pipeline.callbacks import TokenReport
 
 TARGETS = torch.tensor([[4, 5, IGNORE_INDEX], [6, IGNORE_INDEX, IGNORE_INDEX]])
 LOG_PROBS = torch.tensor([[-1.0, -2.0, 9.0], [-3.0, 9.0, 9.0]])
@@ -18,8 +16,8 @@ def window():
 
 
 @pytest.mark.parametrize("log_probs", [LOG_PROBS, LOG_PROBS[TARGETS != IGNORE_INDEX]])
-def test_real_tokens_of_all_batches(log_probs):
-    losses = TokenLosses()
+def test_real_tokens_of_all_batches(log_probs, tmp_path):
+    losses = TokenReport(tmp_path)
     for _ in range(2):
         losses.on_test_batch_end(None, None, {"log_probs": log_probs}, window(), 0)
     nll, targets = losses._take()
@@ -29,9 +27,8 @@ def test_real_tokens_of_all_batches(log_probs):
     assert losses._take() is None
 
 
-@pytest.mark.parametrize("kind", [ItemLog, TokenTables])
 @pytest.mark.parametrize("outputs", [{}, {"loss": torch.zeros(())}, None, torch.zeros(())])
-def test_other_results_of_a_test_step(kind, outputs, tmp_path):
-    losses = kind(tmp_path)
+def test_other_results_of_a_test_step(outputs, tmp_path):
+    losses = TokenReport(tmp_path)
     losses.on_test_batch_end(None, None, outputs, window(), 0)
     assert losses._take() is None
