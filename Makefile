@@ -38,7 +38,7 @@ check: $(STAMP) ## lint, types, import rules
 
 mutation: $(VENV)/.mutation ## plant mistakes in metrics, callbacks and tracking; PACKAGES="metrics callbacks tracking"
 	rm -rf mutants
-	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1 $(foreach package,$(PACKAGES),"pipeline.$(package).*")
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/mutation.py $(foreach package,$(PACKAGES),"pipeline.$(package).*")
 	$(BIN)/mutmut results
 
 $(VENV)/.mutation: $(STAMP)

@@ -197,7 +197,9 @@ READERS = {
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
+    """A cache that is not synced to disk, for which thousands of corpora would wait minutes."""
     monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(np.memmap, "flush", lambda self: None)
 
 
 @pytest.fixture(autouse=True)

@@ -72,6 +72,16 @@ def test_the_distance_leaves_out_texts_whose_label_is_unknown():
     assert found["distance"] == (2 + 0) / 2
 
 
+def test_a_single_text():
+    metric = LabelScores(NAMES)
+    metric.update(torch.tensor([0]), torch.tensor([[0.25, 0.75, 0.0]]))
+    found = {name: float(value) for name, value in metric.compute().items()}
+    assert found["calibration_error"] == 0.75
+    assert "distance" not in found  # unless the labels have an order
+    _, found = scores((torch.tensor([0]), torch.tensor([[0.25, 0.75, 0.0]])))
+    assert found["distance"] == 1
+
+
 def test_batches_add_up():
     gold, probabilities = sample()
     _, whole = scores((gold, probabilities))

@@ -92,3 +92,10 @@ def test_unk_that_training_has_not_seen(capsys, counts, target, fn, is_noted):
     log_token_scores(Task(fn=fn), Vocabulary(WORDS.words, counts), "test", evaluation)
     noted = "note: 1 of 2 tokens (50.0%) are <unk>, which the training text does not contain"
     assert (noted in capsys.readouterr().err) == is_noted
+
+
+def test_the_logged_nll_is_not_rounded():
+    """1 + 2^-40 has no float32."""
+    task = Task()
+    log_token_scores(task, WORDS, "val", nll_of(1 + 2**-40))
+    assert task.logged["val/nll"] == 1 + 2**-40

@@ -14,6 +14,7 @@ from pipeline.metrics import SpanScores, TokenScores
 from pipeline.text.tags import spans, types_of
 
 TYPES = ("ORG", "PER")
+KINDS = ("", "_strict", "_proportional", "_binary")
 TAGS = ("O", "B-ORG", "I-ORG", "B-PER", "I-PER")
 corpora = st.lists(
     st.lists(st.tuples(st.sampled_from(TAGS), st.sampled_from(TAGS)), min_size=1, max_size=9),
@@ -120,6 +121,34 @@ def test_right_tokens_are_counted():
     assert (found["accuracy"], found["tokens"]) == (0.75, 4)
 
 
+def test_a_lone_type_has_no_scores_of_its_own():
+    names = {f"{name}{kind}" for name in ("precision", "recall", "f1") for kind in KINDS}
+    counts = {"accuracy", "malformed", "malformed_gold", "sentences", "tokens"}
+    found = scores([["B-PER"], ["O"]], [["B-PER"], ["O"]], ["PER"])
+    assert set(found) == names | counts
+    assert (found["sentences"], found["tokens"]) == (2, 2)
+    of_types = {f"{name}_{label}" for name in ("precision", "recall", "f1") for label in TYPES}
+    assert set(scores([["B-PER"]], [["B-PER"]])) == names | counts | of_types
+
+
+def test_the_overlaps_of_each_type():
+    """ORG: two of three tokens of a gold span are predicted; PER: a token of one of two spans."""
+    metric = SpanScores(TYPES)
+    gold = ["B-ORG", "I-ORG", "I-ORG", "O", "B-PER", "I-PER", "O", "B-PER"]
+    metric.update([gold], [["B-ORG", "I-ORG", "O", "O", "B-PER", "O", "O", "O"]])
+    precision, recall = metric.covered.tolist()
+    assert (precision, recall) == ([1, 1, 0], [pytest.approx(2 / 3), 0.5, 0])
+    assert metric.touched.tolist() == [[1, 1, 0], [1, 1, 0]]
+
+
+def test_each_sentence_has_a_prediction():
+    for metric, tag in ((SpanScores(TYPES), "O"), (TokenScores(["O"]), "O")):
+        with pytest.raises(ValueError, match="zip"):
+            metric.update([[tag]], [[tag], [tag]])
+    with pytest.raises(ValueError, match="zip"):
+        TokenScores(["O"]).update([["O", "O"]], [["O"]])
+
+
 def test_malformed_tags_are_counted():
     found = scores([["O", "I-PER", "B-PER"]], [["I-ORG", "I-PER", "I-PER"]])
     assert (found["malformed"], found["malformed_gold"]) == (2, 1)
@@ -178,6 +207,12 @@ def test_labels_of_tokens():
     # DT: one of two guesses, recall 1: F1 2/3; NN: one of two, one of two: 1/2; XX: never: 0
     expected = {"accuracy": 0.5, "macro_f1": (2 / 3 + 1 / 2 + 0) / 3, "tokens": 4, "sentences": 2}
     assert found == pytest.approx(expected)
+
+
+def test_guesses_outside_the_label_set_count_as_one_label():
+    metric = TokenScores(["DT"])
+    metric.update([["DT", "DT"]], [["XX", "YY"]])
+    assert metric.counts.tolist() == [[0, 0], [0, 2], [2, 0]]
 
 
 def test_a_type_may_be_called_as_a_score_is():

@@ -54,3 +54,10 @@ def test_99_of_100_symbols_are_a_solution(num_wrong, solved):
     metric = CopyScores(num_symbols=100)
     metric.update(logits, targets)
     assert metric.compute()["solved"] == solved
+
+
+def test_each_step_has_the_logits_of_its_own():
+    metric = CopyScores(num_symbols=1)
+    metric.update(torch.tensor([[[0.0, 1.0], [0.0, 3.0], [2.0, 0.0]]]), torch.tensor([[1, 1, 1]]))
+    nll = sum(math.log1p(math.exp(-margin)) for margin in (1, 3, -2)) / 3
+    assert metric.compute()["nll"] == pytest.approx(nll, rel=1e-12)
