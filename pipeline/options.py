@@ -17,6 +17,11 @@ TOP_LEVEL = {
 }
 """Fields of a configuration besides `seed_everything`, `trainer`, `model` and `data`."""
 
+SECTIONS = ("trainer", "data", "model", "seed_everything", *TOP_LEVEL)
+"""Names with which the flags of fields begin."""
+SAMPLERS, PRUNERS = ("tpe", "random", "grid"), ("median", "hyperband", "none")
+DIRECTIONS = ("min", "max")
+
 
 class Sampling(NamedTuple):
     """Settings of text sampling."""

@@ -4,11 +4,20 @@ import contextlib
 import ctypes
 import gc
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 
+SUPERVISOR = "UNROLL_SUPERVISOR"
+"""Environment variable with the id of the process that runs this training as one of several."""
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+_WATCH = 0.5  # seconds
 
 _IRRELEVANT_WARNINGS = (
     ".*dataloader is not resumable.*",  # the datamodule's own state is
@@ -45,6 +54,24 @@ def enable_garbage_collection() -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
+
+
+def end_with_supervisor() -> None:
+    """Makes this process end as on SIGTERM when the command that supervises it was killed.
+
+    Without the environment variable `SUPERVISOR`, and in the subprocesses of a distributed
+    training, which end with their first process, nothing happens.
+    """
+    given = os.environ.get(SUPERVISOR, "")
+    if not given.isdigit() or "LOCAL_RANK" in os.environ:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(given):
+            time.sleep(_WATCH)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def configure_process() -> None:

@@ -9,6 +9,7 @@ from pipeline.callbacks.progress import Bar, EpochLines
 from pipeline.callbacks.random_state import RandomState
 from pipeline.callbacks.run_log import RunLog, RunStart, TestReport
 from pipeline.callbacks.samples import SampleLog
+from pipeline.callbacks.score_file import ScoreFile
 from pipeline.callbacks.termination import Terminated, Termination
 from pipeline.callbacks.tf32 import TF32Training
 from pipeline.callbacks.token_report import TokenReport
@@ -25,6 +26,7 @@ __all__ = [
     "RunLog",
     "RunStart",
     "SampleLog",
+    "ScoreFile",
     "TF32Training",
     "Terminated",
     "Termination",

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from pipeline.errors import InputError
-from pipeline.options import TOP_LEVEL
+from pipeline.options import SECTIONS, TOP_LEVEL
 from pipeline.preflight import check, find_configuration
 from pipeline.process import enable_garbage_collection
 
 if TYPE_CHECKING:
     from pipeline.analysis.probes.agreement import Verb
 
-_SECTIONS = ("trainer", "data", "model", "seed_everything", "print_config", *TOP_LEVEL)
-"""Names with which the flags of fields begin."""
+_SECTIONS = (*SECTIONS, "print_config")
 
 CONFIG_HELP = "Configuration file. Can be repeated: later files override earlier ones."
 

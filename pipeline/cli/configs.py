@@ -40,10 +40,13 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
         near = difflib.get_close_matches(pattern, known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"no configuration matches {pattern}{hint}")
+    spaces = [name for name in names if name.startswith("sweeps/")]
     overlays = [name for name in names if is_overlay(known[name])]
+    others = [name for name in names if name not in (*overlays, *spaces)]
     for title, found in (
-        ("Configurations", [name for name in names if name not in overlays]),
+        ("Configurations", others),
         ("Overlays, to be combined with another configuration", overlays),
+        ("Search spaces, for `unroll sweep --space`", spaces),
     ):
         if found:
             print_result(f"{title}:")

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
         arguments = []
         _refuse_changes(options, fields)
     entry.load()
-    from pipeline.run.crossvalidate import crossvalidate
+    from pipeline.run.groups.crossvalidate import crossvalidate
 
     return crossvalidate(arguments, options.resume, options.folds, options.jobs)
 

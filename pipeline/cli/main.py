@@ -37,6 +37,7 @@ from pipeline.cli import (
     report,
     runs,
     score,
+    sweep,
     train,
 )
 from pipeline.cli.common import EntryPoint, Parser
@@ -45,7 +46,7 @@ from pipeline.errors import InputError, TrainingError, os_error_sentence, shorte
 from pipeline.tracking.secrets import redact
 
 _VERBS = {
-    "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate),
+    "prepare a corpus and train": (configs, parts, prepare, train, crossvalidate, sweep),
     "use a trained model": (evaluate, predict, generate, score, demo_page, export, promote),
     "compare and inspect models": (runs, diff, report, parameters, gradients, probe),
 }
@@ -60,6 +61,7 @@ examples:
   unroll train --config C --model.encoder=GRU --trainer.max_epochs=3
   unroll train --resume RUN                            continue an interrupted run
   unroll crossvalidate --config C                      train and test on each fold
+  unroll sweep --config C --space S                    search for good values of flags
   unroll runs                                          compare runs
   unroll diff RUN RUN                                  parameters and scores that differ
   unroll report RUN RUN ...                            curves, tables and errors on one HTML page

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     found = checked_variants(options, fields, entry)
     entry.load()
     from pipeline.analysis.probes.agreement import RANGES
-    from pipeline.run.variants import probe_model, probe_variants, resume_variants
+    from pipeline.run.groups.variants import probe_model, probe_variants, resume_variants
 
     per_range = options.verbs or _VERBS_PER_RANGE
     verbs = functools.partial(entry.agreement_verbs, RANGES)
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
         return resume_variants(options.resume, verbs, options.jobs)
     if found is None:
         return probe_model(options.run, options.checkpoint, verbs, per_range, options.output)
-    return probe_variants(*found, fields, verbs, per_range, options.jobs)
+    return probe_variants(options.config[0], *found, fields, verbs, per_range, options.jobs)
 
 
 def checked_variants(

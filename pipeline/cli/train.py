@@ -6,6 +6,7 @@ from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL, resumable
 from pipeline.preflight import check
+from pipeline.process import end_with_supervisor
 from pipeline.tracking.registry import check_name
 
 _FIELDS = """\
@@ -42,11 +43,14 @@ def add_options(verbs: common.Verbs) -> None:
         text = "Name under which MLflow registers the model, with the alias challenger."
         common.add_option(verb, "--register NAME", text)
         common.add_trust(verb)
-        verb.add_argument("--kept-in", default="", help=argparse.SUPPRESS)  # see run/children.py
+        verb.add_argument(
+            "--kept-in", default="", help=argparse.SUPPRESS
+        )  # see run/groups/children.py
 
 
 def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, trains, and returns the exit code."""
+    end_with_supervisor()
     if options.fork and options.resume is None:
         raise InputError("--fork needs --resume RUN, the run to continue from")
     if options.register is not None:

@@ -11,6 +11,7 @@ from pipeline.preflight.configurations import configuration_name, expected_score
 from pipeline.protocols import implements
 from pipeline.run.experiment import Experiment
 from pipeline.run.page import COMMAND_TAG, EXPECTED_TAG, RESUMED_TAG, Page, with_headline
+from pipeline.tracking.family import configuration_of_parent
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.provenance import UNCOMMITTED_TAG, command_line, source_tags
 from pipeline.tracking.store import NOTE_TAG
@@ -46,8 +47,10 @@ def resumed_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def configuration_names(arguments: Sequence[str]) -> dict[str, str]:
-    """Returns the parameter `config`, which `mlflow run` logs itself."""
-    names = " ".join(configuration_name(Path(file)) for file in _files(arguments))
+    """Returns the parameter `config`, unless `mlflow run` logs it; children have their parent's."""
+    names = configuration_of_parent() or " ".join(
+        configuration_name(Path(file)) for file in _files(arguments)
+    )
     return {} if os.environ.get("MLFLOW_RUN_ID") or not names else {"config": names}
 
 

@@ -89,6 +89,30 @@ def _record(run: str, experiment: Experiment, trainer: Trainer) -> None:
 @tf32(False)
 @ends_determinism()
 @explain_nondeterminism()
+def test_scores(path: Path) -> dict[str, float]:
+    """Returns the scores `test/*` of a checkpoint."""
+    experiment = with_data(load_trained(path), [])
+    trainer = _trainer(experiment, [])
+    trainer.test(experiment.model, experiment.data, verbose=False)
+    found = trainer.callback_metrics
+    return {name: float(value) for name, value in found.items() if name.startswith("test/")}
+
+
+@tf32(False)
+@ends_determinism()
+@explain_nondeterminism()
+def validation_metrics(experiment: Experiment) -> list[str]:
+    """Returns the names of the scores `val/*` that a task computes, from one batch."""
+    trainer = _trainer(
+        experiment._replace(trainer={**experiment.trainer, "limit_val_batches": 1}), []
+    )
+    trainer.validate(experiment.model, experiment.data, verbose=False)
+    return sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
+
+
+@tf32(False)
+@ends_determinism()
+@explain_nondeterminism()
 def predict(
     run: str | None, checkpoint: Path | None, fields: Sequence[str], output: Path | None
 ) -> int:

@@ -1,6 +1,7 @@
 """Builds the Lightning Trainer of a run, with its callbacks."""
 
 import copy
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +22,13 @@ from pipeline.callbacks import (
     RandomState,
     RunLog,
     SampleLog,
+    ScoreFile,
     Termination,
     TestReport,
     TF32Training,
     TokenReport,
 )
+from pipeline.callbacks.score_file import SCORES
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.checkpoints.write import AtomicCheckpointIO, ModelCard
 from pipeline.contracts import ChecksModel, ChecksProcesses, ReadsFiles
@@ -127,7 +130,9 @@ def _our_callbacks(
 ) -> list[Callback]:
     settings = experiment.trainer
     log_every = settings["log_every_n_steps"] or 50
+    file = os.environ.get(SCORES)
     return [
+        *([ScoreFile(Path(file))] if file else []),
         FiniteGuard(log_every),
         Termination(processes),
         RandomState(),

@@ -3,6 +3,7 @@
 import os
 from typing import NamedTuple
 
+from pipeline.tracking.lookup import search_runs
 from pipeline.tracking.store import open_store, refusing
 
 PARENT, FOLD = "UNROLL_PARENT_RUN", "UNROLL_FOLD"
@@ -25,9 +26,35 @@ def family_tags() -> dict[str, str]:
     return {_PARENT_TAG: parent, _FOLD_TAG: fold} if parent and fold else {}
 
 
+def configuration_of_parent() -> str | None:
+    """Returns the parameter `config` of the parent run, if this training is a child run."""
+    parent = os.environ.get(PARENT)
+    if not parent:
+        return None
+    client = open_store()
+    with refusing(client.tracking_uri):
+        found: str | None = client.get_run(parent).data.params.get("config")
+        return found
+
+
 def parent_tags(parent: str) -> dict[str, str]:
     """Returns the tag that marks a run as continued from another run."""
     return {_PARENT_TAG: parent}
+
+
+def discard(child: str) -> None:
+    """Deletes a child run that is started again, since it was interrupted before a checkpoint."""
+    client = open_store()
+    with refusing(client.tracking_uri):
+        client.delete_run(child)
+
+
+def mark_pruned(child: str) -> None:
+    """Gives a child run that was ended early the tag `pruned` and the status FINISHED."""
+    client = open_store()
+    with refusing(client.tracking_uri):
+        client.set_tag(child, "pruned", "true")
+        client.set_terminated(child, "FINISHED")
 
 
 def children(parent: str) -> list[Child]:
@@ -35,14 +62,9 @@ def children(parent: str) -> list[Child]:
     client = open_store()
     with refusing(client.tracking_uri):
         experiment = client.get_run(parent).info.experiment_id
-        runs = client.search_runs(
-            [experiment],
-            filter_string=f"tags.`{_PARENT_TAG}` = '{parent}'",
-            order_by=["attributes.start_time ASC"],
-            max_results=1000,
-        )
+        runs = [*search_runs(client, [experiment], f"tags.`{_PARENT_TAG}` = '{parent}'")]
     found = {}
-    for run in runs:
+    for run in reversed(runs):
         if _FOLD_TAG not in run.data.tags:
             continue  # a run that continues this one
         fold = int(run.data.tags[_FOLD_TAG])

@@ -183,11 +183,13 @@ def find_experiments(client: "MlflowClient", name: str | None) -> "list[Experime
     return chosen
 
 
-def search_runs(client: "MlflowClient", experiment_ids: list[str]) -> "Iterator[Run]":
-    """Yields the runs of experiments, latest first."""
+def search_runs(
+    client: "MlflowClient", experiment_ids: list[str], text: str = ""
+) -> "Iterator[Run]":
+    """Yields the runs of experiments that match a search of MLflow, latest first."""
     token: str | None = ""
     while token is not None:
-        page = client.search_runs(experiment_ids, max_results=_PAGE, page_token=token or None)
+        page = client.search_runs(experiment_ids, text, max_results=_PAGE, page_token=token or None)
         yield from page
         token = page.token or None
 

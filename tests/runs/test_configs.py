@@ -10,6 +10,7 @@ from pipeline import encoders
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.main import make_parser
 from pipeline.cli.probe import checked_variants
+from pipeline.cli.sweep import checked_space
 from pipeline.heads import ClassSoftmax, FrequencyBins
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
@@ -21,7 +22,9 @@ from tests.unit.datamodules.shards import write_shards
 SHIPPED = sorted((REPOSITORY / "configs").rglob("*.yaml"))
 # Variants, which `unroll probe` takes (tests/runs/test_probe.py), are below.
 COMPARISON = REPOSITORY / "configs" / "probes" / "agreement.yaml"
-CONFIGS = [path for path in SHIPPED if path != COMPARISON]
+# Search spaces are below, too.
+SPACES = [path for path in SHIPPED if path.parent.name == "sweeps"]
+CONFIGS = [path for path in SHIPPED if path != COMPARISON and path not in SPACES]
 # `tests/unit/tasks/test_irsoy.py` builds the ten networks that are laid over another configuration.
 # The class table needs 8,000 words, and a mixture trained models
 # (tests/runs/language_model/test_mixtures.py).
@@ -56,6 +59,15 @@ def test_variants_of_the_comparison():
     assert len({one.name for one in found[1]}) == len(found[1]) == 42
     first = COMPARISON.read_text(encoding="utf-8").splitlines()[0]
     assert first == "# unroll probe --config probes/agreement"
+
+
+@pytest.mark.parametrize("path", SPACES, ids=identity)
+def test_search_spaces_fit_the_configuration_in_their_first_line(path):
+    words = path.read_text(encoding="utf-8").splitlines()[0].split()
+    assert words[:4] == ["#", "unroll", "sweep", "--config"]
+    options, fields = make_parser()[0].parse_known_args(words[2:])
+    assert options.space == f"sweeps/{path.stem}"
+    assert checked_space(options, fields, ENTRY_POINT)
 
 
 def test_rows_of_the_class_table_differ_in_their_classes_only():

@@ -132,7 +132,7 @@ def _assert_resumes_where_it_was_moved_to(project, monkeypatch, parent, unfinish
     commands = []
     with monkeypatch.context() as patch:
         patch.setattr(
-            "pipeline.run.children.run_jobs",
+            "pipeline.run.groups.children.run_jobs",
             lambda todo, *_: commands.extend(job.command for job in todo) or [],
         )
         assert command("probe", "--resume", parent) == 0

@@ -14,7 +14,7 @@ from pipeline.text.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
-TRAININGS = ("train", "fit", "crossvalidate", "parameters", "gradients")
+TRAININGS = ("train", "fit", "crossvalidate", "sweep", "parameters", "gradients")
 
 
 def commands(text):

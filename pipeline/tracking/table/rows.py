@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
-from pipeline.tracking.lookup import existing_store, find_experiments, find_in
+from pipeline.tracking.lookup import existing_store, find_experiments, find_in, search_runs
 from pipeline.tracking.naming import GROUP_TAG
 from pipeline.tracking.store import reason
 from pipeline.tracking.table.columns import in_order
@@ -27,7 +27,6 @@ _SCORES: dict[str, Callable[..., float]] = {
 }
 _IS_FILTER = re.compile(r"[=<>]|\s(like|ilike|in|is)\s", re.IGNORECASE)
 _EXAMPLE = "metrics.`test/perplexity` < 100 and params.seed_everything = '1'"
-_PAGE = 1000  # runs per request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,19 +150,15 @@ def _search(
     from mlflow.exceptions import MlflowException
 
     text = query if isinstance(query, str) else query.filter or ""
-    token: str | None = ""
-    while token is not None:
-        try:
-            page = client.search_runs(list(names), text, max_results=_PAGE, page_token=token)
-        except MlflowException as error:
-            if not text or error.error_code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
-                raise
-            raise InputError(
-                f"{text!r} is not a valid search for runs: {reason(error)}; expected the syntax of "
-                f"MLflow, for example: {_EXAMPLE}"
-            ) from error
-        yield from page
-        token = page.token or None
+    try:
+        yield from search_runs(client, list(names), text)
+    except MlflowException as error:
+        if not text or error.error_code not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+            raise
+        raise InputError(
+            f"{text!r} is not a valid search for runs: {reason(error)}; expected the syntax of "
+            f"MLflow, for example: {_EXAMPLE}"
+        ) from error
 
 
 def _row(run: "Run", experiment: str) -> RunRow:

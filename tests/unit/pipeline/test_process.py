@@ -1,12 +1,15 @@
-"""Garbage collection is disabled during imports and enabled afterwards."""
+"""Garbage collection during imports, and the end of a process whose supervisor was killed."""
 
 import gc
+import signal
+import subprocess
+import sys
 import weakref
 
 import pytest
 
-from pipeline.process import defer_garbage_collection, enable_garbage_collection
-from tests.harness import command
+from pipeline.process import SUPERVISOR, defer_garbage_collection, enable_garbage_collection
+from tests.harness import command, environment
 
 
 class Cycle:
@@ -45,3 +48,19 @@ def test_a_verb_that_loads_models_collects(project, monkeypatch):
     (project / "model.ckpt").touch()
     with defer_garbage_collection():
         assert command("test", "--checkpoint", "model.ckpt") == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "code"),
+    [({SUPERVISOR: "1"}, -signal.SIGTERM), ({SUPERVISOR: "1", "LOCAL_RANK": "1"}, 0), ({}, 0)],
+    ids=["killed", "rank", "none"],
+)
+def test_a_training_ends_when_its_supervisor_is_not_there(variables, code):
+    script = "import time; from pipeline.process import end_with_supervisor as end; end(); "
+    process = subprocess.run(
+        [sys.executable, "-c", script + "time.sleep(0.5)"],
+        env=environment(**variables),
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == code

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.errors import InputError
-from pipeline.run.children import open_parent
 from pipeline.run.experiment import Experiment
+from pipeline.run.groups.parents import open_parent
 from pipeline.run.train import _without_secrets
 
 RUN = RunFolder(Path("outputs/abc"))

@@ -1,16 +1,21 @@
 """Runs commands in parallel, each with its own log file."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+from pipeline.errors import InputError
+from pipeline.process import SUPERVISOR
 
 _PATIENCE = 20.0  # seconds between SIGTERM and SIGKILL
 _POLL = 0.2
+_ORPHANS = 60.0  # seconds to wait for a job of a process that was killed
 
 
 class Job(NamedTuple):
@@ -37,30 +42,58 @@ class _Running(NamedTuple):
     slot: int
 
 
-def run_jobs(jobs: Sequence[Job], at_once: int, threads: int) -> Iterator[Outcome]:
+def _go_on(job: Job) -> bool:
+    return False
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    at_once: int,
+    threads: int,
+    should_end: Callable[[Job], bool] = _go_on,
+) -> Iterator[Outcome]:
     """Runs at most `at_once` jobs at the same time, and yields the result of each when it ends.
+
+    The next job is taken from `jobs` when there is room for it, and again after the last one has
+    ended, so that an iterator can decide late, or return a job again. A job for which `should_end`
+    returns true gets SIGTERM; the function is called for each running job several times a second.
 
     Each job has its own process group, so that Ctrl-C reaches it only through this process. When
     the iteration ends for any reason, running jobs get SIGTERM, so that trainings can close their
     runs, and SIGKILL after 20 seconds. `threads` is per job: more threads than cores would slow
     down every training.
     """
-    waiting, running = list(jobs), list[_Running]()
+    waiting, running = iter(jobs), list[_Running]()
+    ending = set[int]()
     slots = list(range(at_once))
-    ends = (signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
-    before = [signal.signal(number, _raise_exit) for number in ends]
-    try:
-        while waiting or running:
-            while waiting and slots:
-                running.append(_start(waiting.pop(0), slots.pop(0), at_once, threads))
+    with exit_on_signals(), contextlib.ExitStack() as ended_last:
+        ended_last.callback(lambda: _end([one.process for one in running]))
+        while True:
+            while slots and (job := next(waiting, None)) is not None:
+                running.append(_start(job, slots.pop(0), at_once, threads))
+            if not running:
+                return
+            for one in [one for one in running if one.process.pid not in ending]:
+                if should_end(one.job):
+                    ending.add(one.process.pid)
+                    _signal(one.process, signal.SIGTERM)
             for ended in [one for one in running if one.process.poll() is not None]:
                 running.remove(ended)
                 slots.append(ended.slot)
+                ending.discard(ended.process.pid)
                 seconds = time.monotonic() - ended.started
                 yield Outcome(ended.job, ended.process.returncode, seconds)
             time.sleep(_POLL)
+
+
+@contextlib.contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Makes SIGTERM and SIGHUP (the terminal was closed) raise `SystemExit`."""
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, _raise_exit) for number in ends]
+    try:
+        yield
     finally:
-        _end([one.process for one in running])
         for number, handler in zip(ends, before, strict=True):
             signal.signal(number, handler)
 
@@ -74,11 +107,39 @@ def _start(job: Job, slot: int, at_once: int, threads: int) -> _Running:
     if at_once > 1 and (devices := _gpus(environment)):  # one per job, in turn
         environment["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
     environment.pop("MLFLOW_RUN_ID", None)  # the run of this process
+    environment[SUPERVISOR] = str(os.getpid())
     with job.log.open("ab") as log:
+        _lock(log)
         process = subprocess.Popen(  # noqa: S603 (our own command line)
             job.command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     return _Running(job, process, time.monotonic(), slot)
+
+
+def wait_for_orphans(folder: Path) -> None:
+    """Waits until the jobs with logs in a folder have ended, whose supervisor was killed.
+
+    They notice it, and end by themselves. Raises `InputError` if one goes on for a minute.
+    """
+    for path in sorted(folder.glob("*.log")):
+        with path.open("ab") as log:
+            _lock(log)
+
+
+def _lock(log: IO[bytes]) -> None:
+    """Locks the log of a job, for as long as it or one of its subprocesses has the file open."""
+    end = time.monotonic() + _ORPHANS
+    while True:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise InputError(
+                    f"another process still writes {log.name}; end it (`fuser {log.name}` shows "
+                    "its number), then try again"
+                ) from None
+        time.sleep(_POLL)
 
 
 def _gpus(environment: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.run.workers import Job, run_jobs
+from pipeline.run.groups.workers import Job, run_jobs
 from tests.harness import REPOSITORY, wait_for
 
 
@@ -63,7 +63,7 @@ def test_what_runs_is_ended_when_the_iteration_is(tmp_path):
 def test_nothing_is_left_when_we_are_ended(tmp_path, number):
     child = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid()));"
     script = (
-        "import sys, pathlib; from pipeline.run.workers import Job, run_jobs;"
+        "import sys, pathlib; from pipeline.run.groups.workers import Job, run_jobs;"
         f"job = Job(0, [sys.executable, '-c', {child + 'time.sleep(60)'!r}], {{}},"
         " pathlib.Path('log')); list(run_jobs([job], 1, 1))"
     )

@@ -19,23 +19,21 @@ from pipeline.console import Justify, format_table, print_note, print_result
 from pipeline.contracts import Generator
 from pipeline.errors import InputError
 from pipeline.protocols import implements
-from pipeline.run.children import (
-    ChildTraining,
-    default_jobs,
+from pipeline.run.experiment import build
+from pipeline.run.groups.children import ChildTraining, default_jobs, placed, run_trainings
+from pipeline.run.groups.parents import (
+    keep_plan,
     open_parent,
+    read_plan,
     reopen_parent,
     run_parent,
-    run_trainings,
 )
-from pipeline.run.experiment import build
-from pipeline.run.workers import Outcome
+from pipeline.run.groups.workers import Outcome
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import config_hash
 
 _PLAN, _VARIANTS = "probe.json", "variants"
-_CONFIG = "--config="
-_OWN_FILE = f"{_CONFIG}{_VARIANTS}/"
 _TABLE, _PICTURE = "agreement.tsv", "agreement.png"
 
 Verbs = Callable[[int], Sequence[Verb]]
@@ -77,6 +75,7 @@ def probe_model(
 
 
 def probe_variants(
+    file: Path,
     base: Mapping[str, Any],
     variants: Sequence[Variant],
     fields: Sequence[str],
@@ -86,21 +85,22 @@ def probe_variants(
 ) -> int:
     """Trains and probes each variant in a child run, and compares them in a parent run.
 
-    `base` is the configuration, which the variants override; `fields` are flags for all variants.
-    By default as many trainings run at the same time as fit the machine. Raises `TrainingError` if
-    a variant failed; the others are trained and probed.
+    `base` is the configuration of a file, which the variants override; `fields` are flags for all
+    variants. By default as many trainings run at the same time as fit the machine. Raises
+    `TrainingError` if a variant failed; the others are trained and probed.
     """
-    tracker, plan = _begin(base, variants, fields, verbs, per_range)
+    tracker, plan = _begin(file, base, variants, fields, verbs, per_range)
     return _run(tracker, plan, verbs, jobs)
 
 
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     """Resumes `probe_variants`; finished variants are kept."""
-    tracker, kept = reopen_parent(resume, _PLAN, "comparison", get_type_hints(_Plan))
-    return _run(tracker, _Plan(**kept), verbs, jobs, is_resumed=True)
+    folder, kept = read_plan(resume, _PLAN, "comparison", get_type_hints(_Plan))
+    return _run(reopen_parent(folder), _Plan(**kept), verbs, jobs, is_resumed=True)
 
 
 def _begin(
+    file: Path,
     base: Mapping[str, Any],
     variants: Sequence[Variant],
     fields: Sequence[str],
@@ -120,11 +120,10 @@ def _begin(
     named = f"agreement-{experiment.data.name}-{config_hash(config)[:6]}"
     name = f"{config['run_name'] or named}-variants{len(variants)}"
     tags = {"variants": str(len(variants))}
-    tracker, folder = open_parent(experiment, name, config, tags)
+    tracker, folder = open_parent(experiment, name, config, tags, [f"--config={file}"])
     arguments = [_arguments(folder, name, base, variant, fields) for variant in variants]
     plan = _Plan(name, [one.labels for one in variants], arguments, config, per_range)
-    write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
-    tracker.log_artifact(folder.path / _PLAN)
+    keep_plan(tracker, folder, _PLAN, plan._asdict())
     return tracker, plan
 
 
@@ -138,17 +137,8 @@ def _arguments(
     for number, part in enumerate([base, *variant.overlays]):
         files.append(own / f"{variant.name}-{number}.yaml")
         write_atomically(files[-1], yaml.safe_dump(part, sort_keys=False))
-    own_files = (f"{_OWN_FILE}{file.name}" for file in files)
+    own_files = (f"--config={_VARIANTS}/{file.name}" for file in files)
     return [*own_files, *fields, f"--run_name={name}-{variant.name}"]
-
-
-def _placed(arguments: Sequence[str], parent: RunFolder) -> list[str]:
-    """Returns the arguments with the paths of files in the run's folder, which may have moved."""
-    folder = f"{_CONFIG}{parent.path}/"
-    return [
-        folder + each.removeprefix(_CONFIG) if each.startswith(_OWN_FILE) else each
-        for each in arguments
-    ]
 
 
 def _run(
@@ -159,7 +149,7 @@ def _run(
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
         pairs = zip(plan.labels, plan.arguments, strict=True)
         trainings = [
-            ChildTraining(number, ", ".join(labels.values()), _placed(arguments, parent))
+            ChildTraining(number, ", ".join(labels.values()), placed(parent.path, arguments))
             for number, (labels, arguments) in enumerate(pairs)
         ]
         failed = run_trainings(

@@ -12,16 +12,10 @@ from pipeline.checkpoints.folder import RunFolder, write_atomically
 from pipeline.console import print_note, print_result
 from pipeline.contracts import HasFolds
 from pipeline.errors import InputError
-from pipeline.run.children import (
-    ChildTraining,
-    default_jobs,
-    open_parent,
-    reopen_parent,
-    run_parent,
-    run_trainings,
-)
 from pipeline.run.experiment import Experiment, build
-from pipeline.run.workers import Outcome
+from pipeline.run.groups.children import ChildTraining, default_jobs, run_trainings
+from pipeline.run.groups.parents import open_parent, read_plan, reopen_parent, run_parent
+from pipeline.run.groups.workers import Outcome
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import run_name
@@ -50,8 +44,8 @@ def crossvalidate(
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)
     else:
-        tracker, kept = reopen_parent(resume, _PLAN, "crossvalidation", get_type_hints(_Plan))
-        plan = _Plan(**kept)
+        folder, kept = read_plan(resume, _PLAN, "crossvalidation", get_type_hints(_Plan))
+        tracker, plan = reopen_parent(folder), _Plan(**kept)
     print_note(
         f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds"
     )
@@ -70,7 +64,7 @@ def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker,
     config, count = _folded(experiment, num_folds)
     name = f"{experiment.config['run_name'] or run_name(experiment.config)}-cv{count}"
     tags = {"encoder": type(experiment.model.encoder).__name__, "folds": str(count)}
-    tracker, folder = open_parent(experiment, name, config, tags)
+    tracker, folder = open_parent(experiment, name, config, tags, arguments)
     plan = _Plan(name, config, count)
     write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
     tracker.log_artifact(folder.config)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.run.children import reopen_parent
-from pipeline.run.crossvalidate import crossvalidate
+from pipeline.run.groups.crossvalidate import crossvalidate
+from pipeline.run.groups.parents import read_plan
 
 PLAN = {"name": "x", "config": {"data": {}}, "num_folds": 3}
 WRONG = [
@@ -40,4 +40,4 @@ def test_a_wrong_value_is_found_before_the_run_is_opened(parent, change):
 def test_elements_of_lists_are_checked(parent, wrong):
     (parent / "p.json").write_text(json.dumps({"name": "x", "arguments": wrong}), encoding="utf-8")
     with pytest.raises(InputError, match=r"p\.json is damaged"):
-        reopen_parent("abc", "p.json", "comparison", {"name": str, "arguments": list[list[str]]})
+        read_plan("abc", "p.json", "comparison", {"name": str, "arguments": list[list[str]]})

@@ -1,0 +1,1 @@
+"""Parent runs and the trainings below them; a single training is in `run`."""

@@ -1,0 +1,1 @@
+"""Hyperparameter search: trials of a search space as child runs; single trainings are in `run`."""

@@ -1,0 +1,88 @@
+"""Table, figures, best configuration and scores of a sweep on its parent run."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from pipeline.checkpoints.folder import RunFolder, write_atomically
+from pipeline.checkpoints.locate import locate
+from pipeline.console import print_note, print_result
+from pipeline.reports.sweep import (
+    TrialRow,
+    draw_importances,
+    draw_parallel_coordinates,
+    write_trials,
+)
+from pipeline.run.evaluate import test_scores
+from pipeline.run.sweep.plan import Plan
+from pipeline.run.sweep.space import Range, parse_space
+from pipeline.run.sweep.study import Finished, Study
+from pipeline.tracking.family import Child, children
+from pipeline.tracking.logger import RunTracker
+
+_BEST = "best.yaml"
+
+
+def sum_up(tracker: RunTracker, parent: RunFolder, plan: Plan, study: Study, threads: int) -> bool:
+    """Logs the results of a sweep, and tests its best model; returns whether a trial has a score.
+
+    `threads` is the number of threads that each trial had.
+    """
+    found = {child.fold: child for child in children(parent.run_id)}
+    trials = [_row(trial, found) for trial in study.finished()]
+    metric, is_low = plan.settings["metric"], plan.settings["direction"] == "min"
+    scores = {t.number: t.score for t in trials if t.score is not None}
+    _log_file(tracker, parent.path / "trials.tsv", write_trials(trials, metric))
+    if not scores:
+        return False
+    number = (min if is_low else max)(scores, key=lambda one: scores[one])
+    best = found[number]
+    tested = test_scores(locate(best.run_id, None))
+    tracker.log_values(
+        {f"best/{metric.replace('/', '_')}": scores[number], **tested, **_counts(trials)}
+    )
+    tracker.set_tags({"best_trial": str(number), "best_run": best.run_id})
+    _draw(tracker, parent, plan, trials, study)
+    config = yaml.safe_load(RunFolder.of(best.run_id).config.read_text(encoding="utf-8"))
+    file = parent.path / _BEST
+    _log_file(tracker, file, yaml.safe_dump({**config, "run_name": None}, sort_keys=False))
+    print_result(f"best {metric} {scores[number]:.10g} (trial {number}, run {best.run_id})")
+    for name, score in sorted(tested.items()):
+        print_result(f"{name} {score:.6g}")
+    threads = int(os.environ.get("OMP_NUM_THREADS") or threads)
+    print_note(f"next: OMP_NUM_THREADS={threads} unroll train --config {file}")
+    return True
+
+
+def _row(trial: Finished, found: Mapping[int, Child]) -> TrialRow:
+    run = found[trial.number].run_id if trial.number in found else ""
+    return TrialRow(trial.number, run, trial.state, trial.value, trial.params)
+
+
+def _counts(trials: Sequence[TrialRow]) -> dict[str, float]:
+    states = ("COMPLETE", "PRUNED", "FAIL")
+    return {f"trials/{one.lower()}": sum(t.state == one for t in trials) for one in states}
+
+
+def _draw(
+    tracker: RunTracker, parent: RunFolder, plan: Plan, trials: Sequence[TrialRow], study: Study
+) -> None:
+    metric = plan.settings["metric"]
+    space = parse_space(parent.path, plan.space)
+    logs = [flag for flag, values in space.items() if isinstance(values, Range) and values.log]
+    is_low = plan.settings["direction"] == "min"
+    parallel = parent.path / "parallel_coordinates.png"
+    draw_parallel_coordinates(trials, metric, is_low, logs, parallel)
+    tracker.log_artifact(parallel)
+    if sum(trial.score is not None for trial in trials) < 2:
+        return  # importances compare trials
+    importance = parent.path / "importance.png"
+    draw_importances(study.importances(), metric, importance)
+    tracker.log_artifact(importance)
+
+
+def _log_file(tracker: RunTracker, path: Path, text: str) -> None:
+    write_atomically(path, text)
+    tracker.log_artifact(path)
