@@ -40,6 +40,14 @@ def empty_database(tmp_path_factory):
 
 
 @pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("UNROLL_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
 def project(tmp_path, monkeypatch, empty_database):
     """An empty working folder with the environment of a fresh shell.
 

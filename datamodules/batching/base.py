@@ -12,6 +12,7 @@ from datamodules.batching.epoch_place import EpochPlace
 from datamodules.batching.sentences import TaggedSource
 from datamodules.batching.texts import LabelledSource
 from datamodules.files.lexicons import CoveredLexicon
+from pipeline.errors import InputError
 from pipeline.text.lexicon import Lexicon
 
 _Batch = TypeVar("_Batch", covariant=True)
@@ -78,6 +79,15 @@ class BucketedData(LightningDataModule, Generic[_Batch, _Source], abc.ABC):
     def _sampler(self) -> EpochSampler | None:
         """Selects the rows of each epoch; all rows if None."""
         return None
+
+    def check_processes(self, world_size: int) -> None:
+        """See `pipeline.contracts.ChecksProcesses`: an empty split cannot be divided among any."""
+        for split, encoded in self._encoded.items():
+            if not encoded.lengths:
+                raise InputError(
+                    f"{self.name} has no {split} split; add a file for it, hold out a part of the "
+                    "training data with --data.source.fraction=0.1, or run `unroll crossvalidate`"
+                )
 
     def _epoch_settings(self) -> dict[str, Any]:
         return {**self._settings, "training text": self._fingerprint}

@@ -16,7 +16,8 @@ class SentenceFolds(TaggedSource):
     """Splits the training and validation sentences of a tagged corpus into folds.
 
     One fold is the test split, the next one the validation split and all others the training split.
-    The test split of the corpus itself is not used, so that it stays unseen.
+    A test file of the corpus is not used, so that it stays unseen; without such a file, each
+    sentence of the corpus is tested once.
 
     Args:
         source: Reader of the corpus.
@@ -45,20 +46,21 @@ class SentenceFolds(TaggedSource):
     def read(self) -> TaggedCorpus:
         """See `TaggedSource`."""
         corpus = self._source.read()
-        sentences = [s for split in ("train", "valid") for s in corpus.splits[split]]
+        sentences = [s for split in _split_again(corpus) for s in corpus.splits[split]]
         _check_size(len(sentences), self.num_folds, f"{self.name} has", "lower num_folds")
         order = Random(self._seed).sample(range(len(sentences)), len(sentences))  # noqa: S311
         parts = [sorted(order[part :: self.num_folds]) for part in range(self.num_folds)]
         splits = _roles(sentences, parts, self._fold)
         note = (
-            f"fold {self._fold} of {self.num_folds}, made with seed {self._seed} from the "
-            f"{len(sentences):,} training and validation sentences (sentences of one document may "
-            "be in different folds); the test split of the corpus is not used"
+            f"fold {self._fold} of {self.num_folds}, made with seed {self._seed} from "
+            f"{_sources(corpus, len(sentences), 'sentences')}; sentences of one document may be in "
+            "different folds"
         )
         return corpus._replace(
             splits=splits,
             files=dict.fromkeys(splits, corpus.files["train"]),
             notes=(*corpus.notes, note),
+            held_out={},
         )
 
 
@@ -66,7 +68,8 @@ class TextFolds(LabelledSource):
     """Splits the training and validation texts of a labelled corpus into stratified folds.
 
     One fold is the test split, the next one the validation split and all others the training split.
-    The test split of the corpus itself is not used. Phrases with labels are dropped.
+    A test file of the corpus is not used; without such a file, each text of the corpus is tested
+    once. Phrases with labels are dropped.
 
     Args:
         source: Reader of the corpus.
@@ -95,19 +98,19 @@ class TextFolds(LabelledSource):
     def read(self) -> LabelledCorpus:
         """See `LabelledSource`."""
         corpus = self._source.read()
-        texts = [text for split in ("train", "valid") for text in corpus.splits[split]]
+        texts = [text for split in _split_again(corpus) for text in corpus.splits[split]]
         _check_size(len(texts), self.num_folds, f"{self.name} has", "lower num_folds")
         splits = _roles(texts, stratified(texts, self.num_folds, self._seed), self._fold)
         note = (
             f"fold {self._fold} of {self.num_folds}, stratified, made with seed {self._seed} from "
-            f"the {len(texts):,} training and validation texts; the test split of the corpus is "
-            "not used"
+            + _sources(corpus, len(texts), "texts")
         )
         return corpus._replace(
             splits=splits,
             files=dict.fromkeys(splits, corpus.files["train"]),
             phrases=(),
             notes=(*corpus.notes, note),
+            held_out={},
         )
 
 
@@ -122,12 +125,26 @@ def folds_config(
 
     Raises `InputError` if the corpus, named `name` in the message, has fewer rows than folds.
     """
-    num_rows = len(corpus.splits["train"]) + len(corpus.splits["valid"])
+    num_rows = sum(len(corpus.splits[split]) for split in _split_again(corpus))
     _check_size(num_rows, num_folds, f"--folds {num_folds}: {name} has", "lower --folds")
     return {
         "class_path": f"{kind.__module__}.{kind.__qualname__}",
         "init_args": {"source": dict(source), "num_folds": num_folds, "fold": 0},
     }
+
+
+def _split_again(corpus: TaggedCorpus | LabelledCorpus) -> list[str]:
+    """Returns the splits whose rows are divided into folds."""
+    is_part = "test" in corpus.held_out
+    return ["train", "valid", "test"] if is_part else ["train", "valid"]
+
+
+def _sources(corpus: TaggedCorpus | LabelledCorpus, num_rows: int, unit: str) -> str:
+    if "test" in corpus.held_out:
+        return f"all {num_rows:,} {unit}"
+    return (
+        f"the {num_rows:,} training and validation {unit}; the test split of the corpus is not used"
+    )
 
 
 def _roles(

@@ -1,7 +1,9 @@
 """The interface of readers of tagged corpora: sentences of tokens, BIO tags and other columns."""
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -24,7 +26,9 @@ class TaggedCorpus(NamedTuple):
     """The sentences of a tagged corpus.
 
     `scheme` is the tag scheme of the files: "IOB1", "IOB2", "BIOES" or "BIO without types"; it is
-    "labels" if each token has a label of its own, such as a part of speech.
+    "labels" if each token has a label of its own, such as a part of speech. `held_out` are the
+    splits without a file of their own, with a note on which sentences of the training file they
+    contain.
     """
 
     splits: dict[str, list[Sentence]]  # "train", "valid", "test" -> sentences
@@ -32,6 +36,7 @@ class TaggedCorpus(NamedTuple):
     column_names: tuple[str, ...]  # names of `Sentence.columns`, such as ("pos",)
     scheme: str
     notes: tuple[str, ...] = ()  # for the user, about how the files were read
+    held_out: Mapping[str, str] = MappingProxyType({})
 
 
 class TaggedSource(abc.ABC):

@@ -1,6 +1,6 @@
 """Stratified splits of corpora that lack a validation or test split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -79,19 +79,23 @@ def hold_out(
 
 
 def fill_splits(
-    splits: dict[str, list[LabelledText]], fraction: float, seed: int, name: str, kind: str
-) -> tuple[dict[str, list[LabelledText]], list[str]]:
+    splits: Mapping[str, list[LabelledText]], fraction: float, seed: int, name: str, kind: str
+) -> tuple[dict[str, list[LabelledText]], dict[str, str]]:
     """Holds out a stratified fraction of the training texts for each missing split.
 
-    Returns the splits "train", "valid" and "test", and one note for each held-out split. `kind`
-    names the missing source in the note ("file" or "folder"). Raises `InputError` as `hold_out`.
+    Returns the splits "train", "valid" and "test", and a note for each held-out split. `kind` names
+    the missing source in the note ("file" or "folder"). A `fraction` of 0 leaves the missing splits
+    empty, for cross-validation over all texts. Raises `InputError` as `hold_out`.
     """
-    filled, notes = dict(splits), []
+    filled, notes = dict(splits), {}
     for split in ("test", "valid"):
-        if split not in filled:
+        if split in filled:
+            continue
+        filled[split] = []
+        if fraction:
             filled["train"], filled[split] = hold_out(filled["train"], fraction, seed, name)
-            notes.append(
-                f"no {split} {kind}: {len(filled[split]):,} training texts, stratified and drawn "
-                f"with seed {seed}, are held out"
-            )
+        notes[split] = (
+            f"no {split} {kind}: {len(filled[split]):,} training texts, stratified and drawn with "
+            f"seed {seed}, are held out"
+        )
     return {split: filled[split] for split in ("train", "valid", "test")}, notes

@@ -1,7 +1,9 @@
 """The interface of readers of labelled corpora: texts of tokens with one label each."""
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -16,7 +18,8 @@ class LabelledCorpus(NamedTuple):
     """The texts of a labelled corpus.
 
     `phrases` are labelled phrases of each text of "train", followed by those of each text that was
-    left out of it. They are used in training only.
+    left out of it. They are used in training only. `held_out` are the splits without a file of
+    their own, with a note on which texts of the training file they contain.
     """
 
     splits: dict[str, list[LabelledText]]  # "train", "valid", "test" -> texts
@@ -25,6 +28,7 @@ class LabelledCorpus(NamedTuple):
     is_ordinal: bool = False  # whether the labels have an order, such as stars
     phrases: tuple[tuple[LabelledText, ...], ...] = ()
     notes: tuple[str, ...] = ()  # for the user, about how the files were read
+    held_out: Mapping[str, str] = MappingProxyType({})
 
 
 class LabelledSource(abc.ABC):

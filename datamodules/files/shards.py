@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.files.cache import sha256_of
 from datamodules.files.lines import LARGE
+from pipeline.cache import sha256_of
 from pipeline.console import progress
 
 _PATTERN = re.compile(r"[*?\[]")

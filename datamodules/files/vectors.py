@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.files.cache import cached
 from datamodules.files.paths import corpus_folder
+from pipeline.cache import cached, sha256_of
 from pipeline.errors import InputError
-from pipeline.text.lexicon import Vectors
+from pipeline.text.lexicon import VectorFile, Vectors
 from pipeline.text.vectors import MATCHES, Match, load_vectors
 
-_FORMAT = 1  # increase it when the cached files or the matching rules change
+_FORMAT = 2  # increase it when the cached files or the matching rules change
 _RULES = {"exact": "exact", "lower": "lowercased", "escape": "unescaped", "digits": "digits as #"}
 
 
@@ -67,7 +67,8 @@ def corpus_vectors(name: str, counts: Mapping[str, int]) -> CorpusVectors:
     )
     found = json.loads((folder / "words.json").read_text(encoding="utf-8"))
     values = np.load(folder / "values.npy", mmap_mode="r")
-    vectors = Vectors(path.name, tuple(found["words"]), values)
+    file = VectorFile(str(path.resolve()), status.st_size, found["sha256"])
+    vectors = Vectors(path.name, tuple(found["words"]), values, file)
     return CorpusVectors(vectors, _coverage(counts, found["words"], found["matches"]))
 
 
@@ -92,7 +93,7 @@ def locate_vectors(name: str) -> Path:
 def _build(path: Path, words: list[str], folder: Path) -> None:
     vectors, matches = load_vectors(path, words)
     np.save(folder / "values.npy", vectors.values)
-    found = {"words": vectors.words, "matches": matches}
+    found = {"words": vectors.words, "matches": matches, "sha256": sha256_of(path)}
     (folder / "words.json").write_text(json.dumps(found), encoding="utf-8")
 
 

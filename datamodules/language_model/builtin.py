@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from datamodules.files.cache import cached, sha256_of
 from datamodules.language_model import builtin_grammar
 from datamodules.language_model.builtin_grammar import (
     START,
@@ -19,6 +18,7 @@ from datamodules.language_model.builtin_grammar import (
     other_verb_forms,
     rules,
 )
+from pipeline.cache import cached, sha256_of
 from pipeline.errors import InputError
 
 PROBE_SEED = 4  # a seed that no split of the corpus has

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.files.cache import cached
 from datamodules.files.lines import MAX_LINE_BYTES, read_lines
 from datamodules.files.shards import digest_of, shards, with_progress
+from pipeline.cache import cached
 from pipeline.errors import InputError
 from pipeline.text.units import Unit, split_line
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary

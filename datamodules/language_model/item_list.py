@@ -7,8 +7,8 @@ from random import Random
 
 from datamodules.batching.splits import fill_splits
 from datamodules.batching.texts import LabelledText
-from datamodules.files.cache import cached
 from datamodules.files.lines import read_lines
+from pipeline.cache import cached
 from pipeline.errors import InputError
 
 HELD_OUT = 0.1

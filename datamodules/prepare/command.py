@@ -9,7 +9,6 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.files.cache import sha256_of
 from datamodules.files.paths import CORPORA, OPINIONS, SENTIMENT, find_files, find_tagged_files
 from datamodules.language_model.corpus import count_text
 from datamodules.prepare.catalogue import SOURCES, PublicFile
@@ -17,6 +16,7 @@ from datamodules.prepare.download import fetch
 from datamodules.prepare.mpqa import prepare_mpqa
 from datamodules.prepare.sentiment import prepare_sentiment
 from datamodules.tagging.column_file import read_column_file
+from pipeline.cache import sha256_of
 from pipeline.errors import InputError
 
 __all__ = ["CORPORA", "Preparation", "PreparedFile", "prepare"]

@@ -2,11 +2,11 @@
 
 from pathlib import Path, PurePosixPath
 
-from datamodules.files.cache import sha256_of
 from datamodules.prepare.archives import read_archive, verify_sha256, write_file
 from datamodules.prepare.download import fetch
 from datamodules.tagging.mpqa.released import SUBSET
 from datamodules.tagging.mpqa.standoff import ANNOTATIONS
+from pipeline.cache import sha256_of
 from pipeline.errors import InputError
 
 ARCHIVE = "mpqa-opexps.tar.gz"

@@ -111,7 +111,7 @@ class SentimentData(BucketedData[Texts, LabelledSource]):
                 f"phrases is {self._phrases}, but {self.name} has no labelled phrases (or its "
                 "reader skips them); omit --data.phrases"
             )
-        notes = [*corpus.notes, *check_splits(corpus)]
+        notes = [*corpus.notes, *corpus.held_out.values(), *check_splits(corpus)]
         if num_cut:
             notes.append(
                 f"{num_cut:,} texts are longer than {self._max_tokens} tokens and were reduced to "

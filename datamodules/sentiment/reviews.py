@@ -93,7 +93,8 @@ class Folders(LabelledSource):
 
     Args:
         corpus: Name "imdb", or path of a folder.
-        fraction: Fraction of the training documents to hold out for each missing split.
+        fraction: Fraction of the training documents to hold out for each missing split; 0 for
+            cross-validation only.
         seed: Random seed of the held-out documents.
         encoding: Encoding of the files.
         labels: Names of the label folders, in order; by default all folders, alphabetically.
@@ -136,12 +137,12 @@ class Folders(LabelledSource):
             # Labels that never occur in training are evaluated too, unless labels are given.
             others = set() if self._labels else _folders_in(path) - {*labels}
             splits[split] = self._read(path, [*labels, *sorted(others)])
-        splits, notes = fill_splits(splits, self._fraction, self._seed, self.name, "folder")
+        splits, held_out = fill_splits(splits, self._fraction, self._seed, self.name, "folder")
         return LabelledCorpus(
             splits=splits,
             files={split: found.get(split, found["train"]) for split in splits},
             labels=tuple(labels),
-            notes=tuple(notes),
+            held_out=held_out,
         )
 
     def _read(self, folder: Path, labels: Sequence[str]) -> list[LabelledText]:

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 def check_splits(corpus: LabelledCorpus) -> list[str]:
     """Describes texts that occur in several splits and labels that are missing from a split.
 
-    Raises `InputError` if the validation or test split is empty.
+    Raises `InputError` if the file of the validation or test split contains no text.
     """
     notes = []
     train = {text.tokens for text in corpus.splits["train"]}
@@ -19,6 +19,8 @@ def check_splits(corpus: LabelledCorpus) -> list[str]:
     known = {text.label for text in corpus.splits["train"]}
     for split in ("valid", "test"):
         texts = corpus.splits[split]
+        if not texts and split in corpus.held_out:
+            continue
         if not texts:
             raise InputError(
                 f"the {split} split is empty: {corpus.files[split]} has no text for it; add texts, "

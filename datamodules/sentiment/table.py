@@ -1,45 +1,50 @@
-"""Reader of labelled texts in tables: CSV, TSV and JSON lines."""
+"""Reader of labelled texts in tables: CSV, TSV, text, JSON and Parquet."""
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal
 
 from datamodules.batching.splits import fill_splits
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
-from datamodules.files.lines import MAX_LINE_BYTES, read_lines
+from datamodules.files.delimited import Layout, read_delimited
+from datamodules.files.lines import read_lines
+from datamodules.files.records import Record, field_names, field_of, has_records, read_records
+from datamodules.files.shards import is_pattern, shards
 from datamodules.sentiment.preprocessing import refuse_damaged, treebank_words
-from pipeline.errors import InputError, shortened
+from pipeline.errors import InputError, parsed_number, shortened
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_ENDINGS = (*_DELIMITERS, ".jsonl")
-
-
-class _Row(NamedTuple):
-    line: int
-    values: Mapping[str, Any]
+_MAX_NUMBERS = 20  # labels that are numbers may have as many values without being questioned
+_FEW_TEXTS = 5  # texts of each label, on average, below which whole numbers are questioned
 
 
 class Table(LabelledSource):
-    r"""Reads texts and labels from columns of CSV, TSV or JSON lines files.
+    r"""Reads texts and labels from two columns of tables.
 
-    The suffix of a file name determines its format. The first row of a CSV or TSV file contains the
-    column names. If there is no validation or test file, a stratified fraction of the training
-    texts is held out.
+    The suffix of a file name determines its format: `.jsonl` and `.json` contain objects with
+    fields, `.parquet` columns; a folder is one that `save_to_disk` of the package `datasets` wrote.
+    All other files are text with a delimiter between columns, a comma in `.csv`. If there is no
+    validation or test file, a stratified fraction of the training texts is held out.
 
     Args:
-        train: Training file: .csv, .tsv or .jsonl.
-        text: Name of the text column.
-        label: Name of the label column.
+        train: Training file; a pattern such as `train-*.parquet` selects several files.
+        text: Name of the text column, its index from 0, or a path of JSON fields (`review.text`).
+        label: Name, index or path of the label column.
         valid: Validation file.
         test: Test file.
         labels: All labels in order, for ordinal labels; by default those found, alphabetically.
         is_tokenised: Whether texts are already tokenized, with spaces between tokens.
-        fraction: Fraction of the training texts to hold out for each missing file.
+        fraction: Fraction of the training texts to hold out for each missing file; 0 for
+            cross-validation only.
         seed: Random seed of the held-out texts.
         encoding: Encoding of the files.
-        delimiter: Column separator, such as ";"; by default a comma in .csv and a TAB in .tsv.
+        delimiter: Column separator, such as ";"; by default a comma in .csv and a TAB in other
+            files. With a space, the last column extends to the end of the line.
+        header: Whether the first row of a file contains the column names.
+        quote: "double" if quotation marks may enclose text, "none" if they are part of it.
+        skip_unlabelled: Whether rows without a label are skipped and counted; otherwise they are an
+            error.
 
     Raises:
         InputError: If `delimiter` is not a single character.
@@ -57,8 +62,8 @@ class Table(LabelledSource):
     def __init__(
         self,
         train: str,
-        text: str = "text",
-        label: str = "label",
+        text: int | str = "text",
+        label: int | str = "label",
         valid: str | None = None,
         test: str | None = None,
         labels: list[str | int] | None = None,
@@ -67,16 +72,19 @@ class Table(LabelledSource):
         seed: int = 1,
         encoding: str = "utf-8",
         delimiter: str | None = None,
+        header: bool = True,
+        quote: Literal["double", "none"] = "double",
+        skip_unlabelled: bool = False,
     ) -> None:
         if delimiter is not None and len(delimiter) != 1:
             raise InputError(f"delimiter is {delimiter!r}; a single character is expected")
-        self.name = Path(train).stem
+        self.name = Path(train).resolve().parent.name if is_pattern(train) else Path(train).stem
         self._files = {"train": train, "valid": valid, "test": test}
-        self._delimiter = delimiter
+        self._delimiter, self._has_header, self._is_quoted = delimiter, header, quote == "double"
         self._text, self._label = text, label
         self._labels = None if labels is None else [str(one) for one in labels]
         self._is_tokenised, self._fraction, self._seed = is_tokenised, fraction, seed
-        self._encoding = encoding
+        self._encoding, self._skip_unlabelled = encoding, skip_unlabelled
 
     def read(self) -> LabelledCorpus:
         """See `LabelledSource`."""
@@ -87,137 +95,154 @@ class Table(LabelledSource):
         }
         splits, notes = {}, []
         for split, path in files.items():
-            splits[split], num_empty = self._read(path)
-            if num_empty:
-                notes.append(f"{num_empty:,} rows of {path.name} without text were skipped")
-        splits, held = fill_splits(splits, self._fraction, self._seed, self.name, "file")
+            splits[split], skipped = self._read_all(path)
+            notes += skipped
+        splits, labels = self._unified(splits)
         found = {text.label for text in splits["train"]}
-        labels = self._labels or sorted(found)
         if strange := sorted(found - {*labels}):
             raise InputError(
                 f"{files['train']} has the label {shortened(strange[0])!r}, which is not in "
                 f"--data.source.labels ({', '.join(labels)}); add it there"
             )
+        if self._labels is None:
+            self._refuse_measurements(files["train"], splits["train"])
+        splits, held_out = fill_splits(splits, self._fraction, self._seed, self.name, "file")
         return LabelledCorpus(
             splits=splits,
             files={split: files.get(split, files["train"]) for split in splits},
             labels=tuple(label for label in labels if label in found),
             is_ordinal=self._labels is not None,
-            notes=(*notes, *held),
+            notes=tuple(notes),
+            held_out=held_out,
         )
 
-    def _read(self, path: Path) -> tuple[list[LabelledText], int]:
-        if path.is_dir():
+    def _unified(
+        self, splits: Mapping[str, list[LabelledText]]
+    ) -> tuple[dict[str, list[LabelledText]], list[str]]:
+        """Writes equal whole numbers in one way, `5.0` as `5`; returns the splits and labels."""
+        found = {text.label for texts in splits.values() for text in texts}
+        given = {_whole(label): label for label in self._labels or ()}
+        numbers = [parsed_number(label) for label in found]
+        are_whole = all(math.isnan(number) or number.is_integer() for number in numbers)
+        names = {
+            label: given.get(_whole(label), _whole(label) if are_whole else label)
+            for label in found
+        }
+        unified = {
+            split: [text._replace(label=names[text.label]) for text in texts]
+            for split, texts in splits.items()
+        }
+        return unified, self._labels or sorted({text.label for text in unified["train"]})
+
+    def _refuse_measurements(self, path: Path, texts: Sequence[LabelledText]) -> None:
+        """Refuses many different numbers, which are scores or ids and not labels."""
+        found = {text.label for text in texts}
+        numbers = [parsed_number(label) for label in found]
+        if len(found) <= _MAX_NUMBERS or any(math.isnan(number) for number in numbers):
+            return
+        are_whole = all(number.is_integer() for number in numbers)
+        if not are_whole or len(texts) < _FEW_TEXTS * len(found):
+            raise InputError(
+                f"the column {self._label!r} of {path} contains {len(found):,} different numbers "
+                f"(such as {shortened(min(found), limit=30)}): is it the column of labels? Select "
+                "another one with --data.source.label, or list all labels in --data.source.labels"
+            )
+
+    def _read_all(self, path: Path) -> tuple[list[LabelledText], list[str]]:
+        """Returns the texts of a file, or of all files that match a pattern, and notes."""
+        texts: list[LabelledText] = []
+        counts = {"text": 0, "label": 0}
+        for file in self._existing(path):
+            for text in self._texts(file):
+                if text.tokens and text.label:
+                    texts.append(text)
+                else:
+                    counts["label" if text.tokens else "text"] += 1
+        if not texts:
+            what = "text with a label" if counts["label"] else "text"
+            raise InputError(f"{path} contains no {what} in the column {self._text!r}")
+        notes = [
+            f"{count:,} rows of {path.name} without {what} were skipped"
+            for what, count in counts.items()
+            if count
+        ]
+        return texts, notes
+
+    def _existing(self, path: Path) -> list[Path]:
+        if path.is_dir() and not has_records(path):
             raise InputError(
                 f"{path} is a folder; a file is expected (for folders with one text per file, use "
                 "--data.source=Folders --data.source.corpus=PATH)"
             )
-        if not path.is_file():
-            raise InputError(f"no file {path}; a {', '.join(_ENDINGS)} file is expected")
-        texts, num_empty = [], 0
-        for row in _rows(path, self._encoding, self._delimiter):
-            text, label = (self._value(path, row, name) for name in (self._text, self._label))
-            refuse_damaged(text + label, f"the row that ends at line {row.line} of {path}")
-            tokens = treebank_words(text)
+        files = shards(path) if is_pattern(str(path)) else [path]
+        if not files or not files[0].exists():
+            raise InputError(f"no file {path}; a table with texts and labels is expected")
+        return files
+
+    def _texts(self, path: Path) -> Iterator[LabelledText]:
+        """Yields each row, without tokens or with the label "" if these are missing."""
+        names: tuple[str, str] | None = None
+        for record in self._records(path):
+            names = names or (self._name(record, self._text), self._name(record, self._label))
+            text, label = (self._value(record, name) for name in names)
+            refuse_damaged(text + label, record.where)
             if self._is_tokenised:  # not split(): tokens may contain U+00A0
                 tokens = tuple(token for token in text.split(" ") if token)
-            if not tokens:
-                num_empty += 1
-            elif not label:
-                raise InputError(
-                    f"the row that ends at line {row.line} of {path} has no {self._label}; every "
-                    "text needs a label"
-                )
             else:
-                texts.append(LabelledText(tokens, label))
-        if not texts:
-            raise InputError(f"{path} contains no text in the column {self._text!r}")
-        return texts, num_empty
+                tokens = treebank_words(text)
+            if tokens and not label and not self._skip_unlabelled:
+                raise InputError(
+                    f"{record.where} has no {names[1]}; add a label, or skip and count such rows "
+                    "with --data.source.skip_unlabelled=true"
+                )
+            yield LabelledText(tokens, label)
 
-    @staticmethod
-    def _value(path: Path, row: _Row, name: str) -> str:
-        if name not in row.values:
-            known = shortened(", ".join(map(repr, row.values)))
+    def _records(self, path: Path) -> Iterable[Record]:
+        if has_records(path):
+            return read_records(path, self._encoding)
+        lines = read_lines(path, encoding=self._encoding, flag="--data.source.encoding")
+        delimiter = self._delimiter or ("," if path.suffix.lower() == ".csv" else "\t")
+        numbers = [column for column in (self._text, self._label) if isinstance(column, int)]
+        layout = Layout(delimiter, self._has_header, self._is_quoted, 1 + max(numbers, default=-1))
+        return read_delimited(path, lines, layout)
+
+    def _name(self, record: Record, column: int | str) -> str:
+        """Returns the name of a column, which may be given by its index."""
+        names = list(record.values)
+        if isinstance(column, str) or str(column) in names:
+            return str(column)
+        if not -len(names) <= column < len(names):
             raise InputError(
-                f"{path} has no column {name!r} (line {row.line}), only {known}; select "
-                "the columns with --data.source.text and --data.source.label"
+                f"{record.where} has {len(names)} columns, so {column} is not one of them; an index"
+                f" from {-len(names)} to {len(names) - 1} is expected"
             )
-        value = row.values[name]
+        return names[column]
+
+    def _value(self, record: Record, name: str) -> str:
+        try:
+            value = field_of(record, name)
+        except KeyError:
+            raise InputError(self._missing(record, name)) from None
         if isinstance(value, list | dict):
             raise InputError(
-                f"line {row.line} of {path}: {name!r} is a {type(value).__name__}; text is expected"
+                f"{record.where}: {name!r} is a {type(value).__name__}; text is expected"
             )
         return "" if value is None else str(value).strip()
 
-
-def _rows(path: Path, encoding: str, delimiter: str | None) -> Iterator[_Row]:
-    ending = path.suffix.lower()
-    lines = read_lines(path, encoding=encoding, flag="--data.source.encoding")
-    if ending == ".jsonl":
-        return _json_rows(path, lines)
-    if ending in _DELIMITERS:
-        return _csv_rows(path, lines, delimiter or _DELIMITERS[ending])
-    raise InputError(
-        f"{path} has the suffix {ending or ''!r}; one of {', '.join(_ENDINGS)} is expected"
-    )
-
-
-def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"line {number} of {path} is not valid JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise InputError(
-                f'line {number} of {path} is not a JSON object, such as {{"text": "..."}}'
+    def _missing(self, record: Record, name: str) -> str:
+        """Returns the message about a column that does not exist."""
+        message = f"{record.where} has no column {name!r}, only {field_names(record)}; select "
+        if not self._has_header:
+            return message + (
+                "the columns by their index, for example --data.source.text=0 --data.source.label=1"
             )
-        yield _Row(number, values)
-
-
-def _refuse_other_delimiter(path: Path, names: list[str], delimiter: str) -> None:
-    """Raises an error if the only column name contains another common delimiter."""
-    others = [other for other in (";", "\t", ",", "|") if other != delimiter and other in names[0]]
-    if len(names) == 1 and others:
-        raise InputError(
-            f"the columns of {path} are separated by {others[0]!r}, but {delimiter!r} is expected; "
-            f"add --data.source.delimiter='{others[0]}'"
+        return message + (
+            "the columns with --data.source.text and --data.source.label; if the first line of the "
+            "file is a row and no header, add --data.source.header=false --data.source.text=0 "
+            "--data.source.label=1 (the indices of the columns)"
         )
 
 
-def _csv_rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[_Row]:
-    csv.field_size_limit(16 * MAX_LINE_BYTES)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    end = 0  # last line of the previous row
-    try:
-        names = next(reader, None)
-        if not names:
-            raise InputError(f"{path} is empty; a first line with the column names is expected")
-        _refuse_other_delimiter(path, names, delimiter)
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(
-                f"{path} has several columns named {shortened(twice[0])!r}; rename all but one"
-            )
-        end = reader.line_num
-        for fields in reader:
-            end = reader.line_num
-            if not fields:
-                continue
-            if len(fields) != len(names):
-                raise InputError(
-                    f"the row that ends at line {reader.line_num} of {path} has {len(fields)} "
-                    f"columns, but line 1 has {len(names)}; quote text that contains {delimiter!r}"
-                )
-            yield _Row(reader.line_num, dict(zip(names, fields, strict=True)))
-    except csv.Error as error:
-        if "new-line character" in str(error):
-            raise InputError(
-                f"line {reader.line_num} of {path} has a carriage return without a line feed; "
-                "convert the line ends, for example with `tr '\\r' '\\n'`"
-            ) from error
-        raise InputError(
-            f"cannot read the row that begins at line {end + 1} of {path} ({error}); quoted text "
-            "must end with a quotation mark, and quotation marks inside it must be doubled"
-        ) from error
+def _whole(label: str) -> str:
+    """Returns a whole number such as `5.0` as `5`, and any other label unchanged."""
+    return re.sub(r"(?<=\d)\.0+$", "", label) if parsed_number(label).is_integer() else label

@@ -18,10 +18,10 @@ from pathlib import Path
 from random import Random
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
-from datamodules.files.cache import cached, sha256_of
 from datamodules.tagging import builtin_grammar
 from datamodules.tagging.builtin_grammar import LEXICON, Clause, clauses
 from datamodules.tagging.columns import Columns
+from pipeline.cache import cached, sha256_of
 from pipeline.errors import InputError
 
 _SEEDS = {"train": 1, "valid": 2, "test": 3}

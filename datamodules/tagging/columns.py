@@ -92,9 +92,9 @@ class Columns(TaggedSource):
             self._check_labels(files["train"], splits["train"])
         else:
             scheme, splits = self._in_bio(self._scheme, files, splits)
+        held_out = {}
         if "valid" not in splits:
-            splits, note = self._hold_out(paths["train"], splits)
-            notes.append(note)
+            splits, held_out["valid"] = self._hold_out(paths["train"], splits)
         notes += _tag_notes(splits, paths["train"])
         return TaggedCorpus(
             splits,
@@ -102,6 +102,7 @@ class Columns(TaggedSource):
             tuple(self._features),
             scheme,
             tuple(notes),
+            held_out,
         )
 
     def _check_columns(self, file: ColumnFile, train: ColumnFile) -> None:

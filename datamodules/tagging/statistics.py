@@ -43,7 +43,7 @@ def describe_tagged(corpus: TaggedCorpus, train_words: set[str]) -> str:
             f"({share:.1%} of them not in train)  longest {counts['longest']}"
             + _spans_of(sentences)
         )
-    lines += [f"note: {note}" for note in corpus.notes]
+    lines += [f"note: {note}" for note in (*corpus.notes, *corpus.held_out.values())]
     return "\n".join(lines)
 
 

@@ -56,6 +56,31 @@ class Parser(argparse.ArgumentParser):
         """Returns the long flags of this parser."""
         return [flag for flag in self._option_string_actions if flag.startswith("--")]
 
+    def without_values_of_switches(self, arguments: Sequence[str]) -> list[str]:
+        """Returns the arguments without "true" after a switch, and without switches that are false.
+
+        `mlflow run -P markdown=true` becomes `--markdown true`.
+
+        Example:
+            >>> parser = Parser()
+            >>> _ = parser.add_argument("--json", action="store_true")
+            >>> parser.without_values_of_switches(["--json", "true", "a"])
+            ['--json', 'a']
+            >>> parser.without_values_of_switches(["--json", "false", "a"])
+            ['a']
+        """
+        switches = {
+            flag for flag, action in self._option_string_actions.items() if action.nargs == 0
+        }
+        kept: list[str] = []
+        for argument in arguments:
+            if kept and kept[-1] in switches and argument.lower() in ("true", "false"):
+                if argument.lower() == "false":
+                    kept.pop()
+            else:
+                kept.append(argument)
+        return kept
+
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 Run: TypeAlias = Callable[[argparse.Namespace, list[str], EntryPoint], int]

@@ -15,9 +15,10 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.checkpoints.folder import RunFolder
 from pipeline.checkpoints.trust import trust
 from pipeline.cli import (
     configs,
@@ -41,7 +42,7 @@ from pipeline.cli import (
     train,
 )
 from pipeline.cli.common import EntryPoint, Parser
-from pipeline.console import print_error, print_note
+from pipeline.console import is_first_process, print_error, print_note
 from pipeline.errors import InputError, TrainingError, os_error_sentence, shortened
 from pipeline.tracking.secrets import redact
 
@@ -76,8 +77,8 @@ models:/NAME@ALIAS or models:/NAME/VERSION.
 """
 
 
-def make_parser() -> tuple[Parser, list[str]]:
-    """Returns the parser, to which fields of a configuration are unknown, and all verbs."""
+def make_parser() -> tuple[Parser, Mapping[str, Parser]]:
+    """Returns the parser, to which fields of a configuration are unknown, and that of each verb."""
     parser = Parser(
         prog="unroll",
         usage="unroll VERB [OPTIONS]",
@@ -100,7 +101,7 @@ def make_parser() -> tuple[Parser, list[str]]:
                 summary = str(verbs.choices[name].description).splitlines()[0]
                 lines.append(f"  {name:<14} {summary}")
     parser.epilog = "\n".join(lines[1:]) + f"\n{_EPILOG}"
-    return parser, list(verbs.choices)
+    return parser, verbs.choices
 
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -111,6 +112,8 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         near = difflib.get_close_matches(word, verbs, n=1)
         hint = f"; did you mean {near[0]}?" if near else f": expected one of {', '.join(verbs)}"
         raise InputError(f"unknown verb {word}{hint}")
+    if word is not None:
+        arguments = verbs[word].without_values_of_switches(arguments)
     options, fields = parser.parse_known_args(_debug_first(arguments))
     if options.verb is None:
         text = f"unknown flag {fields[0]}" if fields else f"a verb is missing: {', '.join(verbs)}"
@@ -150,10 +153,10 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     _search_current_folder_last(entry.short_names)
     try:
-        _refuse_unreadable(arguments)
-        options, fields = _parse(arguments)
-        trust(*getattr(options, "trust", ()))
-        with _without_project_run(options.verb):
+        with _without_empty_run():
+            _refuse_unreadable(arguments)
+            options, fields = _parse(arguments)
+            trust(*getattr(options, "trust", ()))
             code: int = options.handler(options, fields, entry)
         return code
     except KeyboardInterrupt:
@@ -169,15 +172,23 @@ def main(arguments: Sequence[str] | None, entry: EntryPoint) -> int:
 
 
 @contextlib.contextmanager
-def _without_project_run(verb: str) -> Iterator[None]:
-    """Leaves no empty run behind when `mlflow run` has started a verb that trains nothing."""
+def _without_empty_run() -> Iterator[None]:
+    """Deletes the run that `mlflow run` has created for this command if nothing was trained in it.
+
+    That is so for verbs that train nothing, for a resume, which continues another run, and for a
+    training that is refused. A training begins by making the folder of its run.
+    """
     try:
         yield
     finally:
-        if os.environ.get("MLFLOW_RUN_ID") and verb not in ("train", "fit"):
+        run_id = os.environ.get("MLFLOW_RUN_ID")
+        if run_id and is_first_process() and not RunFolder.of(run_id).path.is_dir():
             from pipeline.tracking.project import discard_project_run
 
-            discard_project_run()
+            try:
+                discard_project_run(run_id)
+            except InputError as error:
+                print_note(f"the empty run {run_id} was not deleted: {error}")
 
 
 def _refuse_unreadable(arguments: Sequence[str]) -> None:

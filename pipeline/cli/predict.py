@@ -49,6 +49,8 @@ def _add_input(group: "argparse._ArgumentGroup") -> None:
     )
     text = "Encoding of the text (default utf-8)."
     common.add_option(group, "--encoding NAME", text, default="utf-8")
+    text = "File of the word vectors of training, if it has moved, to look up unseen words."
+    common.add_option(group, "--vectors FILE", text, Path)
     group.add_argument(
         "--bfloat16",
         action="store_true",
@@ -70,6 +72,10 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
         raise InputError(f"{fields[0]} cannot be combined with --input; leave it out")
     if options.bfloat16 and not options.input:
         raise InputError("--bfloat16 needs --input")
+    if options.vectors is not None:
+        if not options.input:
+            raise InputError("--vectors needs --input; the test split has its vectors")
+        common.require_file("--vectors", str(options.vectors))
     check_files(options.input, options.format)
     entry.load()
     if not options.input:
@@ -80,7 +86,12 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     from pipeline.inference.annotation.predict import predict_texts
 
     request = ClassifyRequest(
-        options.input, options.format, options.style, options.encoding, options.explain
+        options.input,
+        options.format,
+        options.style,
+        options.encoding,
+        options.explain,
+        options.vectors,
     )
     return predict_texts(options.run, options.checkpoint, request, options.output, options.bfloat16)
 

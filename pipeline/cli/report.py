@@ -17,7 +17,8 @@ def add_options(verbs: common.Verbs) -> None:
         "The HTML page is one file without scripts and external resources. Runs that differ only "
         "in the seed are summarized by mean and standard deviation.",
     )
-    text = "Id of a run, the beginning of the id, the name of a run, or a search of MLflow."
+    text = "Id of a run, the beginning of the id, the name of a run, several of these separated "
+    text += "by commas, or a search of MLflow."
     verb.add_argument("runs", metavar="RUN", nargs="+", help=text)
     text = "File to write (default: report.html; with --markdown, standard output)."
     common.add_option(verb, "--output FILE", text, Path)

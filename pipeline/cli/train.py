@@ -77,7 +77,10 @@ def _resume_arguments(
     options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
 ) -> list[str]:
     if options.config:
-        raise InputError("--resume continues with the run's own configuration; leave --config out")
+        raise InputError(
+            "--resume continues with the run's own configuration; leave --config out (with "
+            "`mlflow run`: -e resume -P run=RUN)"
+        )
     allowed = (*_RESUMABLE, "--run_name") if options.fork else _RESUMABLE
     for field in fields:
         if field.startswith("--") and not field.startswith(allowed):

@@ -1,12 +1,14 @@
 """The concatenation of input parts, from which an encoder reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.inputs.base import InputPart
+from pipeline.inputs.words import UNKNOWN, Words
 from pipeline.text.lexicon import Lexicon
+from pipeline.text.vector_formats import Row
 from pipeline.transfers import Constant, to_device
 
 
@@ -38,6 +40,35 @@ class Inputs(nn.ModuleList):
         self._words, self._values = list(lexicon.counts), dict(lexicon.columns)
         self.reindex()
         self.register_load_state_dict_post_hook(_reindex)  # type: ignore[no-untyped-call]
+
+    def read(self, lexicon: Lexicon) -> None:
+        """Reads the strings of another lexicon from now on, such as those of another corpus.
+
+        The parts keep their parameters; strings that they were not fitted to are unknown to them.
+        """
+        self._words, self._values = list(lexicon.counts), dict(lexicon.columns)
+        self.reindex()
+
+    def look_up(
+        self, find: Callable[[Sequence[str]], Mapping[str, Row]], words: Sequence[str]
+    ) -> None:
+        """Adds the pretrained vectors of words to the parts that use them, as `Words.look_up`."""
+        for part in self.tables_of_words:
+            if part.looks_up:
+                part.look_up(find, list(words))
+
+    def are_unknown(self, words: Sequence[str]) -> Tensor | None:
+        """Returns whether all word embeddings read a word as unknown, bool [words].
+
+        None if there are no word embeddings.
+        """
+        tables = [part.index(words)[:, 0] == UNKNOWN for part in self.tables_of_words]
+        return torch.stack(tables).all(dim=0) if tables else None
+
+    @property
+    def tables_of_words(self) -> list[Words]:
+        """The parts that are word embeddings."""
+        return [part for part in self.parts if isinstance(part, Words)]
 
     def reindex(self) -> None:
         """Indexes the strings of the lexicon again, after a part was given more of them."""

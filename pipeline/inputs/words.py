@@ -1,14 +1,16 @@
 """Input parts that are lookup tables: words, and the values of a column."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.inputs.base import InputPart
 from pipeline.text.lexicon import Lexicon, Vectors
+from pipeline.text.vector_formats import Row
 
 UNKNOWN = 0
 """The index of unknown strings."""
@@ -29,6 +31,9 @@ class Words(InputPart):
         pretrained: Whether the pretrained vectors of the lexicon are used. If not, small trained
             vectors can complement fixed pretrained ones (channels of Kim 2014, arXiv 1408.5882).
         init_scale: Bound of the uniform distribution of random vectors.
+        unseen: How words are read that do not occur in the training text: by the "vectors" of the
+            pretrained file, or all as the "unknown" word. If vectors are tuned, those of unseen
+            words are not.
 
     Attributes:
         has_given: Whether some words have a pretrained vector; set by `fit`.
@@ -55,6 +60,7 @@ class Words(InputPart):
         lower: bool = False,
         pretrained: bool = True,
         init_scale: float = 0.1,
+        unseen: Literal["vectors", "unknown"] = "vectors",
     ) -> None:
         super().__init__()
         if size < 1:
@@ -63,11 +69,17 @@ class Words(InputPart):
             raise ValueError(f"unknown_chance must be at least 0 and below 1, got {unknown_chance}")
         self.output_size, self.tuned, self.unknown_chance = size, tuned, unknown_chance
         self.min_count, self.lower = min_count, lower
-        self.pretrained, self.init_scale = pretrained, init_scale
+        self.pretrained, self.init_scale, self.unseen = pretrained, init_scale, unseen
         self.unknown = nn.Parameter(torch.empty(size).uniform_(-init_scale, init_scale))
         self.has_given = False
         self._rows: dict[str, int] = {}
         self._added: list[str] = []
+        self._looked_up: list[str] = []
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether words outside of the lexicon are read by the vectors of the pretrained file."""
+        return self.has_given and self.unseen == "vectors"
 
     @property
     def num_words(self) -> int:
@@ -87,6 +99,29 @@ class Words(InputPart):
                 len(weight), self.output_size, padding_idx=UNKNOWN, _weight=weight
             )
             self.table.weight.requires_grad_(self.tuned)
+
+    def look_up(self, find: Callable[[Sequence[str]], Mapping[str, Row]], words: list[str]) -> None:
+        """Adds the pretrained vectors of words that have none, in place of those added before.
+
+        `find` returns the vectors [size] of the words that are in the pretrained file. They are
+        for inference: the model must not be trained or saved afterwards.
+        """
+        for word in self._looked_up:
+            del self._rows[word]
+        known = self.table.weight.detach()[: len(self._rows) + 1]
+        spelled = {word: self._spelling(word) for word in words}
+        found = find([word for word, spelling in spelled.items() if spelling not in self._rows])
+        new: dict[str, Row] = {}
+        for word, row in found.items():
+            new.setdefault(spelled[word], row)
+        self._looked_up = list(new)
+        for spelling in new:
+            self._rows[spelling] = len(self._rows) + 1
+        rows = np.stack(list(new.values())) if new else np.empty((0, self.output_size), np.float32)
+        weight = torch.cat((known, torch.from_numpy(rows).to(known)))
+        self.table = nn.Embedding(
+            len(weight), self.output_size, padding_idx=UNKNOWN, _weight=weight
+        ).requires_grad_(False)
 
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
@@ -124,7 +159,7 @@ class Words(InputPart):
         """See `InputPart`."""
         vectors = lexicon.vectors if self.pretrained else None
         self._check(vectors)
-        given = vectors.words if vectors is not None else ()
+        given, values = self._given(lexicon, vectors)
         self._rows = {}
         for word in given:
             self._rows.setdefault(self._spelling(word), len(self._rows) + 1)
@@ -137,10 +172,10 @@ class Words(InputPart):
         table = torch.empty(len(self._rows) + 1, self.output_size)
         nn.init.uniform_(table[num_given + 1 :], -self.init_scale, self.init_scale)
         table[UNKNOWN] = 0.0  # `unknown` is added in `forward`
-        if vectors is not None:
+        if num_given:
             rows = torch.tensor([self._rows[self._spelling(word)] for word in reversed(given)])
             # Of words with equal spelling the first one wins, because it is written last.
-            table[rows] = torch.from_numpy(vectors.values[::-1].copy())
+            table[rows] = torch.from_numpy(values[::-1].copy())
         # `padding_idx` keeps the row UNKNOWN at 0; only `unknown` is trained.
         self.table = nn.Embedding(len(table), self.output_size, padding_idx=UNKNOWN, _weight=table)
         self.table.weight.requires_grad_(self.tuned)
@@ -159,6 +194,15 @@ class Words(InputPart):
         vectors: Tensor = self.table(rows)
         is_unknown = (rows == UNKNOWN).unsqueeze(-1)
         return vectors + is_unknown * self.unknown
+
+    def _given(self, lexicon: Lexicon, vectors: Vectors | None) -> tuple[Sequence[str], Row]:
+        """Returns the words with a pretrained vector, and these vectors [words size]."""
+        if vectors is None:
+            return (), np.empty((0, self.output_size), np.float32)
+        if self.unseen == "vectors":
+            return vectors.words, vectors.values
+        seen = [index for index, word in enumerate(vectors.words) if lexicon.counts.get(word)]
+        return [vectors.words[index] for index in seen], vectors.values[seen]
 
     def _spelling(self, word: str) -> str:
         return word.lower() if self.lower else word

@@ -99,7 +99,7 @@ class TextNll(nn.Module):
         return self.every.count - self.known.count
 
     def update(self, log_probs: Tensor, targets: Tensor) -> None:
-        """See `TokenNll`."""
+        """Adds tokens; targets with `IGNORE_INDEX` are not counted."""
         self.every.update(log_probs, targets)
         is_known = targets != self.unk_id
         self.known.update(log_probs, targets.where(is_known, IGNORE_INDEX))

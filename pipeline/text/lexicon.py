@@ -7,12 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class VectorFile(NamedTuple):
+    """A file of word vectors."""
+
+    path: str  # absolute, on the machine of training
+    num_bytes: int
+    sha256: str
+
+
 class Vectors(NamedTuple):
     """Pretrained word vectors."""
 
     name: str  # name of the file
     words: tuple[str, ...]  # words that have a vector, as spelled in the corpus
     values: NDArray[np.float32]  # vectors, float32 [words size]
+    file: VectorFile | None = None  # where the vectors of other words are found
 
 
 class Lexicon:
@@ -53,6 +62,7 @@ class Lexicon:
                 "name": vectors.name,
                 "words": list(vectors.words),
                 "size": vectors.values.shape[1],
+                "file": None if vectors.file is None else list(vectors.file),
             },
         }
 
@@ -74,6 +84,7 @@ class Lexicon:
                 vectors["name"],
                 tuple(vectors["words"]),
                 np.zeros((len(vectors["words"]), vectors["size"]), dtype=np.float32),
+                None if vectors["file"] is None else VectorFile(*vectors["file"]),
             ),
         )
 
@@ -114,7 +125,7 @@ class Labels:
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Returns the keys in which two states of a lexicon differ.
 
-    Vectors are equal if they have the same words; the name of their file may differ.
+    Vectors are equal if they have the same words; their file may differ.
     """
     return [
         name

@@ -31,7 +31,7 @@ _DECIMALS = re.compile(rb"[-+]?(?:\d*\.\d{3,}|[\d.]+[eE][-+]\d+)")
 _EXPECTED = "a word and its numbers on each line, separated by one space"
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """The format of a file."""
 
     is_text: bool  # whether numbers are text instead of binary
@@ -64,8 +64,8 @@ def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -
     """
     keys = {word.encode(): word for word in wanted}
     try:
-        with _open(path) as file:
-            layout = _layout(file.read(_SAMPLE), path)
+        with open_vectors(path) as file:
+            layout = read_layout(file, path)
             if size not in (None, layout.size):
                 raise InputError(
                     f"the vectors of {path} have {layout.size} numbers, expected {size}; use "
@@ -83,16 +83,23 @@ def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -
     return {keys[key]: row for key, row in found.items()}
 
 
-def _open(path: Path) -> BinaryIO:
+def is_gzip(path: Path) -> bool:
+    """Returns whether the content of a file is compressed with gzip."""
     with path.open("rb") as file:
-        is_gzip = file.read(len(_GZIP)) == _GZIP
-    if not is_gzip:
+        return file.read(len(_GZIP)) == _GZIP
+
+
+def open_vectors(path: Path) -> BinaryIO:
+    """Opens a file of vectors; it is unpacked while it is read."""
+    if not is_gzip(path):
         return path.open("rb", buffering=_BLOCK)
     # A GzipFile splits lines in Python, which is slow; this buffer splits them in C.
     return io.BufferedReader(cast(io.RawIOBase, gzip.open(path)), _BLOCK)
 
 
-def _layout(sample: bytes, path: Path) -> _Layout:
+def read_layout(file: BinaryIO, path: Path) -> Layout:
+    """Detects the format from the first bytes; raises `InputError` if it is unknown."""
+    sample = file.read(_SAMPLE)
     if not sample.strip():
         raise InputError(f"{path} is empty; expected word vectors: {_EXPECTED}")
     for magic, kind in _OTHERS.items():
@@ -109,14 +116,14 @@ def _layout(sample: bytes, path: Path) -> _Layout:
                 "download it again"
             )
         start = len(sample) - len(rest)
-        return _Layout(_usual_size(rest) > 0, size, count, start)
+        return Layout(_usual_size(rest) > 0, size, count, start)
     size = _usual_size(body)
     if not size:
         raise InputError(
             f"{path} has no known format of word vectors; expected text with {_EXPECTED}, or the "
             "binary format of word2vec, whose first line is the number of vectors and their size"
         )
-    return _Layout(True, size, None, len(sample) - len(body))
+    return Layout(True, size, None, len(sample) - len(body))
 
 
 def _usual_size(sample: bytes) -> int:
@@ -139,7 +146,7 @@ def _numbers_at_end(columns: Sequence[bytes]) -> int:
 
 
 def _read_text(
-    file: BinaryIO, path: Path, layout: _Layout, wanted: Collection[bytes]
+    file: BinaryIO, path: Path, layout: Layout, wanted: Collection[bytes]
 ) -> dict[bytes, Row]:
     size, count, found = layout.size, 0, {}
     # Compares the first part of words first, so that few lines are split into columns.
@@ -154,7 +161,7 @@ def _read_text(
         if line[: line.find(b" ")] in heads:
             word, *columns = line.rsplit(b" ", size)
             if word in wanted and word not in found:
-                found[word] = _parse(columns, path, number)
+                found[word] = parse_numbers(columns, f"line {number} of {path}")
     if layout.num_vectors not in (None, count):
         raise InputError(
             f"{path} declares {layout.num_vectors} vectors in line 1 but has {count}; download it "
@@ -177,7 +184,8 @@ def _check_columns(line: bytes, size: int, path: Path, number: int) -> None:
         )
 
 
-def _parse(columns: Sequence[bytes], path: Path, number: int) -> Row:
+def parse_numbers(columns: Sequence[bytes], where: str) -> Row:
+    """Converts the numbers of a vector; raises `InputError`, with the place, if one is none."""
     try:
         with np.errstate(over="ignore"):  # becomes infinite, which the caller rejects
             row = np.array(columns, dtype=np.float32)
@@ -188,14 +196,13 @@ def _parse(columns: Sequence[bytes], path: Path, number: int) -> Row:
         wrong = next(column for column in columns if not _numbers_at_end([column]))
         text = shortened(wrong.decode(errors="replace"))
         raise InputError(
-            f"line {number} of {path} is damaged: {text!r} is not a "
-            f"number, but the last {len(columns)} columns must be; correct or remove the line, or "
-            "download the file again"
+            f"{where} is damaged: {text!r} is not a number, but the last {len(columns)} columns "
+            "must be; correct or remove the line, or download the file again"
         ) from None
 
 
 def _read_binary(
-    file: BinaryIO, path: Path, layout: _Layout, wanted: Collection[bytes]
+    file: BinaryIO, path: Path, layout: Layout, wanted: Collection[bytes]
 ) -> dict[bytes, Row]:
     assert layout.num_vectors is not None  # binary files have a header
     width, found, block, place = 4 * layout.size, {}, b"", 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import InputError, shortened
 from pipeline.text.lexicon import Vectors
-from pipeline.text.vector_formats import read_vectors
+from pipeline.text.vector_formats import Row, read_vectors
 
 Match: TypeAlias = Literal["exact", "lower", "escape", "digits"]
 MATCHES: tuple[Match, ...] = get_args(Match)
@@ -58,13 +58,18 @@ def load_vectors(path: Path, words: Iterable[str], size: int | None = None) -> W
             "...); use vectors of the same language and spelling"
         )
     for word, _, row in matched:
-        if not np.isfinite(row).all():
-            raise InputError(
-                f"the vector of {shortened(word)!r} in {path} has values that are not finite in "
-                "float32; correct or remove it, or download the file again"
-            )
+        check_finite(row, word, path)
     found, matches, values = zip(*matched, strict=True)
     return WordVectors(Vectors(path.name, found, np.stack(values)), matches)
+
+
+def check_finite(row: Row, word: str, path: Path) -> None:
+    """Raises `InputError` if the vector of a word has infinite values or NaN."""
+    if not np.isfinite(row).all():
+        raise InputError(
+            f"the vector of {shortened(word)!r} in {path} has values that are not finite in "
+            "float32; correct or remove it, or download the file again"
+        )
 
 
 def spellings(word: str) -> list[tuple[Match, str]]:

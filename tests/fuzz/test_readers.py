@@ -13,6 +13,8 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datamodules.language_model.corpus import TextSettings, open_corpus
@@ -47,7 +49,12 @@ TABLE = {
     "csv": 'text,label\n"It\'s good, really",5\nToo long,2\n"He said ""no""",1\n' + "a b,3\n" * 12,
     "tsv": "text\tlabel\nIt's good\t5\nToo long\t2\n" + "a b\t3\n" * 12,
     "jsonl": '{"text": "It\'s good", "label": 5}\n{"text": "bad", "label": "2"}\n' * 8,
+    "json": json.dumps([{"text": f"It's {i}", "label": i % 2} for i in range(16)]),
+    "txt": 'good "film"\t1\nbad film\t0\n' * 8,
+    "all": "DESC:manner How did he ?\nHUM:ind Who was it ?\n" * 8,
 }
+CLASSES = {"label": {"names": ["bad", "good"], "_type": "ClassLabel"}}
+TYPES = {b"huggingface": json.dumps({"info": {"features": CLASSES}}).encode()}
 ARPA = """\\data\\
 ngram 1=4
 ngram 2=3
@@ -93,6 +100,15 @@ def trees(folder: Path) -> None:
 
 def table(ending: str, folder: Path) -> None:
     Table(str(folder / f"table.{ending}"), valid=None, test=None).read()
+
+
+def headerless(ending: str, folder: Path) -> None:
+    style = {"txt": {"text": 0, "label": 1}, "all": {"text": 1, "label": 0, "delimiter": " "}}
+    Table(str(folder / f"table.{ending}"), header=False, quote="none", **style[ending]).read()
+
+
+def arrow(folder: Path) -> None:
+    Table(str(folder)).read()
 
 
 def words(folder: Path) -> None:
@@ -143,6 +159,20 @@ def texts(content: str) -> dict[str, bytes]:
     return {f"{split}.txt": content.encode() for split in SPLITS}
 
 
+def arrow_files(name: str) -> dict[str, bytes]:
+    rows = [{"text": f"It's {i}", "label": i % 2} for i in range(16)]
+    content, sink = (
+        pa.Table.from_pylist(rows).replace_schema_metadata(TYPES),
+        pa.BufferOutputStream(),
+    )
+    if name.endswith(".parquet"):
+        pq.write_table(content, sink)
+    else:
+        with pa.ipc.new_stream(sink, content.schema) as stream:
+            stream.write_table(content)
+    return {name: sink.getvalue().to_pybytes()}
+
+
 def standoff_files() -> dict[str, bytes]:
     document = "He said so.\n\n  They can't. "
     sentences = "0\t0,11\tstring\tGATE_sentence\n1\t15,26\tstring\tGATE_sentence\n"
@@ -176,6 +206,11 @@ READERS = {
     "csv": (partial(table, "csv"), {"table.csv": TABLE["csv"].encode()}),
     "tsv": (partial(table, "tsv"), {"table.tsv": TABLE["tsv"].encode()}),
     "jsonl": (partial(table, "jsonl"), {"table.jsonl": TABLE["jsonl"].encode()}),
+    "json": (partial(table, "json"), {"table.json": TABLE["json"].encode()}),
+    "txt": (partial(headerless, "txt"), {"table.txt": TABLE["txt"].encode()}),
+    "trec": (partial(headerless, "all"), {"table.all": TABLE["all"].encode()}),
+    "parquet": (partial(table, "parquet"), arrow_files("table.parquet")),
+    "arrow": (arrow, arrow_files("data-00000-of-00001.arrow")),
     "words": (words, texts(TEXT)),
     "characters": (characters, texts(TEXT)),
     "items": (items, {"items.txt": b"Anna\nBert\nCarla\nDora\nEmil\nFranz\n"}),

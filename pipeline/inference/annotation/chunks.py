@@ -1,15 +1,18 @@
 """Groups passages into chunks that fit into RAM, and converts their words to ids."""
 
-import itertools
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from pipeline.checkpoints.read import Trained
 from pipeline.inference.annotation.sentence_splitting import Passage
+from pipeline.inference.unseen_words import UnseenWords
 from pipeline.text.treebank import Token
 
 _MAX_TOKENS = 65_536  # a chunk with as many tokens is complete
@@ -21,21 +24,16 @@ class Chunk(NamedTuple):
 
     Attributes:
         passages: The passages, in the order of the input.
-        words: The tokens of each passage in the spelling of the model's corpus.
+        words: The distinct tokens of all passages in the spelling of the model's corpus.
+        ids: Indices into `words` of the tokens of each passage, int64 [time].
     """
 
     passages: list[Passage]
-    words: list[list[str]]
-
-
-_END = Chunk([], [])
-
-
-class WordIds(NamedTuple):
-    """The distinct words of a chunk, and for each passage indices into them, int64 [time]."""
-
-    distinct: list[str]
+    words: list[str]
     ids: Sequence[Tensor]
+
+
+_END = Chunk([], [], [])
 
 
 class Counts(NamedTuple):
@@ -45,12 +43,14 @@ class Counts(NamedTuple):
         passages: Number of passages.
         tokens: Number of their tokens.
         unseen: Number of tokens that do not occur in the training text.
-        unknown: Number of tokens that have no vector in the model.
+        found: Number of tokens whose vector was looked up in the file of pretrained vectors.
+        unknown: Number of tokens that are read as the unknown word.
     """
 
     passages: int = 0
     tokens: int = 0
     unseen: int = 0
+    found: int = 0
     unknown: int = 0
 
     def plus(self, other: "Counts") -> "Counts":
@@ -59,19 +59,22 @@ class Counts(NamedTuple):
 
 
 class ChunkReader:
-    """Reads passages in chunks and counts tokens and unknown words.
+    """Reads passages in chunks, gives the model the vectors of their words, and counts tokens.
 
-    `lexicon` is the state of the model's `Lexicon`, and `shorten` returns the tokens of a passage
-    to be read. If standard input is read in a terminal, every line is a chunk of its own, so that
-    it is answered at once.
+    `vectors` is the file of pretrained vectors as in `UnseenWords`, and `shorten` returns the
+    tokens of a passage to be read. If standard input is read in a terminal, every line is a chunk
+    of its own, so that it is answered at once.
     """
 
     def __init__(
         self,
-        lexicon: Mapping[str, Any],
+        trained: Trained,
+        vectors: Path | None = None,
         reads_standard_input: bool = False,
         shorten: Callable[[list[Token]], list[Token]] | None = None,
     ) -> None:
+        lexicon, self._inputs = trained.data["lexicon"], cast(Any, trained.model).inputs
+        self._unseen_words = UnseenWords(trained, vectors)
         self._known, self._shorten = set(lexicon["words"]), shorten
         pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
         self._trained_on = {word for word, count in pairs if count}
@@ -85,13 +88,16 @@ class ChunkReader:
 
     def summary(self, unit: str) -> str:
         """Returns a note with the numbers of passages (called `unit`), tokens and unknown words."""
-        num_passages, num_tokens, num_unseen, num_unknown = self.counts
-        total = max(num_tokens, 1)
-        return (
-            f"{num_passages:,} {unit}, {num_tokens:,} tokens: "
-            f"{num_unseen / total:.1%} do not occur in the training text, "
-            f"{num_unknown / total:.1%} have no vector in the model"
+        counts, total = self.counts, max(self.counts.tokens, 1)
+        text = (
+            f"{counts.passages:,} {unit}, {counts.tokens:,} tokens: "
+            f"{counts.unseen / total:.1%} do not occur in the training text"
         )
+        if self._unseen_words.file_name is not None:
+            text += f" ({counts.found / total:.1%} have a vector in {self._unseen_words.file_name})"
+        if self._inputs.tables_of_words:
+            text += f", {counts.unknown / total:.1%} are read as the unknown word"
+        return text
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:
         chunk, num_tokens = list[Passage](), 0
@@ -100,6 +106,8 @@ class ChunkReader:
                 break
             chunk.append(passage)
             num_tokens += len(passage.tokens)
+        if not chunk:
+            return _END
         if self._shorten is not None:
             chunk = [passage._replace(tokens=self._shorten(passage.tokens)) for passage in chunk]
         known, spell = self._known, self._spelling
@@ -107,25 +115,22 @@ class ChunkReader:
             [token[0] if token[0] in known else spell(passage, token) for token in passage.tokens]
             for passage in chunk
         ]
-        trained_on = self._trained_on
-        self.counts = self.counts.plus(
-            Counts(
-                len(chunk),
-                sum(map(len, words)),
-                sum([word not in trained_on for row in words for word in row]),
-                sum([word not in known for row in words for word in row]),
-            )
+        distinct = {word: index for index, word in enumerate(dict.fromkeys(chain(*words)))}
+        ids = torch.tensor([distinct[word] for row in words for word in row], dtype=torch.int64)
+        self._count(len(chunk), list(distinct), ids)
+        return Chunk(chunk, list(distinct), torch.split(ids, [len(row) for row in words]))
+
+    def _count(self, num_passages: int, words: list[str], ids: Tensor) -> None:
+        is_found = self._unseen_words.look_up(words)
+        is_unknown = self._inputs.are_unknown(words)
+        is_unseen = torch.tensor([word not in self._trained_on for word in words])
+        counts = (
+            0 if flags is None else int(flags[ids].sum())
+            for flags in (is_unseen, is_found, is_unknown)
         )
-        return Chunk(chunk, words)
+        self.counts = self.counts.plus(Counts(num_passages, len(ids), *counts))
 
     def _spelling(self, passage: Passage, token: Token) -> str:
         # Corpora differ from the tokenizer in escapes: `(` for `-LRB-`, one quote for two.
         raw = passage.text[token.start : token.end]
         return raw if raw in self._known else token.text
-
-
-def word_ids(words: Sequence[Sequence[str]]) -> WordIds:
-    """Assigns ids to the distinct words of a chunk, in order of appearance."""
-    distinct = {word: index for index, word in enumerate(dict.fromkeys(itertools.chain(*words)))}
-    flat = torch.tensor([distinct[word] for row in words for word in row], dtype=torch.int64)
-    return WordIds(list(distinct), torch.split(flat, [len(row) for row in words]))

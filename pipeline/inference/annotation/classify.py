@@ -3,6 +3,7 @@
 import gc
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
 import torch
@@ -12,7 +13,7 @@ from pipeline.batches import IGNORE_INDEX, Texts, length_batches
 from pipeline.checkpoints.read import Trained
 from pipeline.console import print_note, progress
 from pipeline.errors import InputError
-from pipeline.inference.annotation.chunks import Chunk, ChunkReader, WordIds, word_ids
+from pipeline.inference.annotation.chunks import Chunk, ChunkReader
 from pipeline.inference.annotation.output_formats import Classified, classified_json
 from pipeline.inference.annotation.sentence_splitting import Passage, read_texts, text_passages
 from pipeline.inference.annotation.terminal import classified_text, default_format, has_colors
@@ -33,6 +34,7 @@ class ClassifyRequest(NamedTuple):
         explain: "leave-one-out" computes for each token the log-probability of the most probable
             label minus its log-probability without the token; "attention" returns the weights of
             attention pooling; None computes nothing.
+        vectors: File in which unseen words are looked up, as in `UnseenWords`.
     """
 
     sources: Sequence[str]
@@ -40,6 +42,7 @@ class ClassifyRequest(NamedTuple):
     output_format: str | None = None
     encoding: str = "utf-8"
     explain: str | None = None
+    vectors: Path | None = None
 
 
 def classify_texts(
@@ -84,7 +87,8 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
     )
     output_format = request.output_format or default_format(file)
     formatted = _formatter(output_format, cast(Any, trained.model).labels.names, has_colors(file))
-    classifier = _Classifier(trained, request.explain, STANDARD_INPUT in request.sources)
+    reads_standard_input = STANDARD_INPUT in request.sources
+    classifier = _Classifier(trained, request.explain, request.vectors, reads_standard_input)
     classified = classifier.classify(texts)
     for text in progress(classified, "texts", file):
         file.write(formatted(text) + "\n")
@@ -112,7 +116,11 @@ class _Classifier:
     """Classifies chunks of texts; batches are sorted by length, the output is in input order."""
 
     def __init__(
-        self, trained: Trained, explain: str | None, reads_standard_input: bool = False
+        self,
+        trained: Trained,
+        explain: str | None,
+        vectors: Path | None = None,
+        reads_standard_input: bool = False,
     ) -> None:
         self._model: Any = trained.model
         self._explain = explain
@@ -121,21 +129,21 @@ class _Classifier:
         def shorten(tokens: list[Token]) -> list[Token]:
             return list(truncate_middle(tokens, max_tokens))
 
-        self.reader = ChunkReader(trained.data["lexicon"], reads_standard_input, shorten)
+        self.reader = ChunkReader(trained, vectors, reads_standard_input, shorten)
 
     def classify(self, texts: Iterator[Passage]) -> Iterator[Classified]:
         for chunk in self.reader.chunks(texts):
-            yield from self._classify_chunk(chunk, word_ids(chunk.words))
+            yield from self._classify_chunk(chunk)
 
     @torch.inference_mode()
-    def _classify_chunk(self, chunk: Chunk, words: WordIds) -> Iterator[Classified]:
-        tables = self._model.inputs.index(words.distinct, {})
-        probabilities = self._probabilities(words.ids, tables)
+    def _classify_chunk(self, chunk: Chunk) -> Iterator[Classified]:
+        tables = self._model.inputs.index(chunk.words, {})
+        probabilities = self._probabilities(chunk.ids, tables)
         influences: list[list[float]] = [[] for _ in chunk.passages]
         if self._explain == "attention":
-            influences = self._attention(words.ids, tables)
+            influences = self._attention(chunk.ids, tables)
         elif self._explain is not None:
-            influences = self._leave_one_out(words.ids, tables, probabilities)
+            influences = self._leave_one_out(chunk.ids, tables, probabilities)
         yield from map(Classified, chunk.passages, probabilities.tolist(), influences)
 
     def _probabilities(self, ids: Sequence[Tensor], tables: list[Tensor]) -> Tensor:

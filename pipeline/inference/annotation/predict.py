@@ -43,7 +43,7 @@ def predict_texts(
         raise InputError("--bfloat16 is for taggers; leave it out for a classifier")
     with open_output(output) as file:
         if is_tagger:
-            annotate(trained, TagRequest(*request[:4], bfloat16), file)
+            annotate(trained, TagRequest(*request[:4], bfloat16, request.vectors), file)
         else:
             classify(trained, request, file)
     return 0

@@ -3,6 +3,7 @@
 import gc
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
 import torch
@@ -11,7 +12,7 @@ from pipeline.batches import IGNORE_INDEX, Sentences, length_batches
 from pipeline.checkpoints.read import Trained
 from pipeline.console import print_note, progress
 from pipeline.errors import InputError
-from pipeline.inference.annotation.chunks import ChunkReader, Counts, WordIds, word_ids
+from pipeline.inference.annotation.chunks import Chunk, ChunkReader, Counts
 from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
 from pipeline.inference.annotation.processes import map_in_processes, num_processes
 from pipeline.inference.annotation.sentence_splitting import (
@@ -39,6 +40,7 @@ class TagRequest(NamedTuple):
         encoding: Encoding of the files.
         bfloat16: Whether the network multiplies in bfloat16, faster on some CPUs; scores then
             depend on the other sentences of a batch.
+        vectors: File in which unseen words are looked up, as in `UnseenWords`.
 
     Example:
         >>> request = TagRequest(["news.txt"], input_format="documents", output_format="jsonl")
@@ -51,6 +53,7 @@ class TagRequest(NamedTuple):
     output_format: str | None = None
     encoding: str = "utf-8"
     bfloat16: bool = False
+    vectors: Path | None = None
 
 
 def tag_sentences(trained: Trained, sentences: Iterable[str]) -> Iterator[Tagged]:
@@ -85,7 +88,7 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     num_columns = len(trained.data["lexicon"]["columns"]) if has_columns else 0
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
     formatted = _formatter(request.output_format or default_format(file), has_colors(file))
-    tagger = _Tagger(trained, has_columns, STANDARD_INPUT in request.sources)
+    tagger = _Tagger(trained, request.vectors, has_columns, STANDARD_INPUT in request.sources)
     tagger.bfloat16 = request.bfloat16
     can_share = request.input_format in ("sentences", "tokens") and not has_colors(file)
     if can_share and STANDARD_INPUT not in request.sources:
@@ -161,37 +164,41 @@ class _Tagger:
     """Tags chunks of passages; batches are sorted by length, the output keeps the input's order."""
 
     def __init__(
-        self, trained: Trained, has_columns: bool = False, reads_standard_input: bool = False
+        self,
+        trained: Trained,
+        vectors: Path | None = None,
+        has_columns: bool = False,
+        reads_standard_input: bool = False,
     ) -> None:
         self._model: Any = trained.model
-        lexicon = trained.data["lexicon"]
-        self.reader = ChunkReader(lexicon, reads_standard_input)
-        self._columns = list(lexicon["columns"]) if has_columns else []
+        self.reader = ChunkReader(trained, vectors, reads_standard_input)
+        self._columns = list(trained.data["lexicon"]["columns"]) if has_columns else []
         self.bfloat16 = False  # whether the network multiplies in bfloat16
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
         for chunk in self.reader.chunks(passages):
-            yield from self._tag_chunk(chunk.passages, word_ids(chunk.words))
+            yield from self._tag_chunk(chunk)
 
     @torch.inference_mode()
-    def _tag_chunk(self, chunk: list[Passage], words: WordIds) -> list[Tagged]:
+    def _tag_chunk(self, chunk: Chunk) -> list[Tagged]:
+        passages = chunk.passages
         values = [
-            {value: None for passage in chunk for value in passage.columns[index]}
+            {value: None for passage in passages for value in passage.columns[index]}
             for index in range(len(self._columns))
         ]
         columns = {name: list(found) for name, found in zip(self._columns, values, strict=True)}
-        tables = self._model.inputs.index(words.distinct, columns)
+        tables = self._model.inputs.index(chunk.words, columns)
         value_ids = [{value: i for i, value in enumerate(found, 1)} for found in values]
-        result: list[Tagged | None] = [None] * len(chunk)
+        result: list[Tagged | None] = [None] * len(passages)
         calibration = self._model.calibration.tolist()
-        for rows in length_batches([len(row) for row in words.ids]):
-            batch = _batch([words.ids[row] for row in rows], rows)
-            batch = batch._replace(columns=_column_ids([chunk[row] for row in rows], value_ids))
+        for rows in length_batches([len(row) for row in chunk.ids]):
+            batch = _batch([chunk.ids[row] for row in rows], rows)
+            batch = batch._replace(columns=_column_ids([passages[row] for row in rows], value_ids))
             found = self._model.predict(batch, tables, self.bfloat16)
             for row, predicted in zip(rows, found, strict=True):
                 confidences = apply_platt(predicted.log_probs, calibration)
                 spans = self._model.units(predicted.tags)
-                result[row] = Tagged(chunk[row], predicted.tags, spans, confidences)
+                result[row] = Tagged(passages[row], predicted.tags, spans, confidences)
         return cast(list[Tagged], result)
 
 

@@ -5,7 +5,7 @@ import datetime
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
@@ -106,8 +106,8 @@ def list_runs(query: Query) -> tuple[list[RunRow], int]:
 def select_runs(identifiers: Sequence[str]) -> list[RunRow]:
     """Returns the runs that a user names, each once, in their order.
 
-    Each identifier is the id of a run, the beginning of the id, the name of a run, or a search in
-    the syntax of MLflow.
+    Each identifier is the id of a run, the beginning of the id, the name of a run, several of these
+    separated by commas, or a search in the syntax of MLflow.
 
     Raises:
         InputError: If one of them names no run or, unless it is a search, more than one.
@@ -117,7 +117,7 @@ def select_runs(identifiers: Sequence[str]) -> list[RunRow]:
         runs = {run.info.run_id: run for run in _search(client, names, Query())}
         found: dict[str, Run] = {}
         known = {run_id: run.info.run_name or "" for run_id, run in runs.items()}
-        for identifier in identifiers:
+        for identifier in _separated(identifiers, {*known, *known.values()}):
             if _IS_FILTER.search(identifier) and identifier not in known.values():
                 matches = {run.info.run_id: run for run in _search(client, names, identifier)}
                 if not matches:
@@ -128,6 +128,15 @@ def select_runs(identifiers: Sequence[str]) -> list[RunRow]:
                 found[run_id] = runs[run_id]
         rows = [_row(run, names[run.info.experiment_id]) for run in found.values()]
         return [_with_history(client, row) for row in rows]
+
+
+def _separated(identifiers: Sequence[str], known: Collection[str]) -> Iterator[str]:
+    """Divides lists at commas; names and searches can contain commas themselves."""
+    for identifier in identifiers:
+        if identifier in known or _IS_FILTER.search(identifier):
+            yield identifier
+        else:
+            yield from (part.strip() for part in identifier.split(","))
 
 
 def nest(rows: Sequence[RunRow]) -> list[list[RunRow]]:

@@ -21,12 +21,17 @@ def fit(project, content, *flags):
 @pytest.mark.parametrize(
     ("content", "flags", "message"),
     [
-        (GOOD, (), "no column 'text' (line 2), only 'review', 'stars'"),
-        (GOOD, FLAGS[:1], "no column 'label' (line 2), only 'review', 'stars'"),
+        (GOOD, (), "mine.csv has no column 'text', only 'review', 'stars'"),
+        (GOOD, FLAGS[:1], "mine.csv has no column 'label', only 'review', 'stars'"),
+        (GOOD, (*FLAGS, "--data.source.fraction=0"), "mine has no valid split; add a file for it"),
         (GOOD.replace(",1\n", ",0\n"), FLAGS, "all training texts of mine have the label 0; two"),
         (GOOD.replace("number 7", "number\0 7"), FLAGS, "line 9 of"),
         (GOOD.replace("number 7", "7 " * 5_000_000), FLAGS, "line 9 of"),
-        (GOOD.replace("number 7,1", "number 7,"), FLAGS, "mine.csv has no stars; every text"),
+        (
+            GOOD.replace("number 7,1", "number 7,"),
+            FLAGS,
+            "mine.csv has no stars; add a label, or skip",
+        ),
         ("review,stars\n ,1\n,0\n", FLAGS, "contains no text in the column 'review'"),
         ("review,stars\na,0\nb,1\n", FLAGS, "too few"),
         (GOOD, (*FLAGS, "--data.sampling=all", "--data.phrases=2"), "has no labelled phrases"),

@@ -1,24 +1,18 @@
 """What a person finds on the page of a run: its description, parameters, metrics and tags."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from pipeline.cli.main import make_parser
 from pipeline.run.page import headline, with_headline
 from pipeline.tracking.provenance import command_line
 from tests.configs import small_config, write_config
 from tests.harness import (
-    REPOSITORY,
     all_runs,
     client,
     command,
-    environment,
-    error_of,
     fit,
     history,
     only_run,
@@ -163,46 +157,6 @@ def test_names_of_experiments_and_runs(project, config, monkeypatch):
         found = store.get_run(made.info.run_id)
         assert (found.info.run_name, found.info.status) == (expected, "FINISHED")
         assert "config" not in found.data.params  # `mlflow run` logs it
-
-
-@pytest.mark.slow
-def test_mlflow_run_of_a_test_leaves_no_empty_run(project, config, monkeypatch):
-    run_id = fit(project, monkeypatch, "--config", config, "--trainer.max_steps=2")
-    words = ["mlflow", "run", str(REPOSITORY), "--env-manager=local", "--experiment-name=lm/small"]
-    done = subprocess.run(
-        [*words, "-e", "test", f"-Prun={run_id}"],
-        env=environment(
-            MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db",
-            UNROLL_OUTPUTS=str(project / "outputs"),
-        ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "test/perplexity" in only_run(project).data.metrics
-
-
-def test_the_run_of_a_command_that_trains_nothing_is_deleted(project, config, monkeypatch, capsys):
-    run_id = fit(project, monkeypatch, "--config", config, "--trainer.max_steps=2")
-    store = client(project)
-    for arguments, code in ((("test", "--run", run_id), 0), (("test", "--run", "none"), 2)):
-        made = store.create_run("0", tags={"mlflow.project.entryPoint": "test"})
-        monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
-        assert command(*arguments) == code
-        assert store.get_run(made.info.run_id).info.lifecycle_stage == "deleted"
-    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)  # inherited by mistake: not made for this command
-    assert "no run 'none'" in error_of(capsys, "test", "--run", "none")
-    assert only_run(project).info.lifecycle_stage == "active"
-
-
-def test_every_verb_is_an_entry_point():
-    entries = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
-    assert {*make_parser()[1]} <= entries.keys()
-    for name, entry in entries.items():
-        verb = "train" if name == "main" else name
-        assert entry["command"].startswith(f"python -m pipeline {verb}"), name
-        assert "\n" not in entry["command"]
 
 
 def test_tables_are_those_of_mlflow(store, start):

@@ -2,11 +2,8 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache for each test."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("UNROLL_CACHE", str(folder))
-    return folder
+def _empty_cache(cache):
+    """Each test has an empty cache."""
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_folders_as_imdb_has_them(tmp_path):
     assert read.labels == ("neg", "pos")
     assert [len(read.splits[split]) for split in ("train", "valid", "test")] == [9, 3, 4]
     assert read.splits["test"][0].tokens[:3] == ("It", "'s", "neg")
-    assert "no valid folder: 3 training texts" in read.notes[0]
+    assert "no valid folder: 3 training texts" in read.held_out["valid"]
 
 
 def test_folders_of_labels_alone(tmp_path):
@@ -243,9 +243,17 @@ def test_tables_hold_out_what_has_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "text,stars\nx,1\n", r"no column 'label' \(line 2\), only 'text', 'stars'"),
+        (
+            "a.csv",
+            "text,stars\nx,1\n",
+            "ends at line 2 of .* no column 'label', only 'text', 'stars'; .* --data.source.hea",
+        ),
         ("a.csv", "text,label\nx\n", "row that ends at line 2 .* has 1 columns, but line 1 has 2"),
-        ("a.csv", "text,label\nx,\n", "row that ends at line 2 of .* has no label"),
+        (
+            "a.csv",
+            "text,label\nx,\n",
+            "row that ends at line 2 of .* has no label; .*skip_unlabelled=true",
+        ),
         ("a.csv", "", "a.csv is empty"),
         (
             "a.csv",
@@ -255,15 +263,15 @@ def test_tables_hold_out_what_has_no_file(tmp_path):
         ("a.csv", "text,label\n ,1\n", "contains no text in the column 'text'"),
         ("a.csv", "text,label\na\0b,1\n", "NUL"),
         ("a.csv", 'text,label\nx,1\n"open,1\ny,2\n', "row that begins at line 3 of .*end of data"),
-        ("a.tsv", 'text\tlabel\n"A" film\t1\n', "begins at line 2 of .* inside it must be doubled"),
+        ("a.tsv", 'text\tlabel\n"A" film\t1\n', "begins at line 2 of .* add --data.source.quote=n"),
         ("a.csv", "text,label\rx,1\r", "line 1 of .* has a carriage return without a line feed"),
-        ("a.csv", "text,label,label\nx,1,2\n", "several columns named 'label'; rename all but one"),
+        ("a.csv", "text,label,label\nx,1,2\n", "several columns named 'label'; rename all but"),
         ("a.csv", "text,label\nx,1\n".encode("utf-16"), "is UTF-16 or .*`iconv -f UTF-16 -t UTF-8"),
         ("a.csv", "text,label\nx,1\0\n", "row that ends at line 2 of .* contains a NUL character"),
         (
             "a.jsonl",
             '{"text": "a \\ud83d", "label": 1}\n',
-            "row that ends at line 1 .* half a char",
+            "line 1 of .* half a char",
         ),
         ("a.jsonl", '{"text": ["a"], "label": 1}\n', "line 1 of .*: 'text' is a list; text is"),
         (
@@ -277,7 +285,13 @@ def test_tables_hold_out_what_has_no_file(tmp_path):
         ("a.jsonl", '{"text": "x"\n', "line 1 of .*a.jsonl is not valid JSON"),
         ("a.jsonl", "[1]\n", "line 1 of .* is not a JSON object"),
         ("a.jsonl", '{"text": "x"}\n', "has no column 'label'"),
-        ("a.txt", "x\n", "has the suffix '.txt'; one of .csv, .tsv, .jsonl is expected"),
+        ("a.txt", "x\n", "no column 'text'|is empty|no text"),
+        ("a.txt", "text,label\nx,1\n", r"separated by ',', but '\\t' is expected"),
+        ("a.json", '[{"text": "x"}', "a.json is not valid JSON"),
+        ("a.json", "[1]", "item 1 of .* is not a JSON object"),
+        ("a.json", '{"text": "x"}\n', "line 1 of .* has no column 'label'"),
+        ("a.jsonl", '{"text": {"en": "x"}, "label": 1}\n', "'text' is a dict; text is"),
+        ("a.parquet", "PAR1 text", "cannot read row 1 of .*a.parquet .* a complete Parquet file"),
     ],
 )
 def test_what_is_wrong_in_a_table(tmp_path, name, content, message):

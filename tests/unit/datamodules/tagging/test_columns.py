@@ -182,10 +182,10 @@ def test_the_last_training_sentences_validate(write, num_sentences, num_valid):
     assert [s.tokens[0] for s in corpus.splits["valid"]] == words[-num_valid:]
     assert list(corpus.splits) == list(corpus.files) == ["train", "valid", "test"]
     assert corpus.files["valid"] == corpus.files["train"]
-    assert corpus.notes == (
-        f"no validation file: the last {num_valid} of {num_sentences} training sentences are used"
-        " for validation only",
-    )
+    assert corpus.held_out == {
+        "valid": f"no validation file: the last {num_valid} of {num_sentences} training sentences"
+        " are used for validation only"
+    }
 
 
 def test_too_few_sentences_to_hold_out(write):
@@ -338,9 +338,7 @@ def test_conll2003(real_data):
 def test_conll2000(real_data):
     corpus = Columns("conll2000").read()
     assert corpus.scheme == "IOB2"
-    assert corpus.notes == (
-        "no validation file: the last 894 of 8,936 training sentences are used for validation only",
-    )
+    assert list(corpus.held_out) == ["valid"]
     sizes = {
         split: (len(part), sum(len(s.tokens) for s in part), sum(len(spans(s.tags)) for s in part))
         for split, part in corpus.splits.items()

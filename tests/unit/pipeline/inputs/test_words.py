@@ -103,3 +103,32 @@ def test_the_unknown_word_learns_as_fast_as_the_others():
     assert part.unknown.grad.tolist() == [1, 1, 1]
     assert part.table.weight.grad[numbers[0, 0]].tolist() == [1, 1, 1]
     assert part.table.weight.grad[0].tolist() == [0, 0, 0]
+
+
+def test_words_without_a_vector_are_looked_up_until_the_next_time():
+    asked = []
+
+    def find(words):
+        asked.append(words)
+        rows = {"new": [1, 2, 3], "Newer": [4, 5, 6], "newer": [7, 8, 9]}
+        return {w: np.array(rows[w], np.float32) for w in words if w in rows}
+
+    part = Words(size=3, tuned=False, lower=True)
+    part.fit(Lexicon(COUNTS, {}, VECTORS))
+    before = vector_of(part, "bank", "the", "known", "new")
+    part.look_up(find, ["BANK", "Newer", "newer", "nowhere"])
+    assert asked == [["Newer", "newer", "nowhere"]]
+    assert vector_of(part, "NEWER", "newer").tolist() == [[4, 5, 6], [4, 5, 6]]  # the first one
+    assert torch.equal(vector_of(part, "nowhere")[0], part.unknown)
+    part.look_up(find, ["new"])
+    assert vector_of(part, "new").tolist() == [[1, 2, 3]]
+    part.look_up(find, [])
+    assert torch.equal(vector_of(part, "bank", "the", "known", "new"), before)
+
+
+def test_unseen_words_can_be_read_as_unknown():
+    part = Words(size=3, tuned=False, unseen="unknown")
+    part.fit(Lexicon(COUNTS, {}, VECTORS))
+    assert part.index(["bank", "the", "known"]).flatten().tolist() == [1, 2, 0]
+    assert vector_of(part, "bank", "the").tolist() == VALUES[:2].tolist()
+    assert not part.looks_up

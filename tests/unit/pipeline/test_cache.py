@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from datamodules.files.cache import cached
+from pipeline.cache import cached
 from pipeline.errors import InputError
 
 

@@ -1,0 +1,157 @@
+"""Finds the vectors of single words in a file of word vectors without reading all of it again."""
+
+import hashlib
+import json
+import mmap
+import shutil
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from pipeline.cache import cached, sha256_of
+from pipeline.console import print_note
+from pipeline.errors import InputError
+from pipeline.text.lexicon import VectorFile
+from pipeline.text.vector_formats import (
+    Layout,
+    Row,
+    is_gzip,
+    open_vectors,
+    parse_numbers,
+    read_layout,
+)
+from pipeline.text.vectors import check_finite, spellings
+
+_FORMAT = 1  # increase it when the cached files change
+_SAY = 1 << 26  # bytes from which on indexing takes seconds
+
+
+class VectorIndex:
+    r"""A file of word vectors, in which single words are found by an index.
+
+    The index, a hash and a position for each word, is built once and kept in the cache; a file
+    compressed with gzip is unpacked there. Vectors are read from the file itself.
+
+    Args:
+        path: File in one of the formats of `read_vectors`.
+
+    Attributes:
+        file: Path, size and digest.
+
+    Raises:
+        InputError: If the file cannot be read or has an unknown format.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "vectors.txt")
+        ...     _ = path.write_text("the 0.5 0.25\nof 1.5 2.5\n")
+        ...     VectorIndex(path).find(["The", "cat"])
+        {'The': array([0.5 , 0.25], dtype=float32)}
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+        key = json.dumps([_FORMAT, str(path.resolve()), status.st_size, status.st_mtime_ns])
+        folder = cached(
+            f"index-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
+            lambda new: _build(path, status.st_size, new),
+        )
+        about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        self.file = VectorFile(str(path.resolve()), status.st_size, about["sha256"])
+        self._path, self._layout = path, Layout(*about["layout"])
+        self._hashes = np.load(folder / "hashes.npy", mmap_mode="r")
+        self._places = np.load(folder / "places.npy", mmap_mode="r")
+        plain = folder / "vectors" if (folder / "vectors").is_file() else path
+        with plain.open("rb") as file:
+            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def find(self, words: Iterable[str]) -> dict[str, Row]:
+        """Returns the vector, float32 [size], of each word that has one.
+
+        A word gets the vector of the first of its `spellings` that the file has, as in
+        `load_vectors`. Raises `InputError` if the numbers of a vector are damaged or not finite.
+        """
+        tried = [(word, spelling.encode()) for word in words for _, spelling in spellings(word)]
+        hashes = np.array([_hash(spelling) for _, spelling in tried], dtype=np.uint64)
+        starts = np.searchsorted(self._hashes, hashes, side="left")
+        ends = np.searchsorted(self._hashes, hashes, side="right")
+        found: dict[str, Row] = {}
+        for number in np.flatnonzero(starts < ends).tolist():
+            word, spelling = tried[number]
+            if word in found:
+                continue
+            for place in self._places[starts[number] : ends[number]].tolist():
+                if (row := self._row(place, spelling)) is not None:
+                    check_finite(row, word, self._path)
+                    found[word] = row
+                    break
+        return found
+
+    def _row(self, place: int, word: bytes) -> Row | None:
+        """Reads the vector at a place; None if it is of another word with the same hash."""
+        size = self._layout.size
+        if not self._layout.is_text:
+            start = place + len(word) + 1
+            if self._bytes[place:start] != word + b" ":
+                return None
+            return np.frombuffer(self._bytes[start : start + 4 * size], "<f4").astype(np.float32)
+        end = self._bytes.find(b"\n", place)
+        line = self._bytes[place : len(self._bytes) if end < 0 else end].rstrip(b" \r")
+        written, *columns = line.rsplit(b" ", size)
+        if written != word:
+            return None
+        return parse_numbers(columns, f"the line of {word.decode()!r} in {self._path}")
+
+
+def _hash(word: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(word, digest_size=8).digest(), "little")
+
+
+def _build(path: Path, num_bytes: int, folder: Path) -> None:
+    if num_bytes >= _SAY:
+        print_note(f"indexing {path} once, to look up words")
+    plain = path
+    if is_gzip(path):
+        plain = folder / "vectors"
+        with open_vectors(path) as packed, plain.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
+    hashes, places = array("Q"), array("q")
+    with plain.open("rb") as file:
+        layout = read_layout(file, plain)
+        file.seek(layout.start)
+        for word, place in (_text_words if layout.is_text else _binary_words)(file, layout):
+            hashes.append(_hash(word))
+            places.append(place)
+    keys = np.frombuffer(hashes, dtype=np.uint64)
+    order = np.argsort(keys, kind="stable")  # of equal words the first one counts
+    np.save(folder / "hashes.npy", keys[order])
+    np.save(folder / "places.npy", np.frombuffer(places, dtype=np.int64)[order])
+    about = {"sha256": sha256_of(path), "layout": layout}
+    (folder / "index.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _text_words(file: BinaryIO, layout: Layout) -> Iterator[tuple[bytes, int]]:
+    place = layout.start
+    for line in file:
+        if kept := line.rstrip(b" \r\n"):
+            yield kept.rsplit(b" ", layout.size)[0], place
+        place += len(line)
+
+
+def _binary_words(file: BinaryIO, layout: Layout) -> Iterator[tuple[bytes, int]]:
+    width = 4 * layout.size
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        place = layout.start
+        while (space := content.find(b" ", place)) >= 0 and space + width < len(content):
+            start = place
+            while content[start : start + 1] == b"\n":
+                start += 1
+            yield content[start:space], start
+            place = space + 1 + width
