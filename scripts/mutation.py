@@ -6,6 +6,7 @@ in a fork of it. NAME is a pattern of mutants, such as "pipeline.metrics.*". Wri
 of mutmut in constraints.txt.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -34,6 +35,7 @@ class CollectedTests(PytestRunner):
         chain = set(item.listchain())
         other = min(items, key=lambda one: len(chain.intersection(one.listchain())))
         self._run(item, other)  # what the two do not share is torn down
+        gc.freeze()  # a collection in a fork would copy the memory of all objects
 
     def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
         """Returns 1 if a test fails; fast tests are first, and the first failure is the last."""

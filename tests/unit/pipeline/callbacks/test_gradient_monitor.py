@@ -1,6 +1,8 @@
 """The callback: training is what it is without it, and clipping is told as it was."""
 
 import json
+import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from pipeline.batches import IGNORE_INDEX
 from pipeline.callbacks import FiniteGuard, GradientMonitor
+from pipeline.callbacks.gradient_monitor import _log
 from pipeline.encoders import LSTM, Elman, Identity
 from pipeline.errors import InputError, TrainingError
 from pipeline.pooling import Mean
@@ -210,3 +213,13 @@ def test_a_batch_without_a_loss_is_not_looked_at(tmp_path, monkeypatch):
     _, metrics = fit(tmp_path, monkeypatch, model, batches, [GradientMonitor(every_n_steps=1)])
     # The page at the end, after update 3, is of the batch that has a loss.
     assert {step for name, step in metrics if name.startswith("gradients/")} == {2, 3}
+
+
+def test_finite_figures_are_logged_with_the_number_of_updates():
+    sent = []
+    logger = SimpleNamespace(log_metrics=lambda metrics, step: sent.append((metrics, step)))
+    trainer = SimpleNamespace(logger=logger, global_step=7)
+    _log(trainer, {"a": 1.5, "b": math.nan, "c": math.inf})
+    _log(trainer, {"b": math.nan})
+    _log(SimpleNamespace(logger=None, global_step=7), {"a": 1.5})
+    assert sent == [({"a": 1.5}, 7)]

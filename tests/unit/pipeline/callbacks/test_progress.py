@@ -23,6 +23,18 @@ def test_a_score_is_read_once(monkeypatch):
         assert len(reads) == number
 
 
+def test_the_bar_is_on_standard_error(capsys):
+    """Standard output is for scores and texts, which may be piped."""
+    bar, trainer = Bar("val/perplexity"), quiet_trainer()
+    bar.enable()
+    bar._init_progress(trainer)
+    bar._console.print("a bar")
+    bar._stop_progress()
+    out, err = capsys.readouterr()
+    assert "a bar" not in out
+    assert "a bar" in err
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that tests set, and a standard error that is no terminal."""
@@ -80,4 +92,8 @@ def test_a_line_after_each_validation(clock):
     assert clock.lines == []
     lines.on_validation_end(training(), model)
     lines.on_validation_end(training(callback_metrics={}, max_epochs=None), model)
-    assert clock.lines == ["epoch 3/9  val/f1 0.12346  12 s", "epoch 3/?  val/f1 nan  12 s"]
+    lines.on_validation_end(training(current_epoch=0, max_epochs=1), model)
+    assert clock.lines == [
+        "epoch 3/9  val/f1 0.12346  12 s", "epoch 3/?  val/f1 nan  12 s",
+        "epoch 1/1  val/f1 0.12346  12 s",
+    ]  # fmt: skip

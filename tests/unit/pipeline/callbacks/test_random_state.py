@@ -46,6 +46,7 @@ def test_each_rank_goes_on_where_it_stopped(monkeypatch):
         states.append([torch.get_rng_state()])
 
     def gather(found, own):
+        assert torch.equal(own[0], states[1][0])
         found[:] = states
 
     monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
@@ -84,3 +85,25 @@ def test_a_checkpoint_without_states_seeds():
     found = draw(callback, 1, 2)
     torch.manual_seed(8)
     assert found == torch.rand(3).tolist()
+
+
+def test_the_state_of_a_gpu_is_saved_and_restored(monkeypatch):
+    device = torch.device("cuda", 1)
+    on_gpu, restored, checkpoint = SimpleNamespace(device=device), [], {}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: f"state of {device}")
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *state: restored.append(state))
+    RandomState().on_save_checkpoint(on_rank(0, 1), on_gpu, checkpoint)
+    [[on_host, of_gpu]] = checkpoint["random_states"]
+    assert torch.equal(on_host, torch.get_rng_state())
+    assert of_gpu == "state of cuda:1"
+    for states, module in (
+        ([[on_host, of_gpu]], on_gpu),
+        ([[on_host, of_gpu]], MODEL),  # goes on on a CPU
+        ([[on_host]], on_gpu),  # comes from a CPU
+    ):
+        callback = RandomState()
+        callback.on_load_checkpoint(on_rank(0, 1), module, {"random_states": states})
+        torch.manual_seed(0)
+        callback.on_train_start(on_rank(0, 1), module)
+        assert torch.equal(torch.get_rng_state(), on_host)
+    assert restored == [("state of cuda:1", device)]

@@ -32,6 +32,9 @@ class Recorder(RunTracker):
     def log_values(self, metrics):
         self.sent.append((0, dict(metrics)))
 
+    def log_table(self, columns, rows, path):
+        self.files.append((path, columns, rows))
+
     def log_artifact(self, path, artifact_folder=None):
         self.files.append((path, artifact_folder))
 
@@ -212,6 +215,66 @@ def test_values_that_a_run_has_once(monkeypatch):
     assert 50 < memory < 100_000  # MiB
 
 
+class Fails(Callback):
+    """Interrupts a training at the start of a batch, or a test."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.global_step == self.step:
+            raise ValueError("interrupted")
+
+    def on_test_start(self, trainer, pl_module):
+        raise ValueError("interrupted")
+
+
+@pytest.mark.parametrize(("step", "logged"), [(0, []), (8, [(0, 0.5)])])
+def test_an_interrupted_training_has_its_values(monkeypatch, step, logged):
+    sent = []
+    monkeypatch.setattr(Recorder, "log_values", lambda self, metrics: sent.append(dict(metrics)))
+    with pytest.raises(ValueError, match="interrupted"):
+        fit(callbacks=[Fails(step)])
+    summaries = [values for values in sent if "perf/peak_memory_mib" in values]
+    assert [(0, values["best/val_f1"]) for values in summaries] == logged
+
+
+def test_an_interrupted_test_logs_nothing():
+    recorder, _, trainer = fit(num_epochs=1)
+    recorder.sent.clear()
+    trainer.callbacks.append(Fails(0))
+    with pytest.raises(ValueError, match="interrupted"):
+        trainer.test(trainer.lightning_module, verbose=False)
+    assert recorder.sent == []
+
+
+def test_a_run_begins_once():
+    calls = []
+    start = run_log.RunStart(lambda: calls.append(1))
+    for _ in range(2):
+        fit(num_epochs=1, callbacks=[start])
+    start()
+    assert calls == [1]
+
+
+def test_memory_is_in_mib_on_each_system(monkeypatch):
+    """macOS counts bytes, Linux KiB."""
+    usage = SimpleNamespace(ru_maxrss=3 * 2**20)
+    monkeypatch.setattr(
+        run_log, "resource", SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: usage)
+    )
+    found = {}
+    for system in ("darwin", "linux"):
+        monkeypatch.setattr(run_log, "sys", SimpleNamespace(platform=system))
+        found[system] = run_log._peak_memory(Toy())
+    assert found == {
+        "darwin": {"perf/peak_memory_mib": 3}, "linux": {"perf/peak_memory_mib": 3 * 1024},
+    }  # fmt: skip
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 5 * 2**20)
+    on_gpu = run_log._peak_memory(SimpleNamespace(device=torch.device("cuda", 1)))
+    assert on_gpu["perf/peak_gpu_memory_mib"] == 5
+
+
 def test_tokens_are_counted_on_from_a_checkpoint():
     log = RunLog("val/f1", BestCheckpoint(Path("best.ckpt"), "val/f1", "max"), 1)
     log.load_state_dict({"tokens_seen": 70})
@@ -240,17 +303,19 @@ class Reported(Toy):
     def report(self):
         return SimpleNamespace(
             write=lambda folder: [folder / "scores.tsv", folder / "confusion.png"],
-            tables=dict,
+            tables=lambda: {"worst": (["text", "nll"], [["a", 1.5]])},
             examples=lambda: ["the boys"],
         )
 
 
 def test_reports_are_artifacts(tmp_path):
     recorder, report = Recorder(), Report(tmp_path)
+    assert report.examples == []
     trainer = quiet_trainer(logger=recorder, callbacks=[report])
     trainer.test(Reported(), verbose=False)
     names = ("scores.tsv", "confusion.png")
-    assert recorder.files == [(tmp_path / name, "report") for name in names]
+    table = ("tables/worst.json", ["text", "nll"], [["a", 1.5]])
+    assert recorder.files == [*((tmp_path / name, "report") for name in names), table]
     assert report.examples == ["the boys"]
     recorder.files.clear()
     trainer.test(Toy(), verbose=False)

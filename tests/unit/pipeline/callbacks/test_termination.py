@@ -57,3 +57,30 @@ def test_an_exception_ends_the_other_processes():
     callback = Termination(SimpleNamespace(end=lambda: ended.append(1)))
     callback.on_exception(SimpleNamespace(), LightningModule(), ValueError())
     assert ended == [1]
+
+
+@pytest.mark.parametrize("is_slurm", [False, True])
+def test_lightning_no_longer_asks_all_processes_for_the_signal(monkeypatch, is_slurm):
+    """Its broadcast before each batch is left out, unless its handler is kept."""
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if is_slurm:
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+    asked = []
+    loop = SimpleNamespace(_broadcast_sigterm_tensor=lambda: asked.append(1))
+    trainer = SimpleNamespace(fit_loop=SimpleNamespace(epoch_loop=loop))
+    try:
+        Termination(SimpleNamespace()).on_train_start(trainer, LightningModule())
+        loop._broadcast_sigterm_tensor()
+        assert asked == [1] * is_slurm
+    finally:
+        uninstall()
+
+
+def test_a_test_ends_on_sigterm_too(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    try:
+        Termination(SimpleNamespace()).on_test_start(SimpleNamespace(), LightningModule())
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        uninstall()
