@@ -1,5 +1,6 @@
 """Tagging: predicts a tag for each token of a sentence."""
 
+import math
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, ClassVar, Literal, TypeAlias, cast
@@ -139,19 +140,31 @@ class Tagger(LightningModule):
     def validation_step(self, sentences: Sentences, batch_idx: int) -> None:
         """Adds the batch to the scores."""
         predictions, [tags] = self._predict(sentences, None, sentences.tags)
+        self._add(sentences, tags, predictions, [math.nan] * len(predictions))
+
+    def test_step(self, sentences: Sentences, batch_idx: int) -> None:
+        """Adds the batch to the scores, with the nll of the gold tags."""
+        predictions, [tags, nll] = self._predict(sentences, None, sentences.tags, with_nll=True)
+        self._add(sentences, tags, predictions, nll.tolist())
+
+    def _add(
+        self,
+        sentences: Sentences,
+        tags: Tensor,
+        predictions: Sequence[Prediction],
+        nll: Sequence[float],
+    ) -> None:
         new: dict[int, Evaluated] = {}
-        for row, ids, predicted in zip(
-            sentences.rows.tolist(), tags.tolist(), predictions, strict=True
+        for row, ids, predicted, loss in zip(
+            sentences.rows.tolist(), tags.tolist(), predictions, nll, strict=True
         ):
             if row >= 0:  # other rows only give ranks equal numbers of rows
                 gold = [self._gold_tag(i) for i in ids[: len(predicted.tags)]]
-                new[row] = Evaluated(gold, predicted)
+                new[row] = Evaluated(gold, predicted, loss)
         self.scores.update(
             [one.gold for one in new.values()], [one.predicted.tags for one in new.values()]
         )
         self._evaluated.update(new)
-
-    test_step = validation_step
 
     def predict_step(self, sentences: Sentences, batch_idx: int) -> dict[int, Prediction]:
         """Returns the prediction for each row that contains a sentence."""
@@ -192,6 +205,7 @@ class Tagger(LightningModule):
             gold=[sentences[row].tags for row in self._evaluated],
             predicted=[one.predicted.tags for one in results],
             confidences=[apply_platt(one.predicted.log_probs, calibration) for one in results],
+            nll=[one.nll for one in results],
         )
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union of nine types)
@@ -221,11 +235,14 @@ class Tagger(LightningModule):
         tables: Sequence[Tensor] | None,
         *others: Tensor,
         bfloat16: bool = False,
+        with_nll: bool = False,
     ) -> tuple[list[Prediction], list[Tensor]]:
         # In bfloat16 scores would depend on the batches of sentences.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             states = self(sentences, tables)
         with torch.autocast(self.device.type, enabled=False):
+            if with_nll:
+                others = (*others, self._nll(states, sentences))
             found = self.decoder.predict(states, sentences.lengths, self.units, *others)
         pairs = zip(found.tags, found.log_probs, strict=True)
         return [Prediction(*pair) for pair in pairs], found.others
@@ -237,6 +254,17 @@ class Tagger(LightningModule):
         number, is_inside = divmod(UNSEEN_TAGS - tag_id, 2)
         return f"{'BI'[is_inside]}-\tunseen{number}"  # no tag in a file contains a TAB
 
+    def _nll(self, states: Tensor, sentences: Sentences) -> Tensor:
+        """Returns the nll of the gold tags in nats per token [batch].
+
+        Tags that training lacks count as tags of probability 1e-12.
+        """
+        lengths = to_device(sentences.lengths, states.device)
+        is_real = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
+        unseen = ((sentences.tags < 0) & is_real).sum(dim=1)
+        seen = self.decoder.nll(states, sentences.tags.clamp(min=0), sentences.lengths)
+        return (seen - unseen * math.log(1e-12)) / lengths.clamp(min=1)
+
     def _log_scores(self, stage: str) -> None:
         # All ranks fit the calibration to the same sentences, so that it is bit-identical.
         self._evaluated = gathered(self._evaluated, self.trainer.world_size)
@@ -244,7 +272,7 @@ class Tagger(LightningModule):
 
     def _calibrate(self) -> None:
         log_probs, is_right = [], []
-        for gold, predicted in self._evaluated.values():
+        for gold, predicted, _ in self._evaluated.values():
             true = set(self.units(gold))
             log_probs += predicted.log_probs
             is_right += [unit in true for unit in self.units(predicted.tags)]

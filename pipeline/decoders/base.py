@@ -98,6 +98,19 @@ class Decoder(nn.Module, abc.ABC):
             ValueError: If the label of a span is not a type of the tags.
         """
 
+    def nll(self, states: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+        """Computes the negative log-likelihood of the gold tags of each row, without weights.
+
+        Arguments are as in `loss`, which is computed row by row unless a decoder overrides this.
+
+        Returns:
+            Nats [batch].
+        """
+        rows = range(len(states))
+        return torch.stack(
+            [self.loss(states[i : i + 1], targets[i : i + 1], lengths[i : i + 1]) for i in rows]
+        )
+
     def predict(
         self,
         states: Tensor,
@@ -137,6 +150,11 @@ class ChainDecoder(Decoder, abc.ABC):
     @abc.abstractmethod
     def posterior(self, states: Tensor, lengths: Tensor) -> Posterior:
         """Computes the distribution, without autocast; unspecified at padded steps."""
+
+    @torch.no_grad()
+    def nll(self, states: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+        """See `Decoder`."""
+        return -self.posterior(states, lengths).path_log_probs(targets, lengths)
 
     @torch.no_grad()
     def span_log_probs(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.text.tags import are_labels
-from pipeline.transfers import Constant
+from pipeline.transfers import Constant, real_steps
 
 
 class ChainScores(NamedTuple):
@@ -77,3 +77,19 @@ class Posterior(NamedTuple):
     def following(self, rows: Tensor, times: Tensor, previous: Tensor) -> Tensor:
         """Computes log p(y_t | y_(t-1) = previous) [* tag] for rows and steps t > 0, broadcast."""
         return (self.transitions[previous] + self.messages[rows, times]).log_softmax(-1)
+
+    def path_log_probs(self, tags: Tensor, lengths: Tensor) -> Tensor:
+        """Computes log p(y) of a path of tags for each row [batch]; 0 for a row without steps.
+
+        Args:
+            tags: Tag ids int64 [batch time]; padded steps are ignored.
+            lengths: Number of real steps of each row [batch] on the CPU.
+        """
+        is_real = real_steps(lengths, tags.shape[1], tags.device)
+        tags = tags.where(is_real, 0)
+        rows = torch.arange(len(tags), device=tags.device).unsqueeze(1)
+        times = torch.arange(1, tags.shape[1], device=tags.device)
+        following = self.following(rows, times, tags[:, :-1])
+        steps = torch.cat((self.log_marginals[:, :1], following), dim=1)
+        found = steps.gather(-1, tags.unsqueeze(-1)).squeeze(-1)
+        return found.where(is_real, 0.0).sum(1)

@@ -1,5 +1,6 @@
 """Predictions for the sentences of a split, gathered from all ranks."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
@@ -20,10 +21,14 @@ class Prediction(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """The gold tags of a sentence with its prediction."""
+    """The gold tags of a sentence with its prediction.
+
+    `nll` is that of the gold tags in nats per token; nan in validation, which does not compute it.
+    """
 
     gold: list[str]
     predicted: Prediction
+    nll: float = math.nan
 
 
 def gathered(evaluated: Mapping[int, _One], world_size: int) -> dict[int, _One]:

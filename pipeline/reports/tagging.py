@@ -5,7 +5,7 @@ import io
 import json
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ class TaggingReport:
         predicted: Predicted tags of each sentence.
         confidences: Confidence in [0, 1] of each predicted span (or token, if tags are plain
             labels), for each sentence.
+        nll: Loss of the gold tags of each sentence, in nats per token; it orders the worst ones.
 
     Example:
         >>> gold, predicted = [["B-PER", "I-PER", "O"]], [["B-PER", "O", "O"]]
-        >>> report = TaggingReport([["Ann", "Lee", "ran"]], gold, predicted, [[0.9]])
+        >>> report = TaggingReport([["Ann", "Lee", "ran"]], gold, predicted, [[0.9]], [0.7])
         >>> report.numbers()["kinds"]["wrong boundary"]
         1
     """
@@ -45,8 +46,9 @@ class TaggingReport:
         gold: Sequence[Sequence[str]],
         predicted: Sequence[Sequence[str]],
         confidences: Sequence[Sequence[float]],
+        nll: Sequence[float],
     ) -> None:
-        self._tokens, self._gold, self._predicted = tokens, gold, predicted
+        self._tokens, self._gold, self._predicted, self._nll = tokens, gold, predicted, nll
         rows = [*gold, *predicted]
         self._has_spans = not are_labels({tag for row in rows for tag in row})
         self._pairs = [
@@ -115,21 +117,23 @@ class TaggingReport:
         return "\n".join(parts)
 
     def tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
-        """Returns columns and rows of tables by name: worst sentences, and confusions."""
-        wrong = [(len(set(a) ^ set(b)), row) for row, (a, b) in enumerate(self._pairs)]
-        worst = sorted((pair for pair in wrong if pair[0]), key=lambda pair: (-pair[0], pair[1]))
+        """Returns columns and rows of tables by name: sentences of highest loss, and confusions."""
         rows = [
             [
                 row + 1,
-                count,
+                round(self._nll[row], 4),
+                self._differences(row),
                 _marked(self._tokens[row], self._pairs[row][0]),
                 _marked(self._tokens[row], self._pairs[row][1]),
             ]
-            for count, row in worst[:_WORST]
+            for row in self._by_loss(range(len(self._pairs)))[:_WORST]
         ]
         confusions = [[*pair, count] for pair, count in sorted(self._confusion().items())]
         return {
-            "worst_sentences": (["sentence", "differences", "gold", "predicted"], rows),
+            "worst_sentences": (
+                ["sentence", "nll per token", "differences", "gold", "predicted"],
+                rows,
+            ),
             "confusion": (["gold", "predicted", "tokens"], confusions),
         }
 
@@ -179,17 +183,22 @@ class TaggingReport:
                 text += f"\nstrict (IOB2: only a B tag starts a span)\n{strict}"
         return text
 
+    def _differences(self, row: int) -> int:
+        """Returns the number of spans that are gold or predicted, but not both."""
+        true, found = self._pairs[row]
+        return len(set(true) ^ set(found))
+
+    def _by_loss(self, rows: Iterable[int]) -> list[int]:
+        return sorted(rows, key=lambda row: (-self._nll[row], row))
+
     def _worst(self) -> str:
-        wrong = [
-            (len(set(true) ^ set(found)), row)
-            for row, (true, found) in enumerate(self._pairs)
-            if set(true) != set(found)
-        ]
+        wrong = self._by_loss(row for row in range(len(self._pairs)) if self._differences(row))
         lines = [f"Worst sentences ({min(len(wrong), _WORST)} of {len(wrong):,} with an error)\n"]
-        for count, row in sorted(wrong, key=lambda pair: (-pair[0], pair[1]))[:_WORST]:
+        for row in wrong[:_WORST]:
             true, found = self._pairs[row]
             lines.append(
-                f"  sentence {row + 1}, {count} differences\n"
+                f"  sentence {row + 1}, {self._nll[row]:.3f} nats per token, "
+                f"{self._differences(row)} differences\n"
                 f"    gold       {_marked(self._tokens[row], true)}\n"
                 f"    predicted  {_marked(self._tokens[row], found)}\n"
             )

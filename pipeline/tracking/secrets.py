@@ -136,7 +136,7 @@ def _in_environment() -> Iterator[str]:
     """Yields the secrets in environment variables, longest first."""
     found = set()
     for name, value in os.environ.items():
-        if is_secret_key(name):
+        if is_secret_key(name) and name != "PWD":  # the current folder
             found.add(value)
         elif "://" in value and "@" in value:
             user = value.partition("://")[2].rpartition("@")[0]

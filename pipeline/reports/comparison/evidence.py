@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.errors import InputError
 from pipeline.metrics.items import ItemScores
 from pipeline.reports.comparison.difference import conclusion, read_items, require_ended
+from pipeline.reports.comparison.frequencies import FrequencyLoss, read_frequencies
 from pipeline.reports.comparison.significance import paired_test
 from pipeline.tracking.lookup import SHORT_ID, metric_history, read_artifact
 from pipeline.tracking.table import Group, RunRow, group_by_seed, shared_scores, varying
@@ -14,6 +15,7 @@ from pipeline.tracking.table import Group, RunRow, group_by_seed, shared_scores,
 _MOST_SCORES = 5
 _MOST_TESTS = 10
 _MOST_ANALYSES = 4
+_MOST_SENTENCES = 15
 _COUNTS = ("test/tokens", "test/unk", "test/sentences", "test/malformed_gold")
 _LOWER_IS_BETTER = ("perplexity", "nll", "loss", "bpc", "parameters", "error")
 
@@ -23,7 +25,7 @@ class Analysis(NamedTuple):
 
     Attributes:
         title: Name of the run.
-        numbers: Contents of the run's `report.json`.
+        numbers: Contents of the run's `report.json`; empty for a language model.
         worst: Lines of the worst sentences or texts.
     """
 
@@ -41,6 +43,7 @@ class Evidence(NamedTuple):
         params: Parameters that differ, without the seed.
         curves: (step, value) pairs for each metric and run id.
         analyses: Error analyses of the first run of each group.
+        losses: Loss by word frequency of the first run of each group, if they have it.
         tests: Results of paired tests between the first run and others, as sentences.
         commands: The command, and the commit if known, of each run id.
     """
@@ -50,6 +53,7 @@ class Evidence(NamedTuple):
     params: list[str]
     curves: dict[str, dict[str, list[tuple[int, float]]]]
     analyses: list[Analysis]
+    losses: list[FrequencyLoss]
     tests: list[str]
     commands: dict[str, tuple[str, str]]
 
@@ -88,6 +92,7 @@ def collect(rows: Sequence[RunRow], metrics: Sequence[str] = ()) -> Evidence:
         [name for name in varying(rows, True) if name != "seed_everything"],
         _curves(rows, metrics),
         [one for group in groups[:_MOST_ANALYSES] if (one := _analysis(group)) is not None],
+        _losses(groups),
         _tests(groups),
         {row.run_id: _command(row) for group in groups for row in group.rows},
     )
@@ -116,17 +121,37 @@ def _curves(
 
 def _analysis(group: Group) -> Analysis | None:
     row = group.rows[0]
-    try:
-        numbers = json.loads(read_artifact(row.run_id, "report/report.json") or "")
-    except ValueError:
-        return None
-    if not isinstance(numbers, dict):
-        return None
+    numbers = _json(row.run_id, "report/report.json")
     text = read_artifact(row.run_id, "report/errors.txt") or ""
     starts = [text.find(f"\n{title}") for title in ("Worst sentences", "Most confident errors")]
     start = max(starts)
-    worst = text[start:].strip().splitlines()[1:16] if start >= 0 else []
-    return Analysis(row.name, numbers, worst)
+    worst = text[start:].strip().splitlines()[1:16] if start >= 0 else _worst_lines(row.run_id)
+    return Analysis(row.name, numbers, worst) if numbers or worst else None
+
+
+def _worst_lines(run_id: str) -> list[str]:
+    """Returns lines of the worst sentences of a language model: loss and text."""
+    table = _json(run_id, "tables/worst_sentences.json")
+    try:
+        places = [table["columns"].index(name) for name in ("nll per token", "text")]
+        rows = [[row[place] for place in places] for row in table["data"][:_MOST_SENTENCES]]
+        return [f"{float(loss):.3f}  {text}" for loss, text in rows]
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return []
+
+
+def _json(run_id: str, artifact_path: str) -> dict[str, Any]:
+    """Returns the object in a JSON file of a run; {} if there is none, or it is damaged."""
+    try:
+        found = json.loads(read_artifact(run_id, artifact_path) or "")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _losses(groups: Sequence[Group]) -> list[FrequencyLoss]:
+    firsts = [group.rows[0] for group in groups]
+    return [one for row in firsts if (one := read_frequencies(row.run_id, row.name)) is not None]
 
 
 def _tests(groups: Sequence[Group]) -> list[str]:

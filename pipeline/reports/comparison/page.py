@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from pipeline.reports.comparison.curves import COLORS, draw_curves
+from pipeline.reports.comparison.curves import COLORS, draw_curves, draw_frequencies
 from pipeline.reports.comparison.evidence import Analysis, Evidence
+from pipeline.reports.comparison.frequencies import frequency_table
 from pipeline.tracking.lookup import SHORT_ID
 from pipeline.tracking.table import number
 
@@ -51,6 +52,7 @@ def html_page(evidence: Evidence) -> str:
         _section("Scores", _scores(evidence) + _tests(evidence)),
         _section("Curves", _curves(evidence, colors)),
         _section("Parameters that differ", _params(evidence)),
+        _section("Loss by word frequency", _frequencies(evidence)),
         _section("Errors on the test split", _errors(evidence)),
         _section("Commands", _commands(evidence)),
     ]
@@ -117,6 +119,20 @@ def _params(evidence: Evidence) -> str:
         rows.append([f"<code>{escape(name)}</code>", *(escape(value) for value in values)])
     head = ["parameter", *(group.name for group in evidence.groups)]
     return _table(head, rows) if rows else ""
+
+
+def _frequencies(evidence: Evidence) -> str:
+    if not evidence.losses:
+        return ""
+    places = {group.rows[0].name: place for place, group in enumerate(evidence.groups)}
+    colors = [COLORS[places[one.title] % len(COLORS)] for one in evidence.losses]
+    head, rows = frequency_table(evidence.losses)
+    table = _table(head, [[escape(cell) for cell in row] for row in rows])
+    note = (
+        '<p class="note">Nats per test token, by occurrences in the training text of the run.</p>'
+    )
+    figure = draw_frequencies(evidence.losses, colors)
+    return f'<div class="row"><div>{figure}</div><div>{table}{note}</div></div>\n'
 
 
 def _errors(evidence: Evidence) -> str:

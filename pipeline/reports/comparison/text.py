@@ -1,6 +1,7 @@
 """A Markdown page that compares runs."""
 
 from pipeline.reports.comparison.evidence import Evidence
+from pipeline.reports.comparison.frequencies import frequency_table
 from pipeline.tracking.lookup import SHORT_ID
 from pipeline.tracking.table import escape_markdown, markdown_table
 
@@ -18,6 +19,8 @@ def markdown_page(evidence: Evidence) -> str:
             for name in evidence.params
         ]
         parts += ["## Parameters that differ\n", markdown_table(head, rows)]
+    if evidence.losses:
+        parts += ["## Loss by word frequency\n", markdown_table(*frequency_table(evidence.losses))]
     for one in evidence.analyses:
         if one.worst:
             parts += [f"## Errors of {escape_markdown(one.title)}\n", _block(one.worst)]

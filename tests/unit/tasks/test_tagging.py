@@ -10,6 +10,7 @@ from seqeval.metrics import precision_score, recall_score
 from datamodules.batching.buckets import BatchShare
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.sentences import Sentence
+from pipeline.batches import UNSEEN_TAGS
 from pipeline.decoders import CRF, ConstrainedSoftmax, Softmax
 from pipeline.decoders.base import Decoded
 from pipeline.encoders import LSTM, Elman
@@ -51,6 +52,21 @@ def test_a_batch_is_its_sentences(decoder):
     whole = model.training_step(batch(0, 1, 2), 0) * 11
     parts = sum(model.training_step(batch(r), 0) * len(SENTENCES[r].tokens) for r in range(3))
     assert float(whole) == pytest.approx(float(parts), rel=1e-12)
+
+
+@pytest.mark.parametrize("decoder", [Softmax, CRF])
+def test_the_test_keeps_the_nll_of_each_sentence(decoder):
+    """Per token; a tag that training lacks has the probability 1e-12."""
+    model = tagger(decoder).eval()
+    model.test_step(batch(0, 1, 2), 0)
+    for row in (0, 1, 2):
+        expected = model.training_step(batch(row), 0)
+        assert model._evaluated[row].nll == pytest.approx(float(expected), rel=1e-12)
+    known = batch(1)
+    model.test_step(known._replace(tags=torch.full_like(known.tags, UNSEEN_TAGS)), 0)
+    [states] = model(known)
+    others = model.decoder.nll(states.unsqueeze(0), torch.zeros_like(known.tags), known.lengths)
+    assert model._evaluated[1].nll == pytest.approx(float(others) - math.log(1e-12))
 
 
 def test_the_loss_is_the_mean_over_tokens_or_their_sum(monkeypatch):

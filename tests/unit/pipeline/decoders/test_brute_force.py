@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.batches import IGNORE_INDEX
-from pipeline.decoders import CRF
+from pipeline.decoders import CRF, Decoder
 from pipeline.text.tags import Span, count_malformed, spans, strict_spans
 from tests.unit.pipeline.decoders.examples import DECODERS, TAGS, batch, make
 
@@ -161,3 +161,17 @@ def test_a_missed_span_costs():
     arguments = (states, torch.tensor([gold]), torch.tensor([4]))
     assert float(costly.loss(*arguments).detach()) == pytest.approx(expected, rel=1e-12)
     assert float(plain.loss(*arguments).detach()) < expected
+
+
+@pytest.mark.parametrize(("name", "num_tags"), CASES)
+def test_nll_of_rows(name, num_tags):
+    """Without weights and costs; also of a decoder that has only a loss."""
+    decoder = make(name, num_tags)
+    states, targets, lengths, real = rows(decoder, num_tags)
+    found = decoder.nll(states, targets, lengths)
+    expected = torch.zeros_like(found)
+    for row, length, paths, log_probs in real:
+        expected[row] = -log_probs[(paths == targets[row, :length]).all(1)].sum()
+    torch.testing.assert_close(found, expected)
+    losses = Decoder.nll(decoder, states, targets, lengths)
+    assert losses.sum().item() == pytest.approx(decoder.loss(states, targets, lengths).item())

@@ -91,6 +91,35 @@ def test_page_shows_means_over_seeds_and_curves(classifiers, project):
     assert "(paired permutation test, 16 items, all exchanges)" in tags.text
 
 
+def test_loss_by_word_frequency(store, project, capsys):
+    """Side by side, in the order of the ranges; damaged tables and foreign names are left out."""
+    for name, data in (
+        ("lstm", [["1,000 to 9,999", 7, 2.5], ["0", 2, 9.25], ["1 to 9", 3, 8.0]]),
+        ("kn5", [["0", 2, 9.5], ["1 to 9", 4, 7.0], ["<b>", 1, 1.0]]),
+        ("damaged", [["0", "many"]]),
+    ):
+        run = run_of(store, name, experiment="lm/ptb", test__perplexity=100.0)
+        table = {"columns": ["occurrences in training", "test tokens", "nll per token"]}
+        store.log_text(run, json.dumps(table | {"data": data}), "tables/loss_by_frequency.json")
+        worst = {"columns": ["nll per token", "text"], "data": [[9.1234, f"{name} <i>"]]}
+        store.log_text(run, json.dumps(worst), "tables/worst_sentences.json")
+    assert command("report", "lstm,kn5, damaged") == 0
+    tags = Tags((project / "report.html").read_text())
+    assert not {"b", "i"} & tags.names
+    assert "occurrences of the word in the training text" in tags.text
+    assert "9.123  kn5 <i>" in tags.text
+    capsys.readouterr()
+    assert command("report", "lstm,kn5", "--markdown") == 0
+    text = capsys.readouterr().out.partition("## Loss by word frequency\n\n")[2]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in text.splitlines()[:5]]
+    assert rows[:1] + rows[2:] == [
+        ["occurrences in training", "test tokens", "lstm", "kn5"],
+        ["0", "2", "9.25", "9.5"],
+        ["1 to 9", "3", "8", "7 (4 tokens)"],
+        ["1,000 to 9,999", "7", "2.5", "-"],
+    ]
+
+
 @pytest.mark.parametrize("name", ["test/perplexity", "best/val_perplexity", "test/nll"])
 def test_low_losses_are_best(store, name):
     for run, value in (("one", 30.0), ("other", 20.0), ("third", 40.0)):

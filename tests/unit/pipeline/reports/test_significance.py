@@ -106,11 +106,16 @@ def test_items_of_reports():
     """The sums give the scores of the reports; labels without spans have an accuracy."""
     tokens, gold = [["a", "b", "c"], ["d"]], [["B-X", "I-X", "B-Y"], ["O"]]
     found = [["B-X", "I-X", "O"], ["B-X"]]
-    tagger = TaggingReport(tokens, gold, found, [[0.5], [0.5]]).items()
+    tagger = TaggingReport(tokens, gold, found, [[0.5], [0.5]], [1.0] * 2).items()
     assert tagger.values.T.tolist() == [[1, 1, 2], [0, 1, 0]]
     assert tagger.score(tagger.values.sum(axis=1)) == 0.5
-    assert TaggingReport(tokens, gold, gold, [[0.5] * 2, []]).items().digest == tagger.digest
-    labels = TaggingReport([["a", "b"]], [["NN", "DT"]], [["NN", "NN"]], [[0.5, 0.5]]).items()
+    assert (
+        TaggingReport(tokens, gold, gold, [[0.5] * 2, []], [1.0] * 2).items().digest
+        == tagger.digest
+    )
+    labels = TaggingReport(
+        [["a", "b"]], [["NN", "DT"]], [["NN", "NN"]], [[0.5, 0.5]], [1.0]
+    ).items()
     assert (labels.metric, labels.values.T.tolist()) == ("accuracy", [[1, 2]])
     report = LabelReport(tokens, ["p", "n"], [[0.9, 0.1], [0.8, 0.2]], ["p", "n"])
     assert report.items().values.T.tolist() == [[1, 1], [0, 1]]

@@ -8,11 +8,12 @@ TOKENS = [["A", "bad", "plan", "was", "rightly", "said", "no", "to"], ["Fine"], 
 GOLD = [["O", "B-E", "I-E", "O", "B-D", "I-D", "O", "O"], ["O"], ["B-D", "O", "O"]]
 FOUND = [["O", "B-E", "I-E", "O", "O", "B-D", "O", "B-E"], ["O"], ["B-E", "O", "O"]]
 CONFIDENCES = [[0.9, 0.6, 0.3], [], [0.5]]
+NLL = [0.25, 3.0, 1.5]
 
 
 @pytest.fixture
 def report():
-    return TaggingReport(TOKENS, GOLD, FOUND, CONFIDENCES)
+    return TaggingReport(TOKENS, GOLD, FOUND, CONFIDENCES, NLL)
 
 
 def test_counts_by_hand(report):
@@ -59,5 +60,15 @@ def test_files(report, tmp_path):
 def test_nothing_to_tell_is_no_error(gold, found, tmp_path):
     tokens = [["a", "b"] for _ in gold]
     confidences = [[0.5] * (2 if row[0] == "NN" else 0) for row in gold]
-    files = TaggingReport(tokens, gold, found, confidences).write(tmp_path)
+    files = TaggingReport(tokens, gold, found, confidences, [0.5] * len(gold)).write(tmp_path)
     assert all(path.stat().st_size for path in files)
+
+
+def test_the_worst_sentences_have_the_highest_loss(report):
+    """In the list of errors, only those with an error."""
+    columns, rows = report.tables()["worst_sentences"]
+    assert columns[:3] == ["sentence", "nll per token", "differences"]
+    assert [row[:3] for row in rows] == [[2, 3.0, 0], [3, 1.5, 2], [1, 0.25, 3]]
+    text = report.errors()
+    assert text.index("sentence 3, 1.500 nats per token, 2 differences") < text.index("sentence 1,")
+    assert "sentence 2," not in text

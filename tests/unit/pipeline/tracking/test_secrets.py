@@ -212,3 +212,10 @@ def test_a_column_called_token_is_no_secret():
     assert redact(message) == message
     assert redact("--data.source.token=0") == "--data.source.token=0"
     assert redact("token=abcdef") == "token=***"
+
+
+def test_the_current_folder_is_no_secret(monkeypatch):
+    monkeypatch.setenv("PWD", "/home/ann/project")
+    monkeypatch.setenv("DB_PWD", "/home/bob/secret")
+    text = "--data.corpus=/home/ann/project/corpora --x=/home/bob/secret"
+    assert redact(text) == "--data.corpus=/home/ann/project/corpora --x=***"
