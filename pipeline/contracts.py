@@ -6,7 +6,7 @@ recognized by its name. `docs/your_own_task.md` lists which command needs which 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from pipeline.batches import Sentences, Texts
 from pipeline.encoders import Carry, Encoder
 from pipeline.metrics.gather import Prediction
 from pipeline.ngrams import NgramModel
-from pipeline.text.lexicon import Labels
+from pipeline.text.lexicon import Labels, Lexicon
 from pipeline.text.tags import Span
 from pipeline.text.vocabulary import Vocabulary
 
@@ -269,6 +269,41 @@ class TextClassifier(Protocol):
 
     def attention(self, texts: Texts, tables: list[Tensor] | None = None) -> Tensor:
         """Returns attention weights [batch time]."""
+
+
+class OtherCorpus(NamedTuple):
+    """Data that a model was not trained on, read as the model reads it.
+
+    Attributes:
+        module: Datamodule whose only split is "test".
+        num_items: Number of sentences or texts.
+        notes: What the user should know about the data.
+        lexicon: Words of training and of the data; None if the model has a vocabulary instead.
+        tokens: All tokens of the data, for a lexicon.
+    """
+
+    module: Corpus
+    num_items: int = 0
+    notes: Sequence[str] = ()
+    lexicon: Lexicon | None = None
+    tokens: Sequence[str] = ()
+
+
+@runtime_checkable
+class ReadsOtherData(Protocol):
+    """A datamodule class whose models can be tested on other data."""
+
+    def other(self, path: str, state: Mapping[str, Any]) -> OtherCorpus:
+        """Reads other data.
+
+        Args:
+            path: File or folder.
+            state: State of this datamodule in the checkpoint of the model. Vocabulary and labels
+                come from it, so the corpus of training need not be there.
+
+        Raises:
+            InputError: If the data cannot be read, or does not fit the model.
+        """
 
 
 @runtime_checkable

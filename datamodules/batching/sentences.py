@@ -48,3 +48,29 @@ class TaggedSource(abc.ABC):
     @abc.abstractmethod
     def read(self) -> TaggedCorpus:
         """Returns the corpus; raises an `InputError` if a file is missing or malformed."""
+
+    def read_other(self, path: Path, scheme: str) -> TaggedCorpus | None:
+        """Reads other sentences in the same format, which become the only split, "test".
+
+        Args:
+            path: File, or folder with a test file.
+            scheme: Tag scheme of the corpus, as in `TaggedCorpus`.
+
+        Returns:
+            The sentences; None if this reader reads one corpus only.
+
+        Raises:
+            InputError: If the file is missing or malformed.
+        """
+        return None
+
+
+class GivenSentences(TaggedSource):
+    """A corpus that has already been read."""
+
+    def __init__(self, corpus: TaggedCorpus, name: str) -> None:
+        self._corpus, self.name = corpus, name
+
+    def read(self) -> TaggedCorpus:
+        """See `TaggedSource`."""
+        return self._corpus

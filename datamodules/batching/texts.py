@@ -1,7 +1,7 @@
 """The interface of readers of labelled corpora: texts of tokens with one label each."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -40,3 +40,29 @@ class LabelledSource(abc.ABC):
     @abc.abstractmethod
     def read(self) -> LabelledCorpus:
         """Returns the corpus; raises an `InputError` if a file is missing or malformed."""
+
+    def read_other(self, path: Path, labels: Sequence[str]) -> LabelledCorpus | None:
+        """Reads other texts in the same format, which become the only split, "test".
+
+        Args:
+            path: File or folder.
+            labels: Labels of the corpus.
+
+        Returns:
+            The texts; None if this reader cannot read the path.
+
+        Raises:
+            InputError: If the file is missing or malformed.
+        """
+        return None
+
+
+class GivenTexts(LabelledSource):
+    """A corpus that has already been read."""
+
+    def __init__(self, corpus: LabelledCorpus, name: str) -> None:
+        self._corpus, self.name = corpus, name
+
+    def read(self) -> LabelledCorpus:
+        """See `LabelledSource`."""
+        return self._corpus

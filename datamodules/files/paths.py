@@ -125,6 +125,17 @@ def find_tagged_files(folder: Path, files: Mapping[str, str] | None = None) -> d
     return found
 
 
+def find_test_file(folder: Path, files: Mapping[str, str] | None = None) -> Path:
+    """Finds the test file of tagged sentences in a folder, as `find_tagged_files` does."""
+    found = _find_file(folder, "test", (files or {}).get("test"), _COLUMNS)
+    return found or _refuse_missing(folder, "test", _COLUMNS)
+
+
+def find_test_text(folder: Path) -> Path:
+    """Finds the test text in a folder, as `find_files` does."""
+    return _find_file(folder, "test", None, _TEXT) or _refuse_missing(folder, "test", _TEXT)
+
+
 def _find_files(folder: Path, files: Mapping[str, str] | None, naming: _Naming) -> dict[str, Path]:
     given = dict(files or {})
     for split in given:

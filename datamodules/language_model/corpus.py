@@ -95,6 +95,26 @@ def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus
     )
 
 
+def read_other(path: Path, vocabulary: Vocabulary, settings: TextSettings) -> TextCorpus:
+    """Reads another text with a given vocabulary, as the only split, "test".
+
+    Raises `InputError` as `read_lines`, or if the text contains no words.
+    """
+    chunks, num_lines, num_ends = [np.empty(0, np.int32)], 0, 0
+    for line in _read_text(path, settings.max_line_bytes):
+        tokens = split_line(line, settings.unit)
+        num_lines, num_ends = num_lines + 1, num_ends + (not tokens)
+        chunks.append(np.array([*vocabulary.encode(tokens), vocabulary.eos_id], np.int32))
+        if len(chunks) > _CHUNK:
+            chunks = [np.concatenate(chunks)]
+    ids = np.concatenate(chunks)
+    if num_ends == num_lines:
+        raise InputError(f"the text {path} is empty: expected at least one {settings.unit}")
+    unknown = int((ids == vocabulary.unk_id).sum())
+    statistics = SplitStatistics("test", path, digest_of(path), num_lines, len(ids), unknown)
+    return TextCorpus(vocabulary, {"test": ids}, {"test": statistics})
+
+
 def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_BYTES) -> TextCount:
     """Counts the tokens of a file or of the files of a glob pattern, with one `<eos>` per line.
 

@@ -1,7 +1,7 @@
 """The datamodule of language models: a corpus as windows of streams, or as a list of items."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,15 +11,23 @@ from torch import Tensor
 
 from datamodules.batching.epoch_place import EpochPlace
 from datamodules.files.lines import MAX_LINE_BYTES
-from datamodules.files.paths import BUILTIN, COLORS, find_files, find_list, locate
+from datamodules.files.paths import BUILTIN, COLORS, find_files, find_list, find_test_text, locate
+from datamodules.files.shards import shards
 from datamodules.language_model.builtin import builtin_folder
-from datamodules.language_model.corpus import SplitStatistics, TextCorpus, TextSettings, open_corpus
+from datamodules.language_model.corpus import (
+    SplitStatistics,
+    TextCorpus,
+    TextSettings,
+    open_corpus,
+    read_other,
+)
 from datamodules.language_model.item_batches import ItemBatches
 from datamodules.language_model.item_list import COLORS as COLOR_NAMES
 from datamodules.language_model.item_list import HELD_OUT, SEED, items_folder, read_items
 from datamodules.language_model.random_windows import RandomWindows
 from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX, StreamWindow
+from pipeline.contracts import OtherCorpus
 from pipeline.errors import InputError
 from pipeline.text.units import Unit
 from pipeline.text.vocabulary import UNK, Vocabulary
@@ -119,6 +127,18 @@ class LanguageModelData(LightningDataModule):
         """Size of the vocabulary. Raises as `vocabulary`."""
         return len(self.vocabulary)
 
+    def other(self, path: str, state: Mapping[str, Any]) -> OtherCorpus:
+        """See `pipeline.contracts.ReadsOtherData`."""
+        file = find_test_text(Path(path)) if Path(path).is_dir() else Path(path)
+        if not all(path.is_file() for path in shards(file) or [file]):
+            raise InputError(f"no file or folder {path}; a text is expected")
+        unit, vocabulary = state["unit"], Vocabulary.from_data(state)
+        settings = self._settings._replace(unit=unit)
+        other = LanguageModelData(path, unit, eval_bptt=self._eval_bptt)
+        other._corpus = read_other(file, vocabulary, settings)
+        other._is_list = state["is_list"]
+        return OtherCorpus(other)
+
     def describe(self) -> list[SplitStatistics]:
         """Returns the statistics of each split. Raises as `vocabulary`."""
         return list(self._corpus.statistics.values())
@@ -174,7 +194,7 @@ class LanguageModelData(LightningDataModule):
             return items_folder(read_items(path), str(path))
         return locate(self._corpus_name)
 
-    @property
+    @cached_property
     def _is_list(self) -> bool:
         return self._corpus_name == COLORS or find_list(self._corpus_name) is not None
 
@@ -235,6 +255,7 @@ class LanguageModelData(LightningDataModule):
         return {
             **self._place.state(),
             "unit": self._settings.unit,
+            "is_list": self._is_list,
             "vocabulary": list(self.vocabulary.words),
             "counts": self.vocabulary.counts,
         }
@@ -249,6 +270,6 @@ class LanguageModelData(LightningDataModule):
             raise InputError(
                 f"the vocabulary of the checkpoint ({len(words)} {unit}s) differs from that of "
                 f"{self.name} ({self.vocab_size} {self.unit}s); use the corpus and the vocabulary "
-                "limits of the checkpoint"
+                "limits of the checkpoint, or score other text with `unroll test --on PATH`"
             )
         self._place.load(state_dict)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.batching.base import Batching, BucketedData
@@ -11,15 +12,24 @@ from datamodules.batching.buckets import EpochSampler
 from datamodules.batching.encode import EncodedTexts
 from datamodules.batching.folds import TextFolds, folds_config
 from datamodules.batching.splits import SplitDigest
-from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
+from datamodules.batching.texts import GivenTexts, LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
 from datamodules.sentiment.preprocessing import subsample_training, truncate_texts
+from datamodules.sentiment.reviews import Folders
 from datamodules.sentiment.sampling import BalancedSampler, PhraseSampler
-from datamodules.sentiment.statistics import check_splits, describe_labelled, digest, statistics
+from datamodules.sentiment.statistics import (
+    check_splits,
+    describe_labelled,
+    digest,
+    statistics,
+    unseen_notes,
+)
+from datamodules.sentiment.table import Table
 from pipeline.batches import Texts
+from pipeline.contracts import OtherCorpus
 from pipeline.errors import InputError
 from pipeline.text import treebank
-from pipeline.text.lexicon import Labels, differing
+from pipeline.text.lexicon import Labels, Lexicon, differing
 
 
 class SentimentData(BucketedData[Texts, LabelledSource]):
@@ -144,6 +154,24 @@ class SentimentData(BucketedData[Texts, LabelledSource]):
             self._vectors,
         )
 
+    def other(self, path: str, state: Mapping[str, Any]) -> OtherCorpus:
+        """See `pipeline.contracts.ReadsOtherData`."""
+        labels, file = Labels.from_data(state), Path(path)
+        corpus = self.source.read_other(file, labels.names) or _read_default(file, labels.names)
+        corpus, _ = truncate_texts(corpus, state["max_tokens"])
+        texts = corpus.splits["test"]
+        other = SentimentData(
+            GivenTexts(corpus, file.name),
+            max_tokens=state["max_tokens"],
+            eval_batch_tokens=self._batching.eval_tokens,
+        )
+        other.corpus, other.labels = corpus, labels
+        tokens = [token for text in texts for token in text.tokens]
+        lexicon = Lexicon.from_data(state).extended(tokens)
+        other._covered = CoveredLexicon(lexicon, "")
+        notes = (*corpus.notes, *unseen_notes(texts, labels.names))
+        return OtherCorpus(other, len(texts), notes, lexicon, tokens)
+
     def split(self, name: str) -> Sequence[LabelledText]:
         """Returns the texts of a split: "train", "valid" or "test"."""
         return self.corpus.splits[name]
@@ -195,8 +223,9 @@ class SentimentData(BucketedData[Texts, LabelledSource]):
 
     @cached_property
     def _encoded(self) -> dict[str, EncodedTexts]:
-        splits = self.corpus.splits | {"train": self._trained}
-        names = self.labels.names
+        splits, names = self.corpus.splits, self.labels.names
+        if "train" in splits:
+            splits = splits | {"train": self._trained}
         return {split: EncodedTexts(rows, self.lexicon, names) for split, rows in splits.items()}
 
     @property
@@ -242,6 +271,13 @@ class SentimentData(BucketedData[Texts, LabelledSource]):
                 f"the checkpoint belongs to another corpus than {self.name}: their words or labels "
                 f"differ ({len(lexicon['words']):,} words and the labels "
                 f"{', '.join(labels['names'])}; here {len(self.lexicon.counts):,} words and the "
-                f"labels {', '.join(self.labels.names)}); use the corpus of the training"
+                f"labels {', '.join(self.labels.names)}); use the corpus of the training, or "
+                "score other texts with `unroll test --on PATH`"
             )
         self._place.load(state_dict)
+
+
+def _read_default(path: Path, labels: Sequence[str]) -> LabelledCorpus:
+    """Reads a folder of documents or a table with the usual columns."""
+    folders = Folders(str(path)).read_other(path, labels) if path.is_dir() else None
+    return folders or Table(str(path)).read_other(path, labels)

@@ -145,6 +145,13 @@ class Folders(LabelledSource):
             held_out=held_out,
         )
 
+    def read_other(self, path: Path, labels: Sequence[str]) -> LabelledCorpus | None:
+        """See `LabelledSource`; the path is a folder with one subfolder per label, or `test`."""
+        path = path / "test" if (path / "test").is_dir() else path
+        if not path.is_dir() or not (found := sorted(_folders_in(path))):
+            return None
+        return LabelledCorpus({"test": self._read(path, found)}, {"test": path}, (*labels,))
+
     def _read(self, folder: Path, labels: Sequence[str]) -> list[LabelledText]:
         texts = []
         for label in labels:

@@ -1,5 +1,6 @@
 """Reader of the Stanford Sentiment Treebank (Socher et al. 2013)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -80,6 +81,15 @@ class Treebank(LabelledSource):
         is_fine = self._labels == "fine"
         names = _FINE if is_fine else ("negative", "positive")
         return LabelledCorpus(splits, files, names, is_fine, tuple(phrases), tuple(notes))
+
+    def read_other(self, path: Path, labels: Sequence[str]) -> LabelledCorpus | None:
+        """See `LabelledSource`; the path is a file of trees, or a folder with `test.txt`."""
+        path = path / FILES["test"] if path.is_dir() else path
+        if not path.is_file() or path.suffix != ".txt":
+            return None
+        texts = [text for whole, *_ in read_trees(path) if (text := self._text(whole)) is not None]
+        self._refuse_empty({"test": texts}, {"test": path})
+        return LabelledCorpus({"test": texts}, {"test": path}, (*labels,))
 
     def _text(self, phrase: Phrase) -> LabelledText | None:
         if self._labels == "fine":

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from datamodules.batching.texts import LabelledCorpus, LabelledText
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 
 
 def check_splits(corpus: LabelledCorpus) -> list[str]:
@@ -43,6 +43,17 @@ def check_splits(corpus: LabelledCorpus) -> list[str]:
         if missing := sorted(known - found):
             notes.append(f"{split} has no text with the label {', '.join(missing)}")
     return notes
+
+
+def unseen_notes(texts: Sequence[LabelledText], labels: Sequence[str]) -> list[str]:
+    """Describes the labels of texts that are not among the `labels` of a model."""
+    unseen = Counter(text.label for text in texts if text.label not in labels)
+    if not unseen:
+        return []
+    return [
+        f"{unseen.total():,} of {len(texts):,} texts have labels that never occur in training, so "
+        f"no model can predict them: {shortened(', '.join(sorted(unseen)))}"
+    ]
 
 
 def digest(texts: Sequence[LabelledText]) -> str:

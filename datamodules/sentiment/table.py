@@ -97,7 +97,8 @@ class Table(LabelledSource):
         for split, path in files.items():
             splits[split], skipped = self._read_all(path)
             notes += skipped
-        splits, labels = self._unified(splits)
+        splits = self._unified(splits, self._labels or ())
+        labels = self._labels or sorted({text.label for text in splits["train"]})
         found = {text.label for text in splits["train"]}
         if strange := sorted(found - {*labels}):
             raise InputError(
@@ -116,23 +117,28 @@ class Table(LabelledSource):
             held_out=held_out,
         )
 
+    def read_other(self, path: Path, labels: Sequence[str]) -> LabelledCorpus:
+        """See `LabelledSource`; equal whole numbers are written as in `labels`."""
+        texts, notes = self._read_all(path.expanduser())
+        splits = self._unified({"test": texts}, labels)
+        return LabelledCorpus(splits, {"test": path}, (*labels,), notes=tuple(notes))
+
     def _unified(
-        self, splits: Mapping[str, list[LabelledText]]
-    ) -> tuple[dict[str, list[LabelledText]], list[str]]:
-        """Writes equal whole numbers in one way, `5.0` as `5`; returns the splits and labels."""
+        self, splits: Mapping[str, list[LabelledText]], known: Sequence[str]
+    ) -> dict[str, list[LabelledText]]:
+        """Writes equal whole numbers in one way, `5.0` as `5`, or as in the `known` labels."""
         found = {text.label for texts in splits.values() for text in texts}
-        given = {_whole(label): label for label in self._labels or ()}
+        given = {_whole(label): label for label in known}
         numbers = [parsed_number(label) for label in found]
         are_whole = all(math.isnan(number) or number.is_integer() for number in numbers)
         names = {
             label: given.get(_whole(label), _whole(label) if are_whole else label)
             for label in found
         }
-        unified = {
+        return {
             split: [text._replace(label=names[text.label]) for text in texts]
             for split, texts in splits.items()
         }
-        return unified, self._labels or sorted({text.label for text in unified["train"]})
 
     def _refuse_measurements(self, path: Path, texts: Sequence[LabelledText]) -> None:
         """Refuses many different numbers, which are scores or ids and not labels."""

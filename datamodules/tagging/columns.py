@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
-from datamodules.files.paths import SPLITS, TAGGED, find_tagged_files, locate
+from datamodules.files.paths import SPLITS, TAGGED, find_tagged_files, find_test_file, locate
 from datamodules.tagging.column_file import ColumnFile, Separator, read_column_file
 from pipeline.errors import InputError, shortened
 from pipeline.text.tags import (
@@ -104,6 +104,25 @@ class Columns(TaggedSource):
             tuple(notes),
             held_out,
         )
+
+    def read_other(self, path: Path, scheme: str) -> TaggedCorpus:
+        """See `TaggedSource`; tags are read in the scheme of the corpus unless one was given."""
+        if path.is_dir():
+            path = find_test_file(path, self._files)
+        elif not path.is_file():
+            raise InputError(f"no file or folder {path}; tagged sentences are expected")
+        file = read_column_file(path, self._separator)
+        self._check_columns(file, file)
+        sentences = self._sentences(file)
+        if scheme == "labels":
+            self._check_labels(file, sentences)
+        else:
+            given = self._scheme
+            written = cast(Scheme, scheme) if given in ("auto", "none") else cast(Scheme, given)
+            _, parts = self._in_bio(written, {"train": file}, {"train": sentences})
+            sentences = parts["train"]
+        notes = tuple(_document_notes([file]))
+        return TaggedCorpus({"test": sentences}, {"test": path}, (*self._features,), scheme, notes)
 
     def _check_columns(self, file: ColumnFile, train: ColumnFile) -> None:
         where = f"line {file.blocks[0].line} of {file.path}"

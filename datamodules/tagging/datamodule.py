@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.batching.base import Batching, BucketedData
 from datamodules.batching.encode import EncodedSentences
 from datamodules.batching.folds import SentenceFolds, folds_config
-from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
+from datamodules.batching.sentences import GivenSentences, Sentence, TaggedCorpus, TaggedSource
 from datamodules.batching.splits import SplitDigest
 from datamodules.files.lexicons import CoveredLexicon, build_lexicon
-from datamodules.tagging.statistics import describe_tagged, digest, statistics
+from datamodules.tagging.columns import Columns
+from datamodules.tagging.statistics import describe_tagged, digest, statistics, unseen_notes
 from pipeline.batches import Sentences
+from pipeline.contracts import OtherCorpus
 from pipeline.errors import InputError
 from pipeline.text import treebank
-from pipeline.text.lexicon import differing
+from pipeline.text.lexicon import Lexicon, differing
 from pipeline.text.tags import are_labels, tag_set, types_of
 
 
@@ -102,6 +105,32 @@ class TaggingData(BucketedData[Sentences, TaggedSource]):
             self._vectors,
         )
 
+    def other(self, path: str, state: Mapping[str, Any]) -> OtherCorpus:
+        """See `pipeline.contracts.ReadsOtherData`."""
+        corpus = self.source.read_other(Path(path), state["scheme"])
+        corpus = corpus or Columns(path).read_other(Path(path), state["scheme"])
+        known = Lexicon.from_data(state)
+        if missing := sorted(known.columns.keys() - set(corpus.column_names)):
+            raise InputError(
+                f"the model reads the columns {', '.join(missing)}, which are not known for {path};"
+                " state their indices, for example --data.source.features={" + missing[0] + ": 1}"
+            )
+        tags = tuple(state["tags"])
+        if are_labels(tags) != are_labels({tag for s in corpus.splits["test"] for tag in s.tags}):
+            kinds = ("labels", "spans")[:: 1 if are_labels(tags) else -1]
+            raise InputError(
+                f"the model predicts {kinds[0]}, but {path} has {kinds[1]}; select the tag column "
+                "with --data.source.tag"
+            )
+        source = GivenSentences(corpus, Path(path).name)
+        other = TaggingData(source, eval_batch_tokens=self._batching.eval_tokens)
+        other.tags = tags
+        tokens = [token for sentence in corpus.splits["test"] for token in sentence.tokens]
+        lexicon = known.extended(tokens)
+        other._covered = CoveredLexicon(lexicon, "")
+        notes = (*corpus.notes, *unseen_notes(corpus.splits["test"], tags))
+        return OtherCorpus(other, len(corpus.splits["test"]), notes, lexicon, tokens)
+
     def sentences(self, split: str) -> Sequence[Sentence]:
         """Returns the sentences of a split: "train", "valid" or "test"."""
         return self.corpus.splits[split]
@@ -155,6 +184,7 @@ class TaggingData(BucketedData[Sentences, TaggedSource]):
             **self._place.state(),
             "lexicon": self.lexicon.to_state(),
             "tags": list(self.tags),
+            "scheme": self.corpus.scheme,
             "text": treebank.state(),
         }
 
@@ -172,6 +202,7 @@ class TaggingData(BucketedData[Sentences, TaggedSource]):
             )
             raise InputError(
                 f"the checkpoint belongs to another corpus than {self.name}: their "
-                f"{' and '.join(names)} differ ({sizes}); use the corpus of the training"
+                f"{' and '.join(names)} differ ({sizes}); use the corpus of the training, or score "
+                "other sentences with `unroll test --on PATH`"
             )
         self._place.load(state_dict)

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus
-from pipeline.text.tags import are_labels, spans
+from pipeline.errors import shortened
+from pipeline.text.tags import are_labels, spans, types_of
 
 _LENGTHS = (1, 2, 3, 4, 5)
 
@@ -30,6 +31,23 @@ def statistics(sentences: Sequence[Sentence], train_words: set[str]) -> dict[str
         "spans": sum(_span_counts(sentences).values()),
         "longest": max((len(s.tokens) for s in sentences), default=0),
     }
+
+
+def unseen_notes(sentences: Sequence[Sentence], tags: Sequence[str]) -> list[str]:
+    """Describes the gold labels, or types of spans, that are not among the `tags` of a model."""
+    if are_labels(tags):
+        kind, unit, known = "labels", "tokens", set(tags)
+        found = Counter(tag for sentence in sentences for tag in sentence.tags)
+    else:
+        kind, unit, known = "types", "spans", set(types_of(tags))
+        found = _span_counts(sentences)
+    unseen = {name: count for name, count in sorted(found.items()) if name not in known}
+    if not unseen:
+        return []
+    return [
+        f"{sum(unseen.values()):,} of {found.total():,} {unit} have {kind} that never occur in "
+        f"training, so no model can predict them: {shortened(', '.join(unseen))}"
+    ]
 
 
 def describe_tagged(corpus: TaggedCorpus, train_words: set[str]) -> str:

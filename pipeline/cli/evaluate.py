@@ -1,6 +1,7 @@
 """`validate` and `test`: score a trained model on a split of its corpus."""
 
 import argparse
+from pathlib import Path
 
 from pipeline.cli import common
 from pipeline.errors import InputError
@@ -19,7 +20,23 @@ def add_options(verbs: common.Verbs) -> None:
         )
         common.add_model_source(verb.add_mutually_exclusive_group())
         common.add_trust(verb)
+        if name == "test":
+            _add_other_data(verb)
         _add_dynamics(verb)
+
+
+def _add_other_data(verb: common.Parser) -> None:
+    group = verb.add_argument_group("other data than that of training")
+    group.add_argument(
+        "--on",
+        metavar="[NAME=]PATH",
+        action="append",
+        default=[],
+        help="File or folder to score instead of the test split, in the format of the training "
+        "data; can be repeated. The scores test/NAME/... are added to the run.",
+    )
+    text = "File of the word vectors of training, if it has moved, to look up unseen words."
+    common.add_option(group, "--vectors FILE", text, Path)
 
 
 def _add_dynamics(verb: common.Parser) -> None:
@@ -43,7 +60,17 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     common.require_model_source(options)
     common.check_overrides(options, fields, entry)
     dynamics = _dynamics(options)
+    on = getattr(options, "on", [])
+    if on and dynamics is not None:
+        raise InputError("--dynamic cannot be combined with --on; leave one of them out")
+    if not on and getattr(options, "vectors", None) is not None:
+        raise InputError("--vectors needs --on; the test split has its vectors")
     entry.load()
+    if on:
+        from pipeline.run.other_data import evaluate_on, parse_other_data
+
+        others = parse_other_data(on)
+        return evaluate_on(options.run, options.checkpoint, others, fields, options.vectors)
     from pipeline.run.evaluate import evaluate
 
     return evaluate(options.verb, options.run, options.checkpoint, fields, dynamics)

@@ -1,9 +1,10 @@
 """Looks up words that a trained model has not seen in the file of its pretrained vectors."""
 
+import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +14,28 @@ from pipeline.console import print_note
 from pipeline.errors import InputError
 from pipeline.text.lexicon import VectorFile
 from pipeline.text.vector_index import VectorIndex
+
+
+class Counts(NamedTuple):
+    """Numbers of passages and tokens that were read.
+
+    Attributes:
+        passages: Number of passages.
+        tokens: Number of their tokens.
+        unseen: Number of tokens that do not occur in the training text.
+        found: Number of tokens whose vector was looked up in the file of pretrained vectors.
+        unknown: Number of tokens that are read as the unknown word.
+    """
+
+    passages: int = 0
+    tokens: int = 0
+    unseen: int = 0
+    found: int = 0
+    unknown: int = 0
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Returns the sums of both."""
+        return Counts(*map(operator.add, self, other))
 
 
 class UnseenWords:
@@ -29,7 +52,7 @@ class UnseenWords:
             `$UNROLL_DATA/vectors`.
 
     Attributes:
-        file_name: Name of the file; None if the model uses none, or it is missing.
+        known: Words of the corpus.
 
     Raises:
         InputError: If the file has changed since training, or is given for a model without
@@ -39,7 +62,9 @@ class UnseenWords:
     def __init__(self, trained: Trained, given: Path | None = None) -> None:
         self._inputs: Any = cast(Any, trained.model).inputs
         lexicon = trained.data["lexicon"]
-        self._known = set(lexicon["words"])
+        self.known = set(lexicon["words"])
+        pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
+        self._trained_on = {word for word, count in pairs if count}
         self._index: VectorIndex | None = None
         if any(part.looks_up for part in self._inputs.tables_of_words):
             self._index = _open(lexicon["vectors"], given)
@@ -47,19 +72,42 @@ class UnseenWords:
             raise InputError(
                 f"--vectors {given}: the model reads no pretrained word vectors; leave it out"
             )
-        self.file_name = None if self._index is None else Path(self._index.file.path).name
+        self._file_name = None if self._index is None else Path(self._index.file.path).name
 
-    def look_up(self, words: Sequence[str]) -> Tensor:
+    def read(self, words: Sequence[str], ids: Tensor, num_passages: int) -> Counts:
         """Adds the vectors of words to the model, in place of those added before.
 
-        Returns whether the vector of each word is from the file, bool [words].
+        Args:
+            words: Distinct words.
+            ids: Index into `words` of each token, int64 [tokens].
+            num_passages: Number of passages that contain the tokens.
+
+        Returns:
+            How often the words occur.
         """
-        unseen = sorted({word for word in words if word not in self._known})
-        if self._index is None:
-            return torch.zeros(len(words), dtype=torch.bool)
-        found = self._index.find(unseen)
-        self._inputs.look_up(lambda asked: {w: found[w] for w in asked if w in found}, unseen)
-        return torch.tensor([word in found for word in words], dtype=torch.bool)
+        is_found = torch.zeros(len(words), dtype=torch.bool)
+        if self._index is not None:
+            unseen = sorted(word for word in words if word not in self.known)
+            found = self._index.find(unseen)
+            self._inputs.look_up(lambda asked: {w: found[w] for w in asked if w in found}, unseen)
+            is_found = torch.tensor([word in found for word in words], dtype=torch.bool)
+        is_unseen = torch.tensor([word not in self._trained_on for word in words])
+        is_unknown = self._inputs.are_unknown(words)
+        flags = (is_unseen, is_found, is_found & False if is_unknown is None else is_unknown)
+        return Counts(num_passages, len(ids), *(int(flag[ids].sum()) for flag in flags))
+
+    def summary(self, counts: Counts, unit: str) -> str:
+        """Returns a note with the numbers of passages (called `unit`), tokens and unknown words."""
+        total = max(counts.tokens, 1)
+        text = (
+            f"{counts.passages:,} {unit}, {counts.tokens:,} tokens: "
+            f"{counts.unseen / total:.1%} do not occur in the training text"
+        )
+        if self._file_name is not None:
+            text += f" ({counts.found / total:.1%} have a vector in {self._file_name})"
+        if self._inputs.tables_of_words:
+            text += f", {counts.unknown / total:.1%} are read as the unknown word"
+        return text
 
 
 def _open(stored: dict[str, Any], given: Path | None) -> VectorIndex | None:

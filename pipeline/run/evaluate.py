@@ -1,7 +1,7 @@
 """Scores, or writes the predictions of, a trained model on a split of its corpus."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,7 +41,7 @@ def evaluate(
     experiment = with_data(trained, fields)
     if dynamics is not None:
         refuse_unlearnable(experiment.model)
-    trainer = _trainer(experiment, [])
+    trainer = evaluation_trainer(experiment.trainer, [])
     score = trainer.test if verb == "test" else trainer.validate
     score(experiment.model, experiment.data, verbose=False)
     for name, value in sorted(trainer.callback_metrics.items()):
@@ -92,7 +92,7 @@ def _record(run: str, experiment: Experiment, trainer: Trainer) -> None:
 def test_scores(path: Path) -> dict[str, float]:
     """Returns the scores `test/*` of a checkpoint."""
     experiment = with_data(load_trained(path), [])
-    trainer = _trainer(experiment, [])
+    trainer = evaluation_trainer(experiment.trainer, [])
     trainer.test(experiment.model, experiment.data, verbose=False)
     found = trainer.callback_metrics
     return {name: float(value) for name, value in found.items() if name.startswith("test/")}
@@ -103,9 +103,7 @@ def test_scores(path: Path) -> dict[str, float]:
 @explain_nondeterminism()
 def validation_metrics(experiment: Experiment) -> list[str]:
     """Returns the names of the scores `val/*` that a task computes, from one batch."""
-    trainer = _trainer(
-        experiment._replace(trainer={**experiment.trainer, "limit_val_batches": 1}), []
-    )
+    trainer = evaluation_trainer({**experiment.trainer, "limit_val_batches": 1}, [])
     trainer.validate(experiment.model, experiment.data, verbose=False)
     return sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
 
@@ -120,7 +118,7 @@ def predict(
     path = locate(run, checkpoint)
     with open_output(output) as file:
         experiment = with_data(load_trained(path), fields)
-        trainer = _trainer(experiment, [_LineWriter(file, experiment.data)])
+        trainer = evaluation_trainer(experiment.trainer, [_LineWriter(file, experiment.data)])
         trainer.predict(experiment.model, experiment.data, return_predictions=False)
     return 0
 
@@ -155,8 +153,9 @@ def load_or_build(
     return load_trained(locate(run, checkpoint)).model
 
 
-def _trainer(experiment: Experiment, callbacks: list[Callback]) -> Trainer:
-    arguments = {**experiment.trainer, "precision": None, "logger": False, "callbacks": callbacks}
+def evaluation_trainer(settings: Mapping[str, Any], callbacks: list[Callback]) -> Trainer:
+    """Makes a trainer that scores a model in float32 and records nothing."""
+    arguments = {**settings, "precision": None, "logger": False, "callbacks": callbacks}
     arguments.update(enable_checkpointing=False, enable_model_summary=False)
     arguments["plugins"] = [AtomicCheckpointIO()]
     arguments["enable_progress_bar"] = sys.stderr.isatty()

@@ -113,12 +113,21 @@ def load_data(
     Returns the datamodule, the arguments of `Trainer`, and the configuration, changed by `fields`.
     Raises `InputError` if the data is not the corpus of training.
     """
+    data, trainer, config = build_data(trained, fields)
+    data.load_state_dict(trained.data)  # a datamodule refuses the state of another corpus
+    return data, trainer, config
+
+
+def build_data(
+    trained: Trained, fields: Sequence[str]
+) -> tuple["CorpusModule", dict[str, Any], dict[str, Any]]:
+    """Builds the datamodule as `load_data` does, but reads no files of the corpus."""
     check_names(trained.config, trained.name)
     with only_trusted_imports():
-        return _load_data(trained, fields)
+        return _build_data(trained, fields)
 
 
-def _load_data(
+def _build_data(
     trained: Trained, fields: Sequence[str]
 ) -> tuple["CorpusModule", dict[str, Any], dict[str, Any]]:
     configure_process()
@@ -134,7 +143,6 @@ def _load_data(
     check_names(config, trained.name)
     _seed(config)
     data, trainer = _instantiate(parser, parsed)
-    data.load_state_dict(trained.data)  # a datamodule refuses the state of another corpus
     return data, trainer, config
 
 

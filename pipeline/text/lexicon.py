@@ -1,6 +1,6 @@
 """The words, column values and labels of a corpus, which a datamodule gives to its task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,11 @@ class Lexicon:
         vectors: Vectors | None = None,
     ) -> None:
         self.counts, self.columns, self.vectors = counts, columns, vectors
+
+    def extended(self, words: Iterable[str]) -> "Lexicon":
+        """Returns the lexicon with further words, which do not occur in the training text."""
+        new = dict.fromkeys(sorted(set(words) - self.counts.keys()), 0)
+        return Lexicon({**self.counts, **new}, self.columns, self.vectors)
 
     def to_state(self) -> dict[str, Any]:
         """Returns plain data for a checkpoint, without the vectors' values (the model has them)."""

@@ -1,18 +1,17 @@
 """Groups passages into chunks that fit into RAM, and converts their words to ids."""
 
-import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pipeline.checkpoints.read import Trained
 from pipeline.inference.annotation.sentence_splitting import Passage
-from pipeline.inference.unseen_words import UnseenWords
+from pipeline.inference.unseen_words import Counts, UnseenWords
 from pipeline.text.treebank import Token
 
 _MAX_TOKENS = 65_536  # a chunk with as many tokens is complete
@@ -36,28 +35,6 @@ class Chunk(NamedTuple):
 _END = Chunk([], [], [])
 
 
-class Counts(NamedTuple):
-    """Numbers of passages and tokens that were read.
-
-    Attributes:
-        passages: Number of passages.
-        tokens: Number of their tokens.
-        unseen: Number of tokens that do not occur in the training text.
-        found: Number of tokens whose vector was looked up in the file of pretrained vectors.
-        unknown: Number of tokens that are read as the unknown word.
-    """
-
-    passages: int = 0
-    tokens: int = 0
-    unseen: int = 0
-    found: int = 0
-    unknown: int = 0
-
-    def plus(self, other: "Counts") -> "Counts":
-        """Returns the sums of both."""
-        return Counts(*map(operator.add, self, other))
-
-
 class ChunkReader:
     """Reads passages in chunks, gives the model the vectors of their words, and counts tokens.
 
@@ -73,11 +50,8 @@ class ChunkReader:
         reads_standard_input: bool = False,
         shorten: Callable[[list[Token]], list[Token]] | None = None,
     ) -> None:
-        lexicon, self._inputs = trained.data["lexicon"], cast(Any, trained.model).inputs
         self._unseen_words = UnseenWords(trained, vectors)
-        self._known, self._shorten = set(lexicon["words"]), shorten
-        pairs = zip(lexicon["words"], lexicon["counts"], strict=True)
-        self._trained_on = {word for word, count in pairs if count}
+        self._known, self._shorten = self._unseen_words.known, shorten
         is_interactive = reads_standard_input and sys.stdin.isatty()
         self._max_passages = 1 if is_interactive else _MAX_PASSAGES
         self.counts = Counts()
@@ -88,16 +62,7 @@ class ChunkReader:
 
     def summary(self, unit: str) -> str:
         """Returns a note with the numbers of passages (called `unit`), tokens and unknown words."""
-        counts, total = self.counts, max(self.counts.tokens, 1)
-        text = (
-            f"{counts.passages:,} {unit}, {counts.tokens:,} tokens: "
-            f"{counts.unseen / total:.1%} do not occur in the training text"
-        )
-        if self._unseen_words.file_name is not None:
-            text += f" ({counts.found / total:.1%} have a vector in {self._unseen_words.file_name})"
-        if self._inputs.tables_of_words:
-            text += f", {counts.unknown / total:.1%} are read as the unknown word"
-        return text
+        return self._unseen_words.summary(self.counts, unit)
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:
         chunk, num_tokens = list[Passage](), 0
@@ -117,18 +82,8 @@ class ChunkReader:
         ]
         distinct = {word: index for index, word in enumerate(dict.fromkeys(chain(*words)))}
         ids = torch.tensor([distinct[word] for row in words for word in row], dtype=torch.int64)
-        self._count(len(chunk), list(distinct), ids)
+        self.counts = self.counts.plus(self._unseen_words.read(list(distinct), ids, len(chunk)))
         return Chunk(chunk, list(distinct), torch.split(ids, [len(row) for row in words]))
-
-    def _count(self, num_passages: int, words: list[str], ids: Tensor) -> None:
-        is_found = self._unseen_words.look_up(words)
-        is_unknown = self._inputs.are_unknown(words)
-        is_unseen = torch.tensor([word not in self._trained_on for word in words])
-        counts = (
-            0 if flags is None else int(flags[ids].sum())
-            for flags in (is_unseen, is_found, is_unknown)
-        )
-        self.counts = self.counts.plus(Counts(num_passages, len(ids), *counts))
 
     def _spelling(self, passage: Passage, token: Token) -> str:
         # Corpora differ from the tokenizer in escapes: `(` for `-LRB-`, one quote for two.

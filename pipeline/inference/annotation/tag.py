@@ -12,7 +12,7 @@ from pipeline.batches import IGNORE_INDEX, Sentences, length_batches
 from pipeline.checkpoints.read import Trained
 from pipeline.console import print_note, progress
 from pipeline.errors import InputError
-from pipeline.inference.annotation.chunks import Chunk, ChunkReader, Counts
+from pipeline.inference.annotation.chunks import Chunk, ChunkReader
 from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
 from pipeline.inference.annotation.processes import map_in_processes, num_processes
 from pipeline.inference.annotation.sentence_splitting import (
@@ -23,6 +23,7 @@ from pipeline.inference.annotation.sentence_splitting import (
 )
 from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
 from pipeline.inference.annotation.text_files import TextLine, read_lines
+from pipeline.inference.unseen_words import Counts
 from pipeline.options import STANDARD_INPUT
 from pipeline.reports import apply_platt
 
