@@ -244,6 +244,21 @@ def only_run(folder: Path):
     return runs[0]
 
 
+def everything(folder: Path) -> dict:
+    """All that the store has of each run, and the files of all with their times."""
+    found: dict = {
+        run.info.run_id: (
+            dict(run.info),
+            run.data.to_dictionary(),
+            {key: history(folder, run.info.run_id, key) for key in run.data.metrics},
+        )
+        for run in all_runs(folder)
+    }
+    paths = [path for path in (folder / "outputs").rglob("*") if path.is_file()]
+    files = {path: path.stat().st_mtime_ns for path in paths if path.name != "lock"}
+    return {**found, "files": files}
+
+
 def history(folder: Path, run_id: str, key: str) -> list[tuple[int, float]]:
     """Steps and values of a metric; of a single value what the last part of the training wrote."""
     points = client(folder).get_metric_history(run_id, key)

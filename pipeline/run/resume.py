@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pipeline.checkpoints.folder import RunFolder
+from pipeline.console import print_note
 from pipeline.errors import InputError
+from pipeline.tracking.logger import RunTracker
+from pipeline.tracking.outbox import waiting
 from pipeline.tracking.run import RunState
 
 EPOCHS_TAG, STEPS_TAG = "unroll.epochs", "unroll.steps"
@@ -57,6 +61,20 @@ def what_is_complete(
     test = " and a test" if is_tested else ""
     epochs = "1 epoch" if done.epochs == 1 else f"{done.epochs} epochs"
     return f"{epochs}{',' if test else ' and'} {done.steps} updates{test}"
+
+
+def send_rest(folder: RunFolder) -> None:
+    """Sends what an outage of the store had left of a finished run, and keeps its status."""
+    if any(waiting(folder.path)):
+        tracker = RunTracker.start(
+            experiment="of-the-run",
+            run_name=folder.name,
+            run_id=folder.run_id,
+            outputs=folder.path.parent,
+        )
+        tracker.release()
+        if not any(waiting(folder.path)):
+            print_note(f"sent what run {folder.run_id} had left after an outage of the store")
 
 
 def refuse_too_little(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:

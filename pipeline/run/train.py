@@ -35,7 +35,7 @@ from pipeline.run.description import write_page
 from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.opening import OpenTraining, begin, fork_training, open_training
-from pipeline.run.resume import Progress, refuse_too_little, what_is_complete
+from pipeline.run.resume import Progress, refuse_too_little, send_rest, what_is_complete
 from pipeline.run.trainer import choose_precision, read_files, refuse_bad_settings, training_trainer
 from pipeline.tracking.logger import FinalStatus, RunTracker
 from pipeline.tracking.run import run_state
@@ -136,6 +136,8 @@ def _is_complete(resumed: RunFolder, experiment: Experiment, and_test: bool) -> 
     assert isinstance(old, dict), "the parser has read it"
     done = what_is_complete(state, old, experiment.config, and_test)
     if done:
+        with _locked(resumed):
+            send_rest(resumed)
         print_note(
             f"run {resumed.run_id} ({resumed.name}) is finished: {done}; nothing is left to do. To "
             "train further, give a larger --trainer.max_epochs"

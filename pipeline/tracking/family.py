@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from pipeline.tracking.lookup import search_runs
+from pipeline.tracking.lookup import find_experiments, search_runs
 from pipeline.tracking.store import open_store, refusing
 
 PARENT, FOLD = "UNROLL_PARENT_RUN", "UNROLL_FOLD"
@@ -61,8 +61,8 @@ def children(parent: str) -> list[Child]:
     """Returns the latest child run of each fold, ordered by fold."""
     client = open_store()
     with refusing(client.tracking_uri):
-        experiment = client.get_run(parent).info.experiment_id
-        runs = [*search_runs(client, [experiment], f"tags.`{_PARENT_TAG}` = '{parent}'")]
+        experiments = [one.experiment_id for one in find_experiments(client, None)]
+        runs = [*search_runs(client, experiments, f"tags.`{_PARENT_TAG}` = '{parent}'")]
     found = {}
     for run in reversed(runs):
         if _FOLD_TAG not in run.data.tags:

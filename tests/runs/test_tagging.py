@@ -8,6 +8,7 @@ import pytest
 import torch
 from seqeval.metrics import accuracy_score, f1_score
 
+from pipeline.checkpoints.folder import RunFolder
 from pipeline.metrics.items import ItemScores
 from tests.configs import part, small_tagger, write_config
 from tests.harness import (
@@ -16,6 +17,9 @@ from tests.harness import (
     assert_resumes,
     assert_traces,
     client,
+    command,
+    error_of,
+    everything,
     metrics_of_test,
     scores,
     start,
@@ -96,32 +100,43 @@ def test_kill_and_resume(project, opinions, monkeypatch, flags):
     assert_resumes(project, config, monkeypatch, flags, keys)
 
 
-def test_crossvalidation_is_a_parent_and_a_child_a_fold_and_goes_on(project, opinions):
+def test_crossvalidation_is_a_parent_and_a_child_a_fold_and_goes_on(
+    project, store, opinions, capsys
+):
+    """In the run of `mlflow run`, which has an experiment and a name of its own."""
+    made = store.create_run(store.create_experiment("mine"), run_name="cv").info
     config = write_config(project, small_tagger(opinions, **{"trainer.max_epochs": 1}))
-    process = start(
-        "crossvalidate", "--config", str(config), "--folds=3", "--jobs=1", "--run_name=cv"
-    )
+    flags = ["--config", str(config), "--folds=3", "--jobs=1"]
+    process = start("crossvalidate", *flags, MLFLOW_RUN_ID=made.run_id)
     wait_for(lambda: process.poll() is not None or any_has_finished(project))
     assert process.poll() is None, process.communicate(timeout=30)[0]
     os.kill(process.pid, signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 143, said
     runs = {run.info.run_name: run for run in all_runs(project)}
-    assert runs["cv-cv3"].info.status == "KILLED"
+    assert runs["cv"].info.status == "KILLED"
     assert "RUNNING" not in {run.info.status for run in runs.values()}
-    parent = runs["cv-cv3"].info.run_id
+    parent = runs["cv"].info.run_id
     done = unroll("crossvalidate", "--resume", parent)
     assert done.returncode == 0, done.stderr
     assert "of 3 folds are already finished" in done.stderr
     runs = {run.info.run_name: run for run in all_runs(project)}
-    children = [runs[f"cv-cv3-fold{fold}"] for fold in range(3)]
+    children = [runs[f"cv-fold{fold}"] for fold in range(3)]
     assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert {run.info.experiment_id for run in runs.values()} == {made.experiment_id}
     found = torch.tensor([child.data.metrics["test/f1"] for child in children]).double()
-    whole = runs["cv-cv3"].data.metrics
+    whole = runs["cv"].data.metrics
     assert whole["test/f1"] == pytest.approx(float(found.mean()))
     assert whole["test/f1_std"] == pytest.approx(float(found.std()))
     assert sum(child.data.metrics["test/sentences"] for child in children) == 360
+    before = everything(project)
+    assert command("crossvalidate", "--resume", parent) == 0
+    assert "is finished: 3 folds; nothing is left to do" in capsys.readouterr().err
+    assert everything(project) == before
+    with RunFolder.of(parent).locked():
+        error = error_of(capsys, "crossvalidate", "--resume", parent)
+    assert f"run {parent} is being trained by another process" in error
 
 
 def any_has_finished(folder):

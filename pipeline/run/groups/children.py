@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.options import SECTIONS
 from pipeline.run.groups.workers import Job, Outcome, run_jobs, wait_for_orphans
 from pipeline.tracking.family import FOLD, PARENT, Child, children, discard
+from pipeline.tracking.run import run_state
 
 _GIB = 1024**3
 MISTAKE = 2
@@ -175,6 +176,7 @@ def training_job(parent: RunFolder, training: ChildTraining, kind: str, child: C
         environment={
             PARENT: parent.run_id,
             FOLD: str(training.number),
+            "MLFLOW_EXPERIMENT_NAME": run_state(parent.run_id).experiment,
             **training.environment,
         },
         log=parent.path / f"{kind}s" / f"{training.number}.log",

@@ -14,7 +14,13 @@ from pipeline.contracts import HasFolds
 from pipeline.errors import InputError
 from pipeline.run.experiment import Experiment, build
 from pipeline.run.groups.children import ChildTraining, default_jobs, run_trainings
-from pipeline.run.groups.parents import open_parent, read_plan, reopen_parent, run_parent
+from pipeline.run.groups.parents import (
+    is_finished,
+    open_parent,
+    read_plan,
+    reopen_parent,
+    run_parent,
+)
 from pipeline.run.groups.workers import Outcome
 from pipeline.tracking.family import Child, children
 from pipeline.tracking.logger import RunTracker
@@ -39,19 +45,28 @@ def crossvalidate(
 
     `arguments` are those of the configuration parser, and are ignored when a parent run is resumed.
     By default there are the folds of the corpus, else 10, and as many jobs as fit the machine.
-    Raises `TrainingError` if a fold failed; the others are run.
+    A finished parent run of which nothing is left to do is not changed. Raises `TrainingError` if a
+    fold failed; the others are run.
     """
     if resume is None:
         tracker, plan = _begin(arguments, num_folds)
-    else:
-        folder, kept = read_plan(resume, _PLAN, "crossvalidation", get_type_hints(_Plan))
-        tracker, plan = reopen_parent(folder), _Plan(**kept)
+        with RunFolder.of(str(tracker.version)).locked():
+            return _run(tracker, plan, jobs, is_resumed=False)
+    folder, kept = read_plan(resume, _PLAN, "crossvalidation", get_type_hints(_Plan))
+    plan = _Plan(**kept)
+    with folder.locked():
+        if is_finished(folder, plan.num_folds, "fold"):
+            return 0
+        return _run(reopen_parent(folder), plan, jobs, is_resumed=True)
+
+
+def _run(tracker: RunTracker, plan: _Plan, jobs: int | None, is_resumed: bool) -> int:
     print_note(
         f"run {tracker.version} ({plan.name}) of experiment {tracker.name}: {plan.num_folds} folds"
     )
 
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
-        failed = _run_folds(parent, plan, jobs or default_jobs(plan.config), resume is not None)
+        failed = _run_folds(parent, plan, jobs or default_jobs(plan.config), is_resumed)
         found = children(parent.run_id)
         _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
         return failed, f"{plan.num_folds} folds"
@@ -65,7 +80,7 @@ def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker,
     name = f"{experiment.config['run_name'] or run_name(experiment.config)}-cv{count}"
     tags = {"encoder": type(experiment.model.encoder).__name__, "folds": str(count)}
     tracker, folder = open_parent(experiment, name, config, tags, arguments)
-    plan = _Plan(name, config, count)
+    plan = _Plan(folder.name, config, count)
     write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
     tracker.log_artifact(folder.config)
     return tracker, plan

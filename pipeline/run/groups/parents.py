@@ -14,6 +14,8 @@ from pipeline.run.description import configuration_names
 from pipeline.run.experiment import Experiment
 from pipeline.run.groups.workers import Outcome, exit_on_signals
 from pipeline.run.parameters import relevant_parameters
+from pipeline.run.resume import send_rest
+from pipeline.tracking.family import children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import GROUP_TAG, config_hash
 from pipeline.tracking.provenance import (
@@ -22,6 +24,7 @@ from pipeline.tracking.provenance import (
     provenance_tags,
     source_tags,
 )
+from pipeline.tracking.run import run_state
 from pipeline.tracking.secrets import removed_keys
 
 MOST = 100_000
@@ -39,7 +42,8 @@ def open_parent(
     """Creates a parent run for trainings of an experiment with a changed configuration.
 
     `arguments` are those of the configuration parser; the names of the configuration files in them
-    are the parameter `config` of the parent run and of its children.
+    are the parameter `config` of the parent run and of its children. A name that was given to
+    `mlflow run` is kept instead of `name`; the folder has it.
     Raises `InputError` if the configuration contains a secret, since each training reads it from a
     file.
     """
@@ -63,7 +67,7 @@ def open_parent(
         outputs=outputs_root(),
     )
     folder = RunFolder.of(str(tracker.version))
-    folder.create(name, yaml.safe_dump(config, sort_keys=False))
+    folder.create(tracker.run_name or name, yaml.safe_dump(config, sort_keys=False))
     tracker.log_text(command_line() + "\n", "command.txt")
     tracker.log_text(package_versions(), "packages.txt")
     tracker.flush()  # children read the parameter `config`
@@ -101,6 +105,22 @@ def read_plan(
             f"{', '.join(kinds)}; restore the file, or start the {what} again"
         ) from error
     return folder, {field: kept[field] for field in kinds}
+
+
+def is_finished(parent: RunFolder, num_trainings: int, kind: str) -> bool:
+    """Returns whether a parent run and all its trainings are finished, and says so.
+
+    `kind` is that of its trainings, such as "fold".
+    """
+    done = {child.fold for child in children(parent.run_id) if child.status == "FINISHED"}
+    if run_state(parent.run_id).status != "FINISHED" or not done >= {*range(num_trainings)}:
+        return False
+    send_rest(parent)
+    print_note(
+        f"run {parent.run_id} ({parent.name}) is finished: {num_trainings} {kind}s; nothing is "
+        "left to do"
+    )
+    return True
 
 
 def reopen_parent(folder: RunFolder) -> RunTracker:

@@ -1,5 +1,6 @@
 """Probes number agreement of a trained model, or of all variants of a configuration."""
 
+import itertools
 import json
 import math
 import sys
@@ -20,8 +21,15 @@ from pipeline.contracts import Generator
 from pipeline.errors import InputError
 from pipeline.protocols import implements
 from pipeline.run.experiment import build
-from pipeline.run.groups.children import ChildTraining, default_jobs, placed, run_trainings
+from pipeline.run.groups.children import (
+    ChildTraining,
+    default_jobs,
+    placed,
+    refuse_other_flags,
+    run_trainings,
+)
 from pipeline.run.groups.parents import (
+    is_finished,
     keep_plan,
     open_parent,
     read_plan,
@@ -90,13 +98,22 @@ def probe_variants(
     `TrainingError` if a variant failed; the others are trained and probed.
     """
     tracker, plan = _begin(file, base, variants, fields, verbs, per_range)
-    return _run(tracker, plan, verbs, jobs)
+    with RunFolder.of(str(tracker.version)).locked():
+        return _run(tracker, plan, verbs, jobs)
 
 
 def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
-    """Resumes `probe_variants`; finished variants are kept."""
+    """Resumes `probe_variants`; finished variants are kept.
+
+    A finished parent run of which nothing is left to do is not changed.
+    """
     folder, kept = read_plan(resume, _PLAN, "comparison", get_type_hints(_Plan))
-    return _run(reopen_parent(folder), _Plan(**kept), verbs, jobs, is_resumed=True)
+    plan = _Plan(**kept)
+    refuse_other_flags(folder, [*itertools.chain(*plan.arguments)])
+    with folder.locked():
+        if is_finished(folder, len(plan.arguments), "variant"):
+            return 0
+        return _run(reopen_parent(folder), plan, verbs, jobs, is_resumed=True)
 
 
 def _begin(
@@ -121,6 +138,7 @@ def _begin(
     name = f"{config['run_name'] or named}-variants{len(variants)}"
     tags = {"variants": str(len(variants))}
     tracker, folder = open_parent(experiment, name, config, tags, [f"--config={file}"])
+    name = folder.name
     arguments = [_arguments(folder, name, base, variant, fields) for variant in variants]
     plan = _Plan(name, [one.labels for one in variants], arguments, config, per_range)
     keep_plan(tracker, folder, _PLAN, plan._asdict())

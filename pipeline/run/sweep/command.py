@@ -12,6 +12,7 @@ from pipeline.run.experiment import Experiment, build
 from pipeline.run.groups.children import default_jobs, keep_configs, threads_per_job
 from pipeline.run.groups.parents import MOST, keep_plan, open_parent, reopen_parent, run_parent
 from pipeline.run.groups.workers import Outcome, wait_for_orphans
+from pipeline.run.resume import send_rest
 from pipeline.run.sweep.plan import PLAN, STUDY, Plan, read_sweep, refuse_changes
 from pipeline.run.sweep.space import Space, grid_of, parse_space, plain
 from pipeline.run.sweep.study import Study, SweepSettings
@@ -54,7 +55,7 @@ def sweep(request: SweepRequest, jobs: int | None) -> int:
     tracker, folder = open_parent(experiment, name, config, tags, request.arguments)
     with folder.locked():
         plan = Plan(
-            name,
+            folder.name,
             config,
             keep_configs(folder.path, request.arguments),
             plain(request.space),
@@ -127,6 +128,7 @@ def _is_finished(folder: RunFolder, plan: Plan, trials: int | None) -> bool:
     wanted = plan.trials if trials is None else trials
     is_done = run_state(folder.run_id).status == "FINISHED" and wanted <= plan.trials
     if is_done:
+        send_rest(folder)
         print_note(
             f"sweep {folder.run_id} ({plan.name}) is finished: {plan.trials} trials; nothing is "
             "left to do. To add trials, give a larger --trials"

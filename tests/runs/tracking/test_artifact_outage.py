@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.checkpoints.folder import RunFolder
+from pipeline.run.resume import send_rest
 from pipeline.tracking import outbox, writer
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import FileArtifact, TextArtifact
@@ -60,6 +62,22 @@ def test_artifacts_that_cannot_be_stored_hold_up_nothing_else(
         "late.txt": "late",
     }
     assert not list(Path(first.save_dir).iterdir())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_rest_is_sent_without_a_change_of_status(store, start, blocked, capsys):
+    run = start()
+    run.log_text("late", "late.txt")
+    run.finish("FINISHED")
+    before = dict(store.get_run(run.version).info)
+    send_rest(RunFolder(Path(run.save_dir)))
+    assert artifact_journal_of(run).exists()
+    blocked.unlink()
+    for text in (f"sent what run {run.version} had left after an outage of the store\n", ""):
+        send_rest(RunFolder(Path(run.save_dir)))
+        assert capsys.readouterr().err == text
+    assert (blocked / "small" / run.version / "artifacts" / "late.txt").read_text() == "late"
+    assert dict(store.get_run(run.version).info) == before
 
 
 @pytest.mark.usefixtures("impatient", "blocked")

@@ -8,21 +8,18 @@ import torch
 import yaml
 
 from tests.configs import small_config, write_config
-from tests.harness import all_runs, client, command, error_of, fit, history, only_run
+from tests.harness import (
+    all_runs,
+    client,
+    command,
+    error_of,
+    everything,
+    fit,
+    history,
+    only_run,
+)
 
 KEYS = ("train/loss", "val/perplexity", "tokens_seen")
-
-
-def everything(folder):
-    """All that the store has of the only run, and its files with their times."""
-    run = only_run(folder)
-    files = {
-        path: path.stat().st_mtime_ns
-        for path in (folder / "outputs").rglob("*")
-        if path.is_file() and path.name != "lock"
-    }
-    histories = {key: history(folder, run.info.run_id, key) for key in run.data.metrics}
-    return dict(run.info), run.data.to_dictionary(), histories, files
 
 
 @pytest.fixture
@@ -85,7 +82,7 @@ def test_fork(trained, corpus, capsys, tmp_path, monkeypatch):
     assert fork.info.run_name == f"{parent.info.run_name}-fork"
     assert (fork.info.status, fork.info.experiment_id) == ("FINISHED", parent.info.experiment_id)
     old = client(trained).get_run(run_id)
-    assert (dict(old.info), old.data.to_dictionary()) == before[:2]
+    assert (dict(old.info), old.data.to_dictionary()) == before[run_id][:2]
     assert command("train", "--resume", run_id, "--trainer.max_epochs=3") == 0
     for key in KEYS:
         expected = dict(history(trained, run_id, key))
