@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from pipeline.text.columns import ColumnLayout
+
 
 class Sentence(NamedTuple):
     """A sentence of a tagged corpus.
@@ -28,7 +30,7 @@ class TaggedCorpus(NamedTuple):
     `scheme` is the tag scheme of the files: "IOB1", "IOB2", "BIOES" or "BIO without types"; it is
     "labels" if each token has a label of its own, such as a part of speech. `held_out` are the
     splits without a file of their own, with a note on which sentences of the training file they
-    contain.
+    contain. `layout` describes the columns of the files, if these have columns.
     """
 
     splits: dict[str, list[Sentence]]  # "train", "valid", "test" -> sentences
@@ -37,6 +39,7 @@ class TaggedCorpus(NamedTuple):
     scheme: str
     notes: tuple[str, ...] = ()  # for the user, about how the files were read
     held_out: Mapping[str, str] = MappingProxyType({})
+    layout: ColumnLayout | None = None
 
 
 class TaggedSource(abc.ABC):

@@ -1,6 +1,6 @@
 """Stratified splits of corpora that lack a validation or test split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -99,3 +99,27 @@ def fill_splits(
             f"seed {seed}, are held out"
         )
     return {split: filled[split] for split in ("train", "valid", "test")}, notes
+
+
+def repeated_rows(
+    splits: Mapping[str, Iterable[tuple[str, ...]]], unit: str
+) -> dict[str, list[str]]:
+    """Returns, for validation and test, notes on rows that also occur in another split.
+
+    Rows are tuples of tokens; `unit` is what the notes call them.
+    """
+    train = set(splits["train"])
+    valid = set(splits["valid"]) - train
+    notes: dict[str, list[str]] = {"valid": [], "test": []}
+    for split, found in notes.items():
+        rows = list(splits[split])
+        if leaked := sum(row in train for row in rows):
+            found.append(
+                f"{leaked:,} {unit} of {split} also occur in train: a model may have memorized them"
+            )
+        if split == "test" and (shared := sum(row in valid for row in rows)):
+            found.append(
+                f"{shared:,} {unit} of test also occur in valid, which selects the tested"
+                " checkpoint"
+            )
+    return notes

@@ -46,6 +46,16 @@ def read_lines(
             advance(len(line))
 
 
+def refuse_damaged(text: str, where: str) -> None:
+    """Raises `InputError` if a text contains NUL or lone surrogates, which JSON can encode."""
+    if "\0" in text:
+        raise InputError(
+            f"{where} contains a NUL character; the file is damaged or has another encoding"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{where} contains half a character (a lone surrogate); it was truncated")
+
+
 def _bar(path: Path) -> AbstractContextManager[Callable[[int], None]]:
     size = path.stat().st_size
     if size < LARGE:

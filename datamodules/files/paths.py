@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from datamodules.files.records import has_records
 from datamodules.files.shards import is_pattern, shards
 from pipeline.errors import InputError
 
@@ -34,6 +35,11 @@ CORPORA = TEXTS | TAGGED | OPINIONS | SENTIMENT
 _FOLDERS = {"sst": "sst_trees"}  # folders that are not named as the corpus
 
 
+_SHARD = r"-\d{5}-of-(\d{5})"  # in names of Hugging Face data sets
+_CONLLU = (".conllu", ".conllup")
+_NO_CORPUS = r"(?:md|py|sh|log|html?|pdf|xml|ya?ml|zip|tar|t?gz|bz2|xz|bak|orig)\b"
+
+
 class _Naming(NamedTuple):
     """File names of splits."""
 
@@ -42,7 +48,7 @@ class _Naming(NamedTuple):
     ending: str  # regular expression
     description: str  # the expected names, with {0} for the split, for error messages
     flag: str  # flag that selects a file explicitly
-    takes_patterns: bool = False  # whether this flag accepts a glob pattern
+    wider: str = ""  # regular expression with NAMES for the stem, if no name matches otherwise
 
 
 _TEXT = _Naming(
@@ -51,14 +57,14 @@ _TEXT = _Naming(
     r"\.\w+",
     "{0}.* or *.{0}.* (such as {0}.txt or ptb.{0}.txt)",
     "--data.files",
-    takes_patterns=True,
 )
 _COLUMNS = _Naming(
     "sentences",
-    {"train": "train", "valid": "valid|validation|dev|testa", "test": "test|testb"},
+    {"train": "train", "valid": "valid|validation|dev|devel|testa", "test": "test|testb"},
     r"(?:\.\w+)?",
-    "{0}, {0}.* or *.{0} (such as {0}.txt or eng.{0})",
+    "a file with {0} at the end of its name (such as {0}.txt, eng.{0} or en_ewt-ud-{0}.conllu)",
     "--data.source.files",
+    rf"(?:[^.].*[._-])?(?:NAMES)(?:{_SHARD})?(?:\.(?!{_NO_CORPUS})\w+)*",
 )
 
 
@@ -114,14 +120,15 @@ def find_files(folder: Path, files: Mapping[str, str] | None = None) -> dict[str
 def find_tagged_files(folder: Path, files: Mapping[str, str] | None = None) -> dict[str, Path]:
     """Finds the file of tagged sentences of each split in a folder.
 
-    Names are as in `find_files`, the ending being optional, or those of the CoNLL shared tasks
-    (`eng.train`, `eng.testa` for validation, `eng.testb` for testing). The result has no "valid" if
+    Names are as in `find_files`, the ending being optional; `devel`, the names of the CoNLL shared
+    tasks (`eng.testa` for validation, `eng.testb` for testing) and, if there is no such file, any
+    prefix (`en_ewt-ud-train.conllu`) and the parts of a data set of the Hugging Face hub
+    (`train-00000-of-00002.parquet`) are found, too. The result has no "valid" and no "test" if
     there is no such file. Raises `InputError` as `find_files`.
     """
     found = _find_files(folder, files, _COLUMNS)
-    for split in ("train", "test"):
-        if split not in found:
-            _refuse_missing(folder, split, _COLUMNS)
+    if "train" not in found:
+        _refuse_missing(folder, "train", _COLUMNS)
     return found
 
 
@@ -149,22 +156,25 @@ def _find_files(folder: Path, files: Mapping[str, str] | None, naming: _Naming) 
 
 def _find_file(folder: Path, split: str, given: str | None, naming: _Naming) -> Path | None:
     if given is not None:
-        if naming.takes_patterns and is_pattern(given):
+        if is_pattern(given):
             if not shards(folder / given):
                 raise InputError(
                     f"{naming.flag}.{split}: no file matches {folder / given}; expected the "
                     f"{split} {naming.kind}"
                 )
-        elif not (folder / given).is_file():
+        elif not _is_corpus(folder / given):
             raise InputError(
                 f"{naming.flag}.{split}: no file {folder / given}; expected the {split} "
                 f"{naming.kind}"
             )
         return folder / given
-    pattern = re.compile(rf"(?:[^.].*\.)?(?:{naming.names[split]}){naming.ending}")
-    found = sorted(
-        path for path in folder.iterdir() if pattern.fullmatch(path.name) and path.is_file()
-    )
+    found = _matching(folder, rf"(?:[^.].*\.)?(?:{naming.names[split]}){naming.ending}")
+    if not found and naming.wider:
+        found = _matching(folder, naming.wider.replace("NAMES", naming.names[split]))
+        found = [path for path in found if path.suffix in _CONLLU] or found  # not its raw text
+        parts = {re.sub(_SHARD, r"-*-of-\1", path.name) for path in found}
+        if len(found) > 1 and len(parts) == 1:
+            return folder / parts.pop()
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise InputError(
@@ -172,6 +182,18 @@ def _find_file(folder: Path, split: str, given: str | None, naming: _Naming) -> 
             f"({names}); choose one with {naming.flag}.{split}=NAME"
         )
     return found[0] if found else None
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    named = re.compile(pattern)
+    return sorted(
+        path for path in folder.iterdir() if named.fullmatch(path.name) and _is_corpus(path)
+    )
+
+
+def _is_corpus(path: Path) -> bool:
+    """Returns whether a path is a file, or a folder of a data set that `datasets` saved."""
+    return path.is_file() or (path.is_dir() and has_records(path))
 
 
 def _refuse_missing(folder: Path, split: str, naming: _Naming) -> NoReturn:

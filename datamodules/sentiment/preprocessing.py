@@ -50,13 +50,3 @@ def treebank_words(text: str) -> tuple[str, ...]:
     return tuple(
         token.text for start, end in split_sentences(text) for token in tokenize(text[start:end])
     )
-
-
-def refuse_damaged(text: str, where: str) -> None:
-    """Raises `InputError` if a text contains NUL or lone surrogates, which JSON can encode."""
-    if "\0" in text:
-        raise InputError(
-            f"{where} contains a NUL character; the file is damaged or has another encoding"
-        )
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError(f"{where} contains half a character (a lone surrogate); it was truncated")

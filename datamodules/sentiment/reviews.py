@@ -5,9 +5,9 @@ from pathlib import Path
 
 from datamodules.batching.splits import fill_splits, hold_out, stratified
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
-from datamodules.files.lines import read_lines
+from datamodules.files.lines import read_lines, refuse_damaged
 from datamodules.files.paths import SENTIMENT, locate
-from datamodules.sentiment.preprocessing import refuse_damaged, treebank_words
+from datamodules.sentiment.preprocessing import treebank_words
 from pipeline.errors import InputError
 
 _POLARITIES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}

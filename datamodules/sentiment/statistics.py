@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
+from datamodules.batching.splits import repeated_rows
 from datamodules.batching.texts import LabelledCorpus, LabelledText
 from pipeline.errors import InputError, shortened
 
@@ -14,8 +15,8 @@ def check_splits(corpus: LabelledCorpus) -> list[str]:
     Raises `InputError` if the file of the validation or test split contains no text.
     """
     notes = []
-    train = {text.tokens for text in corpus.splits["train"]}
-    valid = {text.tokens for text in corpus.splits["valid"]} - train
+    tokens = {split: [text.tokens for text in texts] for split, texts in corpus.splits.items()}
+    repeated = repeated_rows(tokens, "texts")
     known = {text.label for text in corpus.splits["train"]}
     for split in ("valid", "test"):
         texts = corpus.splits[split]
@@ -26,14 +27,7 @@ def check_splits(corpus: LabelledCorpus) -> list[str]:
                 f"the {split} split is empty: {corpus.files[split]} has no text for it; add texts, "
                 f"or give another file for {split}"
             )
-        if leaked := sum(text.tokens in train for text in texts):
-            notes.append(
-                f"{leaked:,} texts of {split} also occur in train: a model may have memorized them"
-            )
-        if split == "test" and (shared := sum(text.tokens in valid for text in texts)):
-            notes.append(
-                f"{shared:,} texts of test also occur in valid, which selects the tested checkpoint"
-            )
+        notes += repeated[split]
         found = {text.label for text in texts}
         if unseen := sorted(found - known):
             notes.append(

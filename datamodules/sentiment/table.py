@@ -9,10 +9,10 @@ from typing import Literal
 from datamodules.batching.splits import fill_splits
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.delimited import Layout, read_delimited
-from datamodules.files.lines import read_lines
+from datamodules.files.lines import read_lines, refuse_damaged
 from datamodules.files.records import Record, field_names, field_of, has_records, read_records
 from datamodules.files.shards import is_pattern, shards
-from datamodules.sentiment.preprocessing import refuse_damaged, treebank_words
+from datamodules.sentiment.preprocessing import treebank_words
 from pipeline.errors import InputError, parsed_number, shortened
 
 _MAX_NUMBERS = 20  # labels that are numbers may have as many values without being questioned

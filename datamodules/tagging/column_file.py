@@ -1,36 +1,40 @@
-"""Reader of files with one token and its annotations per line."""
+"""Readers of the files of tagged corpora: columns, and tables with lists of tokens and tags."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from datamodules.files.lines import read_lines
+from datamodules.files.lines import read_lines, refuse_damaged
+from datamodules.files.records import Record, field_names, field_of, has_records, read_records
+from datamodules.files.shards import shards
 from pipeline.errors import InputError
-from pipeline.text.tags import DOCSTART
+from pipeline.text.columns import ColumnLayout, ColumnParser, TextLine
 
-Separator: TypeAlias = Literal["auto", "tab", "space"]
-
-_CHARACTERS = {"tab": "\t", "space": " "}
-_NAMES = {"\t": "TAB", " ": "one space"}
+_DEFAULT = ColumnLayout()
+_FLAG = "--data.source.encoding"
+_TAG_FIELDS = ("tags", "ner_tags", "labels")  # names in data sets of the Hugging Face hub
 
 
 class Block(NamedTuple):
-    """The lines of one sentence."""
+    """A sentence; a row contains the token, the tag and the features of the layout."""
 
-    line: int  # number of its first line in the file, from 1
-    rows: list[list[str]]  # fields of each line
+    source: str  # path of the file, or "row 3 of FILE" in a table of lists
+    numbers: list[int]  # number of the line of each row; empty in a table of lists
+    rows: list[tuple[str, ...]]
+
+    def where(self, index: int) -> str:
+        """Returns the place of a row, for error messages."""
+        return f"line {self.numbers[index]} of {self.source}" if self.numbers else self.source
 
 
 class ColumnFile(NamedTuple):
-    """Contents of a column file."""
+    """Contents of the file, or of the files, of a split."""
 
     path: Path
-    blocks: list[Block]  # at least one; all lines have the same number of fields
-    num_documents: int  # number of lines that begin with `-DOCSTART-`
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return len(self.blocks[0].rows[0])
+    blocks: list[Block]  # at least one
+    width: int  # number of columns; 0 for lists of tokens and tags
+    skipped: Counter[str]  # kind of lines that are not tokens -> their number
 
     @property
     def num_tokens(self) -> int:
@@ -38,48 +42,113 @@ class ColumnFile(NamedTuple):
         return sum(len(block.rows) for block in self.blocks)
 
 
-def read_column_file(path: Path, separator: Separator = "auto") -> ColumnFile:
-    """Reads a column file: UTF-8 with or without byte-order mark, line ends LF or CR LF.
+def read_column_file(
+    path: Path, layout: ColumnLayout = _DEFAULT, encoding: str = "utf-8"
+) -> ColumnFile:
+    """Reads a column file as `ColumnParser` describes it, or a table of lists.
 
-    Sentences end at blank lines (empty, or with spaces and TABs only), at lines that begin with
-    `-DOCSTART-` (which are skipped) and at the end of the file. Columns are separated by a TAB or
-    by exactly one space; "auto" selects the TAB if the first line contains one. Other white space
-    (such as U+00A0) is part of a token.
+    Tables are files of `datamodules.files.records`, whose rows are sentences: the fields `token`
+    (by default `tokens`), `tag` (by default `tags`, `ner_tags` or `labels`) and the features
+    contain lists of equal length. A path may be a pattern of several files.
 
-    Raises `InputError` if a line has a different number of columns than the first one, or if the
-    file contains no sentence or is not UTF-8.
+    Raises `InputError` if the file is malformed, contains no sentence or has another encoding.
     """
-    blocks: list[Block] = []
-    between = _CHARACTERS.get(separator)
-    num_documents = 0
-    is_open = False
-    for number, ended in enumerate(read_lines(path), start=1):
-        line = ended.rstrip("\r\n")
-        is_document = line.startswith(DOCSTART)
-        num_documents += is_document
-        if is_document or not line.strip(" \t"):
-            is_open = False
-            continue
-        between = between or ("\t" if "\t" in line else " ")
-        fields = line.split(between)
-        if not is_open:
-            blocks.append(Block(number, []))
-        blocks[-1].rows.append(fields)
-        is_open = True
-        _check_width(fields, blocks[0], between, f"line {number} of {path}")
+    files = [_read_one(file, layout, encoding) for file in shards(path)]
+    blocks = [block for file in files for block in file.blocks]
     if not blocks:
         raise InputError(
             f"{path} contains no sentence; one token per line and a blank line after each sentence"
             " are expected"
         )
-    return ColumnFile(path, blocks, num_documents)
+    skipped = sum((file.skipped for file in files), Counter[str]())
+    return ColumnFile(path, blocks, files[0].width, skipped)
 
 
-def _check_width(fields: list[str], first: Block, between: str, where: str) -> None:
-    expected = len(first.rows[0])
-    if len(fields) != expected:
+def _read_one(path: Path, layout: ColumnLayout, encoding: str) -> ColumnFile:
+    if has_records(path):
+        skipped = Counter[str]()
+        blocks = list(_record_blocks(path, layout, encoding, skipped))
+        return ColumnFile(path, blocks, 0, skipped)
+    lines = enumerate(read_lines(path, encoding=encoding, flag=_FLAG), start=1)
+    parser = ColumnParser(str(path), layout)
+    blocks = [
+        Block(str(path), [line.number for line in block.lines], block.rows)
+        for block in parser.blocks(TextLine(i, 0, line.rstrip("\r\n")) for i, line in lines)
+    ]
+    skipped = Counter(
+        {
+            "-DOCSTART- lines": parser.num_documents,
+            "comment lines": parser.num_comments,
+            "ranges (1-2) of CoNLL-U": parser.num_ranges,
+            "empty nodes (8.1) of CoNLL-U": parser.num_empty_nodes,
+        }
+    )
+    return ColumnFile(path, blocks, parser.width, skipped)
+
+
+def _record_blocks(
+    path: Path, layout: ColumnLayout, encoding: str, skipped: Counter[str]
+) -> Iterator[Block]:
+    names: list[str] = []
+    for record in read_records(path, encoding, _FLAG):
+        names = names or _fields(record, layout)
+        columns = [_strings(record, name) for name in names]
+        if len({*map(len, columns)}) > 1:
+            lengths = ", ".join(
+                f"{len(column)} {name}" for name, column in zip(names, columns, strict=True)
+            )
+            raise InputError(f"{record.where} has {lengths}; lists of equal length are expected")
+        rows = list(zip(*columns, strict=True))
+        if rows:
+            yield Block(record.where, [], rows)
+        else:
+            skipped["rows without tokens"] += 1
+
+
+def _fields(record: Record, layout: ColumnLayout) -> list[str]:
+    """Returns the names of the fields with token, tag and features."""
+    guess = next((name for name in _TAG_FIELDS if name in record.values), _TAG_FIELDS[0])
+    columns = {
+        "token": "tokens" if layout.token is None else layout.token,
+        "tag": guess if layout.tag is None else layout.tag,
+        **{f"features.{name}": column for name, column in layout.features.items()},
+    }
+    for what, column in columns.items():
+        try:
+            field_of(record, str(column))
+        except KeyError:
+            raise InputError(
+                f"{record.where} has no field {column!r}, only {field_names(record)}; name the "
+                f"field with --data.source.{what}"
+            ) from None
+    return [str(column) for column in columns.values()]
+
+
+def _strings(record: Record, name: str) -> list[str]:
+    try:
+        values = field_of(record, name)
+    except KeyError:
+        raise InputError(f"{record.where} has no field {name!r}, but earlier rows do") from None
+    if values is None:
+        return []
+    if not isinstance(values, list):
+        raise InputError(f"{record.where}: {name!r} is not a list, but one of strings is expected")
+    for value in values:
+        if not isinstance(value, str) or not value or not value.isprintable():
+            _refuse(record, name, value)
+    return values
+
+
+def _refuse(record: Record, name: str, value: object) -> None:
+    """Refuses values that are no strings, or that column files cannot contain."""
+    if not isinstance(value, str):
         raise InputError(
-            f"{where} has {len(fields)} columns separated by {_NAMES[between]}, but line"
-            f" {first.line} has {expected}; fix the line, or set the column separator with"
-            " --data.source.separator"
+            f"{record.where}: {name!r} contains {value!r}; strings are expected (class numbers need"
+            " the names that Parquet files of Hugging Face `datasets` contain)"
+        )
+    refuse_damaged(value, record.where)
+    if not value or any(mark in value for mark in "\t\r\n"):
+        raise InputError(
+            f"{record.where}: {name!r} contains {value!r}; strings that are not empty, without TAB "
+            "and line ends, are expected"
         )

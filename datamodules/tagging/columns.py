@@ -1,13 +1,16 @@
 """Tagged corpora in column files, like those of the CoNLL shared tasks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.paths import SPLITS, TAGGED, find_tagged_files, find_test_file, locate
-from datamodules.tagging.column_file import ColumnFile, Separator, read_column_file
+from datamodules.files.records import has_records
+from datamodules.tagging.column_file import ColumnFile, read_column_file
 from pipeline.errors import InputError, shortened
+from pipeline.text.columns import ColumnLayout, Comments, Separator
 from pipeline.text.tags import (
     Scheme,
     are_labels,
@@ -20,31 +23,42 @@ from pipeline.text.tags import (
 
 
 class Columns(TaggedSource):
-    r"""Reads a folder of column files with one token and its tag per line.
+    r"""Reads column files with one token and its tag per line, or tables with a sentence per row.
 
-    Sentences are separated by blank lines. Tags of any scheme are converted to BIO; an I that
-    continues no span is kept and counted. `scheme="none"` reads labels, such as parts of speech,
-    and leaves them unchanged.
+    Sentences of column files are separated by blank lines. CoNLL-U and CoNLL-U Plus are recognised,
+    and their columns can be given by name. Files with the suffixes .parquet, .jsonl and .json, and
+    folders that `save_to_disk` of the package `datasets` wrote, have a sentence per row, with lists
+    of tokens and tags. Tags of any scheme are converted to BIO; an I that continues no span is kept
+    and counted. `scheme="none"` reads labels, such as parts of speech, and leaves them unchanged.
 
     Args:
-        corpus: Name of a corpus, such as "conll2003", or path of a folder.
-        token: Index of the token column, from 0; -1 is the last column.
-        tag: Index of the tag column.
-        features: Name and index of each additional column to read, such as `{pos: 1}`.
+        corpus: Name of a corpus, such as "conll2003", or path of a folder or of a single file.
+        token: Index of the token column, from 0 (-1 is the last one), or its name; by default
+            `form` in CoNLL-U, `tokens` in tables, else 0.
+        tag: Index or name of the tag column; by default `tags`, `ner_tags` or `labels` in tables,
+            else the last column.
+        features: Name and column of each additional feature to read, such as `{pos: 1}`.
         separator: Column separator; "auto" selects TAB if the first line contains one, else exactly
             one space.
         scheme: Tag scheme of the files; "auto" detects it in the training sentences, "none" reads
-            labels.
+            labels. "BIOES" includes BILOU and BMES; "IO" are types alone, such as `LOC`.
         default_type: Span type for tags without a type (B, I and O alone).
-        files: File name of each split; by default `<split>.*`, `*.<split>` or the CoNLL names.
+        files: File name or pattern of each split; by default found by `train`, `valid`, `dev`,
+            `devel`, `test` and the CoNLL names, with any prefix and suffix.
         valid_fraction: Fraction of the training sentences, taken from the end, that is used for
-            validation if the folder contains no validation file.
+            validation if there is no validation file.
+        test_fraction: Fraction of the sentences, taken from the end, that is used for testing if
+            there is no test file.
+        comments: Lines that begin with # before the first token of a sentence: "skip" skips them,
+            "none" reads them as tokens, "auto" skips those with another number of columns than the
+            tokens, and all in CoNLL-U.
+        encoding: Encoding of the files.
 
     Attributes:
-        name: Name of the folder.
+        name: Name of the folder or file.
 
     Raises:
-        InputError: If `default_type` is empty or `valid_fraction` is not between 0 and 1.
+        InputError: If `default_type` is empty or a fraction is not between 0 and 1.
 
     Example:
         >>> import pathlib, tempfile
@@ -58,62 +72,76 @@ class Columns(TaggedSource):
     def __init__(
         self,
         corpus: str,
-        token: int = 0,
-        tag: int = -1,
-        features: dict[str, int] | None = None,
+        token: int | str | None = None,
+        tag: int | str | None = None,
+        features: dict[str, int | str] | None = None,
         separator: Separator = "auto",
         scheme: Scheme | Literal["auto", "none"] = "auto",
         default_type: str = "span",
         files: dict[str, str] | None = None,
         valid_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        comments: Comments = "auto",
+        encoding: str = "utf-8",
     ) -> None:
         if not default_type:
             raise InputError("default_type is empty; the name of a span type is expected")
-        if not 0 < valid_fraction < 1:
-            raise InputError(
-                f"valid_fraction is {valid_fraction}; a fraction of the training sentences between"
-                " 0 and 1 is expected"
-            )
-        self.name = Path(corpus).resolve().name
-        self._corpus, self._files, self._valid_fraction = corpus, files, valid_fraction
-        self._token, self._tag, self._features = token, tag, dict(features or {})
-        self._separator, self._scheme, self._default_type = separator, scheme, default_type
+        fractions = {"valid": valid_fraction, "test": test_fraction}
+        for split, fraction in fractions.items():
+            if not 0 < fraction < 1:
+                raise InputError(
+                    f"{split}_fraction is {fraction}; a fraction of the training sentences between"
+                    " 0 and 1 is expected"
+                )
+        path = Path(corpus)
+        self.name = path.stem if path.is_file() else path.resolve().name
+        self._corpus, self._files, self._fractions = corpus, files, fractions
+        self._layout = ColumnLayout(
+            token, tag, dict(features or {}), separator, comments, default_type=default_type
+        )
+        self._scheme, self._encoding = scheme, encoding
 
     def read(self) -> TaggedCorpus:
         """See `TaggedSource`."""
-        paths = find_tagged_files(locate(self._corpus, TAGGED), self._files)
-        files = {split: read_column_file(path, self._separator) for split, path in paths.items()}
+        paths = self._paths()
+        files = {
+            split: read_column_file(path, self._layout, self._encoding)
+            for split, path in paths.items()
+        }
         for file in files.values():
-            self._check_columns(file, files["train"])
-        splits = {split: self._sentences(file) for split, file in files.items()}
-        notes = _document_notes(files.values())
+            _check_width(file, files["train"])
+        splits = {split: _sentences(file) for split, file in files.items()}
+        scheme: Scheme | Literal["labels"] = "labels"
         if self._scheme == "none":
-            scheme = "labels"
             self._check_labels(files["train"], splits["train"])
         else:
             scheme, splits = self._in_bio(self._scheme, files, splits)
-        held_out = {}
-        if "valid" not in splits:
-            splits, held_out["valid"] = self._hold_out(paths["train"], splits)
-        notes += _tag_notes(splits, paths["train"])
+        splits, held_out = self._hold_out(paths["train"], splits)
         return TaggedCorpus(
             splits,
             {split: paths.get(split, paths["train"]) for split in SPLITS},
-            tuple(self._features),
+            tuple(self._layout.features),
             scheme,
-            tuple(notes),
+            (*self._line_notes(files.values()), *_tag_notes(splits, paths["train"])),
             held_out,
+            self._resolved(files["train"], scheme),
         )
+
+    def _paths(self) -> dict[str, Path]:
+        path = Path(self._corpus)
+        is_saved = path.is_dir() and has_records(path)  # by `datasets`
+        if (path.is_file() or is_saved) and not self._files:
+            return {"train": path}
+        return find_tagged_files(locate(self._corpus, TAGGED), self._files)
 
     def read_other(self, path: Path, scheme: str) -> TaggedCorpus:
         """See `TaggedSource`; tags are read in the scheme of the corpus unless one was given."""
-        if path.is_dir():
+        if path.is_dir() and not has_records(path):
             path = find_test_file(path, self._files)
-        elif not path.is_file():
+        elif not path.exists():
             raise InputError(f"no file or folder {path}; tagged sentences are expected")
-        file = read_column_file(path, self._separator)
-        self._check_columns(file, file)
-        sentences = self._sentences(file)
+        file = read_column_file(path, self._layout, self._encoding)
+        sentences = _sentences(file)
         if scheme == "labels":
             self._check_labels(file, sentences)
         else:
@@ -121,42 +149,43 @@ class Columns(TaggedSource):
             written = cast(Scheme, scheme) if given in ("auto", "none") else cast(Scheme, given)
             _, parts = self._in_bio(written, {"train": file}, {"train": sentences})
             sentences = parts["train"]
-        notes = tuple(_document_notes([file]))
-        return TaggedCorpus({"test": sentences}, {"test": path}, (*self._features,), scheme, notes)
+        names, notes = tuple(self._layout.features), tuple(self._line_notes([file]))
+        return TaggedCorpus({"test": sentences}, {"test": path}, names, scheme, notes)
 
-    def _check_columns(self, file: ColumnFile, train: ColumnFile) -> None:
-        where = f"line {file.blocks[0].line} of {file.path}"
-        if file.width != train.width:
-            raise InputError(
-                f"{where} has {file.width} columns, but {train.path} has {train.width}; use the"
-                " same columns in all files"
+    def _line_notes(self, files: Collection[ColumnFile]) -> list[str]:
+        """Describes skipped lines, and lines that may be comments."""
+        counts = sum((file.skipped for file in files), Counter[str]())
+        notes = [f"{count:,} {what} were skipped" for what, count in counts.items()]
+        marked = sum(block.rows[0][0] == "#" for file in files for block in file.blocks)
+        if marked and self._layout.comments == "auto":
+            notes.append(
+                f"{marked:,} sentences begin with the token #; if these lines are comments, skip"
+                " them with --data.source.comments=skip"
             )
-        for name, number in (("token", self._token), ("tag", self._tag), *self._features.items()):
-            if not -file.width <= number < file.width:
-                raise InputError(
-                    f"{where} has {file.width} columns, so {name}={number} is not a column; an"
-                    f" index from {-file.width} to {file.width - 1} is expected"
-                )
+        return notes
 
-    def _sentences(self, file: ColumnFile) -> list[Sentence]:
-        """Selects the configured columns; tags are not converted."""
-        numbers = (self._token, self._tag, *self._features.values())
-        sentences = []
-        for block in file.blocks:
-            columns = [tuple(row[number] for row in block.rows) for number in numbers]
-            for number, column in zip(numbers, columns, strict=True):
-                if "" in column:
-                    raise InputError(
-                        f"column {number} is empty in line {block.line + column.index('')} of"
-                        f" {file.path}; a value is expected (check for a doubled separator)"
-                    )
-            sentences.append(Sentence(columns[0], columns[1], tuple(columns[2:])))
-        return sentences
+    def _resolved(
+        self, train: ColumnFile, scheme: Scheme | Literal["labels"]
+    ) -> ColumnLayout | None:
+        """Returns the layout with indices that are valid in files without a tag column, too."""
+        if not train.width:
+            return None
+
+        def index(column: int | str) -> int | str:
+            return column % train.width if isinstance(column, int) else column
+
+        given = self._layout
+        return given._replace(
+            token=None if given.token is None else index(given.token),
+            tag=index(-1 if given.tag is None else given.tag),
+            features={name: index(column) for name, column in given.features.items()},
+            scheme=scheme,
+        )
 
     def _check_labels(self, file: ColumnFile, sentences: Sequence[Sentence]) -> None:
         if not are_labels({tag for sentence in sentences for tag in sentence.tags}):
             raise InputError(
-                f"column {self._tag} of {file.path} contains BIO tags, but scheme is none, which"
+                f"{file.path} contains BIO tags, but scheme is none, which"
                 " reads labels; omit --data.source.scheme"
             )
 
@@ -167,16 +196,20 @@ class Columns(TaggedSource):
         splits: Mapping[str, list[Sentence]],
     ) -> tuple[Scheme, dict[str, list[Sentence]]]:
         train = [sentence.tags for sentence in splits["train"]]
-        _check_tags(files["train"], train, split_tag)
-        written = detect_scheme(train) if scheme == "auto" else scheme
-        has_types = any(split_tag(tag)[1] for tags in train for tag in tags)
+        try:
+            written = detect_scheme(train) if scheme == "auto" else scheme
+        except ValueError:
+            written = "IOB2"  # the line of the first bad tag is found below
+        if written != "IO":
+            _check_tags(files["train"], train, split_tag)
+        has_types = written != "IO" and any(split_tag(tag)[1] for tags in train for tag in tags)
 
         def convert(*tags: str) -> tuple[str, ...]:
-            if has_types and (bare := [tag for tag in tags if tag != "O" and len(tag) == 1]):
+            if has_types and (bare := [tag for tag in tags if _is_bare(tag)]):
                 raise ValueError(
                     f"the tag {shortened(bare[0])!r} has no type, but other training tags have one"
                 )
-            return to_bio(tags, written, self._default_type)
+            return to_bio(tags, written, self._layout.default_type)
 
         for split, file in files.items():
             _check_tags(file, (sentence.tags for sentence in splits[split]), convert)
@@ -186,20 +219,49 @@ class Columns(TaggedSource):
         }
 
     def _hold_out(
-        self, path: Path, splits: dict[str, list[Sentence]]
-    ) -> tuple[dict[str, list[Sentence]], str]:
-        train = splits["train"]
-        count = max(1, round(self._valid_fraction * len(train)))
-        if count == len(train):
-            raise InputError(
-                f"no validation file next to {path}, and its {len(train)} sentences are too few for"
-                f" valid_fraction={self._valid_fraction}; add a validation file or more sentences"
+        self, path: Path, splits: Mapping[str, list[Sentence]]
+    ) -> tuple[dict[str, list[Sentence]], dict[str, str]]:
+        """Takes the missing splits from the end of the training sentences."""
+        filled, notes = dict(splits), {}
+        for split, name, use in (("test", "test", "testing"), ("valid", *["validation"] * 2)):
+            if split in filled:
+                continue
+            train = filled["train"]
+            count = max(1, round(self._fractions[split] * len(train)))
+            if count >= len(train):
+                raise InputError(
+                    f"no {name} file next to {path}, and its {len(train)} sentences are too few"
+                    f" for {split}_fraction={self._fractions[split]}; add a {name} file or more"
+                    " sentences"
+                )
+            filled["train"], filled[split] = train[:-count], train[-count:]
+            notes[split] = (
+                f"no {name} file: the last {count:,} of {len(train):,} training sentences are used"
+                f" for {use} only"
             )
-        note = (
-            f"no validation file: the last {count:,} of {len(train):,} training sentences are used"
-            " for validation only"
+        return {split: filled[split] for split in SPLITS}, notes
+
+
+def _check_width(file: ColumnFile, train: ColumnFile) -> None:
+    if file.width != train.width:
+        raise InputError(
+            f"{file.blocks[0].where(0)} has {file.width} columns, but {train.path} has"
+            f" {train.width}; use the same columns in all files"
         )
-        return {"train": train[:-count], "valid": train[-count:], "test": splits["test"]}, note
+
+
+def _sentences(file: ColumnFile) -> list[Sentence]:
+    """Returns the sentences of a file; tags are not converted."""
+    return [
+        Sentence(tokens, tags, tuple(columns))
+        for block in file.blocks
+        for tokens, tags, *columns in [tuple(zip(*block.rows, strict=True))]
+    ]
+
+
+def _is_bare(tag: str) -> bool:
+    prefix, label = split_tag(tag)
+    return prefix != "O" and not label
 
 
 def _check_tags(
@@ -208,23 +270,18 @@ def _check_tags(
     """Reports the line of the first tag for which `check` raises a `ValueError`."""
     good = set()
     for block, tags_of_one in zip(file.blocks, tags, strict=True):
-        for number, tag in enumerate(tags_of_one, start=block.line):
+        for index, tag in enumerate(tags_of_one):
             if tag in good:
                 continue
             try:
                 check(tag)
             except ValueError as error:
                 raise InputError(
-                    f"line {number} of {file.path}: {error}; set the tag column with"
-                    " --data.source.tag and the tag scheme with --data.source.scheme (none for"
-                    " labels such as parts of speech)"
+                    f"{block.where(index)}: {error}; set the tag column with"
+                    " --data.source.tag and the tag scheme with --data.source.scheme (IO for types"
+                    " alone, none for labels such as parts of speech)"
                 ) from error
             good.add(tag)
-
-
-def _document_notes(files: Iterable[ColumnFile]) -> list[str]:
-    count = sum(file.num_documents for file in files)
-    return [f"{count:,} -DOCSTART- lines were skipped"] if count else []
 
 
 def _tag_notes(splits: dict[str, list[Sentence]], path: Path) -> list[str]:

@@ -6,8 +6,10 @@ They are shown before training, since differing data is a common reason for diff
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus
+from datamodules.batching.splits import repeated_rows
 from pipeline.errors import shortened
 from pipeline.text.tags import are_labels, spans, types_of
 
@@ -61,7 +63,9 @@ def describe_tagged(corpus: TaggedCorpus, train_words: set[str]) -> str:
             f"({share:.1%} of them not in train)  longest {counts['longest']}"
             + _spans_of(sentences)
         )
-    lines += [f"note: {note}" for note in (*corpus.notes, *corpus.held_out.values())]
+    tokens = {split: [s.tokens for s in sentences] for split, sentences in corpus.splits.items()}
+    repeated = chain.from_iterable(repeated_rows(tokens, "sentences").values())
+    lines += [f"note: {note}" for note in (*corpus.notes, *corpus.held_out.values(), *repeated)]
     return "\n".join(lines)
 
 

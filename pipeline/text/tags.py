@@ -7,6 +7,7 @@ no spans, such as parts of speech, are labels and are not changed (`are_labels`)
 
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -14,12 +15,12 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from pipeline.errors import shortened
 
-Scheme: TypeAlias = Literal["IOB1", "IOB2", "BIOES", "BIO without types"]
+Scheme: TypeAlias = Literal["IOB1", "IOB2", "BIOES", "IO", "BIO without types"]
 
 DOCSTART = "-DOCSTART-"
 """First word of a line that begins a document in files with one token per line; not a token."""
 
-_ALSO = {"L": "E", "U": "S"}  # BILOU's names
+_ALSO = {"L": "E", "U": "S", "M": "I", "W": "S"}  # names in BILOU, BMES and BMEWO
 _PREFIXES = {"IOB1": "BIO", "IOB2": "BIO", "BIOES": "BIOES", "BIO without types": "BIO"}
 
 
@@ -123,20 +124,21 @@ def are_labels(tags: Iterable[str]) -> bool:
 def split_tag(tag: str) -> tuple[str, str]:
     """Splits a tag of a file: "B-PER", "B_PER" or, without a type, "B".
 
-    Returns the prefix, one of B, I, O, E and S (L and U of BILOU become E and S), and the type, ""
-    if there is none. Raises a `ValueError` if the tag does not belong to any scheme.
+    Returns the prefix, one of B, I, O, E and S, and the type, "" if there is none. L, U, M and W of
+    BILOU, BMES and BMEWO become E, S, I and S; lower-case prefixes become upper-case. Raises a
+    `ValueError` if the tag does not belong to any scheme.
 
     Example:
         >>> split_tag("U-PER")
         ('S', 'PER')
     """
-    prefix, separator, label = tag[:1], tag[1:2], tag[2:]
+    prefix, separator, label = tag[:1].upper(), tag[1:2], tag[2:]
     prefix = _ALSO.get(prefix, prefix)
-    is_bare = tag == "O" or (len(tag) == 1 and prefix in "BIES")
+    is_bare = len(tag) == 1 and prefix in "BIOES"
     if not is_bare and not (prefix and prefix in "BIES" and separator in "-_" and label):
         raise ValueError(
             f"tag {shortened(tag)!r} does not belong to any scheme; expected O, or one of B, I, "
-            "E, S, L and U, alone or with a type as in B-PER"
+            "E, S, L, U, M and W, alone or with a type as in B-PER"
         )
     return prefix, label
 
@@ -147,13 +149,17 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     If E, S, L or U occurs, the scheme is BIOES. Otherwise it depends on the spans that do not
     directly follow a span of their type: IOB2 begins them with B, IOB1 with I. The majority
     decides, so that a file of IOB2 with a few malformed tags is still IOB2. Ties, and files without
-    such spans, are IOB2. "BIO without types" is IOB2 whose tags are "B", "I" and "O". Raises a
-    `ValueError` if a tag does not belong to any scheme.
+    such spans, are IOB2. "BIO without types" is IOB2 whose tags are "B", "I" and "O". "IO" are
+    types of letters without a prefix, if more than half of all tags are O. Raises a `ValueError` if
+    a tag does not belong to any scheme.
 
     Example:
         >>> detect_scheme([["I-PER", "I-PER", "O", "I-LOC"]])
         'IOB1'
     """
+    sentences = list(sentences)
+    if _are_bare_types(Counter(itertools.chain.from_iterable(sentences))):
+        return "IO"
     num_begun = num_inside = 0
     prefixes, labels = set(), set()
     for sentence in sentences:
@@ -171,18 +177,36 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
     return "BIO without types" if "B" in prefixes and labels == {""} else "IOB2"
 
 
+def _are_bare_types(counts: Counter[str]) -> bool:
+    """Returns whether most tags are O and all others are words, such as `LOC`, of no scheme."""
+    if not 2 * counts["O"] > counts.total() > counts["O"]:
+        return False
+    return not any(_belongs(tag) or not tag.isalpha() for tag in counts if tag != "O")
+
+
+def _belongs(tag: str) -> bool:
+    try:
+        split_tag(tag)
+    except ValueError:
+        return False
+    return True
+
+
 def to_bio(tags: Sequence[str], scheme: Scheme, default_type: str) -> tuple[str, ...]:
     """Converts the tags of a sentence to BIO; tags without a type get `default_type`.
 
-    The spans are those that `seqeval` reads in its default mode. In IOB1 no tag is malformed. In
-    the other schemes, an I or E that does not continue a span becomes an I, which `count_malformed`
-    counts. Directly after E or S it becomes a B instead, because an I would extend the span there.
-    Raises a `ValueError` if a tag does not belong to the scheme.
+    The spans are those that `seqeval` reads in its default mode. In IO, adjacent tags of a type are
+    one span. In IO and IOB1 no tag is malformed. In the other schemes, an I or E that does not
+    continue a span becomes an I, which `count_malformed` counts. Directly after E or S it becomes a
+    B instead, because an I would extend the span there. Raises a `ValueError` if a tag does not
+    belong to the scheme.
 
     Example:
         >>> to_bio(["S-PER", "O", "B-LOC", "E-LOC"], "BIOES", default_type="")
         ('B-PER', 'O', 'B-LOC', 'I-LOC')
     """
+    if scheme == "IO":
+        return to_bio([_inside(tag) for tag in tags], "IOB1", default_type)
     bio: list[str] = []
     is_over = False  # the last tag was E or S, so that the next one begins a span
     for tag in tags:
@@ -196,3 +220,12 @@ def to_bio(tags: Sequence[str], scheme: Scheme, default_type: str) -> tuple[str,
             bio.append(f"{'B' if begins else 'I'}-{label or default_type}")
         is_over = prefix in "ES"
     return tuple(span_tags(spans(bio), len(bio)) if scheme == "IOB1" else bio)
+
+
+def _inside(tag: str) -> str:
+    """Returns the IOB1 tag of a type without a prefix."""
+    if tag != "O" and _belongs(tag):
+        raise ValueError(
+            f"tag {shortened(tag)!r} does not belong to the scheme IO, whose tags are types alone"
+        )
+    return tag if tag == "O" else f"I-{tag}"

@@ -43,6 +43,12 @@ SPLITS = ("train", "valid", "test")
 COLUMNS = (
     "EU\tNNP\tB-ORG\nrejects\tVBZ\tO\nGerman\tJJ\tB-MISC\ncall\tNN\tO\n\nPeter\tNNP\tB-PER\n\n"
 )
+CONLLU = (
+    "# sent_id = 1\n1-2\tIt's\t_\t_\t_\t_\t_\t_\t_\t_\n1\tIt\tit\tPRON\t_\t_\t2\tdep\t_\t_\n"
+    "2\t's\tbe\tAUX\t_\t_\t0\troot\t_\t_\n2.1\tx\t_\t_\t_\t_\t_\t_\t_\t_\n\n"
+)
+PLUS = "# global.columns = ID FORM NE\n1\tIt\tO\n2\tParis\tB-LOC\n\n"
+TAGGED_ROWS = [{"tokens": ["In", "Paris"], "ner_tags": [0, 1]}, {"tokens": [], "ner_tags": []}] * 6
 TREES = "(3 (2 Good) (2 film))\n(1 (2 A) (1 (0 bad) (2 one)))\n" * 4
 TEXT = "the boys see a dog\nthe dog sees the boys\na boy who sees dogs is here\n" * 5
 TABLE = {
@@ -53,7 +59,10 @@ TABLE = {
     "txt": 'good "film"\t1\nbad film\t0\n' * 8,
     "all": "DESC:manner How did he ?\nHUM:ind Who was it ?\n" * 8,
 }
-CLASSES = {"label": {"names": ["bad", "good"], "_type": "ClassLabel"}}
+CLASSES = {
+    "label": {"names": ["bad", "good"], "_type": "ClassLabel"},
+    "ner_tags": {"feature": {"names": ["O", "B-LOC"], "_type": "ClassLabel"}, "_type": "Sequence"},
+}
 TYPES = {b"huggingface": json.dumps({"info": {"features": CLASSES}}).encode()}
 ARPA = """\\data\\
 ngram 1=4
@@ -92,6 +101,18 @@ def packed_arpa(folder: Path) -> None:
 
 def columns(folder: Path) -> None:
     Columns(str(folder), features={"pos": 1}).read()
+
+
+def conllu(folder: Path) -> None:
+    Columns(str(folder), tag="upos", scheme="none", features={"lemma": "lemma"}).read()
+
+
+def conllu_plus(folder: Path) -> None:
+    Columns(str(folder)).read()
+
+
+def lists(ending: str, folder: Path) -> None:
+    Columns(str(folder / f"table.{ending}")).read()
 
 
 def trees(folder: Path) -> None:
@@ -159,8 +180,10 @@ def texts(content: str) -> dict[str, bytes]:
     return {f"{split}.txt": content.encode() for split in SPLITS}
 
 
-def arrow_files(name: str) -> dict[str, bytes]:
-    rows = [{"text": f"It's {i}", "label": i % 2} for i in range(16)]
+ITEMS = [{"text": f"It's {i}", "label": i % 2} for i in range(16)]
+
+
+def arrow_files(name: str, rows: list[dict] = ITEMS) -> dict[str, bytes]:
     content, sink = (
         pa.Table.from_pylist(rows).replace_schema_metadata(TYPES),
         pa.BufferOutputStream(),
@@ -202,6 +225,13 @@ READERS = {
     "arpa": (arpa, {"model.arpa": ARPA.encode()}),
     "arpa-gz": (packed_arpa, {"model.arpa.gz": gzip.compress(ARPA.encode(), mtime=0)}),
     "columns": (columns, texts(COLUMNS * 3)),
+    "conllu": (conllu, texts(CONLLU * 8)),
+    "conllu-plus": (conllu_plus, {f"{split}.conllup": PLUS.encode() * 8 for split in SPLITS}),
+    "lists-jsonl": (
+        partial(lists, "jsonl"),
+        {"table.jsonl": b'{"tokens": ["In", "Paris"], "tags": ["O", "B-LOC"]}\n' * 8},
+    ),
+    "lists-parquet": (partial(lists, "parquet"), arrow_files("table.parquet", TAGGED_ROWS)),
     "trees": (trees, {**texts(TREES), "dev.txt": TREES.encode()}),
     "csv": (partial(table, "csv"), {"table.csv": TABLE["csv"].encode()}),
     "tsv": (partial(table, "tsv"), {"table.tsv": TABLE["tsv"].encode()}),

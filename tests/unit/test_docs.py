@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from datamodules.batching.sentences import Sentence
 from pipeline.__main__ import ENTRY_POINT
 from pipeline.cli.common import configuration_arguments
 from pipeline.cli.main import _parse
@@ -83,7 +84,6 @@ def test_example_parts():
 
 def test_example_reader(tmp_path):
     for split in ("train", "valid", "test"):
-        line = '{"tokens": ["Mr.", "Brown"], "tags": ["B-PER", "I-PER"]}\n'
-        (tmp_path / f"{split}.jsonl").write_text(line, encoding="utf-8")
-    corpus = examples_of("your_own_corpus.md")["JsonLines"](str(tmp_path)).read()
-    assert corpus.splits["test"] == [(("Mr.", "Brown"), ("B-PER", "I-PER"), ())]
+        (tmp_path / f"{split}.txt").write_text("Mr./B-PER a/b/I-PER\n", encoding="utf-8")
+    corpus = examples_of("your_own_corpus.md")["SlashTagged"](str(tmp_path)).read()
+    assert corpus.splits["test"] == [Sentence(("Mr.", "a/b"), ("B-PER", "I-PER"))]

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.errors import InputError
-from pipeline.inference.annotation.text_files import TextLine, read_lines
+from pipeline.inference.annotation.text_files import read_lines
+from pipeline.text.columns import TextLine
 from pipeline.text.tags import DOCSTART
 from pipeline.text.treebank import Token, split_sentences, tokenize
 

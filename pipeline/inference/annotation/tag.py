@@ -22,10 +22,11 @@ from pipeline.inference.annotation.sentence_splitting import (
     sentence_passages,
 )
 from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
-from pipeline.inference.annotation.text_files import TextLine, read_lines
+from pipeline.inference.annotation.text_files import read_lines
 from pipeline.inference.unseen_words import Counts
 from pipeline.options import STANDARD_INPUT
 from pipeline.reports import apply_platt
+from pipeline.text.columns import TextLine
 
 _LINES = 2048  # of a file, that a process tags at a time
 

@@ -4,21 +4,14 @@ import codecs
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from pipeline.errors import InputError
 from pipeline.options import STANDARD_INPUT
+from pipeline.text.columns import TextLine
 
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-class TextLine(NamedTuple):
-    """A line without its line end, its number from 1, and its character offset in the file."""
-
-    number: int
-    start: int
-    text: str
 
 
 def read_lines(source: str, encoding: str) -> Iterator[TextLine]:

@@ -101,6 +101,32 @@ def test_other_names_of_the_validation_text(tmp_path, name):
         (("train.txt", "test.txt", "README"), ("train.txt", None, "test.txt")),
         (("train", "dev", "test", "train.txt.gz"), ("train", "dev", "test")),
         (("my.train.conll", "my.valid.conll", "my.test.conll"), None),
+        (
+            ("train.tsv", "devel.tsv", "test.tsv", "train_dev.tsv"),
+            ("train.tsv", "devel.tsv", "test.tsv"),
+        ),
+        (("en_ewt-ud-train.conllu", "en_ewt-ud-dev.conllu", "en_ewt-ud-test.conllu"), None),
+        (
+            ("e-ud-train.conllu", "e-ud-train.txt", "e-ud-test.conllu", "e-ud-test.txt"),
+            ("e-ud-train.conllu", None, "e-ud-test.conllu"),
+        ),
+        (
+            ("laptop14_train.txt", "laptop14_test.txt", "about_test.md"),
+            ("laptop14_train.txt", None, "laptop14_test.txt"),
+        ),
+        (("train.char.bmes", "dev.char.bmes", "test.char.bmes"), None),
+        (
+            ("NER-de-train.tsv", "NER-de-dev.tsv", "NER-de-test.tsv", "NER-de-train.tsv.gz"),
+            ("NER-de-train.tsv", "NER-de-dev.tsv", "NER-de-test.tsv"),
+        ),
+        (
+            (
+                "train-00000-of-00002.parquet",
+                "train-00001-of-00002.parquet",
+                "validation-00000-of-00001.parquet",
+            ),
+            ("train-*-of-00002.parquet", "validation-00000-of-00001.parquet", None),
+        ),
     ],
 )
 def test_files_of_tagged_sentences(tmp_path, names, found):

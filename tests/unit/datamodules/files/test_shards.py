@@ -70,7 +70,9 @@ def test_patterns_that_match_nothing_or_are_names(folder, write_corpus):
         f"--data.files.train: no file matches {folder}/training*/new.en-*; expected the train text"
     ):
         find_files(folder, FILES | {"train": "training*/new.en-*"})
-    with refuses(f"--data.source.files.test: no file {folder}/x*; expected the test sentences"):
+    with refuses(
+        f"--data.source.files.test: no file matches {folder}/x*; expected the test sentences"
+    ):
         find_tagged_files(folder, {"test": "x*"})
     other = write_corpus(name="[a]")  # brackets in the name of the folder itself
     (other / "train[1].txt").write_text("x y\n")

@@ -167,8 +167,8 @@ def test_labels_stay_as_they_are(write):
     )
     folder = write("a B-x\n", "a B-x\n", "a B-x\n")
     with refuses(
-        f"column -1 of {folder}/train.txt contains BIO tags, but scheme is none, which reads"
-        " labels; omit --data.source.scheme"
+        f"{folder}/train.txt contains BIO tags, but scheme is none, which reads labels; omit"
+        " --data.source.scheme"
     ):
         Columns(folder, scheme="none").read()
 
@@ -198,9 +198,10 @@ def test_too_few_sentences_to_hold_out(write):
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
-def test_a_fraction_that_is_none(fraction):
-    with pytest.raises(InputError, match=rf"^valid_fraction is {fraction}; a fraction of the trai"):
-        Columns("mine", valid_fraction=fraction)
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_fraction_that_is_none(split, fraction):
+    with pytest.raises(InputError, match=rf"^{split}_fraction is {fraction}; a fraction of the tr"):
+        Columns("mine", **{f"{split}_fraction": fraction})
 
 
 def test_a_type_without_a_name():
@@ -209,8 +210,8 @@ def test_a_type_without_a_name():
 
 
 ADVICE = (
-    "set the tag column with --data.source.tag and the tag scheme with --data.source.scheme (none"
-    " for labels such as parts of speech)"
+    "set the tag column with --data.source.tag and the tag scheme with --data.source.scheme (IO for"
+    " types alone, none for labels such as parts of speech)"
 )
 
 
@@ -249,18 +250,18 @@ ADVICE = (
         ),
         (
             {"train": "EU NNP I-ORG\nrejects VBZ \n"},
-            "column -1 is empty in line 2 of {}/train.txt; a value is expected (check for a doubled"
+            "column 2 is empty in line 2 of {}/train.txt; a value is expected (check for a doubled"
             " separator)",
         ),
         (
             {"train": TRAIN + "\nx NN O\ny NN X-PER\n"},
             "line 9 of {}/train.txt: tag 'X-PER' does not belong to any scheme; expected O, or"
-            " one of B, I, E, S, L and U, alone or with a type as in B-PER; " + ADVICE,
+            " one of B, I, E, S, L, U, M and W, alone or with a type as in B-PER; " + ADVICE,
         ),
         (
             {"tag": 1},
             "line 1 of {}/train.txt: tag 'NNP' does not belong to any scheme; expected O, or"
-            " one of B, I, E, S, L and U, alone or with a type as in B-PER; " + ADVICE,
+            " one of B, I, E, S, L, U, M and W, alone or with a type as in B-PER; " + ADVICE,
         ),
         (
             {"test": TEST + "x NN E-PER\n"},
@@ -292,8 +293,9 @@ ADVICE = (
         ),
         (
             {"train": TRAIN.encode() + "\nKöln NNP I-LOC\n".encode("latin-1")},
-            "{}/train.txt is not UTF-8: byte 79 (in line 8) is 0xf6; convert the file, for example"
-            " with `iconv -f WINDOWS-1252 -t UTF-8`",
+            "{}/train.txt is not UTF-8: byte 79 (in line 8) is 0xf6; set its encoding, for example"
+            " --data.source.encoding=cp1252, or convert the file, for example with `iconv -f"
+            " WINDOWS-1252 -t UTF-8`",
         ),
     ],
 )
@@ -305,13 +307,14 @@ def test_what_is_wrong_in_a_file(write, changes, message):
 
 
 def test_missing_files(write, tmp_path):
-    folder = write(test=None)
+    folder = write(train=None)
     with refuses(
-        f"no test sentences in {folder}: expected test, test.* or *.test (such as test.txt or"
-        " eng.test); rename the file, or choose it with --data.source.files.test=NAME"
+        f"no train sentences in {folder}: expected a file with train at the end of its name (such"
+        " as train.txt, eng.train or en_ewt-ud-train.conllu); rename the file, or choose it with"
+        " --data.source.files.train=NAME"
     ):
         Columns(folder).read()
-    assert len(Columns(folder, files={"test": "valid.txt"}).read().splits["test"]) == 1
+    assert len(Columns(folder, files={"train": "valid.txt"}).read().splits["test"]) == 1
     with pytest.raises(
         InputError, match=r"^unknown corpus 'conll2030': .* did you mean conll2003\? "
     ):

@@ -58,6 +58,8 @@ def write(sentence, scheme, separator="-"):
             "IOB2": "B" + "I" * (size - 1),
             "BIOES": "S" if size == 1 else "B" + "I" * (size - 2) + "E",
             "BILOU": "U" if size == 1 else "B" + "I" * (size - 2) + "L",
+            "BMES": "S" if size == 1 else "B" + "M" * (size - 2) + "E",
+            "bmew": "w" if size == 1 else "b" + "m" * (size - 2) + "e",
         }[scheme]
         for place, prefix in enumerate(prefixes, start=span.start):
             tags[place] = f"{prefix}{separator}{span.label}"
@@ -147,7 +149,8 @@ def test_every_scheme_becomes_the_same_bio(sentence, separator):
     bio = tuple(write(sentence, "IOB2"))
     for scheme in ("IOB1", "IOB2", "BIOES"):
         assert to_bio(write(sentence, scheme, separator), scheme, "span") == bio
-    assert to_bio(write(sentence, "BILOU", separator), "BIOES", "span") == bio
+    for names in ("BILOU", "BMES", "bmew"):
+        assert to_bio(write(sentence, names, separator), "BIOES", "span") == bio
 
 
 @given(st.lists(sentences_of_spans(), max_size=5), st.sampled_from(["IOB1", "IOB2", "BIOES"]))
@@ -210,7 +213,7 @@ def test_tags_without_types():
 
 
 @pytest.mark.parametrize(
-    "tag", ["", "NN", "B-", "-PER", "PER-B", "b-PER", "OO", "O-PER", "X-PER", "B:PER", "BI", "0"]
+    "tag", ["", "NN", "B-", "-PER", "PER-B", "x-PER", "OO", "O-PER", "X-PER", "B:PER", "BI", "0"]
 )
 def test_a_tag_of_no_scheme(tag):
     for read in (split_tag, lambda tag: detect_scheme([["O", tag]])):
@@ -220,7 +223,29 @@ def test_a_tag_of_no_scheme(tag):
             read(tag)
 
 
+@given(st.lists(st.sampled_from(["O", "O", "LOC", "Few-type/x"]), max_size=12))
+def test_types_alone_are_spans_of_equal_neighbours(tags):
+    groups = itertools.groupby(enumerate(tags), key=lambda pair: pair[1])
+    expected = [
+        Span(label, places[0][0], places[-1][0] + 1)
+        for label, group in groups
+        if label != "O" and (places := list(group))
+    ]
+    bio = to_bio(tags, "IO", "span")
+    assert strict_spans(bio) == spans(bio) == expected
+
+
+def test_types_alone_are_detected_if_most_tags_are_o():
+    assert detect_scheme([["LOC", "O", "O"], ["O", "PERderiv", "O"]]) == "IO"
+    for tags in (["LOC", "O"], ["LOC", "O", "O", "B-LOC"], ["PER-B", "O", "O"], ["DT", "NN"]):
+        with pytest.raises(ValueError, match="does not belong to any scheme"):
+            detect_scheme([tags])
+    assert detect_scheme([["O", "O"]]) == "IOB2"
+
+
 def test_a_tag_of_another_scheme():
+    with pytest.raises(ValueError, match=r"^tag 'B-PER' does not belong to the scheme IO, whose"):
+        to_bio(["LOC", "B-PER"], "IO", "span")
     with pytest.raises(ValueError, match=r"^tag 'E-PER' does not belong to the scheme IOB2$"):
         to_bio(["B-PER", "E-PER"], "IOB2", "span")
 
