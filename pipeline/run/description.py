@@ -10,27 +10,44 @@ from pipeline.contracts import Generator, SentenceTagger, TextClassifier
 from pipeline.preflight.configurations import configuration_name, expected_score
 from pipeline.protocols import implements
 from pipeline.run.experiment import Experiment
-from pipeline.run.page import COMMAND_TAG, EXPECTED_TAG, RESUMED_TAG, Page, with_headline
+from pipeline.run.page import (
+    COMMAND_TAG,
+    EXPECTED_TAG,
+    RESUMED_TAG,
+    Page,
+    code_block,
+    with_headline,
+)
 from pipeline.tracking.family import configuration_of_parent
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.provenance import UNCOMMITTED_TAG, command_line, source_tags
 from pipeline.tracking.store import NOTE_TAG
+from pipeline.tracking.views import CHARTS, SEEDS, view_address, view_tags
 
 _WRITTEN_TAG = "unroll.description"  # hash of the description that Unroll wrote last
 
 
-def experiment_note(experiment: Experiment) -> str:
-    """Returns the description of an experiment, in Markdown."""
+def describe_experiment(tracker: RunTracker, experiment: Experiment) -> None:
+    """Writes the description and the views of the run's experiment, unless it has a description.
+
+    The first line is what MLflow shows above the runs.
+    """
     task, data = experiment.model, experiment.data
-    group = "Group runs by the tag `unroll.group` to see their seeds together."
-    if experiment.group != f"{task.experiment}/{data.name}":
-        return f"Runs of Unroll. {group}"
+    is_of_task = tracker.name == f"{task.experiment}/{data.name}"
+    charts, seeds = (view_address(tracker.experiment_id, key) for key in (CHARTS, SEEDS))
+    links = f"[Charts]({charts}) · [means over seeds]({seeds})"
+    group = "Runs with the same tag `unroll.group` differ only in seed, name and hardware."
+    if not is_of_task:
+        tracker.describe_experiment(f"Runs of Unroll. {links}\n\n{group}\n", view_tags(""))
+        return
     test = "test/" + task.monitor.partition("/")[2]
     better = "lower" if task.monitor_mode == "min" else "higher"
-    return (
-        f"Task `{task.experiment}`, corpus `{data.name}`: {data.summary}.\n\nCompare `{test}` "
-        f"({better} is better). The best checkpoint of a run is that of `{task.monitor}`. {group}"
+    note = (
+        f"Task {task.experiment}, corpus {data.name}: compare `{test}` ({better} is better). "
+        f"{links}\n\n{code_block(data.summary.splitlines())}\n\n"
+        f"The best checkpoint of a run is that of `{task.monitor}`. {group}\n"
     )
+    tracker.describe_experiment(note, view_tags(task.monitor))
 
 
 def first_tags(arguments: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pipeline.checkpoints.folder import RunFolder, outputs_root
 from pipeline.console import print_note
 from pipeline.run.description import (
     configuration_names,
-    experiment_note,
+    describe_experiment,
     first_tags,
     resumed_tags,
     write_page,
@@ -21,7 +21,7 @@ from pipeline.run.page import COMMAND_TAG
 from pipeline.run.parameters import relevant_parameters
 from pipeline.tracking.family import family_tags, parent_tags
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import GROUP_TAG, config_hash, run_name
+from pipeline.tracking.naming import GROUP_TAG, group_name, run_name
 from pipeline.tracking.provenance import package_versions, provenance_tags
 from pipeline.tracking.run import run_state
 
@@ -52,8 +52,7 @@ def open_training(
     name = resumed.name if resumed else experiment.config["run_name"]
     name = name or run_name(experiment.config)
     run_id = resumed.run_id if resumed else None
-    note = experiment_note(experiment)
-    tracker = _start_run(experiment.group, name, run_id, family_tags(), note)
+    tracker = _start_run(experiment.group, name, run_id, family_tags())
     name = tracker.run_name or name
     start = resumed.last if resumed else None
     return _opened(
@@ -74,8 +73,7 @@ def fork_training(
     name = given if given and is_new else f"{resumed.name or run_name(experiment.config)}-fork"
     experiment.config["run_name"] = name
     group = run_state(resumed.run_id).experiment
-    note = experiment_note(experiment)
-    tracker = _start_run(group, name, None, parent_tags(resumed.run_id), note)
+    tracker = _start_run(group, name, None, parent_tags(resumed.run_id))
     folder = RunFolder.of(tracker.version or "of-another-rank")
     if tracker.is_active:
         folder.checkpoints.mkdir(parents=True)
@@ -101,6 +99,8 @@ def _opened(
     print_note(f"corpus {experiment.data.name}: {experiment.data.summary}")
     folder = RunFolder.of(tracker.version or "of-another-rank")
     tags = dict(tracker.tags) if is_resumed else {}
+    if not is_resumed:
+        describe_experiment(tracker, experiment)
     return OpenTraining(
         experiment, name, precision, tracker, folder, is_resumed, start, and_test, arguments, tags
     )
@@ -117,7 +117,7 @@ def begin(job: OpenTraining, world_size: int) -> None:
 
 
 def _start_run(
-    experiment: str, name: str, run_id: str | None, tags: Mapping[str, str], note: str
+    experiment: str, name: str, run_id: str | None, tags: Mapping[str, str]
 ) -> RunTracker:
     return RunTracker.start(
         experiment=experiment,
@@ -125,7 +125,6 @@ def _start_run(
         run_id=run_id,
         tags=tags,
         outputs=outputs_root(),
-        note=note,
     )
 
 
@@ -145,7 +144,7 @@ def _log_inputs(job: OpenTraining) -> None:
             "encoder": type(task.encoder).__name__,
             "corpus": corpus.name,
             "precision": job.precision,
-            GROUP_TAG: config_hash(config),
+            GROUP_TAG: group_name(config),
         }
     )
     tracker.log_artifact(job.folder.config)

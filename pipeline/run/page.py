@@ -43,14 +43,14 @@ class Page(NamedTuple):
             headline(self.status, self.monitor, self.scores, self.expected),
             f"* Model: {self.model}{self._size()}{self._cost()}\n"
             f"* Corpus: {_indented(self.corpus)}",
-            f"**Repeat it**{self.commit}\n\n{_code([first, *resumed])}",
+            f"**Repeat it**{self.commit}\n\n{code_block([first, *resumed])}",
             "The complete configuration is the artifact `config.yaml`; `unroll train --config "
             "config.yaml` gives the same run.",
         ]
         if self.status == "FINISHED":
-            parts.append(f"**Use the model**\n\n{_code(self.use)}")
+            parts.append(f"**Use the model**\n\n{code_block(self.use)}")
         if self.examples:
-            parts.append(f"**Output**\n\n{_code(self.examples)}")
+            parts.append(f"**Output**\n\n{code_block(self.examples)}")
         return "\n\n".join(parts) + "\n"
 
     def _size(self) -> str:
@@ -98,9 +98,10 @@ def with_headline(note: str, line: str) -> str:
 def _indented(text: str) -> str:
     """Returns a text of one line, or of a first line and a block with the others."""
     first, *rest = text.splitlines()
-    block = ["", *(f"  {line}" for line in _code(rest).splitlines())] if rest else []
+    block = ["", *(f"  {line}" for line in code_block(rest).splitlines())] if rest else []
     return "\n".join([first, *block])
 
 
-def _code(lines: Sequence[str]) -> str:
+def code_block(lines: Sequence[str]) -> str:
+    """Returns lines as a block of code in Markdown."""
     return "\n".join(["```", *lines, "```"])

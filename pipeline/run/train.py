@@ -101,8 +101,8 @@ def train(
             termination.uninstall()
     job.tracker.finish("FINISHED")
     print_result(f"run {job.tracker.version} ({job.name})")
-    if job.tracker.address:
-        print_note(f"page: {job.tracker.address}")
+    for what, address in zip(("page", "charts"), job.tracker.addresses, strict=False):
+        print_note(f"{what}: {address}")
     print_note(f"next: unroll {_next_verb(experiment.model)} --run {job.tracker.version}")
     return 0
 

@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from pipeline.tracking import records
 from pipeline.tracking.outbox import Outbox, waiting
 from pipeline.tracking.records import Record
-from pipeline.tracking.run import OpenRun, describe_experiment, open_run, page_address
+from pipeline.tracking.run import OpenRun, describe_experiment, open_run, page_addresses
 from pipeline.tracking.secrets import redact, without_secrets
 
 FinalStatus = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
@@ -58,7 +58,6 @@ class RunTracker(Logger):
         tags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         outputs: Path = Path("outputs"),
-        note: str = "",
     ) -> Self:
         """Creates a run, or opens `run_id` or else the run MLFLOW_RUN_ID.
 
@@ -66,7 +65,7 @@ class RunTracker(Logger):
 
         `experiment` is that of a new run, and is created if missing; `run_name` is the name of a
         run that is new or was created by `mlflow run`. A resumed run keeps both. `outputs` contains
-        one folder per run. `note` is the description of the experiment, if it has none yet.
+        one folder per run.
 
         Raises:
             InputError: If the store cannot be used, the run does not exist, or its journal is
@@ -77,8 +76,6 @@ class RunTracker(Logger):
         if run_id is not None:
             waiting(outputs / run_id)  # reports a damaged journal before the run is opened
         run = open_run(experiment, run_name, run_id)
-        if run_id is None:
-            describe_experiment(run, note)
         tracker = cls(run.experiment, run.run_id, outputs, run)
         tracker._waits = run_id is not None
         tracker.set_tags(tags or {})
@@ -101,9 +98,14 @@ class RunTracker(Logger):
         return self._values
 
     @property
-    def address(self) -> str:
-        """URL of the run's page, if the store is a server; else ""."""
-        return "" if self._run is None else page_address(self._run)
+    def experiment_id(self) -> str:
+        """Id of the experiment; "" on ranks other than 0."""
+        return "" if self._run is None else self._run.experiment_id
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """URLs of the run's page and of its experiment's charts, if the store is a server."""
+        return () if self._run is None else page_addresses(self._run)
 
     @property
     def version(self) -> str | None:
@@ -190,6 +192,11 @@ class RunTracker(Logger):
             texts = {key: str(without_secrets(text, key)) for key, text in tags.items()}
             self._put(records.Tags({_checked(key): texts[key][:limit] for key in texts}))
 
+    def describe_experiment(self, note: str, tags: Mapping[str, str]) -> None:
+        """Sets the description, and other tags, of an experiment that has no description."""
+        if self._run is not None:
+            describe_experiment(self._run, note, tags)
+
     def log_text(self, text: str, artifact_path: str) -> None:
         """Logs a text as an artifact."""
         self._put(records.TextArtifact(text, _checked(artifact_path)))
@@ -237,10 +244,11 @@ class RunTracker(Logger):
         """Logs an MLflow dataset as input of the run.
 
         `source` is a path or URL, `context` is "train", "valid" or "test", and `profile` contains
-        counts of its contents. MLflow keeps the first 36 characters of `digest`.
+        counts of its contents. Pages of MLflow show the first 8 digits of `digest` beside the
+        name; the profile has all.
         """
-        digest = digest[: records.MAX_DIGEST_LENGTH]
-        text = json.dumps(dict(profile or {}))
+        text = json.dumps({"sha256": digest, **(profile or {})})
+        digest = digest[: records.DIGEST_LENGTH]
         self._put(records.Dataset(name, digest, redact(source), context, text))
 
     def log_hyperparams(

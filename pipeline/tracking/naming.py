@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 GROUP_TAG = "unroll.group"
-"""Tag whose value, `config_hash`, is the same for runs that differ only in seed and name."""
+"""Tag whose value, `group_name`, is the same for runs that differ only in seed and name."""
 
 # The hash identifies an experiment, so seed, hardware, output folders and progress output are
 # excluded.
@@ -104,10 +104,16 @@ def _is_hardware(key: str) -> bool:
 
 
 def run_name(config: Mapping[str, Any]) -> str:
-    """Returns a run name such as `lstm-2x200-1a2b3c-s1` or `kneserney-5-1a2b3c-s1`.
+    """Returns a run name such as `lstm-2x200-1a2b3c-s1`: `group_name`, and the seed if set."""
+    seed = config.get("seed_everything")
+    return f"{group_name(config)}-s{seed}" if type(seed) is int else group_name(config)
+
+
+def group_name(config: Mapping[str, Any]) -> str:
+    """Returns a name such as `lstm-2x200-1a2b3c` or `kneserney-5-1a2b3c` without the seed.
 
     The parts are: the class of the encoder or smoothing (else of the task), number and size of
-    layers or the n-gram order if any, `config_hash`, and the seed if set.
+    layers or the n-gram order if any, and `config_hash`.
     """
     flags = {name: value for name, value in flatten(config).items() if value != "null"}
     parts = ("model.encoder", "model.smoothing")
@@ -116,6 +122,4 @@ def run_name(config: Mapping[str, Any]) -> str:
     sizes = [f"{owner}.num_layers", f"{owner}.hidden_size"]
     sizes += ["model.order"] if owner == "model.smoothing" else []
     size = "x".join(flags[size] for size in sizes if size in flags)
-    seed = flags.get("seed_everything", "null")
-    suffix = f"s{seed}" if seed.isdigit() else ""
-    return "-".join(part for part in (kind, size, config_hash(config), suffix) if part)
+    return "-".join(part for part in (kind, size, config_hash(config)) if part)

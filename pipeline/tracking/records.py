@@ -17,7 +17,7 @@ MAX_METRICS = 1000  # per request; see mlflow.utils.validation
 MAX_PAIRS = 100  # parameters or tags per request
 MAX_PARAM_LENGTH = 6000
 MAX_TAG_LENGTH = 8000
-MAX_DIGEST_LENGTH = 36
+DIGEST_LENGTH = 8  # as in the digests of MLflow's own datasets
 DRIFT_TAG = "parameter_drift"
 
 _logger = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline.errors import InputError
 from pipeline.tracking.secrets import redact_address
 from pipeline.tracking.store import NOTE_TAG, experiment_id, open_store, refusing
+from pipeline.tracking.views import CHARTS, view_address
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -77,21 +78,23 @@ def open_run(experiment: str, run_name: str, run_id: str | None) -> OpenRun:
         return dataclasses.replace(opened, experiment_id=info.experiment_id)
 
 
-def describe_experiment(run: OpenRun, note: str) -> None:
-    """Sets the description of the run's experiment, if it has none."""
+def describe_experiment(run: OpenRun, note: str, tags: Mapping[str, str]) -> None:
+    """Sets the description and other tags of the run's experiment, if it has no description."""
     with refusing(run.client.tracking_uri):
-        tags = run.client.get_experiment(run.experiment_id).tags
-        if note and not tags.get(NOTE_TAG):
-            run.client.set_experiment_tag(run.experiment_id, NOTE_TAG, note)
+        if run.client.get_experiment(run.experiment_id).tags.get(NOTE_TAG):
+            return
+        for name, text in {**tags, NOTE_TAG: note}.items():
+            run.client.set_experiment_tag(run.experiment_id, name, text)
 
 
-def page_address(run: OpenRun) -> str:
-    """Returns the URL of the page of a run, if the store is a server; else ""."""
+def page_addresses(run: OpenRun) -> tuple[str, ...]:
+    """Returns the URLs of a run's page and of its experiment's charts, if the store is a server."""
     uri = run.client.tracking_uri
     if not uri.startswith(("http://", "https://")):
-        return ""
-    place = f"experiments/{run.experiment_id}/runs/{run.run_id}"
-    return f"{redact_address(uri).rstrip('/')}/#/{place}?workflowType=machine_learning"
+        return ()
+    server = redact_address(uri).rstrip("/")
+    place = f"#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
+    return f"{server}/{place}", f"{server}/{view_address(run.experiment_id, CHARTS)}"
 
 
 def _is_chosen(name: str | None) -> bool:

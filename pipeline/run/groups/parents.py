@@ -17,7 +17,7 @@ from pipeline.run.parameters import relevant_parameters
 from pipeline.run.resume import send_rest
 from pipeline.tracking.family import children
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import GROUP_TAG, config_hash
+from pipeline.tracking.naming import GROUP_TAG, group_name
 from pipeline.tracking.provenance import (
     command_line,
     package_versions,
@@ -58,7 +58,7 @@ def open_parent(
         tags={
             "task": experiment.model.experiment,
             "corpus": experiment.data.name,
-            GROUP_TAG: config_hash(config),
+            GROUP_TAG: group_name(config),
             **tags,
             **source_tags(),
             **provenance_tags(1),

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.run.page import headline, with_headline
 from pipeline.tracking.provenance import command_line
+from pipeline.tracking.views import CHARTS, SEEDS, view_address
 from tests.configs import small_config, write_config
 from tests.harness import (
     all_runs,
@@ -46,8 +47,12 @@ def test_the_description(project, config, monkeypatch):
     assert f"```\n{command_line()}\n```" in note
     assert f"unroll generate --run {run.info.run_id}" in note
     experiment = client(project).get_experiment(run.info.experiment_id)
-    assert experiment.tags[NOTE].startswith("Task `lm`, corpus `small`: tokens train")
-    assert "Compare `test/perplexity` (lower is better)" in experiment.tags[NOTE]
+    first, _, rest = experiment.tags[NOTE].partition("\n")
+    assert first.startswith("Task lm, corpus small: compare `test/perplexity` (lower is better).")
+    for key in (CHARTS, SEEDS):
+        assert f"({view_address(run.info.experiment_id, key)})" in first
+        assert f"mlflow.sharedViewState.{key}" in experiment.tags
+    assert rest.startswith("\n```\ntokens train")
 
 
 def test_a_resume_keeps_the_first_command(project, config, monkeypatch):

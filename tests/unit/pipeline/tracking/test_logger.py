@@ -1,3 +1,4 @@
+import json
 import math
 import os
 from pathlib import Path
@@ -146,10 +147,11 @@ def test_datasets_are_inputs_of_the_run_once(store, start):
     }
     assert len(found) == 2
     assert described == {
-        ("ptb", "0f" * 18, "local", '{"uri": "/corpora/ptb/train.txt"}', "train"),
-        ("ptb", "1f" * 18, "http", '{"url": "https://example.org/test"}', "test"),
+        ("ptb", "0f" * 4, "local", '{"uri": "/corpora/ptb/train.txt"}', "train"),
+        ("ptb", "1f" * 4, "http", '{"url": "https://example.org/test"}', "test"),
     }
-    assert {d.dataset.profile for d in found} == {'{"tokens": 3}', "{}"}
+    profiles = [{"sha256": "0f" * 32, "tokens": 3}, {"sha256": "1f" * 32}]
+    assert [json.loads(profile) for profile in sorted(d.dataset.profile for d in found)] == profiles
 
 
 @pytest.mark.parametrize(
