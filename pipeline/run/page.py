@@ -80,7 +80,11 @@ def headline(status: str, monitor: str, scores: Mapping[str, float], expected: s
     test, best = "test/" + monitor.partition("/")[2], "best/" + monitor.replace("/", "_")
     known, unknown = scores.get("test/perplexity_known"), scores.get("test/unk", 0)
     is_larger = test == "test/perplexity" and known is not None and unknown > 0
-    without = f" ({known:.5g} without {unknown:,.0f} unknown tokens)" if is_larger else ""
+    without = (
+        f" ({known:.5g} without {unknown:,.0f} unknown token{'s' * (unknown != 1)})"
+        if is_larger
+        else ""
+    )
     found = [f"**{test} {scores[test]:.5g}**{without}"] if test in scores else []
     found += [f"best {monitor} {scores[best]:.5g}"] if best in scores else []
     result = ", ".join(found) or f"No score of {monitor} yet"

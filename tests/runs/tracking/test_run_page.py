@@ -39,7 +39,8 @@ def test_the_description(project, config, monkeypatch):
     note, metrics = run.data.tags[NOTE], run.data.metrics
     first = note.splitlines()[0]
     assert first == (
-        f"**test/perplexity {metrics['test/perplexity']:.5g}**, "
+        f"**test/perplexity {metrics['test/perplexity']:.5g}** "
+        f"({metrics['test/perplexity_known']:.5g} without 1 unknown token), "
         f"best val/perplexity {metrics['best/val_perplexity']:.5g}. Published test perplexity 12.5."
     )
     assert f"{metrics['model/parameters']:,.0f} parameters" in note
@@ -88,7 +89,7 @@ def test_a_description_of_the_user_is_kept(project, config, monkeypatch):
     assert command("test", "--run", run_id) == 0
     tested = only_run(project)
     score = tested.data.metrics["test/perplexity"]
-    assert tested.data.tags[NOTE].startswith(f"**test/perplexity {score:.5g}**, best val")
+    assert tested.data.tags[NOTE].startswith(f"**test/perplexity {score:.5g}** (")
     assert tested.data.tags[NOTE].partition("\n")[2] == text.partition("\n")[2]
     assert command("test", "--run", run_id, "--data.eval_bptt=3") == 0  # not the run's own test
     assert len(history(project, run_id, "test/perplexity")) == 1
