@@ -4,12 +4,13 @@ import contextlib
 import functools
 import io
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, TypeVar, cast
 
 from pipeline.errors import InputError, os_error_sentence
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Justify: TypeAlias = Literal["left", "right"]
 T = TypeVar("T")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_COLOR = re.compile(r"\x1b\[(?:0|2|1;3[1-6])m")
 UNLIMITED = 10_000  # columns, so that no line is cut
 _UPDATE_SECONDS = 0.1  # an update of the bar takes microseconds, a line of text less
 
@@ -28,23 +31,39 @@ def is_first_process() -> bool:
     return all(rank == "0" for rank in ranks)
 
 
+def printable(text: str) -> str:
+    r"""Returns a text without characters that control a terminal, which are written as "\\x1b".
+
+    Names and texts from a corpus, checkpoint or tracking store could otherwise clear the screen,
+    hide lines or set the title of the window. Line ends and tabs are kept.
+
+    Example:
+        >>> printable("a\x1b[2Jb\n")
+        'a\\x1b[2Jb\n'
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def print_note(text: str) -> None:
     """Prints a note about the work on standard error, in the first process only."""
     if is_first_process():
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
 
 
 def print_error(text: str) -> None:
     """Prints an error on standard error, in any process."""
-    sys.stderr.write(f"unroll: {text}\n")
+    sys.stderr.write(f"unroll: {printable(text)}\n")
     sys.stderr.flush()
 
 
 def print_result(text: str) -> None:
-    """Prints a result on standard output, in the first process only."""
+    """Prints a result on standard output, in the first process only.
+
+    A terminal gets `printable` text; files and pipes get the text as it is.
+    """
     if is_first_process():
-        sys.stdout.write(text + "\n")
+        sys.stdout.write((printable(text) if sys.stdout.isatty() else text) + "\n")
         sys.stdout.flush()
 
 
@@ -64,9 +83,9 @@ def format_table(
 
     table = Table(box=None, pad_edge=False)
     for heading, justify in columns.items():
-        table.add_column(heading, justify=justify, no_wrap=heading not in wraps)
+        table.add_column(printable(heading), justify=justify, no_wrap=heading not in wraps)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in row))
     console = Console(
         file=io.StringIO(),
         width=width or terminal_width(),
@@ -153,6 +172,29 @@ def check_output(output: Path | None) -> None:
         raise InputError(f"--output {output} is a folder; expected the name of a file")
 
 
+class Terminal:
+    """A terminal that gets `printable` text, and the colors of `pipeline.inference.annotation`."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Writes text; returns the number of its characters."""
+        colors = _COLOR.findall(text)
+        parts = (printable(part) for part in _COLOR.split(text))
+        pairs = zip(parts, [*colors, ""], strict=True)
+        self._file.write("".join(part + color for part, color in pairs))
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is in the buffer."""
+        self._file.flush()
+
+    def isatty(self) -> bool:
+        """Returns True."""
+        return True
+
+
 @contextlib.contextmanager
 def open_output(output: Path | None) -> Iterator[TextIO]:
     """Opens an output file, which appears under its name only when it is complete.
@@ -163,7 +205,7 @@ def open_output(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
             sys.stdout.reconfigure(encoding="utf-8")  # the same bytes as a file, in any locale
-        yield sys.stdout
+        yield cast(TextIO, Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
         return
     check_output(output)
     # A device or pipe is written to; a file renamed to its name would replace it.

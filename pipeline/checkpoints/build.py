@@ -10,7 +10,7 @@ from typing import Any, cast
 import jsonargparse
 from lightning.pytorch import LightningModule
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 
 
 def class_at(path: str) -> type[Any]:
@@ -87,5 +87,7 @@ def _one_sentence(message: str) -> str:
     keys = re.findall(r'Parser key "([\w.]+)"', message)
     value = re.search(r"NestedArg\(key='[^']*', val=(.*)\)", message)
     where = f"--{'.'.join(keys)}: " if keys else ""
+    if not kept and (name := re.search(r"dot import path string: (.*)", message)):
+        return f"{where}{shortened(name[1])} is no name of a class"
     came = f", got {value[1]}" if value else ""
     return where + "; ".join(kept or lines[:1]) + came

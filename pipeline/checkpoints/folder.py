@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError, os_error_sentence
+from pipeline.tracking.own_files import checked_id, refuse_links
 
 
 def outputs_root() -> Path:
@@ -49,7 +50,17 @@ class RunFolder:
     @classmethod
     def of(cls, run_id: str) -> "RunFolder":
         """Returns the folder of a run id, whether or not it exists."""
-        return cls(outputs_root() / run_id)
+        return cls(outputs_root() / checked_id(run_id))
+
+    @classmethod
+    def for_download(cls, run_id: str) -> "RunFolder":
+        """Returns the folder of a run id for files of the tracking store.
+
+        Raises `InputError` if it contains links out of it.
+        """
+        folder = cls.of(run_id)
+        refuse_links(folder.path)
+        return folder
 
     @property
     def run_id(self) -> str:
@@ -84,8 +95,9 @@ class RunFolder:
     @property
     def name(self) -> str:
         """The run's name; empty if it never got one, or its file is damaged."""
+        file = self.path / "run.json"
         try:
-            name = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["name"]
+            name = json.loads(file.read_text(encoding="utf-8"))["name"] if file.is_file() else ""
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return ""
         return name if isinstance(name, str) else ""
@@ -133,20 +145,8 @@ def find_local(identifier: str) -> RunFolder | None:
         names = ", ".join(f"{f.run_id} ({f.name})" for f in found)
         raise InputError(f"run '{identifier}' could be any of {names}; give more of the id")
     for folder in found:
-        _refuse_links(folder.path)
+        refuse_links(folder.path)
     return found[0] if found else None
-
-
-def _refuse_links(folder: Path) -> None:
-    """Refuses symbolic links to files elsewhere, which would be read, overwritten or sent."""
-    inside = folder.resolve()
-    for parent, folders, files in os.walk(folder):
-        for path in (Path(parent, name) for name in (*folders, *files)):
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                raise InputError(
-                    f"{path} is a symbolic link that leads out of the run's folder, which can "
-                    "contain its own files only; remove the link, or copy the file"
-                )
 
 
 def _folders() -> Iterator[RunFolder]:

@@ -25,7 +25,7 @@ def locate(run: str | None, checkpoint: Path | None) -> Path:
     from pipeline.tracking.registry import download_model, model_of_run
 
     run_id = find_run(run)
-    return download_model(model_of_run(run_id), RunFolder.of(run_id).best)
+    return download_model(model_of_run(run_id), RunFolder.for_download(run_id).best)
 
 
 def folder_of(run: str) -> RunFolder:
@@ -43,5 +43,5 @@ def _registered(address: str) -> Path:
     from pipeline.tracking.registry import download_model, find_model
 
     source = find_model(address)
-    path = RunFolder.of(source.run_id).checkpoints / f"{source.model_id}.ckpt"
+    path = RunFolder.for_download(source.run_id).checkpoints / f"{source.model_id}.ckpt"
     return path if path.is_file() else download_model(source, path)

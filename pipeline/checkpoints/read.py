@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from lightning.pytorch import LightningModule
 
 from pipeline.checkpoints.build import build_model, class_at
-from pipeline.checkpoints.damage import check_undamaged, unreadable
+from pipeline.checkpoints.contents import read_contents
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.trust import check_names, only_trusted_imports
 from pipeline.errors import InputError, shortened
@@ -40,12 +39,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint; raises `InputError` if it is damaged or from another program."""
     if not path.is_file():
         raise InputError(f"there is no checkpoint file {path}")
-    check_undamaged(path)
-    try:
-        # Mapped: n-gram tables stay in the file, and only those weights are copied that are used.
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # the unpickler raises errors of any type
-        raise unreadable(path) from error
+    checkpoint = read_contents(path)
     if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= checkpoint.keys():
         raise InputError(
             f"{path} is not a checkpoint of Unroll: it contains no configuration; expected a file "

@@ -16,14 +16,14 @@ def fetch_run(identifier: str, folder: RunFolder | None) -> RunFolder:
     `folder` is the incomplete local folder of the run, if there is one. Raises `InputError` if the
     store has no `last.ckpt` of the run, or if the run is being trained on another machine.
     """
-    from pipeline.tracking.lookup import download, find_run, last_sign, run_name_of
+    from pipeline.tracking.lookup import NoArtifactError, download, find_run, last_sign, run_name_of
     from pipeline.tracking.registry import download_model, model_of_run
 
     try:
         run_id = find_run(folder.run_id if folder is not None else identifier)
     except InputError as error:
         raise _missing(identifier, folder, f"nor in the tracking store ({error})") from error
-    found = RunFolder.of(run_id)
+    found = RunFolder.for_download(run_id)
     sign = last_sign(run_id)
     if sign is not None and time.time() - sign < _SILENT:
         raise InputError(
@@ -32,7 +32,7 @@ def fetch_run(identifier: str, folder: RunFolder | None) -> RunFolder:
         )
     try:
         download(run_id, "checkpoints/last.ckpt", found.checkpoints)
-    except InputError as error:
+    except NoArtifactError as error:
         reason = "and the tracking store has no last.ckpt of it (it has one after --upload_last)"
         raise _missing(identifier, folder, reason) from error
     download(run_id, "config.yaml", found.path)

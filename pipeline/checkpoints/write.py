@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from pipeline.checkpoints.damage import check_undamaged, unreadable
+from pipeline.checkpoints.contents import read_contents
 from pipeline.errors import InputError
 
 
@@ -31,10 +31,14 @@ class AtomicCheckpointIO(CheckpointIO):
     Lightning writes to the system's temporary folder and moves the file. If that is another file
     system, it needs space there too, the move is a copy, and a kill leaves half a file. Raises
     `InputError` if the file cannot be written, for example because the disk is full.
+
+    Args:
+        read: Contents of files that were read before, which are not read again. Each is used once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read: dict[Path, dict[str, Any]] | None = None) -> None:
         self._inner = TorchCheckpointIO()
+        self._read = {} if read is None else read
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
@@ -69,15 +73,10 @@ class AtomicCheckpointIO(CheckpointIO):
 
         Only plain data and tensors are loaded, whatever `weights_only` is.
         """
-        check_undamaged(Path(path))
-        location = map_location or "cpu"
-        try:
-            checkpoint: dict[str, Any] = torch.load(
-                path, map_location=location, weights_only=True, mmap=True
-            )
-        except Exception as error:  # the unpickler raises errors of any type
-            raise unreadable(Path(path)) from error
-        return checkpoint
+        checkpoint: Any = self._read.pop(Path(path), None)
+        if checkpoint is None:
+            checkpoint = read_contents(Path(path), map_location or "cpu")
+        return cast(dict[str, Any], checkpoint)
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """See `CheckpointIO`."""

@@ -12,6 +12,7 @@ from pipeline.checkpoints.read import Trained, load_trained
 from pipeline.console import print_note, print_result
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry
+from pipeline.errors import InputError
 from pipeline.inference.sampling import sample
 from pipeline.inference.scoring import read_lines
 from pipeline.options import Sampling
@@ -101,6 +102,11 @@ def sample_ids(
     while len(columns) < sampling.length and not bool((ends >= sampling.lines).all()):
         states, carry = model(tokens, carry)
         log_probs = model.head.log_distribution(states[:, -1])
+        if bool(log_probs.isnan().any()):
+            raise InputError(
+                f"{trained.name} gives probabilities that are not numbers (nan), since its weights "
+                "are not finite or too large; name another run or checkpoint"
+            )
         sampled = sample(
             log_probs,
             temperature=sampling.temperature,

@@ -60,11 +60,12 @@ class ItemScores(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> "ItemScores":
         """Reads what `to_json` wrote; raises a `ValueError` for anything else."""
-        content = json.loads(text)
-        if not isinstance(content, dict) or content.get("metric") not in COLUMNS:
-            raise ValueError("expected scores per item")
-        rows = [content.get(name) for name in COLUMNS[content["metric"]]]
-        values = np.array(rows, dtype=np.float64)
+        try:
+            content = json.loads(text)
+            rows = [content[name] for name in COLUMNS[content["metric"]]]
+            values = np.array(rows, dtype=np.float64)
+        except (LookupError, TypeError, OverflowError, RecursionError) as error:
+            raise ValueError("expected scores per item") from error
         if values.ndim != 2 or not np.isfinite(values).all():
             raise ValueError("expected equally long lists of finite numbers")
         return cls(content["metric"], str(content.get("digest")), values)

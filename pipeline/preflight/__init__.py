@@ -6,7 +6,7 @@ whatever cannot be read from text (compiled classes, `**kwargs`, computed names)
 to the parser that builds the classes.
 """
 
-from pipeline.preflight.checker import check, model_class_path
+from pipeline.preflight.checker import check, configurations_of, model_class_path
 from pipeline.preflight.configurations import find_configuration
 
-__all__ = ["check", "find_configuration", "model_class_path"]
+__all__ = ["check", "configurations_of", "find_configuration", "model_class_path"]

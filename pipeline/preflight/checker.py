@@ -64,6 +64,19 @@ def model_class_path(arguments: Sequence[str], packages: Sequence[str] = ()) -> 
     return found.path if found else checker.model_name
 
 
+def configurations_of(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns name and text of the configurations that arguments name, in any spelling."""
+    found, queue = [], list(arguments)
+    while queue:
+        flag = next_flag(queue)
+        if flag.name == "config" and flag.value is not None:
+            if os.path.isfile(flag.value):
+                found.append((flag.value, Path(flag.value).read_text(encoding="utf-8-sig")))
+            else:
+                found.append(("--config", flag.value))
+    return found
+
+
 class _Checker:
     """Tracks which class each slot holds after the arguments read so far.
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import jsonargparse
@@ -25,7 +24,7 @@ from pipeline.checkpoints.trust import (
 )
 from pipeline.contracts import Corpus, Generator, ReadsData, ReadsModels, Task
 from pipeline.errors import InputError, shortened
-from pipeline.preflight import model_class_path
+from pipeline.preflight import configurations_of, model_class_path
 from pipeline.process import configure_process
 from pipeline.protocols import implements, missing_members
 from pipeline.run.devices import refuse_sharding, usable_accelerator
@@ -65,10 +64,8 @@ def build(arguments: Sequence[str], kept_in: str = "") -> Experiment:
         return _build(arguments, lambda config: refuse_functions(config, "the configuration"))
     if (task := model_class_path(arguments)) is not None and "." in task:
         check_module(task, kept_in)
-    for argument in arguments:
-        flag, _, name = argument.partition("=")
-        if flag == "--config" and Path(name).is_file():
-            check_modules(yaml.safe_load(Path(name).read_text(encoding="utf-8")), name)
+    for name, text in configurations_of(arguments):
+        check_modules(yaml.safe_load(text), name)
     with only_trusted_imports():
         return _build(arguments, lambda config: _check_kept(config, kept_in))
 

@@ -1,7 +1,11 @@
 """The description of a run in MLflow, in Markdown: its result, how to repeat it, how to use it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from pipeline.console import printable
+from pipeline.tracking.table import escape_markdown
 
 COMMAND_TAG, RESUMED_TAG = "unroll.command", "unroll.resumed"
 """Tags with the first command of a run, and with those that resumed it, one per line."""
@@ -102,10 +106,14 @@ def with_headline(note: str, line: str) -> str:
 def _indented(text: str) -> str:
     """Returns a text of one line, or of a first line and a block with the others."""
     first, *rest = text.splitlines()
+    first = escape_markdown(first)
     block = ["", *(f"  {line}" for line in code_block(rest).splitlines())] if rest else []
     return "\n".join([first, *block])
 
 
 def code_block(lines: Sequence[str]) -> str:
-    """Returns lines as a block of code in Markdown."""
-    return "\n".join(["```", *lines, "```"])
+    """Returns a block of code, whose fence is longer than any in its lines."""
+    text = printable("\n".join(lines))
+    longest = max((len(marks) for marks in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.console import print_note
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.outbox import waiting
 from pipeline.tracking.run import RunState
@@ -79,6 +79,12 @@ def send_rest(folder: RunFolder) -> None:
 
 def refuse_too_little(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:
     """Raises `InputError` if a training would have to end before the checkpoint it starts from."""
+    places = [checkpoint.get(name) for name in ("epoch", "global_step")]
+    if any(type(place) is not int or place < 0 for place in places):
+        raise InputError(
+            f"the checkpoint to resume from is in epoch {shortened(places[0], 30)} and update "
+            f"{shortened(places[1], 30)}; expected a file written by `unroll train`"
+        )
     epoch, step = checkpoint["epoch"] + 1, checkpoint["global_step"]
     max_epochs, max_steps = trainer.get("max_epochs"), trainer.get("max_steps")
     if max_epochs is not None and 0 <= max_epochs < epoch:

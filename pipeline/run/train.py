@@ -2,13 +2,16 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.trainer.connectors import checkpoint_connector
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from pipeline.callbacks import (
@@ -26,7 +29,7 @@ from pipeline.checkpoints.trust import check_names
 from pipeline.console import is_first_process, print_note, print_result
 from pipeline.contracts import Generator, SentenceTagger, Task, TextClassifier
 from pipeline.cuda_graphs.replay import cuda_graphs
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.float32 import tf32
 from pipeline.inference.serving import description
 from pipeline.options import resumable
@@ -64,8 +67,9 @@ def train(
         SystemExit: On Ctrl-C (130) or SIGTERM (143).
     """
     resumed = resumable(resume) if resume is not None else None
+    read = {}  # the checkpoint to resume from, which is read once
     if resumed is not None:
-        checkpoint = read_checkpoint(resumed.last)
+        read[resumed.last] = read_checkpoint(resumed.last)
         kept_in = str(resumed.config)
         check_names(_read_config(resumed.config), kept_in)
     experiment = _without_secrets(build(arguments, kept_in), resumed)
@@ -76,7 +80,7 @@ def train(
     if resumed is not None:
         if not fork and _is_complete(resumed, experiment, and_test):
             return 0
-        refuse_too_little(checkpoint, experiment.config["trainer"])
+        refuse_too_little(read[resumed.last], experiment.config["trainer"])
     prepare_outputs()
     with _locked(None if fork else resumed):
         if fork and resumed is not None:
@@ -93,7 +97,7 @@ def train(
                 ends_determinism(),
                 explain_nondeterminism(),
             ):
-                _run(job, register)
+                _run(job, register, read)
         except BaseException as error:
             _end(job, error)
             raise
@@ -157,11 +161,13 @@ def _locked(folder: RunFolder | None) -> AbstractContextManager[None]:
     return folder.locked() if folder is not None and is_first_process() else nullcontext()
 
 
-def _run(job: OpenTraining, register: str | None) -> None:
+def _run(job: OpenTraining, register: str | None, read: dict[Path, dict[str, Any]]) -> None:
     tracker, task = job.tracker, job.experiment.model
     processes = ProcessWatcher(on_death=lambda: _abandon(tracker))
     best = BestCheckpoint(job.folder.best, task.monitor, task.monitor_mode)
-    trainer = training_trainer(job.experiment, job.precision, tracker, job.folder, best, processes)
+    trainer = training_trainer(
+        job.experiment, job.precision, tracker, job.folder, best, processes, read
+    )
     start = RunStart(lambda: begin(job, trainer.world_size))
     trainer.callbacks.insert(0, start)  # type: ignore[attr-defined]
     if not tracker.waits:
@@ -239,6 +245,21 @@ def _end(job: OpenTraining, error: BaseException) -> None:
         sys.exit(143)
     if isinstance(error, MisconfigurationException):
         raise InputError(" ".join(str(error).split())) from error
+    if isinstance(error, Exception) and not isinstance(error, InputError) and _restores(error):
+        reason = shortened(f"{type(error).__name__}: {error}")
+        raise InputError(
+            f"{job.start} cannot be resumed: its states do not fit the configuration of the run "
+            f"({reason}); expected a checkpoint of this run, written by `unroll train`"
+        ) from error
+
+
+def _restores(error: Exception) -> bool:
+    """Returns whether Lightning raised an error when it restored the states in a checkpoint."""
+    codes = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(
+        code.co_filename == checkpoint_connector.__file__ and "restore" in code.co_name
+        for code in codes
+    )
 
 
 def _abandon(tracker: RunTracker) -> None:

@@ -91,8 +91,12 @@ def training_trainer(
     folder: RunFolder,
     best: BestCheckpoint,
     processes: ProcessWatcher,
+    read: dict[Path, dict[str, Any]],
 ) -> Trainer:
-    """Builds the Trainer of a run, with the user's and our callbacks."""
+    """Builds the Trainer of a run, with the user's and our callbacks.
+
+    `read` is that of `AtomicCheckpointIO`.
+    """
     arguments = dict(experiment.trainer)
     theirs = _as_list(arguments["callbacks"])
     ours = _our_callbacks(experiment, folder, best, processes)
@@ -110,7 +114,7 @@ def training_trainer(
         theirs = [callback for callback in theirs if not isinstance(callback, ProgressBar)]
     plugins = _as_list(arguments["plugins"])
     if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-        plugins.append(AtomicCheckpointIO())
+        plugins.append(AtomicCheckpointIO(read))
     arguments.update(
         logger=tracker,
         # BestCheckpoint precedes RunLog, which logs its score.

@@ -8,6 +8,7 @@ from pipeline.tracking.store import open_store, refusing
 
 PARENT, FOLD = "UNROLL_PARENT_RUN", "UNROLL_FOLD"
 """Environment variables that make a training a child run."""
+_MAX_DIGITS = 7
 _PARENT_TAG, _FOLD_TAG = "mlflow.parentRunId", "fold"
 
 
@@ -65,9 +66,10 @@ def children(parent: str) -> list[Child]:
         runs = [*search_runs(client, experiments, f"tags.`{_PARENT_TAG}` = '{parent}'")]
     found = {}
     for run in reversed(runs):
-        if _FOLD_TAG not in run.data.tags:
+        number = run.data.tags.get(_FOLD_TAG, "")
+        if not (number.isascii() and number.isdigit() and len(number) < _MAX_DIGITS):
             continue  # a run that continues this one
-        fold = int(run.data.tags[_FOLD_TAG])
+        fold = int(number)
         scores = {k: v for k, v in run.data.metrics.items() if k.startswith("test/")}
         found[fold] = Child(fold, run.info.run_id, run.info.status, scores)
     return [found[fold] for fold in sorted(found)]

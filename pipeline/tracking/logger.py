@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -310,8 +309,7 @@ def _is_score(name: str) -> bool:
 
 def _checked(name: str) -> str:
     """Returns a valid name; raises for one that the store would refuse at each attempt."""
-    is_path = not any(part in ("", ".", "..") for part in name.split("/"))
-    if not is_path or len(name) > 250 or not re.fullmatch(r"[/\w.\- :]*", name):
+    if not records.is_name(name):
         raise ValueError(
             f"invalid MLflow name {name!r}: expected a relative path of at most 250 letters, "
             "digits, spaces and the characters _ . - / :"

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
+from pipeline.tracking.locations import check_run
 from pipeline.tracking.reach import require_answer
 from pipeline.tracking.store import open_store, refusing, sqlite_path, tracking_uri
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 SHORT_ID = 8  # digits of a run id where space is limited
 _PAGE = 1000  # runs per request
 _MAX_TEXT = 64 * 2**20  # bytes of an artifact that is read
+
+
+class NoArtifactError(InputError):
+    """The tracking store has no artifact of this name."""
 
 
 def find_run(identifier: str) -> str:
@@ -76,14 +81,16 @@ def _deleted(client: "MlflowClient") -> dict[str, str]:
 def download(run_id: str, artifact_path: str, destination: Path) -> Path:
     """Downloads an artifact of a run to a local folder; an interrupted download leaves nothing.
 
-    Returns the local path; an existing file of that name is replaced. Raises `InputError` if there
-    is no such artifact, or the folder contains a folder of that name.
+    Returns the local path; an existing file of that name is replaced. Raises `NoArtifactError` if
+    there is no such artifact, and `InputError` if it is no file, the folder contains a folder of
+    that name, or the store names another place than MLflow does.
     """
     with existing_store() as client:
+        check_run(client, run_id)
         folder, _, name = artifact_path.rpartition("/")
         paths = [file.path for file in client.list_artifacts(run_id, folder or None)]
         if artifact_path not in paths:
-            raise InputError(
+            raise NoArtifactError(
                 f"run {run_id} has no artifact {artifact_path}; its artifacts in "
                 f"{folder or 'the root folder'}: {', '.join(paths) or 'none'}"
             )
@@ -94,8 +101,21 @@ def download(run_id: str, artifact_path: str, destination: Path) -> Path:
                 f"cannot download {artifact_path}: {target} is an existing folder; remove it"
             )
         with tempfile.TemporaryDirectory(dir=destination, prefix=".unfinished-") as unfinished:
-            os.replace(client.download_artifacts(run_id, artifact_path, unfinished), target)
+            local = client.download_artifacts(run_id, artifact_path, unfinished)
+            os.replace(downloaded_file(local, unfinished), target)
         return target
+
+
+def downloaded_file(path: str, folder: str) -> Path:
+    """Returns a file that MLflow has downloaded; raises `InputError` if it is not in a folder."""
+    found = Path(path)
+    is_inside = found.resolve().is_relative_to(Path(folder).resolve())
+    if not is_inside or found.is_symlink() or not found.is_file():
+        raise InputError(
+            f"the tracking store has no file {shortened(found.name)}, but a folder or link of this "
+            "name; name another run"
+        )
+    return found
 
 
 def run_name_of(run_id: str) -> str:
@@ -129,12 +149,13 @@ def metric_history(run_id: str, key: str) -> list[tuple[int, float]]:
 def read_artifact(run_id: str, artifact_path: str) -> str | None:
     """Returns a text artifact of a run; None if there is none, or it is larger than 64 MiB."""
     with existing_store() as client, tempfile.TemporaryDirectory() as folder:
+        check_run(client, run_id)
         parent = artifact_path.rpartition("/")[0] or None
         sizes = {file.path: file.file_size for file in client.list_artifacts(run_id, parent)}
         size = sizes.get(artifact_path)
         if size is None or size > _MAX_TEXT:
             return None
-        file = Path(client.download_artifacts(run_id, artifact_path, folder))
+        file = downloaded_file(client.download_artifacts(run_id, artifact_path, folder), folder)
         return file.read_text(encoding="utf-8", errors="replace")
 
 
@@ -152,6 +173,7 @@ def add_values(run_id: str, values: Mapping[str, float], tags: Mapping[str, str]
 def upload(run_id: str, files: Sequence[Path], folder: str) -> None:
     """Adds files to a run of any status; artifacts of the same names are replaced."""
     with existing_store() as client:
+        check_run(client, run_id)
         for file in files:
             client.log_artifact(run_id, str(file), folder)
 

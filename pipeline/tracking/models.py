@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pipeline.tracking.locations import check_location
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Metric, Run
@@ -63,6 +65,7 @@ def send_model(
     found = (each for each in models_of(client, run) if each.tags.get(DIGEST_TAG) == digest)
     model = next(found, None) or _create(client, run, description["kind"], digest)
     if str(model.status) != "READY":
+        check_location(model.artifact_location, model.model_id, client.tracking_uri)
         client.log_model_artifact(model.model_id, str(checkpoint), Path(CHECKPOINT).parent.name)
         with tempfile.TemporaryDirectory(dir=checkpoint.parent) as folder:
             _write_files(Path(folder), model, description)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ MAX_PAIRS = 100  # parameters or tags per request
 MAX_PARAM_LENGTH = 6000
 MAX_TAG_LENGTH = 8000
 DIGEST_LENGTH = 8  # as in the digests of MLflow's own datasets
+MAX_NAME_LENGTH = 250
 DRIFT_TAG = "parameter_drift"
 
 _logger = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ class Status:
 
 
 Record: TypeAlias = Metric | Params | Tags | TextArtifact | FileArtifact | Model | Dataset | Status
+_STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
 
 
@@ -119,9 +122,48 @@ def from_line(line: str) -> Record:
     """
     try:
         fields = json.loads(line)
-        return _KINDS[fields.pop("kind")](**fields)
-    except (KeyError, TypeError, AttributeError) as error:
+        record = _KINDS[fields.pop("kind")](**fields)
+        is_valid = _is_valid(record)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record: {line[:80]!r}") from error
+    if not is_valid:
+        raise ValueError(f"a record with a wrong value: {line[:80]!r}")
+    return record
+
+
+def is_name(name: object) -> bool:
+    """Returns whether the store takes a name of a metric, parameter, tag or artifact.
+
+    It is a relative path of at most 250 letters, digits, spaces and the characters _ . - / :
+    """
+    return (
+        isinstance(name, str)
+        and len(name) <= MAX_NAME_LENGTH
+        and not any(part in ("", ".", "..") for part in name.split("/"))
+        and re.fullmatch(r"[/\w.\- :]*", name) is not None
+    )
+
+
+def _is_valid(record: Record) -> bool:
+    """Returns whether the fields of a record have the right types, and names that can be sent."""
+    match record:
+        case Metric(key, value, timestamp, step):
+            is_number = type(value) in (int, float) and type(timestamp) is type(step) is int
+            return is_name(key) and is_number
+        case Params(values) | Tags(values):
+            return all(is_name(key) and isinstance(text, str) for key, text in values.items())
+        case TextArtifact(text, path):
+            return isinstance(text, str) and is_name(path)
+        case FileArtifact(path, folder):
+            return isinstance(path, str) and (folder is None or is_name(folder))
+        case Model(path, description, metrics, register):
+            texts = (path, *description.values(), register or "")
+            are_valid = all(_is_valid(Metric(**fields)) for fields in metrics)
+            return are_valid and all(isinstance(text, str) for text in texts)
+        case Dataset():
+            return all(isinstance(text, str) for text in dataclasses.astuple(record))
+        case Status(status, end):
+            return status in _STATUSES and type(end) is int
 
 
 def send(client: "MlflowClient", run_id: str, records: Sequence[Record], folder: Path) -> None:

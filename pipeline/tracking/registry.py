@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import InputError
-from pipeline.tracking.lookup import existing_store, find_run
+from pipeline.tracking.locations import check_location
+from pipeline.tracking.lookup import downloaded_file, existing_store, find_run
 from pipeline.tracking.models import (
     CHALLENGER,
     CHAMPION,
@@ -15,6 +16,7 @@ from pipeline.tracking.models import (
     models_of,
     register_version,
 )
+from pipeline.tracking.own_files import checked_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,7 +70,7 @@ def find_model(address: str) -> Source:
             raise InputError(
                 f"{address} was not logged by Unroll; name a model of `unroll train --register`"
             )
-        return Source(model.removeprefix(SCHEME), found.run_id)
+        return Source(checked_id(model.removeprefix(SCHEME)), checked_id(found.run_id))
 
 
 def model_of_run(run_id: str) -> Source:
@@ -93,6 +95,7 @@ def download_model(source: Source, target: Path) -> Path:
     """Downloads the checkpoint of a model to a file; an interrupted download leaves nothing."""
     with existing_store() as client:
         model: LoggedModel = client.get_logged_model(source.model_id)
+        check_location(model.artifact_location, source.model_id, client.tracking_uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unfinished-") as unfinished:
             from mlflow.artifacts import download_artifacts
@@ -102,7 +105,7 @@ def download_model(source: Source, target: Path) -> Path:
                 dst_path=unfinished,
                 tracking_uri=client.tracking_uri,
             )
-            os.replace(local, target)
+            os.replace(downloaded_file(local, unfinished), target)
     return target
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import InputError
+from pipeline.tracking.locations import check_location, local_folder
+from pipeline.tracking.own_files import refuse_links
 from pipeline.tracking.secrets import redact_address
 from pipeline.tracking.store import NOTE_TAG, experiment_id, open_store, refusing
 from pipeline.tracking.views import CHARTS, view_address
@@ -161,4 +163,8 @@ def _existing(client: "MlflowClient", run_id: str) -> "Run":
             f"run {run_id} {where} was deleted; restore it with "
             f"`mlflow runs restore --run-id {run_id}`"
         )
+    address = run.info.artifact_uri
+    check_location(address, run_id, client.tracking_uri)
+    if (folder := local_folder(address)) is not None:
+        refuse_links(folder)
     return run

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pipeline.console import printable
 from pipeline.errors import InputError
+from pipeline.tracking.locations import check_server
 from pipeline.tracking.secrets import redact, redact_address
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def sqlite_path(uri: str) -> Path | None:
 def reason(error: Exception) -> str:
     """Returns an error message on one line, shortened and without secrets and SQL."""
     text = str(error).partition("[SQL:")[0]
-    return redact(" ".join(text.split()))[:300].rstrip(".")
+    return printable(redact(" ".join(text.split())))[:300].rstrip(".")
 
 
 def check_address(uri: str) -> None:
@@ -211,6 +213,7 @@ def experiment_id(client: "MlflowClient", name: str) -> str:
             f"experiment {name} was deleted; restore it with "
             f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
         )
+    check_server(found.artifact_location or "", client.tracking_uri)
     return str(found.experiment_id)
 
 

@@ -252,12 +252,11 @@ def test_the_plan_of_a_parent_run(folder, corpus, opinions, capsys, verb):
         return
     plan = {"name": "x", "labels": [{"a": "b"}], "config": config, "per_range": 1}
     for flags in ([], ["--trust=evilmod", "--model.optimizer=evilmod.Evil"]):
-        plan["arguments"] = [[f"--config={write_config(folder, config)}", *flags]]
+        parent.mkdir(exist_ok=True)
+        plan["arguments"] = [[f"--config={write_config(parent, config)}", *flags]]
         _write_plan(parent, "probe.json", plan)
         error = assert_refused(capsys, verb, f"--resume={parent.name}")
-        why = (
-            "--trust=evilmod, which only the user can give" if flags else "os.system is not trusted"
-        )
+        why = "--trust, which only the user can give" if flags else "os.system is not trusted"
         assert why in error
 
 
@@ -305,3 +304,35 @@ def test_a_line_in_a_journal(folder, capsys):
     assert only_run(folder).info.status == "FINISHED"
     names = [file.path for file in client(folder).list_artifacts(run.name)]
     assert "thesis.txt" not in names
+
+
+STATES = {
+    "epoch": "x",
+    "loops": [1],
+    "optimizer_states": [{"state": {}, "param_groups": []}],
+    "state_dict": {"x": torch.zeros(3)},
+}
+
+
+def test_states_that_do_not_fit(folder, capsys):
+    """A run whose last.ckpt was made by someone else is not changed by an attempt to resume it."""
+    last = best(folder).with_name("last.ckpt")
+    honest = torch.load(last, weights_only=True)
+    for key, value in STATES.items():
+        last.unlink()  # the honest states are mapped from it
+        torch.save({**honest, key: value}, last)
+        error = assert_refused(
+            capsys, "train", f"--resume={run_id(folder)}", "--trainer.max_epochs=2"
+        )
+        place = "the checkpoint to resume from is in epoch"
+        assert place in error or "cannot be resumed: its states do not fit" in error, key
+    assert only_run(folder).info.status == "FINISHED"
+
+
+def test_weights_that_are_not_finite(folder, capsys):
+    checkpoint = torch.load(best(folder), weights_only=True)
+    weights = checkpoint["state_dict"]
+    checkpoint["state_dict"] = {name: weight * torch.nan for name, weight in weights.items()}
+    torch.save(checkpoint, folder / "stranger.ckpt")
+    error = assert_refused(capsys, "generate", "--checkpoint=stranger.ckpt")
+    assert "probabilities that are not numbers (nan)" in error

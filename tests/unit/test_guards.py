@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("pipeline", "datamodules", "tasks")
 GUARDS = {
-    "torch.load": {"pipeline/checkpoints/read.py", "pipeline/checkpoints/write.py"},
+    "torch.load": {"pipeline/checkpoints/contents.py"},
     "np.load": {
         "datamodules/files/vectors.py",
         "datamodules/language_model/corpus.py",

@@ -39,6 +39,11 @@ def joined(labels: Mapping[str, str]) -> str:
     return "-".join(labels.values()).replace(" ", "-")
 
 
+def is_setting(name: str) -> bool:
+    """Returns whether a setting can have this name, which becomes part of file names."""
+    return _NAME.fullmatch(name) is not None
+
+
 def read_variants(path: Path) -> tuple[dict[str, Any], list[Variant]]:
     """Reads a configuration with a key `variants`: group -> setting -> overriding configuration.
 
@@ -71,7 +76,7 @@ def _combined(path: Path, groups: Mapping[str, Any]) -> Iterator[Variant]:
                 f"{path}: {_KEY}.{group}: expected a mapping of setting names to configurations"
             )
         for setting, overlay in settings.items():
-            if not (isinstance(setting, str) and _NAME.fullmatch(setting)):
+            if not (isinstance(setting, str) and is_setting(setting)):
                 raise InputError(
                     f"{path}: {_KEY}.{group}: setting names become file names and must consist of "
                     f"letters, digits, spaces, '.', '_' and '-', got {setting!r} (YAML "

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import TextIO
 
+from pipeline.console import printable
 from pipeline.inference.annotation.output_formats import Classified, Tagged, span_in_text
 
 _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN = 31, 32, 33, 34, 35, 36  # ANSI color codes
@@ -30,15 +31,15 @@ def tagged_text(tagged: Tagged, colors: dict[str, int] | None = None) -> str:
     text, pieces, done = tagged.passage.text, [], 0
     for span, confidence in zip(tagged.spans, tagged.confidences, strict=True):
         start, end = span_in_text(tagged.passage, span)
-        words = text[start:end]
+        words, label = printable(text[start:end]), printable(span.label)
         if colors is None:
-            marked = f"[{span.label} {words} {confidence:.2f}]"
+            marked = f"[{label} {words} {confidence:.2f}]"
         else:
             code = colors.setdefault(span.label, _LABEL_COLORS[len(colors) % len(_LABEL_COLORS)])
-            marked = f"{_bold(words, code)}\x1b[2m[{span.label} {confidence:.2f}]\x1b[0m"
-        pieces += [text[done:start], marked]
+            marked = f"{_bold(words, code)}\x1b[2m[{label} {confidence:.2f}]\x1b[0m"
+        pieces += [printable(text[done:start]), marked]
         done = end
-    return "".join([*pieces, text[done:]])
+    return "".join([*pieces, printable(text[done:])])
 
 
 def classified_text(classified: Classified, labels: Sequence[str], has_colors: bool = False) -> str:
@@ -49,27 +50,28 @@ def classified_text(classified: Classified, labels: Sequence[str], has_colors: b
     """
     width = max(len(label) for label in labels)
     label, probability = labels[classified.best], classified.probabilities[classified.best]
-    return f"{label:<{width}}  {probability:.2f}  {_influential_words(classified, has_colors)}"
+    text = _influential_words(classified, has_colors)
+    return f"{printable(label):<{width}}  {probability:.2f}  {text}"
 
 
 def _influential_words(classified: Classified, has_colors: bool) -> str:
     text = _LINE_END.sub(" ", classified.passage.text)  # keeps the offsets
     if not classified.influences:
-        return text
+        return printable(text)
     strongest = max(abs(value) for value in classified.influences)
     pieces, done = [], 0
     for token, value in zip(classified.passage.tokens, classified.influences, strict=True):
         if abs(value) < strongest / 3 or not strongest:
             continue
-        word = text[token.start : token.end]
+        word = printable(text[token.start : token.end])
         if has_colors:
             word = _bold(word, _GREEN if value > 0 else _RED)
         else:
             sign = "+" if value > 0 else "-"
             word = f"{sign}{word}{sign}"
-        pieces += [text[done : token.start], word]
+        pieces += [printable(text[done : token.start]), word]
         done = token.end
-    return "".join([*pieces, text[done:]])
+    return "".join([*pieces, printable(text[done:])])
 
 
 def _bold(text: str, color: int) -> str:

@@ -144,7 +144,7 @@ def _json(run_id: str, artifact_path: str) -> dict[str, Any]:
     """Returns the object in a JSON file of a run; {} if there is none, or it is damaged."""
     try:
         found = json.loads(read_artifact(run_id, artifact_path) or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

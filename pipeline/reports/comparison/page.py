@@ -1,5 +1,6 @@
 """A self-contained HTML page that compares runs."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -173,7 +174,7 @@ def _confusion(analysis: Analysis) -> str:
     if not isinstance(found, list):
         return ""
     counts = {
-        (str(entry[0]), str(entry[1])): float(entry[2])
+        (str(entry[0]), str(entry[1])): _plain(entry[2])
         for entry in found
         if isinstance(entry, list) and len(entry) == 3 and isinstance(entry[2], int | float)
     }
@@ -202,8 +203,15 @@ def _worst(analysis: Analysis) -> str:
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 (from a JSON file)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(float(value)) if is_number else "-"
+    return number(_plain(value)) if isinstance(value, int | float) else "-"
+
+
+def _plain(value: float) -> float:
+    """Returns a number of a JSON file as float; an integer may be too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _commands(evidence: Evidence) -> str:

@@ -12,8 +12,9 @@ import torch
 from pipeline.checkpoints.folder import RunFolder, write_atomically
 from pipeline.checkpoints.trust import trusted
 from pipeline.console import print_note
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.options import SECTIONS
+from pipeline.preflight.split_arguments import next_flag
 from pipeline.run.groups.workers import Job, Outcome, run_jobs, wait_for_orphans
 from pipeline.tracking.family import FOLD, PARENT, Child, children, discard
 from pipeline.tracking.run import run_state
@@ -22,7 +23,7 @@ _GIB = 1024**3
 MISTAKE = 2
 """Exit code for `InputError`."""
 _CONFIG = "--config="
-_FLAGS = {f"--{section}" for section in (*SECTIONS, "config")}
+_FIELDS = (*SECTIONS, "config")
 
 
 class ChildTraining(NamedTuple):
@@ -77,20 +78,43 @@ def run_trainings(
 
 
 def as_data(parent: RunFolder, training: ChildTraining) -> ChildTraining:
-    """Adds the flag by which `unroll train` trusts no module but those that the user named."""
-    refuse_other_flags(parent, training.arguments)
-    return training._replace(arguments=[f"--kept-in={parent.path}", *training.arguments])
+    """Returns a training of a stored plan, which trusts no module but those that the user named."""
+    fields = fields_of_plan(parent, training.arguments)
+    return training._replace(arguments=[f"--kept-in={parent.path}", *fields])
 
 
-def refuse_other_flags(parent: RunFolder, arguments: Sequence[str]) -> None:
-    """Raises `InputError` for a flag in the plan of a parent run that is no configuration field."""
-    for argument in arguments:
-        is_flag = argument[:1] == "-" and not argument[1:2].isdigit()
-        if is_flag and argument.partition("=")[0].partition(".")[0] not in _FLAGS:
+def fields_of_plan(parent: RunFolder, arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments in the plan of a parent run, each as `--name=value`.
+
+    Raises `InputError` for a flag that is no field of the configuration, and for a configuration
+    file outside of the parent's folder.
+    """
+    fields, queue = [], list(arguments)
+    while queue:
+        try:
+            flag = next_flag(queue)
+        except InputError as error:
+            raise InputError(f"{parent.path}: a training in the plan: {error}") from error
+        if flag.value is None or flag.name.removesuffix("+").partition(".")[0] not in _FIELDS:
             raise InputError(
-                f"{parent.path}: a training in the plan has the flag {argument[:200]}, which only "
-                "the user can give; leave it out of the plan"
+                f"{parent.path}: a training in the plan has the flag --{shortened(flag.name)}, "
+                "which only the user can give; leave it out of the plan"
             )
+        if flag.name == "config" and not _is_own(parent, flag.value):
+            raise InputError(
+                f"{parent.path}: a training in the plan has the configuration "
+                f"{shortened(flag.value)}; expected a file in the folder of the run"
+            )
+        fields.append(f"--{flag.name}={flag.value}")
+    return fields
+
+
+def _is_own(parent: RunFolder, config: str) -> bool:
+    """Returns whether a configuration is text, or a file in the folder of a run."""
+    if config.startswith("{"):
+        return True
+    is_path = "://" not in config and "\0" not in config
+    return is_path and Path(config).resolve().is_relative_to(parent.path.resolve())
 
 
 def keep_configs(folder: Path, arguments: Sequence[str]) -> list[str]:
@@ -169,7 +193,7 @@ def training_job(parent: RunFolder, training: ChildTraining, kind: str, child: C
         discard(child.run_id)
     verb += [f"--trust={module}" for module in trusted()]
     # -P: a folder named `pipeline` in the current folder would hide ours.
-    search = [] if Path.cwd() == Path(__file__).resolve().parents[2] else ["-P"]
+    search = [] if Path.cwd() == Path(__file__).resolve().parents[3] else ["-P"]
     return Job(
         number=training.number,
         command=[sys.executable, *search, "-m", "pipeline", *verb],

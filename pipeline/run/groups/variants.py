@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.analysis.probes.agreement import Verb, judge, refuse_unknown
 from pipeline.analysis.probes.tables import ModelScores, draw_lines, means_over_seeds, write_table
-from pipeline.analysis.probes.variants import Variant, joined
+from pipeline.analysis.probes.variants import Variant, is_setting, joined
 from pipeline.checkpoints.folder import RunFolder, write_atomically
 from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.read import load_trained
@@ -24,8 +24,8 @@ from pipeline.run.experiment import build
 from pipeline.run.groups.children import (
     ChildTraining,
     default_jobs,
+    fields_of_plan,
     placed,
-    refuse_other_flags,
     run_trainings,
 )
 from pipeline.run.groups.parents import (
@@ -108,12 +108,23 @@ def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     A finished parent run of which nothing is left to do is not changed.
     """
     folder, kept = read_plan(resume, _PLAN, "comparison", get_type_hints(_Plan))
-    plan = _Plan(**kept)
-    refuse_other_flags(folder, [*itertools.chain(*plan.arguments)])
+    plan = _checked(_Plan(**kept))
+    fields_of_plan(folder, placed(folder.path, [*itertools.chain(*plan.arguments)]))
     with folder.locked():
         if is_finished(folder, len(plan.arguments), "variant"):
             return 0
         return _run(reopen_parent(folder), plan, verbs, jobs, is_resumed=True)
+
+
+def _checked(plan: _Plan) -> _Plan:
+    """Returns a stored plan; raises `InputError` if it cannot be that of a comparison."""
+    names = [name for labels in plan.labels for name in labels.values()]
+    if len(plan.labels) != len(plan.arguments) or not all(map(is_setting, names)):
+        raise InputError(
+            f"{_PLAN} of run {plan.name} is damaged: expected as many labels as arguments, and "
+            "names of letters, digits, spaces, '.', '_' and '-'"
+        )
+    return plan
 
 
 def _begin(
@@ -179,6 +190,7 @@ def _run(
             is_resumed,
         )
         done = [child for child in children(parent.run_id) if child.status == "FINISHED"]
+        done = [child for child in done if child.fold < len(trainings)]
         _compare(tracker, parent, plan, verbs, done)
         return failed, f"{len(trainings)} variants"
 

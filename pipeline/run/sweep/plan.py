@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.errors import InputError
-from pipeline.run.groups.children import refuse_other_flags
+from pipeline.run.groups.children import fields_of_plan, placed
 from pipeline.run.groups.parents import read_plan
 from pipeline.run.sweep.space import Space, parse_space, plain
 from pipeline.run.sweep.study import SweepSettings
@@ -42,7 +42,8 @@ def read_sweep(resume: str) -> tuple[RunFolder, Plan]:
         raise InputError(
             f"{path} is damaged ({error}); restore the file, or start the sweep again"
         ) from error
-    refuse_other_flags(folder, [*plan.arguments, *(f"--{flag}" for flag in plan.space)])
+    flags = (f"--{flag}=" for flag in plan.space)
+    fields_of_plan(folder, [*placed(folder.path, plan.arguments), *flags])
     return folder, plan
 
 

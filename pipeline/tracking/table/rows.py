@@ -27,6 +27,7 @@ _SCORES: dict[str, Callable[..., float]] = {
 }
 _IS_FILTER = re.compile(r"[=<>]|\s(like|ilike|in|is)\s", re.IGNORECASE)
 _EXAMPLE = "metrics.`test/perplexity` < 100 and params.seed_everything = '1'"
+_LATEST = 32_503_680_000  # seconds, the year 3000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +149,11 @@ def nest(rows: Sequence[RunRow]) -> list[list[RunRow]]:
         by_parent.setdefault(parent, []).append(row)
 
     def family(row: RunRow) -> list[RunRow]:
-        return [row, *(one for child in by_parent.get(row.run_id, ()) for one in family(child))]
+        found, waiting = [], [row]  # no recursion: a store can have any number of generations
+        while waiting:
+            found.append(waiting.pop())
+            waiting.extend(reversed(by_parent.get(found[-1].run_id, [])))
+        return found
 
     return [family(row) for row in by_parent.get(None, ())]
 
@@ -179,7 +184,7 @@ def _row(run: "Run", experiment: str) -> RunRow:
         name=info.run_name or "",
         experiment=experiment,
         status=info.status,
-        start=datetime.datetime.fromtimestamp(info.start_time / 1000, datetime.UTC),
+        start=_time(info.start_time),
         duration=(end - info.start_time) / 1000,  # MLflow counts milliseconds
         parent=tags.get("mlflow.parentRunId"),
         group=tags.get(GROUP_TAG),
@@ -190,6 +195,12 @@ def _row(run: "Run", experiment: str) -> RunRow:
         tags=tags,
         metrics=metrics,
     )
+
+
+def _time(milliseconds: int) -> datetime.datetime:
+    """Converts a time of the store, which a foreign store may have outside of the calendar."""
+    seconds = min(max(milliseconds / 1000, 0), _LATEST)
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 def _main_score(metrics: Mapping[str, float]) -> str | None:

@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-from pipeline.console import progress, progress_bar
+from pipeline.console import (
+    format_table,
+    open_output,
+    print_error,
+    print_note,
+    print_result,
+    progress,
+    progress_bar,
+)
 
 
 class Terminal(io.StringIO):
@@ -40,3 +48,24 @@ def test_other_ranks_show_no_bar(monkeypatch):
     with pytest.raises(StopIteration):
         next(progress([], "nothing"))
     assert terminal.getvalue() == ""
+
+
+ATTACK = "a\x1b[2J\x9b31m\x07\r\u202eb"
+SHOWN = "a\\x1b[2J\\x9b31m\\x07\\r\\u202eb"
+
+
+def test_no_text_controls_a_terminal(monkeypatch, capsys):
+    print_note(ATTACK)
+    print_error(ATTACK)
+    print_result(ATTACK)
+    shown = capsys.readouterr()
+    assert shown.err == f"{SHOWN}\nunroll: {SHOWN}\n"
+    assert shown.out == f"{ATTACK}\n"  # a file has the text as it is
+    table = format_table({ATTACK: "left"}, [[ATTACK]])
+    assert table.split() == [SHOWN, SHOWN]
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    print_result(f"{ATTACK}\tc")
+    with open_output(None) as file:
+        file.write(f"{ATTACK}\x1b[1;31mred\x1b[0m\n")
+    assert terminal.getvalue() == f"{SHOWN}\tc\n{SHOWN}\x1b[1;31mred\x1b[0m\n"

@@ -20,6 +20,29 @@ NUMBERS = {
 ERRORS = f"Accuracy 0.5\n\nMost confident errors (1 of 1)\n  0.9  a -> b  (text 1)\n {EVIL}\n"
 
 
+HUGE = int("9" * 400)
+WRONG = [
+    {"labels": {"a": {"precision": HUGE, "recall": -HUGE, "f1": True}}},
+    {"confusion": [["a", "b", HUGE], ["a", "a", -HUGE], [["x"], {}, 1.5]]},
+    {"kinds": {"a": HUGE}, "labels": [1], "confusion": {"a": 1}},
+    {"types": {"a": [1]}},
+]
+
+
+def test_numbers_that_are_too_large(store):
+    """The report of a run is a file of the store, which may come from someone else."""
+    for number, wrong in enumerate(WRONG):
+        run = run_of(store, f"run-{number}", right=[1, 0], test__accuracy=0.5)
+        store.log_text(run, json.dumps(wrong), "report/report.json")
+        items = {"metric": [] if number else "accuracy", "right": [HUGE], "total": [1]}
+        store.log_text(run, json.dumps(items), "report/items.json")
+        assert command("report", run, "--output=report.html") == 0
+    deep = run_of(store, "deep", right=[1, 0], test__accuracy=0.5)
+    store.log_text(deep, "[" * 10_000, "report/report.json")
+    store.log_text(deep, "[" * 10_000, "report/items.json")
+    assert command("report", run, deep, "--output=report.html") == 0
+
+
 @pytest.fixture
 def classifiers(store):
     """Two seeds of one classifier, and another one, whose name and parameter are attacks."""

@@ -438,10 +438,12 @@ def test_download(store, runs, project):
     assert (target / "best.ckpt").read_text() == "weights"
     store.log_text(run_id, "better", "checkpoints/best.ckpt")
     assert download(run_id, "checkpoints/best.ckpt", target).read_text() == "better"
-    assert (download(run_id, "checkpoints", target) / "best.ckpt").read_text() == "better"
-    assert sorted(path.name for path in target.iterdir()) == ["best.ckpt", "checkpoints"]
-    with pytest.raises(InputError, match=r"checkpoints is an existing folder; remove it$"):
+    with pytest.raises(InputError, match="no file checkpoints, but a folder or link"):
         download(run_id, "checkpoints", target)
+    assert [path.name for path in target.iterdir()] == ["best.ckpt"]
+    (target / "config.yaml").mkdir()
+    with pytest.raises(InputError, match=r"config\.yaml is an existing folder; remove it$"):
+        download(run_id, "config.yaml", target)
     for asked, holds in (
         ("checkpoints/last.ckpt", "checkpoints: checkpoints/best.ckpt"),
         ("model", "the root folder: checkpoints, config.yaml"),
