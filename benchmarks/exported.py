@@ -2,8 +2,10 @@
 
     python -m benchmarks.exported --checkpoint best.ckpt --input sentences.txt
 
-Each line is a sentence of its own length. The time is that of the exported graph alone, one
-sentence at a time and in batches of 64 of similar lengths, for torch and for ONNX Runtime.
+Each line is a sentence of its own length. The time is that of the exported graph alone, for torch
+and for ONNX Runtime: one sentence at a time, and batches of 64 sentences of similar lengths, or,
+since a language model returns the log-probabilities of the next token only, one token of one text
+and of 64 texts.
 """
 
 import argparse
@@ -11,9 +13,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -23,6 +24,10 @@ from pipeline.inference.exporting import Graph, graph_of, write_onnx
 from pipeline.inference.exporting.onnx_file import largest_difference, open_session
 
 BATCH = 64
+PASSES = 3
+
+Inputs: TypeAlias = list[Tensor]
+Run: TypeAlias = Callable[[Inputs], object]
 
 
 def main() -> None:
@@ -31,38 +36,56 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--input", type=Path, required=True, help="one tokenized sentence per line")
     parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--timed", type=int, default=200, help="calls of each kind that are timed")
     options = parser.parse_args()
-    trained = load_trained(options.checkpoint)
     lines = [line.split() for line in options.input.read_text("utf-8").splitlines()]
     lines = [words for words in lines if words][: options.sentences]
+    trained = load_trained(options.checkpoint)
     graph = graph_of(trained)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         write_onnx(trained, file)
-        single = [_inputs(trained, [words]) for words in lines]
-        differences = [largest_difference(graph, file, inputs) for inputs in single]
+        session = open_session(file)
+        groups = _groups(trained, graph, lines)
+        everything = [inputs for group in groups.values() for inputs in group]
+        differences = [largest_difference(graph, session, inputs) for inputs in everything]
+    lengths = [len(words) for words in lines]
+    print(
+        f"{len(lines)} sentences of {min(lengths)} to {max(lengths)} tokens: largest difference "
+        f"{max(differences):.2g}"
+    )
+    for name, group in groups.items():
+        timed = group[: options.timed]
+        ours = _milliseconds(lambda inputs: graph.module(*inputs), timed)
+        theirs = _milliseconds(_runner(graph, session), timed)
+        print(f"{name}: torch {ours:.2f} ms, ONNX Runtime {theirs:.2f} ms")
+
+
+def _groups(
+    trained: Trained, graph: Graph, lines: Sequence[Sequence[str]]
+) -> dict[str, list[Inputs]]:
+    single = [_inputs(trained, graph, [words]) for words in lines]
+    if graph.metadata["kind"] != "language model":
         ordered = sorted(lines, key=len)
         starts = range(0, len(ordered), BATCH)
-        batches = [_inputs(trained, ordered[start : start + BATCH]) for start in starts]
-        if graph.metadata["kind"] == "language model":  # rows of different lengths have no batch
-            batches = []
-        differences += [largest_difference(graph, file, inputs) for inputs in batches]
-        print(
-            f"{len(lines)} sentences of {len(ordered[0])} to {len(ordered[-1])} tokens: largest "
-            f"difference {max(differences):.2g}"
-        )
-        for name, groups in (("single", single), (f"batches of {BATCH}", batches)):
-            if groups:
-                ours = _seconds(lambda inputs: graph.module(*inputs), groups)
-                theirs = _seconds(_runner(graph, file), groups)
-                print(f"{name}: torch {ours:.2f} s, ONNX Runtime {theirs:.2f} s")
+        batches = [_inputs(trained, graph, ordered[start : start + BATCH]) for start in starts]
+        return {"one sentence": single, f"batch of {BATCH} sentences": batches}
+    first = [words[:1] for words in lines]
+    starts = range(0, len(first) - BATCH + 1, BATCH)
+    return {
+        "one sentence": single,
+        "one token": [_inputs(trained, graph, [words]) for words in first],
+        f"one token of {BATCH} texts": [
+            _inputs(trained, graph, first[start : start + BATCH]) for start in starts
+        ],
+    }
 
 
-def _inputs(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
+def _inputs(trained: Trained, graph: Graph, sentences: Sequence[Sequence[str]]) -> Inputs:
     model: Any = trained.model
-    if hasattr(model, "vocabulary"):
+    if graph.metadata["kind"] == "language model":
         rows = [torch.tensor(model.vocabulary.encode(list(words))) for words in sentences]
-        carry = graph_of(trained).example(torch.ones(len(rows), dtype=torch.int64), 0)[1:]
+        carry = graph.example(torch.ones(len(rows), dtype=torch.int64), 0)[1:]
         return [pad_sequence(rows, batch_first=True), *carry]
     distinct = list(dict.fromkeys(word for words in sentences for word in words))
     places = {word: index for index, word in enumerate(distinct)}
@@ -72,31 +95,26 @@ def _inputs(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Tensor
     return [*(table[padded] for table in tables), torch.tensor([len(row) for row in ids])]
 
 
-def _runner(graph: Graph, file: Path) -> Callable[[Sequence[Tensor]], object]:
-    session = open_session(file)
+def _runner(graph: Graph, session: Any) -> Run:  # noqa: ANN401 (ONNX Runtime has no types)
     names = {each.name for each in session.get_inputs()}
 
-    def run(inputs: Sequence[Tensor]) -> object:
+    def run(inputs: Inputs) -> object:
         pairs = zip(graph.inputs, inputs, strict=True)
         return session.run(graph.outputs, {key: x.numpy() for key, x in pairs if key in names})
 
     return run
 
 
-def _seconds(
-    run: Callable[[Sequence[Tensor]], object], groups: Sequence[Sequence[Tensor]]
-) -> float:
-    """Returns the smallest time of three passes over all groups."""
-    return float(np.min(list(_times(run, groups))))
+def _milliseconds(run: Run, group: Sequence[Inputs]) -> float:
+    """Returns the mean time of a call in the fastest of several passes over a group."""
+    return min(_times(run, group)) * 1000 / len(group)
 
 
-def _times(
-    run: Callable[[Sequence[Tensor]], object], groups: Sequence[Sequence[Tensor]]
-) -> Iterator[float]:
+def _times(run: Run, group: Sequence[Inputs]) -> Iterator[float]:
     with torch.inference_mode():
-        for _ in range(3):
+        for _ in range(PASSES):
             start = time.perf_counter()
-            for inputs in groups:
+            for inputs in group:
                 run(inputs)
             yield time.perf_counter() - start
 

@@ -57,8 +57,10 @@ class _Characters(InputPart, abc.ABC):
         """Returns the vectors [word width char_size] of characters, and which are real."""
         flat = numbers.flatten(0, -2)
         is_real = flat != _PADDING
-        # On a device the host would have to wait for the length of the longest word.
-        if flat.device.type == "cpu" and not torch.compiler.is_compiling():
+        # On a device the host would have to wait for the length of the longest word, and a traced
+        # graph would keep the length of its example.
+        is_recorded = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+        if flat.device.type == "cpu" and not is_recorded:
             longest = int(is_real.sum(dim=1).max())
             flat, is_real = flat[:, : max(longest, 1)], is_real[:, : max(longest, 1)]
         vectors: Tensor = self.dropout(self.table(flat))

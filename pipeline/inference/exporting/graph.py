@@ -22,6 +22,7 @@ class Graph(NamedTuple):
         inputs: Names of the inputs. Those of `timed` have a second dimension time.
         outputs: Names of the outputs, of which those of `timed` have a second dimension time.
         timed: Names of inputs and outputs with a dimension time.
+        spelled: Names of inputs with a third dimension, the characters of a word.
         example: Makes inputs from the lengths of the rows, int64 [batch], and a seed.
         metadata: Texts stored with the graph: kind of the model, and what numbers stand for.
     """
@@ -30,6 +31,7 @@ class Graph(NamedTuple):
     inputs: list[str]
     outputs: list[str]
     timed: frozenset[str]
+    spelled: frozenset[str]
     example: Callable[[Tensor, int], list[Tensor]]
     metadata: dict[str, str]
 
@@ -79,22 +81,37 @@ def _of_texts(trained: Trained, kind: str) -> Graph:
     tables = model.inputs.index(words, lexicon["columns"])
     labels = model.decoder.tags if kind == "tagger" else model.labels.names
     metadata = {"kind": kind, "tags" if kind == "tagger" else "labels": json.dumps([*labels])}
-    for name, part, table in zip(names, parts, tables, strict=True):
-        strings = words if part.column is None else ["", *lexicon["columns"][part.column]]
-        if table.shape[1] == 1:  # of wider parts, rows are computed from the string
-            numbers = dict(zip(strings, table[:, 0].tolist(), strict=True))
-            metadata[name] = json.dumps(numbers, ensure_ascii=False)
+    strings = [
+        words if part.column is None else ["", *lexicon["columns"][part.column]] for part in parts
+    ]
+    for name, part, known, table in zip(names, parts, strings, tables, strict=True):
+        numbers = dict(zip(known, table[:, 0].tolist(), strict=True))
+        if table.shape[1] > 1:
+            numbers = _numbers_of_characters(part, known)
+        metadata[name] = json.dumps(numbers, ensure_ascii=False)
 
     def example(lengths: Tensor, seed: int) -> list[Tensor]:
         random = torch.Generator().manual_seed(seed)
         shape = (len(lengths), int(lengths.max()))
-        chosen = [torch.randint(len(table), shape, generator=random) for table in tables]
-        rows = [table[ids] for table, ids in zip(tables, chosen, strict=True)]
+        rows = []
+        for part, known in zip(parts, strings, strict=True):
+            chosen = torch.randint(len(known), (shape[0] * shape[1],), generator=random).tolist()
+            rows.append(part.index([known[index] for index in chosen]).view(*shape, -1))
         return [*rows, lengths]
 
     outputs = ["scores" if kind == "tagger" else "probabilities"]
     timed = frozenset(names + (outputs if kind == "tagger" else []))
-    return Graph(_Texts(model, kind).eval(), [*names, "lengths"], outputs, timed, example, metadata)
+    spelled = frozenset(
+        name for name, table in zip(names, tables, strict=True) if table.shape[1] > 1
+    )
+    module = _Texts(model, kind).eval()
+    return Graph(module, [*names, "lengths"], outputs, timed, spelled, example, metadata)
+
+
+def _numbers_of_characters(part: Any, strings: Sequence[str]) -> dict[str, int]:  # noqa: ANN401
+    """Returns the number of each character, of which the row of a string consists."""
+    characters = sorted(set().union(*strings))
+    return dict(zip(characters, part.index(characters)[:, 0].tolist(), strict=True))
 
 
 class _Step(nn.Module):
@@ -131,4 +148,5 @@ def _of_language_model(trained: Trained) -> Graph:
     }
     outputs = ["log_probs", *new]
     timed = frozenset({"tokens"})
-    return Graph(_Step(model).eval(), ["tokens", *old], outputs, timed, example, metadata)
+    module = _Step(model).eval()
+    return Graph(module, ["tokens", *old], outputs, timed, frozenset(), example, metadata)

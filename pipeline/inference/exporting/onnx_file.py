@@ -52,8 +52,9 @@ def write_onnx(trained: Trained, output: Path) -> float:
 def _verified(graph: Graph, file: Path, name: str) -> float:
     """Returns the largest difference for batches of several shapes."""
     try:
+        session = open_session(file)
         return max(
-            largest_difference(graph, file, graph.example(torch.tensor(lengths), seed))
+            largest_difference(graph, session, graph.example(torch.tensor(lengths), seed))
             for seed, lengths in enumerate(_VERIFIED)
         )
     except Exception as error:  # ONNX Runtime has no common class of errors
@@ -63,12 +64,16 @@ def _verified(graph: Graph, file: Path, name: str) -> float:
         ) from error
 
 
-def largest_difference(graph: Graph, file: Path, inputs: list[Tensor]) -> float:
+def largest_difference(graph: Graph, session: Any, inputs: list[Tensor]) -> float:  # noqa: ANN401
     """Returns the largest absolute difference between a graph and its file, for some inputs.
 
     Outputs after the end of a row are not compared, since they are unspecified.
+
+    Args:
+        graph: Graph.
+        session: The file, opened by `open_session`.
+        inputs: Inputs of the graph.
     """
-    session = open_session(file)
     names = {each.name for each in session.get_inputs()}
     pairs = zip(graph.inputs, inputs, strict=True)
     found = session.run(graph.outputs, {name: x.numpy() for name, x in pairs if name in names})
@@ -98,10 +103,11 @@ def open_session(file: Path) -> Any:  # noqa: ANN401 (ONNX Runtime has no types)
 def _export(graph: Graph, file: Path, name: str) -> None:
     import onnx
 
-    axes = {
-        each: {0: "batch", 1: "time"} if each in graph.timed else {0: "batch"}
-        for each in (*graph.inputs, *graph.outputs)
-    }
+    axes = {each: {0: "batch"} for each in (*graph.inputs, *graph.outputs)}
+    for each in graph.timed:
+        axes[each][1] = "time"
+    for each in graph.spelled:
+        axes[each][2] = "characters"
     # With gradients, recurrences are torch's own operations, which ONNX has, too.
     with warnings.catch_warnings(), torch.enable_grad():
         # The tracer warns about each check of sizes; the file is verified with other sizes.

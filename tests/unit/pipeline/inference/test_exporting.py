@@ -13,7 +13,7 @@ from pipeline.encoders import GRU, LSTM, Elman
 from pipeline.errors import InputError
 from pipeline.inference.exporting import graph_of, write_onnx, write_safetensors
 from pipeline.inference.exporting.onnx_file import largest_difference, open_session
-from pipeline.inputs import Capitalisation, Words
+from pipeline.inputs import Capitalisation, CharacterCNN, CharacterLSTM, Words
 from pipeline.pooling import Attention, MeanMax
 from pipeline.text.lexicon import Labels, Lexicon
 from pipeline.text.vocabulary import Vocabulary
@@ -25,9 +25,9 @@ LEXICON = Lexicon(dict.fromkeys(["the", "minister", "criticized", "it", "."], 2)
 DATA = {"lexicon": LEXICON.to_state()}
 
 
-def tagger(encoder=LSTM):
+def tagger(encoder=LSTM, spelling=Capitalisation):
     torch.manual_seed(1)
-    parts = [Words(size=6, init_scale=2.0), Capitalisation(size=2)]
+    parts = [Words(size=6, init_scale=2.0), spelling(size=2)]
     size = sum(part.output_size for part in parts)
     return Trained(
         Tagger(
@@ -66,6 +66,8 @@ def unchecked(monkeypatch):
 
 MODELS = {
     "tagger": tagger,
+    "tagger-characters": lambda: tagger(spelling=CharacterLSTM),
+    "tagger-filters": lambda: tagger(spelling=CharacterCNN),
     "classifier": classifier,
     "classifier-attention": lambda: classifier(Attention),
     "language model": language_model,
@@ -77,17 +79,26 @@ MODELS = {
 def test_onnx_computes_what_the_model_does_for_any_sizes(name, tmp_path):
     trained, file = MODELS[name](), tmp_path / "model.onnx"
     assert write_onnx(trained, file) < 1e-5
-    graph = graph_of(trained)
+    graph, session = graph_of(trained), open_session(file)
     for seed, lengths in enumerate([(1,), (2, 30), (6, 6, 6, 6)]):
         inputs = graph.example(torch.tensor(lengths), 100 + seed)
-        assert largest_difference(graph, file, inputs) < 1e-5
+        assert largest_difference(graph, session, inputs) < 1e-5
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
-    metadata = open_session(file).get_modelmeta().custom_metadata_map
+    metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["kind"] == name.partition("-")[0]
     if name == "classifier":
         assert json.loads(metadata["labels"]) == ["bad", "good"]
         words = trained.model.inputs.index(["it", "unseen"], {})[0].flatten().tolist()
         assert (json.loads(metadata["words_0"])["it"], 0) == (words[0], words[1])
+    if name == "tagger-characters":
+        numbers, part = json.loads(metadata["characterlstm_1"]), trained.model.inputs.parts[1]
+        assert [[numbers[letter] for letter in "mister"]] == part.index(["mister"]).tolist()
+        unseen = ["it", "antidisestablishmentarian", "xx", "."]  # longer than any known word
+        ids = trained.model.inputs.index(unseen, {})
+        for words in ([0], [1, 0, 3], [2, 3, 2, 3, 1]):
+            rows = [table[words].unsqueeze(0) for table in ids]
+            inputs = [*rows, torch.tensor([len(words)])]
+            assert largest_difference(graph, session, inputs) < 1e-5
 
 
 def test_a_file_that_differs_is_not_written(tmp_path, monkeypatch):
