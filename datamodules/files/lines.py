@@ -25,14 +25,19 @@ def read_lines(
 
     Only "\n" ends a line; separators such as U+0085 and U+2028 are ordinary characters. The
     encoding must be an extension of ASCII. Raises `InputError` if the file is not in this encoding,
-    or a line has `max_line_bytes` or more. The message names the flag that raises this limit
-    (`setting`) or the flag that sets the encoding (`flag`).
+    its line ends are CR alone, or a line has `max_line_bytes` or more. The message names the flag
+    that raises this limit (`setting`) or the flag that sets the encoding (`flag`).
     """
     _refuse_utf16(path, encoding)
     with path.open("rb") as file, _bar(path) as advance:
         number = offset = 0
         while line := file.readline(max_line_bytes):
             number += 1
+            if number == 1 and not line.endswith(b"\n") and b"\r" in line.rstrip(b"\r"):
+                raise InputError(
+                    f"{path} has line ends of old Macintosh files (CR alone); convert them, for "
+                    "example with `tr '\\r' '\\n'`"
+                )
             if len(line) == max_line_bytes and not line.endswith(b"\n"):
                 raise InputError(
                     f"line {number} of {path} has {max_line_bytes:,} bytes or more; one sentence or"

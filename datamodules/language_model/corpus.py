@@ -14,13 +14,13 @@ from datamodules.files.lines import MAX_LINE_BYTES, read_lines
 from datamodules.files.shards import digest_of, shards, with_progress
 from pipeline.cache import cached
 from pipeline.errors import InputError
-from pipeline.text.units import Unit, split_line
+from pipeline.text.units import Unit, is_marked, split_line
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
 
 Ids: TypeAlias = npt.NDArray[np.int32]
 
 _SETTING = "--data.max_line_bytes"
-_FORMAT = 3  # increase it when the cached files or the tokenization change
+_FORMAT = 4  # increase it when the cached files or the tokenization change
 _CHUNK = 1 << 16  # maximum number of ids held as Python integers
 
 
@@ -42,6 +42,8 @@ class SplitStatistics(NamedTuple):
     lines: int  # including blank ones
     tokens: int  # including one `<eos>` per line
     unknown: int  # `<unk>` in the text or because of the vocabulary
+    marked: int = 0  # lines around which `<s>` or `</s>` was left out
+    with_returns: int = 0  # lines with a carriage return inside, which is read as a space
 
     @property
     def profile(self) -> dict[str, int]:
@@ -63,6 +65,8 @@ class TextCount(NamedTuple):
     occurrences: Counter[str]  # in order of first occurrence
     lines: int  # including blank ones
     tokens: int  # including one `<eos>` per line
+    marked: int  # lines around which `<s>` or `</s>` was left out
+    with_returns: int  # lines with a carriage return inside
 
 
 def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus:
@@ -72,8 +76,9 @@ def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus
     the size of the vocabulary and not on that of the text. A glob pattern is the concatenation of
     its files, sorted by path.
 
-    Raises `InputError` if a file cannot be read, is not UTF-8, contains no words or too long a
-    line, if the training text has fewer than two distinct words, or a setting is out of range.
+    Raises `InputError` if a file cannot be read, is not UTF-8, contains no words, too long a line,
+    a NUL character or `<s>` inside of a line, if the training text has fewer than two distinct
+    words, or a setting is out of range.
     """
     _check(settings)
     digests = {split: digest_of(path) for split, path in paths.items()}
@@ -118,21 +123,28 @@ def read_other(path: Path, vocabulary: Vocabulary, settings: TextSettings) -> Te
 def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_BYTES) -> TextCount:
     """Counts the tokens of a file or of the files of a glob pattern, with one `<eos>` per line.
 
-    Raises `InputError` as `read_lines`.
+    Raises `InputError` as `read_lines`, or if a line cannot be split.
     """
     occurrences: Counter[str] = Counter()
-    lines = 0
-    for line in _read_text(path, max_line_bytes):
-        tokens = split_line(line, unit)
+    lines = marked = with_returns = 0
+    for file, number, line in _read_text(path, max_line_bytes):
+        try:
+            tokens = split_line(line, unit)
+        except ValueError as error:
+            raise InputError(f"line {number} of {file} {error}") from error
         tokens.append(EOS)
         occurrences.update(tokens)
         lines += 1
-    return TextCount(occurrences, lines, occurrences.total())
+        marked += is_marked(line)
+        with_returns += "\r" in line.rstrip("\r\n")
+    return TextCount(occurrences, lines, occurrences.total(), marked, with_returns)
 
 
-def _read_text(path: Path, max_line_bytes: int) -> Iterator[str]:
+def _read_text(path: Path, max_line_bytes: int) -> Iterator[tuple[Path, int, str]]:
+    """Yields the lines of the files of a text, with the file and the number from 1."""
     for file in with_progress(shards(path)):
-        yield from read_lines(file, max_line_bytes, setting=_SETTING)
+        lines = read_lines(file, max_line_bytes, setting=_SETTING)
+        yield from ((file, number, line) for number, line in enumerate(lines, 1))
 
 
 def _check(settings: TextSettings) -> None:
@@ -152,14 +164,15 @@ def _build(
             raise InputError(
                 f"the {split} text {path} is empty: expected at least one {settings.unit}"
             )
-        counts[split] = {"lines": count.lines, "tokens": count.tokens}
+        names = ("lines", "tokens", "marked", "with_returns")
+        counts[split] = {name: getattr(count, name) for name in names}
         if split == "train":
             vocabulary = Vocabulary.from_counts(
                 count.occurrences, settings.max_vocab_size, settings.min_count
             )
             _check_vocabulary(vocabulary, path, settings)
     for split, path in paths.items():
-        lines = _read_text(path, settings.max_line_bytes)
+        lines = (line for _, _, line in _read_text(path, settings.max_line_bytes))
         ids = np.lib.format.open_memmap(
             folder / f"{split}.npy", mode="w+", dtype=np.int32, shape=(counts[split]["tokens"],)
         )

@@ -34,6 +34,7 @@ from pipeline.text.vocabulary import UNK, Vocabulary
 
 Windows: TypeAlias = Streams | ItemBatches
 _EVAL_BATCH_SIZE = 64  # items
+_LONG = 100_000  # steps of a window without a number of steps
 
 
 class LanguageModelData(LightningDataModule):
@@ -52,7 +53,9 @@ class LanguageModelData(LightningDataModule):
         unit: The unit of a token.
         batch_size: Number of columns of the training stream (of a list: items of a batch), over all
             processes.
-        bptt: Number of steps of a training window. The items of a list are read whole.
+        bptt: Number of steps of a training window; null reads windows of 100,000 steps or the
+            whole columns, for models that do not learn by gradients, such as n-grams. The items of
+            a list are read whole.
         eval_bptt: Maximum number of steps of an evaluation window. It affects speed and memory, not
             scores.
         max_vocab_size: Maximum size of the vocabulary, including `<eos>` and `<unk>`; unlimited if
@@ -80,7 +83,7 @@ class LanguageModelData(LightningDataModule):
         corpus: str = BUILTIN,
         unit: Unit = "word",
         batch_size: int = 20,
-        bptt: int = 35,
+        bptt: int | None = 35,
         eval_bptt: int = 500,
         max_vocab_size: int | None = None,
         min_count: int = 1,
@@ -158,6 +161,13 @@ class LanguageModelData(LightningDataModule):
 
     def _notes(self) -> Iterator[str]:
         """Yields what is unusual about the text."""
+        if marked := sum(s.marked for s in self.describe()):
+            yield f"note: <s> and </s> around {marked:,} lines are left out"
+        if with_returns := sum(s.with_returns for s in self.describe()):
+            yield (
+                f"note: {with_returns:,} lines have carriage returns (CR) inside, which are read "
+                "as spaces; if they end lines, convert them, for example with `tr '\\r' '\\n'`"
+            )
         unknown = {s.split: s.unknown for s in self.describe()}
         if not unknown.pop("train") and any(unknown.values()):
             yield (
@@ -203,10 +213,13 @@ class LanguageModelData(LightningDataModule):
         if self._is_list:
             ids, batch_size = corpus.ids["train"], self._batch_size
             return ItemBatches(ids, eos_id, batch_size, rank, world_size, self._corpus_name)
-        random = None
+        random, bptt = None, self._bptt
+        if bptt is None:
+            shortest = len(corpus.ids["train"]) // max(self._batch_size, 1)
+            bptt = min(_LONG, max(shortest, 1))
         if self._random_bptt:
-            random = RandomWindows(self._bptt, self._seed, self._place.epoch)
-        how = (self._batch_size, self._bptt, rank, world_size, source, self._reread, random)
+            random = RandomWindows(bptt, self._seed, self._place.epoch)
+        how = (self._batch_size, bptt, rank, world_size, source, self._reread, random)
         return Streams(corpus.ids["train"], eos_id, *how)
 
     def _epoch_settings(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datamodules.batching.texts import LabelledText
 from datamodules.files.lines import read_lines
 from pipeline.cache import cached
 from pipeline.errors import InputError
+from pipeline.text.units import BLANKS
 
 HELD_OUT = 0.1
 """Fraction of the distinct items for testing, and fraction of the others for validation."""
@@ -30,7 +31,7 @@ def read_items(path: Path) -> list[str]:
             f"{path} has {size:,} bytes; a single file is read as a list of items of at most "
             f"{_MAX_BYTES:,} bytes; put running text into a folder with train, valid and test files"
         )
-    return [item for line in read_lines(path) if (item := line.strip())]
+    return [item for line in read_lines(path) if (item := line.strip(BLANKS))]
 
 
 def items_folder(items: Sequence[str], name: str) -> Path:

@@ -87,7 +87,7 @@ class Streams(ResumableBatches[StreamWindow]):
             raise InputError(
                 f"a window of bptt={bptt} steps is longer than the columns: {source} has"
                 f" {len(ids)} tokens, in batch_size={batch_size} columns {self._length} each; lower"
-                " bptt or batch_size"
+                " bptt or batch_size (n-gram models need no bptt: --data.bptt=null)"
             )
         super().__init__()
         self._ids, self._eos_id, self._world_size = ids, eos_id, world_size

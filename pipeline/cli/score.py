@@ -49,8 +49,8 @@ def _add_nbest(group: "argparse._ArgumentGroup") -> None:
     common.add_option(
         group,
         "--nbest",
-        "Read lines `ID ||| hypothesis [||| features ||| score]`. Write each list with the "
-        "log-probability as last feature, sorted by score + weight * log-probability.",
+        "Read lines `ID ||| hypothesis [||| features ||| score]` or `ID words`. Write each list "
+        "with the log-probability as last feature, sorted by score + weight * log-probability.",
     )
     text = "Weight of the log-probability (default 1)."
     common.add_option(group, "--weight W", text, float)

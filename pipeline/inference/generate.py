@@ -35,6 +35,11 @@ def generate(
     """
     lines = None if known is None else {line.text.strip() for line in read_lines(str(known))}
     trained = load_trained(locate(run, checkpoint), Generator, "a language model")
+    if sampling.num > 1 and 0 in (sampling.temperature, (sampling.top_k or 0) - 1):
+        print_note(
+            "note: all texts are the same, since only the most probable token is taken "
+            "(--temperature 0 or --top-k 1); raise it, or use --num 1"
+        )
     for text in generate_texts(trained, prompt, sampling, lines):
         print_result(text)
     return 0
@@ -56,7 +61,10 @@ def generate_texts(
         The texts with their prompts; with `known`, fewer if not enough new texts are found.
     """
     vocabulary, unit = cast(Generator, trained.model).vocabulary, trained.unit
-    words = split_line(prompt, unit)
+    try:
+        words = split_line(prompt, unit)
+    except ValueError as error:
+        raise InputError(f"the prompt {error}") from error
     if unknown := vocabulary.unknown(words):
         print_note(
             f"not in the vocabulary, so the prompt has {UNK} for {', '.join(map(repr, unknown))}"

@@ -132,7 +132,7 @@ def test_two_steps_of_each(path, project, flags, capsys):
     steps += ["--trainer.limit_test_batches=1", "--precision=32-true"]
     if task == "lm":
         sizes = settings["data"]["init_args"]
-        steps.append(f"--data.bptt={min(sizes.get('bptt', 35), 10)}")
+        steps.append(f"--data.bptt={min(sizes.get('bptt') or 35, 10)}")
         steps.append(f"--data.batch_size={min(sizes.get('batch_size', 20), 4)}")
     if "files" in settings["data"]["init_args"]:
         steps += flags["shards"]

@@ -152,7 +152,7 @@ def test_weight_0_leaves_the_scores_as_they_are():
         (["--best"], "--best applies to n-best lists and needs --nbest"),
         (["--nbest", "--stream"], "--stream cannot be combined with --nbest"),
         (["--nbest", "--as=tsv"], "--as cannot be combined with --nbest"),
-        (["--nbest"], "has 1 fields separated by |||"),
+        (["--nbest"], "has no list ID; expected ID and words"),
         (["--as=xml"], "xml"),
         (["--data.unit=word"], "unknown argument --data.unit=word of `unroll score`"),
     ],

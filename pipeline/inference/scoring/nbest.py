@@ -1,4 +1,4 @@
-"""Reads n-best lists in the format of Moses, and re-ranks them with a language model's scores."""
+"""Reads n-best lists, and re-ranks them with a language model's scores."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 from pipeline.errors import InputError, parsed_number, shortened
 from pipeline.inference.scoring.sentence_files import InputLine, file_name, read_lines
+from pipeline.text.units import BLANKS
 
 FEATURE = "Unroll0="
 """Name of the language model's log-probability among the features of a hypothesis."""
 _FIELDS = "expected ID ||| hypothesis, optionally followed by ||| features ||| score"
+_WORDS = "expected ID and words with spaces between them, as in the first line"
+_BAR = "|||"
 
 
 class Hypothesis(NamedTuple):
@@ -25,15 +28,18 @@ class Hypothesis(NamedTuple):
 
 
 def read_nbest(source: str) -> Iterator[Hypothesis]:
-    """Yields the hypotheses of n-best lists: `ID ||| hypothesis ||| features ||| score`.
+    """Yields the hypotheses of n-best lists.
 
-    Raises `InputError` if the file cannot be read, a line is malformed, or the lines of a list are
-    not adjacent.
+    Lines are `ID ||| hypothesis ||| features ||| score`, as of Moses, or `ID words`, as of Kaldi;
+    the first line tells which. Raises `InputError` if the file cannot be read, a line is malformed,
+    or the lines of a list are not adjacent.
     """
     seen: set[str] = set()
     current: str | None = None
+    parse = None
     for line in read_lines(source):
-        hypothesis = _parse(line, source)
+        parse = parse or (_parse if _BAR in line.text else _parse_words)
+        hypothesis = parse(line, source)
         if hypothesis.list_id != current:
             current = hypothesis.list_id
             if current in seen:
@@ -80,9 +86,18 @@ def rerank(
             )
 
 
+def _parse_words(line: InputLine, source: str) -> Hypothesis:
+    list_id, _, text = line.text.strip(BLANKS).partition(" ")
+    if not list_id or _BAR in text:
+        where = f"line {line.number} of {file_name(source)}"
+        what = "has no list ID" if not list_id else f"has {_BAR}"
+        raise InputError(f"{where} {what}; {_WORDS}")
+    return Hypothesis(list_id, InputLine(line.number, text.strip(BLANKS)))
+
+
 def _parse(line: InputLine, source: str) -> Hypothesis:
     where = f"line {line.number} of {file_name(source)}"
-    list_id, *fields = (field.strip() for field in line.text.split("|||"))
+    list_id, *fields = (field.strip() for field in line.text.split(_BAR))
     if len(fields) in (0, 2):
         raise InputError(f"{where} has {1 + len(fields)} fields separated by |||; {_FIELDS}")
     if not list_id:

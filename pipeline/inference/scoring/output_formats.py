@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pipeline.inference.scoring.scorer import Scored
+from pipeline.inference.scoring.scorer import Scored, perplexity
 
 
 class ScoreFormat(NamedTuple):
@@ -14,6 +14,25 @@ class ScoreFormat(NamedTuple):
     name: str
     tokens: bool = False
     log10: bool = False
+
+    def rows(self, scored: Iterable[Scored]) -> Iterator[str]:
+        """Yields the lines of sentences, whose pieces "jsonl" needs to hold in RAM."""
+        pieces: list[Scored] = []
+        sums = [0.0, 0, 0]
+        for one in scored:
+            if (one.line.is_start and one.line.is_end) or (self.name == "tsv" and self.tokens):
+                yield from self.lines(one)
+            elif self.name == "jsonl":
+                pieces.append(one)
+                if one.line.is_end:
+                    yield from self.lines(Scored.joined(pieces))
+                    pieces = []
+            else:
+                added = (one.log_prob, len(one.tokens), one.num_unknown)
+                sums = [total + more for total, more in zip(sums, added, strict=True)]
+                if one.line.is_end:
+                    yield self._sums(*sums)
+                    sums = [0.0, 0, 0]
 
     def lines(self, scored: Scored) -> Iterator[str]:
         """Yields the lines of a sentence.
@@ -28,18 +47,15 @@ class ScoreFormat(NamedTuple):
         elif self.tokens:
             yield from self._token_lines(scored)
         else:
-            yield "\t".join(
-                (
-                    f"{self.logarithm(scored.log_prob):.6f}",
-                    str(len(scored.tokens)),
-                    str(scored.num_unknown),
-                    f"{scored.perplexity:.4f}",
-                )
-            )
+            yield self._sums(scored.log_prob, len(scored.tokens), scored.num_unknown)
 
     def logarithm(self, natural: float) -> float:
         """Converts a natural logarithm to the base of this format."""
         return natural / math.log(10) if self.log10 else natural
+
+    def _sums(self, log_prob: float, num_tokens: float, num_unknown: float) -> str:
+        shown = f"{self.logarithm(log_prob):.6f}\t{num_tokens:.0f}\t{num_unknown:.0f}"
+        return f"{shown}\t{perplexity(log_prob, int(num_tokens)):.4f}"
 
     def _token_lines(self, scored: Scored) -> Iterator[str]:
         for token, is_unknown, log_prob in _tokens(scored):

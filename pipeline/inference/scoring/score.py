@@ -54,6 +54,8 @@ def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
         if is_interactive:
             file.flush()
     summary = totals.summary(scorer.unit, len(scorer.vocabulary))
+    if scorer.num_marked:
+        summary += f"\nnote: <s> and </s> around {scorer.num_marked:,} sentences are left out"
     if totals.num_unknown and not scorer.vocabulary.has_counted(UNK):
         summary += (
             f"\nnote: the training text has no {UNK}, so that its probability was not estimated; "
@@ -64,8 +66,8 @@ def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
 
 def _sentence_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:
     output_format = ScoreFormat(request.style, request.tokens, request.log10)
-    for scored in totals.add(scorer.score(read_lines(request.source))):
-        yield from output_format.lines(scored)
+    lines = read_lines(request.source, in_pieces=True)
+    yield from output_format.rows(totals.add(scorer.score(lines)))
 
 
 def _reranked_lines(scorer: Scorer, totals: Totals, request: ScoreRequest) -> Iterator[str]:

@@ -13,8 +13,9 @@ from pipeline.batches import IGNORE_INDEX, length_batches
 from pipeline.checkpoints.read import Trained
 from pipeline.contracts import Generator
 from pipeline.encoders import Carry
+from pipeline.errors import InputError
 from pipeline.inference.scoring.sentence_files import InputLine
-from pipeline.text.units import Unit, split_line
+from pipeline.text.units import Unit, is_marked, split_line
 from pipeline.text.vocabulary import EOS
 
 _MAX_SENTENCES = 2048  # of a chunk, which is sorted by length
@@ -42,6 +43,18 @@ class Scored(NamedTuple):
     tokens: list[str]
     is_unknown: list[bool]
     log_probs: list[float]
+
+    @classmethod
+    def joined(cls, pieces: Sequence["Scored"]) -> "Scored":
+        """Returns the sentence of which these are the pieces."""
+        first = pieces[0].line
+        text = "".join(piece.line.text for piece in pieces)
+        return cls(
+            first._replace(text=text, is_end=pieces[-1].line.is_end),
+            [token for piece in pieces for token in piece.tokens],
+            [is_unknown for piece in pieces for is_unknown in piece.is_unknown],
+            [log_prob for piece in pieces for log_prob in piece.log_probs],
+        )
 
     @property
     def log_prob(self) -> float:
@@ -86,26 +99,56 @@ class Scorer:
         self._is_stream = is_stream
         self._max_sentences = 1 if is_interactive else _MAX_SENTENCES
         self._carry: Carry | None = None
+        self._last = self.vocabulary.eos_id  # of the tokens that the carry has not read
+        self._next: tuple[InputLine, list[str]] | None = None  # begins the next chunk
+        self._is_at_start = True  # no piece of the current line had a token
+        self.num_marked = 0  # sentences around which `<s>` or `</s>` was left out
 
     def score(self, lines: Iterator[InputLine]) -> Iterator[Scored]:
-        """Yields scored sentences; an empty line is a sentence that consists of `<eos>`."""
+        """Yields scored sentences; an empty line is a sentence that consists of `<eos>`.
+
+        Pieces of a line are scored as one sentence, but yielded one by one; the last one has the
+        `<eos>`. Raises `InputError` if a line has `<s>`, `</s>` or NUL inside.
+        """
         while chunk := self._read(lines):
             yield from self._score(chunk)
 
     def _read(self, lines: Iterator[InputLine]) -> list[tuple[InputLine, list[str]]]:
-        chunk = list[tuple[InputLine, list[str]]]()
-        num_tokens = 0
+        """Reads a chunk of whole lines, or one piece of a line."""
+        chunk = [] if self._next is None else [self._next]
+        self._next = None
+        num_tokens = sum(len(tokens) for _, tokens in chunk)
         while num_tokens < _MAX_TOKENS and len(chunk) < self._max_sentences:
-            if (line := next(lines, None)) is None:
+            if (chunk and _is_piece(chunk[0][0])) or (line := next(lines, None)) is None:
                 break
-            chunk.append((line, [*split_line(line.text, self.unit), EOS]))
-            num_tokens += len(chunk[-1][1])
+            tokens = self._split(line)
+            if chunk and _is_piece(line):
+                self._next = line, tokens
+                break
+            chunk.append((line, tokens))
+            num_tokens += len(tokens)
         return chunk
+
+    def _split(self, line: InputLine) -> list[str]:
+        self._is_at_start = self._is_at_start or line.is_start
+        try:
+            tokens = split_line(line.text, self.unit, self._is_at_start, line.is_end)
+        except ValueError as error:
+            raise InputError(f"line {line.number} {error}") from error
+        self.num_marked += line.is_start and is_marked(line.text)
+        self._is_at_start = self._is_at_start and not tokens
+        return [*tokens, EOS] if line.is_end else tokens
 
     @torch.inference_mode()
     def _score(self, chunk: list[tuple[InputLine, list[str]]]) -> list[Scored]:
-        ids = [torch.tensor(self.vocabulary.encode(tokens)) for _, tokens in chunk]
-        scores = self._score_stream(ids) if self._is_stream else self._score_separately(ids)
+        ids = [
+            torch.tensor(self.vocabulary.encode(tokens), dtype=torch.long) for _, tokens in chunk
+        ]
+        first = chunk[0][0]
+        if not self._is_stream and _is_piece(first) and first.is_start:
+            self._carry, self._last = None, self.vocabulary.eos_id
+        is_continued = self._is_stream or _is_piece(first)
+        scores = self._score_stream(ids) if is_continued else self._score_separately(ids)
         unknown = self.vocabulary.unk_id
         return [
             Scored(line, tokens, (row == unknown).tolist(), log_probs.tolist())
@@ -125,8 +168,10 @@ class Scorer:
 
     def _score_stream(self, ids: Sequence[Tensor]) -> Sequence[Tensor]:
         targets = torch.cat(list(ids))
-        # The last token of the chunk before was <eos>, too.
-        tokens = _shifted(targets, self.vocabulary.eos_id).unsqueeze(0)
+        tokens = _shifted(targets, self._last).unsqueeze(0)
+        if not len(targets):  # a piece such as "<s>"
+            return [targets.double()]
+        self._last = int(targets[-1])
         log_probs, self._carry = self._log_probs(tokens, targets.unsqueeze(0), self._carry)
         return torch.split(log_probs[0].double(), [len(row) for row in ids])
 
@@ -139,6 +184,10 @@ class Scorer:
             states, carry = self._model(tokens[:, steps], carry)
             pieces.append(self._model.head.log_probs(states, targets[:, steps]))
         return torch.cat(pieces, dim=1), carry
+
+
+def _is_piece(line: InputLine) -> bool:
+    return not (line.is_start and line.is_end)
 
 
 def _shifted(ids: Tensor, first: int) -> Tensor:
@@ -156,7 +205,7 @@ class Totals:
         """Adds sentences, and yields them again."""
         for one in scored:
             known = itertools.compress(one.log_probs, (not unknown for unknown in one.is_unknown))
-            self.num_sentences += 1
+            self.num_sentences += one.line.is_end
             self.num_tokens += len(one.tokens)
             self.num_unknown += one.num_unknown
             self.log_prob += one.log_prob

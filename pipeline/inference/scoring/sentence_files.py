@@ -16,25 +16,34 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class InputLine(NamedTuple):
-    """A line of text to be scored, with its number from 1, and without its line end."""
+    """A line of text to be scored, or a piece of a long one, without its line end.
+
+    Attributes:
+        number: Number of the line, from 1.
+        text: The text.
+        is_start: Whether the line begins with this piece.
+        is_end: Whether the line ends with it.
+    """
 
     number: int
     text: str
+    is_start: bool = True
+    is_end: bool = True
 
 
-def read_lines(source: str) -> Iterator[InputLine]:
+def read_lines(source: str, in_pieces: bool = False) -> Iterator[InputLine]:
     r"""Yields the lines of UTF-8 text without loading the whole file; "-" is standard input.
 
     As in the corpus readers, only "\n" ends a line, and a byte order mark is skipped. Gzip, bzip2
-    and xz are recognized by the first bytes. Raises `InputError` if the file cannot be read, is
-    empty or not UTF-8, or has too long a line.
+    and xz are recognized by the first bytes. With `in_pieces`, lines of 1,000,000 bytes or more are
+    cut before white space. Raises `InputError` if the file cannot be read, is empty or not UTF-8,
+    its line ends are CR alone, or it has too long a line, with `in_pieces` too long a word.
     """
     number = 0
     try:
         with _opened(source) as file:
-            while raw := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                yield InputLine(number, _decode(raw, source, number))
+            for number, raw, is_start, is_end in _pieces(file, source, in_pieces):
+                yield InputLine(number, _decode(raw, source, number), is_start, is_end)
     except InputError:
         raise
     except Exception as error:
@@ -66,16 +75,39 @@ def _opened(source: str) -> Iterator[BinaryIO]:
         yield plain
 
 
+def _pieces(
+    file: BinaryIO, source: str, in_pieces: bool
+) -> Iterator[tuple[int, bytes, bool, bool]]:
+    """Yields line number, bytes, whether a line begins with them and whether it ends with them."""
+    number, rest = 1, b""
+    is_start = True
+    while raw := rest + file.readline(MAX_LINE_BYTES + 1 - len(rest)):
+        text, rest = raw.rstrip(b"\r\n"), b""
+        if number == 1 and b"\r" in text and b"\n" not in raw:
+            raise InputError(
+                f"{file_name(source)} has line ends of old Macintosh files (CR alone); convert "
+                "them, for example with `tr '\\r' '\\n'`"
+            )
+        if is_end := len(text) < MAX_LINE_BYTES:
+            yield number, text, is_start, is_end
+        else:
+            end = max(raw.rfind(blank) for blank in (b" ", b"\t")) if in_pieces else -1
+            piece = raw[: max(end, 0)].rstrip(b" \t\r")
+            if not piece:
+                raise InputError(
+                    f"line {number} of {file_name(source)} has {MAX_LINE_BYTES:,} bytes or more"
+                    f"{' without white space' * in_pieces}; expected one sentence per line"
+                )
+            yield number, piece, is_start, is_end
+            rest = raw[len(piece) :]
+        is_start, number = is_end, number + is_end
+
+
 def _decode(raw: bytes, source: str, number: int) -> str:
-    if len(raw.rstrip(b"\r\n")) >= MAX_LINE_BYTES:
-        raise InputError(
-            f"line {number} of {file_name(source)} has {MAX_LINE_BYTES:,} bytes or more; expected "
-            "one sentence per line"
-        )
     if number == 1:
         raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        return raw.decode("utf-8").rstrip("\r\n")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         encoding = "UTF-16" if number == 1 and raw[:2] in _UTF_16_MARKS else "WINDOWS-1252"
         raise InputError(

@@ -24,8 +24,8 @@ def words(corpus, split):
 def test_lines_and_tokens_by_hand(write_corpus):
     folder = write_corpus(" b a b \n\nc\x0cd \u2028 \ufeff", "a\r\nx b\n", "<unk> y\n\n")
     corpus = read(folder)
-    assert corpus.vocabulary.words == [EOS, "b", "a", "c", "d", "\ufeff", UNK]
-    assert words(corpus, "train") == ["b", "a", "b", EOS, EOS, "c", "d", "\ufeff", EOS]
+    assert corpus.vocabulary.words == [EOS, "b", "a", "c\x0cd", "\u2028", "\ufeff", UNK]
+    assert words(corpus, "train") == ["b", "a", "b", EOS, EOS, "c\x0cd", "\u2028", "\ufeff", EOS]
     assert words(corpus, "valid") == ["a", EOS, UNK, "b", EOS]
     assert words(corpus, "test") == [UNK, UNK, EOS, EOS]
     assert [(s.lines, s.tokens, s.unknown) for s in corpus.statistics.values()] == [
@@ -35,6 +35,36 @@ def test_lines_and_tokens_by_hand(write_corpus):
     ]
     assert corpus.statistics["test"].profile == {"lines": 2, "tokens": 4, "unknown": 2}
     assert corpus.statistics["valid"].path == folder / "valid.txt"
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_marks_around_sentences_change_nothing(write_corpus, unit):
+    plain = read(write_corpus("a b\n\nc a\n", "a\n", "b\n"), unit=unit)
+    marked = write_corpus("<s> a b </s>\n<s> </s>\n<s> c a\n", "a </s>\n", "b\n", name="marked")
+    corpus = read(marked, unit=unit)
+    assert corpus.vocabulary == plain.vocabulary
+    for split, ids in plain.ids.items():
+        np.testing.assert_array_equal(corpus.ids[split], ids)
+    assert [s.marked for s in read(marked, unit=unit).statistics.values()] == [3, 1, 0]
+
+
+def test_what_is_not_a_line_of_text_is_told(write_corpus):
+    folder = write_corpus(valid="a\n<s> a </s> <s> b </s>\n")
+    with pytest.raises(InputError, match=r"^line 2 of .*valid.txt has <s> inside of a sentence; "):
+        read(folder)
+    folder = write_corpus(test="a\nb\0c\n")
+    with pytest.raises(
+        InputError, match=r"^line 2 of .*test.txt contains a NUL character, so it is"
+    ):
+        read(folder)
+    folder = write_corpus("a b\rc d\r" * 99_999)  # longer than a line can be
+    with pytest.raises(
+        InputError, match=r"train.txt has line ends of old Macintosh files \(CR alone"
+    ):
+        read(folder)
+    corpus = read(write_corpus("a\rb c\r\nd\r\r\n", "a b\r", "a\n"))
+    assert words(corpus, "train") == ["a", "b", "c", EOS, "d", EOS]
+    assert [s.with_returns for s in corpus.statistics.values()] == [1, 0, 0]
 
 
 def test_characters(write_corpus):

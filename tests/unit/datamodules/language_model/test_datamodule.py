@@ -29,6 +29,26 @@ def test_unk_in_other_splits_only_is_noted(write_corpus):
     assert note not in data(folder).summary
 
 
+def test_marks_and_returns_are_noted(write_corpus):
+    folder = write_corpus("<s> a b </s>\na\rc\n" * 20, "a\n" * 9, "a </s>\n" * 9)
+    notes = data(folder).summary
+    assert "note: <s> and </s> around 29 lines are left out\n" in notes
+    assert "note: 20 lines have carriage returns (CR) inside, which are read as spaces; " in notes
+
+
+def test_without_bptt_windows_are_as_long_as_the_columns(write_corpus, monkeypatch):
+    folder = write_corpus("a b c\n" * 9, "a b\n", "a\n")  # 36 tokens
+    with pytest.raises(InputError, match=r"--data.bptt=null"):
+        data(folder, batch_size=1, bptt=37).train_dataloader()
+    for batch_size, shape in ((1, (1, 36)), (5, (5, 7))):
+        (first, *rest) = data(folder, batch_size, bptt=None).train_dataloader()
+        assert first.targets.shape == shape
+        assert all(window.targets.shape[1] == 1 for window in rest)  # of the longer columns
+    monkeypatch.setattr("datamodules.language_model.datamodule._LONG", 10)
+    widths = [w.targets.shape[1] for w in data(folder, 1, bptt=None).train_dataloader()]
+    assert widths == [10, 10, 10, 6]
+
+
 def data(folder, batch_size=4, bptt=9, **more):
     return LanguageModelData(str(folder), batch_size=batch_size, bptt=bptt, **more)
 

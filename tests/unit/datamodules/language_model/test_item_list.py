@@ -155,6 +155,6 @@ def test_no_item_knows_of_another():
     for item in ([3, 4, 0], [5, 0], [4, 4, 3, 0], [5, 5, 0]):
         states, _ = model(torch.tensor([[0, *item[:-1]]]), None)
         total -= model.head.log_probs(states, torch.tensor([item])).sum().item()
-    assert model.evaluation.count == 12
-    assert model.evaluation.compute().item() == pytest.approx(total / 12, rel=1e-6)
+    assert model.evaluation.every.count == 12
+    assert model.evaluation.every.compute().item() == pytest.approx(total / 12, rel=1e-6)
     assert isinstance(window, StreamWindow)

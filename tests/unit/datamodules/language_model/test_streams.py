@@ -159,7 +159,8 @@ def test_what_cannot_be_cut_is_refused():
         Streams(text(19), EOS, 20, 1, source="corpus/train.txt")
     with refuses(
         "a window of bptt=6 steps is longer than the columns: corpus/train.txt has 18 tokens, in"
-        " batch_size=4 columns 5 each; lower bptt or batch_size"
+        " batch_size=4 columns 5 each; lower bptt or batch_size (n-gram models need no bptt:"
+        " --data.bptt=null)"
     ):
         Streams(text(18), EOS, 4, 6, source="corpus/train.txt")
     assert len(Streams(text(18), EOS, 4, 5)) == 1

@@ -5,10 +5,11 @@ import torch
 
 from pipeline.checkpoints.read import Trained
 from pipeline.encoders import LSTM
-from pipeline.inference.generate import generate_texts, sample_ids
+from pipeline.inference.generate import generate, generate_texts, sample_ids
 from pipeline.options import Sampling
 from pipeline.text.vocabulary import Vocabulary
 from tasks.language_model import LanguageModel
+from tests.examples import refuses
 
 WORDS = ["<eos>", "a", "b", "c", "d", "<unk>"]
 ONE = Sampling(
@@ -103,3 +104,28 @@ def test_what_is_known_is_left_out(trained, capsys):
 
 def texts_of(trained, sampling, seed):
     return generate_texts(trained, "", sampling._replace(seed=seed))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_noted"),
+    [
+        ({"temperature": 0.0}, True),
+        ({"top_k": 1}, True),
+        ({"temperature": 0.0, "num": 1}, False),
+        ({"top_k": 2}, False),
+    ],
+)
+def test_texts_that_are_all_the_same_are_noted(trained, monkeypatch, capsys, changes, is_noted):
+    monkeypatch.setattr("pipeline.inference.generate.locate", lambda *_: None)
+    monkeypatch.setattr("pipeline.inference.generate.load_trained", lambda *_: trained)
+    sampling = Sampling(**{"num": 3, "length": 4, **changes})
+    assert generate(None, None, "a", sampling) == 0
+    done = capsys.readouterr()
+    assert ("note: all texts are the same, since only the most probable" in done.err) == is_noted
+    if is_noted:
+        assert len(set(done.out.splitlines())) == 1
+    with refuses(
+        "the prompt has <s> inside of a sentence; expected it only around whole lines: "
+        "write one sentence per line, or rename the word"
+    ):
+        generate_texts(trained, "a <s> b", sampling)

@@ -110,6 +110,50 @@ def test_a_malformed_line_of_an_nbest_list(tmp_path, line, what):
         list(read_nbest(path))
 
 
+def test_lists_of_ids_and_words(tmp_path):
+    path = write(tmp_path, " utt-1 a b\nutt-1 a\tc \r\nutt-2\nutt-3  d\n")
+    assert list(read_nbest(path)) == [
+        Hypothesis("utt-1", InputLine(1, "a b")),
+        Hypothesis("utt-1", InputLine(2, "a\tc")),
+        Hypothesis("utt-2", InputLine(3, "")),
+        Hypothesis("utt-3", InputLine(4, "d")),
+    ]
+    for line, what in (("", "has no list ID"), ("utt-2 ||| b", "has |||")):
+        path = write(tmp_path, f"utt-1 a\n{line}\n")
+        with refuses(
+            f"line 2 of {path} {what}; expected ID and words with spaces between them, as in the "
+            "first line"
+        ):
+            list(read_nbest(path))
+
+
+def test_old_macintosh_line_ends(tmp_path):
+    for content in (b"a b\rc\r", b"a b\r" * 300_000):
+        path = write(tmp_path, content)
+        with refuses(
+            f"{path} has line ends of old Macintosh files (CR alone); convert them, for example "
+            "with `tr '\\r' '\\n'`"
+        ):
+            next(read_lines(path))
+
+
+def test_a_long_line_in_pieces(tmp_path, monkeypatch):
+    """Pieces are cut before white space, so that joined they are the line again."""
+    monkeypatch.setattr("pipeline.inference.scoring.sentence_files.MAX_LINE_BYTES", 8)
+    texts = ["a bb  ccc\td é   eeeee f", "", "12345 7 9", "1234567", "a       "]
+    path = write(tmp_path, "\n".join(texts))
+    found = list(read_lines(path, in_pieces=True))
+    for number, text in enumerate(texts, 1):
+        pieces = [line for line in found if line.number == number]
+        assert "".join(line.text for line in pieces) == text
+        assert [line.is_start for line in pieces] == [True] + [False] * (len(pieces) - 1)
+        assert [line.is_end for line in pieces] == [False] * (len(pieces) - 1) + [True]
+        assert len(pieces) == 1 or not any(line.text.endswith((" ", "\t")) for line in pieces[:-1])
+        assert all(len(line.text.encode()) <= 8 for line in pieces)
+    with pytest.raises(InputError, match=r"line 1 of .* has 8 bytes or more without white space"):
+        list(read_lines(write(tmp_path, "123456789 1\n"), in_pieces=True))
+
+
 def test_a_list_that_is_scattered(tmp_path):
     path = write(tmp_path, "0 ||| a\n1 ||| b\n0 ||| c\n")
     with refuses(

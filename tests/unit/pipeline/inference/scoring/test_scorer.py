@@ -1,5 +1,7 @@
 """Scores against the model's own distributions, one token at a time, whatever the batches."""
 
+import itertools
+import json
 import math
 import random
 
@@ -7,10 +9,10 @@ import pytest
 import torch
 
 import pipeline.inference.scoring.scorer as scorer_module
-from pipeline.inference.scoring import InputLine, Scorer, Totals
+from pipeline.inference.scoring import InputLine, ScoreFormat, Scorer, Totals
 from pipeline.inference.scoring.scorer import perplexity
 from tests.examples import SIX_WORDS as WORDS
-from tests.examples import language_model
+from tests.examples import language_model, refuses
 
 
 @pytest.fixture
@@ -76,6 +78,58 @@ def test_no_batch_chunk_or_window_shows(trained, monkeypatch, is_stream):
         assert [one.line.text for one in parts] == texts
         found, expected = ([p for one in x for p in one.log_probs] for x in (parts, whole))
         assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def pieces_of(text, number, rng):
+    """A line cut before some of its spaces."""
+    cuts = [place for place, mark in enumerate(text) if mark == " " and rng.random() < 0.4]
+    bounds = [0, *cuts, len(text)]
+    last = len(bounds) - 2
+    return [
+        InputLine(number, text[start:end], index == 0, index == last)
+        for index, (start, end) in enumerate(itertools.pairwise(bounds))
+    ]
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_pieces_of_lines_are_scored_as_whole_lines(trained, unit, is_stream):
+    rng = random.Random(2)
+    trained = trained._replace(data={**trained.data, "unit": unit})
+    texts = [f"<s> {text} </s>" if rng.random() < 0.2 else text for text in sentences(60)]
+    cut = [piece for n, text in enumerate(texts, 1) for piece in pieces_of(text, n, rng)]
+    assert len(cut) > 200
+    whole_totals, totals = Totals(), Totals()
+    whole = list(whole_totals.add(Scorer(trained, is_stream).score(lines(texts))))
+    parts = list(totals.add(Scorer(trained, is_stream).score(iter(cut))))
+    assert [one for part in parts for one in part.tokens] == [
+        t for one in whole for t in one.tokens
+    ]
+    found, expected = ([p for one in x for p in one.log_probs] for x in (parts, whole))
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert totals.num_sentences == whole_totals.num_sentences == 60
+    for form in (ScoreFormat("tsv"), ScoreFormat("tsv", tokens=True), ScoreFormat("jsonl", True)):
+        rows = [list(form.rows(scored)) for scored in (parts, whole)]
+        assert len(rows[0]) == len(rows[1])
+        if form.name == "tsv":
+            numbers = [
+                [float(cell) for row in each for cell in row.split("\t") if "." in cell]
+                for each in rows
+            ]
+            assert numbers[0] == pytest.approx(numbers[1], rel=1e-5, abs=1e-5)
+    texts_again = [json.loads(row)["text"] for row in ScoreFormat("jsonl").rows(parts)]
+    assert texts_again == texts
+
+
+def test_lines_that_are_no_sentences(trained):
+    scorer = Scorer(trained)
+    assert len(list(scorer.score(lines(["<s> a </s>", "a", "<s> </s>"])))) == 3
+    assert scorer.num_marked == 2
+    with refuses(
+        "line 2 has <s> inside of a sentence; expected it only around whole lines: write "
+        "one sentence per line, or rename the word"
+    ):
+        list(Scorer(trained).score(lines(["a", "a <s> b"])))
 
 
 def test_a_typed_line_is_answered_before_the_next_is_read(trained):
