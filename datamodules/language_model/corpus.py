@@ -103,20 +103,22 @@ def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus
 def read_other(path: Path, vocabulary: Vocabulary, settings: TextSettings) -> TextCorpus:
     """Reads another text with a given vocabulary, as the only split, "test".
 
-    Raises `InputError` as `read_lines`, or if the text contains no words.
+    Raises `InputError` as `open_corpus`.
     """
     chunks, num_lines, num_ends = [np.empty(0, np.int32)], 0, 0
-    for line in _read_text(path, settings.max_line_bytes):
-        tokens = split_line(line, settings.unit)
+    marked = with_returns = 0
+    for line, tokens in _read_tokens(path, settings.unit, settings.max_line_bytes):
         num_lines, num_ends = num_lines + 1, num_ends + (not tokens)
         chunks.append(np.array([*vocabulary.encode(tokens), vocabulary.eos_id], np.int32))
+        marked, with_returns = marked + is_marked(line), with_returns + _has_returns(line)
         if len(chunks) > _CHUNK:
             chunks = [np.concatenate(chunks)]
     ids = np.concatenate(chunks)
     if num_ends == num_lines:
         raise InputError(f"the text {path} is empty: expected at least one {settings.unit}")
     unknown = int((ids == vocabulary.unk_id).sum())
-    statistics = SplitStatistics("test", path, digest_of(path), num_lines, len(ids), unknown)
+    counts = (num_lines, len(ids), unknown, marked, with_returns)
+    statistics = SplitStatistics("test", path, digest_of(path), *counts)
     return TextCorpus(vocabulary, {"test": ids}, {"test": statistics})
 
 
@@ -127,24 +129,27 @@ def count_text(path: Path, unit: Unit = "word", max_line_bytes: int = MAX_LINE_B
     """
     occurrences: Counter[str] = Counter()
     lines = marked = with_returns = 0
-    for file, number, line in _read_text(path, max_line_bytes):
-        try:
-            tokens = split_line(line, unit)
-        except ValueError as error:
-            raise InputError(f"line {number} of {file} {error}") from error
+    for line, tokens in _read_tokens(path, unit, max_line_bytes):
         tokens.append(EOS)
         occurrences.update(tokens)
         lines += 1
         marked += is_marked(line)
-        with_returns += "\r" in line.rstrip("\r\n")
+        with_returns += _has_returns(line)
     return TextCount(occurrences, lines, occurrences.total(), marked, with_returns)
 
 
-def _read_text(path: Path, max_line_bytes: int) -> Iterator[tuple[Path, int, str]]:
-    """Yields the lines of the files of a text, with the file and the number from 1."""
+def _read_tokens(path: Path, unit: Unit, max_line_bytes: int) -> Iterator[tuple[str, list[str]]]:
+    """Yields the lines of the files of a text, and their tokens without `<eos>`."""
     for file in with_progress(shards(path)):
-        lines = read_lines(file, max_line_bytes, setting=_SETTING)
-        yield from ((file, number, line) for number, line in enumerate(lines, 1))
+        for number, line in enumerate(read_lines(file, max_line_bytes, setting=_SETTING), 1):
+            try:
+                yield line, split_line(line, unit)
+            except ValueError as error:
+                raise InputError(f"line {number} of {file} {error}") from error
+
+
+def _has_returns(line: str) -> bool:
+    return "\r" in line.rstrip("\r\n")
 
 
 def _check(settings: TextSettings) -> None:
@@ -172,11 +177,11 @@ def _build(
             )
             _check_vocabulary(vocabulary, path, settings)
     for split, path in paths.items():
-        lines = (line for _, _, line in _read_text(path, settings.max_line_bytes))
+        lines = _read_tokens(path, settings.unit, settings.max_line_bytes)
         ids = np.lib.format.open_memmap(
             folder / f"{split}.npy", mode="w+", dtype=np.int32, shape=(counts[split]["tokens"],)
         )
-        counts[split]["unknown"] = _encode(lines, vocabulary, settings.unit, ids)
+        counts[split]["unknown"] = _encode(lines, vocabulary, ids)
         ids.flush()
         if digest_of(path) != digests[split]:
             raise InputError(f"{path} changed while it was read; start again when it is complete")
@@ -195,12 +200,12 @@ def _check_vocabulary(vocabulary: Vocabulary, path: Path, settings: TextSettings
         )
 
 
-def _encode(lines: Iterator[str], vocabulary: Vocabulary, unit: Unit, ids: Ids) -> int:
+def _encode(lines: Iterator[tuple[str, list[str]]], vocabulary: Vocabulary, ids: Ids) -> int:
     """Writes the ids of the lines into `ids`; returns the number of `<unk>`."""
     filled = unknown = 0
     chunk: list[int] = []
-    for line in lines:
-        chunk += vocabulary.encode(split_line(line, unit))
+    for _, tokens in lines:
+        chunk += vocabulary.encode(tokens)
         chunk.append(vocabulary.eos_id)
         if len(chunk) >= _CHUNK:
             ids[filled : filled + len(chunk)] = chunk

@@ -27,6 +27,7 @@ from datamodules.language_model.item_list import HELD_OUT, SEED, items_folder, r
 from datamodules.language_model.random_windows import RandomWindows
 from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX, StreamWindow
+from pipeline.console import print_note
 from pipeline.contracts import OtherCorpus
 from pipeline.errors import InputError
 from pipeline.text.units import Unit
@@ -139,6 +140,8 @@ class LanguageModelData(LightningDataModule):
         settings = self._settings._replace(unit=unit)
         other = LanguageModelData(path, unit, eval_bptt=self._eval_bptt)
         other._corpus = read_other(file, vocabulary, settings)
+        for note in other._notes():
+            print_note(f"{file}: {note}")
         other._is_list = state["is_list"]
         return OtherCorpus(other)
 
@@ -162,14 +165,14 @@ class LanguageModelData(LightningDataModule):
     def _notes(self) -> Iterator[str]:
         """Yields what is unusual about the text."""
         if marked := sum(s.marked for s in self.describe()):
-            yield f"note: <s> and </s> around {marked:,} lines are left out"
+            yield f"note: <s> and </s> around {marked:,} line{'s' * (marked != 1)} are left out"
         if with_returns := sum(s.with_returns for s in self.describe()):
             yield (
-                f"note: {with_returns:,} lines have carriage returns (CR) inside, which are read "
-                "as spaces; if they end lines, convert them, for example with `tr '\\r' '\\n'`"
+                f"note: carriage returns (CR) inside of lines ({with_returns:,}) are read as "
+                "spaces; if they end lines, convert them, for example with `tr '\\r' '\\n'`"
             )
         unknown = {s.split: s.unknown for s in self.describe()}
-        if not unknown.pop("train") and any(unknown.values()):
+        if unknown.pop("train", None) == 0 and any(unknown.values()):
             yield (
                 f"note: the training text has no {UNK}, so that its probability cannot be "
                 "estimated; compare models by test/perplexity_known (and choose the best "

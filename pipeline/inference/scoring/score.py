@@ -55,7 +55,8 @@ def score_text(trained: Trained, request: ScoreRequest, file: TextIO) -> str:
             file.flush()
     summary = totals.summary(scorer.unit, len(scorer.vocabulary))
     if scorer.num_marked:
-        summary += f"\nnote: <s> and </s> around {scorer.num_marked:,} sentences are left out"
+        marked = f"{scorer.num_marked:,} sentence{'s' * (scorer.num_marked != 1)}"
+        summary += f"\nnote: <s> and </s> around {marked} are left out"
     if totals.num_unknown and not scorer.vocabulary.has_counted(UNK):
         summary += (
             f"\nnote: the training text has no {UNK}, so that its probability was not estimated; "

@@ -20,6 +20,21 @@ def folder(write_corpus):
     return write_corpus(text, "a b x\n" * 7, "c d\n\ne\n", name="mine")
 
 
+def test_another_text_is_split_as_the_corpus_is(write_corpus, tmp_path, capsys):
+    state = data(write_corpus("a b c\n" * 9, "a\n" * 9, "b\n" * 9)).state_dict()
+    (tmp_path / "text").write_text("<s> a\u00a0b b </s>\nc\ra\n")
+    other = data(tmp_path / "corpus").other(str(tmp_path / "text"), state).module
+    (window,) = other.test_dataloader()
+    words = [other.vocabulary.words[token] for token in window.targets[0]]
+    assert words == ["<unk>", "b", "<eos>", "c", "a", "<eos>"]
+    notes = capsys.readouterr().err
+    assert "note: <s> and </s> around 1 line are left out" in notes
+    assert "note: carriage returns (CR) inside of lines (1) are read as spaces" in notes
+    (tmp_path / "text").write_text("a\nb <s> c\n")
+    with pytest.raises(InputError, match=r"^line 2 of .*text has <s> inside"):
+        data(tmp_path / "corpus").other(str(tmp_path / "text"), state)
+
+
 def test_unk_in_other_splits_only_is_noted(write_corpus):
     note = "note: the training text has no <unk>, so that its probability cannot be estimated"
     folder = write_corpus("a b c\n" * 9, "a b\n" * 9, "a x\n" * 9)
@@ -33,7 +48,7 @@ def test_marks_and_returns_are_noted(write_corpus):
     folder = write_corpus("<s> a b </s>\na\rc\n" * 20, "a\n" * 9, "a </s>\n" * 9)
     notes = data(folder).summary
     assert "note: <s> and </s> around 29 lines are left out\n" in notes
-    assert "note: 20 lines have carriage returns (CR) inside, which are read as spaces; " in notes
+    assert "note: carriage returns (CR) inside of lines (20) are read as spaces; " in notes
 
 
 def test_without_bptt_windows_are_as_long_as_the_columns(write_corpus, monkeypatch):
@@ -141,6 +156,7 @@ def test_the_state_is_plain_and_goes_through_a_file(folder, tmp_path):
         "position": 2,
         "settings": {"batch_size": 4, "bptt": 9, "reread": 0, "random_bptt": False, "seed": None},
         "unit": "word",
+        "is_list": False,
         "vocabulary": module.vocabulary.words,
         "counts": module.vocabulary.counts,
     }
@@ -167,7 +183,8 @@ def test_a_state_of_another_corpus(folder, write_corpus):
     other = data(write_corpus("a b\n" * 40, name="other"))
     with refuses(
         "the vocabulary of the checkpoint (18 words) differs from that of other (4 words); use the"
-        " corpus and the vocabulary limits of the checkpoint"
+        " corpus and the vocabulary limits of the checkpoint, or score other text with"
+        " `unroll test --on PATH`"
     ):
         other.load_state_dict(state)
     with pytest.raises(InputError, match=r"differs from that of mine-char \(19 characters\)"):
