@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pipeline.checkpoints.folder import RunFolder, find_local
 from pipeline.checkpoints.stored import fetch_run
+from pipeline.errors import InputError, shortened
 
 STANDARD_INPUT = "-"
 TOP_LEVEL = {
@@ -21,6 +22,38 @@ SECTIONS = ("trainer", "data", "model", "seed_everything", *TOP_LEVEL)
 """Names with which the flags of fields begin."""
 SAMPLERS, PRUNERS = ("tpe", "random", "grid"), ("median", "hyperband", "none")
 DIRECTIONS = ("min", "max")
+
+SEEDS_PLAN = "seeds.json"
+"""Name of the file that makes a run folder the parent of trainings with several seeds."""
+_MAX_SEED, _MOST_SEEDS = 2**32 - 1, 1000  # the former is that of NumPy
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Returns the seeds that a number (how many, from 1) or a list of numbers stands for.
+
+    Raises `InputError` for another text, a seed that occurs twice, or more than 1,000 seeds.
+
+    Example:
+        >>> parse_seeds("3"), parse_seeds("7,9"), parse_seeds("7,")
+        ([1, 2, 3], [7, 9], [7])
+    """
+    words = [word.strip() for word in text.strip().removesuffix(",").split(",")]
+    if not all(word.isascii() and word.isdigit() and len(word) <= 10 for word in words):
+        raise InputError(
+            f"--seeds {shortened(text)}: expected a number of seeds, such as 5, or a list of "
+            "seeds, such as 1,2,3"
+        )
+    numbers = [int(word) for word in words]
+    if "," not in text:
+        if not 1 <= numbers[0] <= _MOST_SEEDS:
+            raise InputError(f"--seeds {numbers[0]}: expected from 1 to {_MOST_SEEDS:,} seeds")
+        return [*range(1, numbers[0] + 1)]
+    if max(numbers) > _MAX_SEED or len({*numbers}) < len(numbers) or len(numbers) > _MOST_SEEDS:
+        raise InputError(
+            f"--seeds {shortened(text)}: expected at most {_MOST_SEEDS:,} different seeds from 0 "
+            f"to {_MAX_SEED}"
+        )
+    return numbers
 
 
 class Sampling(NamedTuple):

@@ -2,9 +2,10 @@
 
 import argparse
 
+from pipeline.checkpoints.folder import find_local
 from pipeline.cli import common
 from pipeline.errors import InputError
-from pipeline.options import TOP_LEVEL, resumable
+from pipeline.options import SEEDS_PLAN, TOP_LEVEL, parse_seeds, resumable
 from pipeline.preflight import check
 from pipeline.process import end_with_supervisor
 from pipeline.tracking.registry import check_name
@@ -42,15 +43,23 @@ def add_options(verbs: common.Verbs) -> None:
         common.add_option(verb, "--fork", text)
         text = "Name under which MLflow registers the model, with the alias challenger."
         common.add_option(verb, "--register NAME", text)
+        if name == "train":
+            text = "Train with several seeds, each in a run: how many, or a list such as 1,2,3. A "
+            text += "parent run has means and standard deviations; --resume continues it."
+            common.add_option(verb, "--seeds N", text)
+            common.add_jobs(verb)
         common.add_trust(verb)
-        verb.add_argument(
-            "--kept-in", default="", help=argparse.SUPPRESS
-        )  # see run/groups/children.py
+        # See run/groups/children.py.
+        verb.add_argument("--kept-in", default="", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, trains, and returns the exit code."""
     end_with_supervisor()
+    if options.verb == "train" and (options.seeds is not None or _is_parent(options.resume)):
+        return _run_seeds(options, fields, entry)
+    if options.verb == "train" and options.jobs is not None:
+        raise InputError("--jobs needs --seeds, the trainings that run at the same time")
     if options.fork and options.resume is None:
         raise InputError("--fork needs --resume RUN, the run to continue from")
     if options.register is not None:
@@ -71,6 +80,37 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
         fork=options.fork,
         register=options.register,
     )
+
+
+def _is_parent(resume: str | None) -> bool:
+    """Returns whether a run is the parent of trainings with several seeds."""
+    folder = None if resume is None else find_local(resume)
+    return folder is not None and (folder.path / SEEDS_PLAN).is_file()
+
+
+def _run_seeds(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
+    common.require_at_least(1, options, "jobs")
+    seeds = None if options.seeds is None else parse_seeds(options.seeds)
+    for name in ("fork", "register"):
+        if getattr(options, name):
+            raise InputError(f"--{name} is for one training; leave it out with several seeds")
+    if options.resume is not None:
+        if given := [f"--config {path}" for path in options.config] + fields:
+            raise InputError(
+                f"--resume continues the trainings with their own settings; leave {given[0]} out"
+            )
+        entry.load()
+        from pipeline.run.groups.seeds import resume_seeds
+
+        return resume_seeds(options.resume, seeds, options.jobs)
+    assert seeds is not None
+    if any(field.partition("=")[0] == "--seed_everything" for field in fields):
+        raise InputError("--seeds sets the seed of each training; leave --seed_everything out")
+    arguments = common.configuration_arguments(options, fields, entry)
+    entry.load()
+    from pipeline.run.groups.seeds import train_seeds
+
+    return train_seeds(arguments, seeds, options.jobs)
 
 
 def _resume_arguments(

@@ -66,8 +66,8 @@ def draw_parallel_coordinates(
 ) -> None:
     """Draws completed trials as lines through an axis per flag and one for the score, as PNG.
 
-    The color is the score; the best trial is drawn thick. Flags in `log_flags` have logarithmic
-    axes, and flags with values that are no numbers an axis of names.
+    The color is the rank of the score; the best trial is drawn thick. Flags in `log_flags` have
+    logarithmic axes, and flags with values that are no numbers an axis of names.
     """
     done = [trial for trial in trials if trial.score is not None]
     flags = list(done[0].params)
@@ -77,14 +77,15 @@ def draw_parallel_coordinates(
     ]
     heights = [column.places for column in columns]
     scores = heights[-1]
-    best = min(range(len(done)), key=lambda i: scores[i] if is_better_low else -scores[i])
     figure = Figure(figsize=(max(6.4, 1.9 * len(columns)), 4.8), layout="constrained")
     axes = figure.subplots()
     colors = colormaps["viridis"]
-    for index in range(len(done)):
-        goodness = 1 - scores[index] if is_better_low else scores[index]
+    worst_first = sorted(range(len(done)), key=lambda i: scores[i], reverse=is_better_low)
+    for rank, index in enumerate(worst_first):
         line = [column[index] for column in heights]
-        axes.plot(line, color=colors(0.95 * goodness), linewidth=1.1, alpha=0.8)
+        color = colors(0.95 * rank / max(1, len(done) - 1))
+        axes.plot(line, color=color, linewidth=1.1, alpha=0.8)
+    best = worst_first[-1]
     axes.plot(
         [column[best] for column in heights],
         color=_BEST,
@@ -92,7 +93,7 @@ def draw_parallel_coordinates(
         label=f"best: trial {done[best].number}",
     )
     _draw_axes(axes, columns)
-    axes.set_title(f"{len(done)} trials; yellow is better", loc="left", fontsize=10)
+    axes.set_title(f"{len(done)} trials, colored by rank: yellow is best", loc="left", fontsize=10)
     figure.legend(loc="outside upper right", frameon=False)
     figure.savefig(path, dpi=110)
 
@@ -122,10 +123,17 @@ class _Column(NamedTuple):
         distinct = sorted({*values})
         if len(distinct) > 5:  # ends and quarters
             marks = [low + width * part / 4 for part in range(5)]
-            ticks = [((m - low) / width, f"{math.exp(m) if is_log else m:.3g}") for m in marks]
+            numbers = [math.exp(mark) if is_log else mark for mark in marks]
+            if all(isinstance(value, int) for value in values):
+                numbers = [round(number) for number in numbers]
+            ticks = [((scale(one) - low) / width, _short(one)) for one in numbers]
         else:
             ticks = [((scale(value) - low) / width, f"{value:.4g}") for value in distinct]
         return cls(name, places, ticks)
+
+
+def _short(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:.3g}"
 
 
 def _draw_axes(axes: Axes, columns: Sequence[_Column]) -> None:

@@ -89,9 +89,6 @@ def write_page(
     """
     if not tracker.is_active:
         return
-    old = tracker.tags.get(NOTE_TAG, "")
-    if old and _hash(old) != tracker.tags.get(_WRITTEN_TAG):
-        return
     commands = [tags.get(COMMAND_TAG, ""), *tags.get(RESUMED_TAG, "").splitlines()]
     page = Page(
         status=status,
@@ -105,8 +102,22 @@ def write_page(
         use=_uses(experiment.model, str(tracker.version)),
         examples=examples,
     )
-    note = page.markdown()
-    tracker.set_tags({NOTE_TAG: note, _WRITTEN_TAG: _hash(note)})
+    write_note(tracker, page.markdown())
+
+
+def write_note(tracker: RunTracker, note: str) -> None:
+    """Writes a description of a run, unless the user has changed the one before."""
+    old = tracker.tags.get(NOTE_TAG, "")
+    if not old or _hash(old) == tracker.tags.get(_WRITTEN_TAG):
+        tracker.set_tags({NOTE_TAG: note, _WRITTEN_TAG: _hash(note)})
+
+
+def commands_of(tracker: RunTracker) -> list[str]:
+    """Returns the first command of a run, and those that resumed it; the last one is this one."""
+    first = tracker.tags.get(COMMAND_TAG)
+    if first is None:
+        return [command_line()]
+    return [first, *resumed_tags(tracker.tags)[RESUMED_TAG].splitlines()]
 
 
 def headline_tags(tags: Mapping[str, str], line: str) -> dict[str, str]:

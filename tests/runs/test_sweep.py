@@ -2,18 +2,16 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import psutil
 import pytest
 
 pytest.importorskip("optuna")
 
-from pipeline.run.groups.workers import Outcome
-from pipeline.run.sweep import trials as sweeps
+from pipeline.run.sweep import trials
 from tests.configs import part, small_classifier, write_config
 from tests.harness import all_runs, command, error_of, start, unroll, wait_for
+from tests.jobs import family, run_inside
 
 REVIEWS = part("BuiltinReviews", num_train=60)
 SPACE = (
@@ -29,42 +27,9 @@ def files(project):
     return ["--config", str(config), "--space", "space.yaml"]
 
 
-class Inside(NamedTuple):
-    interrupted: set[int]  # numbers of trials that raise Ctrl-C once
-    commands: dict[int, list[str]]
-
-
 @pytest.fixture
 def inside(monkeypatch):
-    """Runs trials in this process, and records their commands."""
-    interrupted: set[int] = set()
-    commands: dict[int, list[str]] = {}
-
-    def run_jobs(jobs, at_once, threads, should_end) -> Iterator[Outcome]:
-        while (job := next(jobs, None)) is not None:
-            if job.number in interrupted:
-                interrupted.discard(job.number)
-                raise KeyboardInterrupt
-            with pytest.MonkeyPatch.context() as patch:
-                for name, value in job.environment.items():
-                    patch.setenv(name, value)
-                job.log.write_text("a log\n")
-                commands[job.number] = job.command
-                code = command(*job.command[job.command.index("pipeline") + 1 :])
-            yield Outcome(job, 143 if should_end(job) else code, 1.0)
-
-    monkeypatch.setattr(sweeps, "run_jobs", run_jobs)
-    return Inside(interrupted, commands)
-
-
-def family(folder):
-    """The parent run, and the child runs by number."""
-    runs = all_runs(folder)
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    numbers = sorted(int(run.data.tags["fold"]) for run in runs if run not in parents)
-    assert len(parents) == 1
-    assert numbers == sorted({*numbers}), "a trial has two runs"
-    return parents[0], {int(r.data.tags["fold"]): r for r in runs if r not in parents}
+    return run_inside(monkeypatch, trials)
 
 
 def test_a_sweep_is_interrupted_and_resumed_and_its_best_trains(project, files, inside, capsys):
@@ -93,6 +58,10 @@ def test_a_sweep_is_interrupted_and_resumed_and_its_best_trains(project, files, 
     kept_in = f"--kept-in={folder}"
     assert [kept_in in inside.commands[number] for number in range(2)] == [False, True]
     assert {run.data.params["config"] for run in (parent, *found.values())} == {files[1]}
+    note = parent.data.tags["mlflow.note.content"]
+    assert note.startswith(f"**best val/accuracy {max(scores.values()):.5g}**, test/accuracy")
+    assert "unroll train --config best.yaml" in note
+    assert all(run.info.run_id[:8] in note for run in found.values())
     rows = [row.split("\t") for row in (folder / "trials.tsv").read_text().splitlines()]
     assert [row[:3] for row in rows[1:]] == [
         [str(n), found[n].info.run_id, "COMPLETE"] for n in range(2)

@@ -1,15 +1,14 @@
 """Cross-validation: one child run per fold, and a parent run with means."""
 
 import json
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 import yaml
 
 from pipeline.checkpoints.folder import RunFolder, write_atomically
-from pipeline.console import print_note, print_result
+from pipeline.console import print_note
 from pipeline.contracts import HasFolds
 from pipeline.errors import InputError
 from pipeline.run.experiment import Experiment, build
@@ -21,8 +20,9 @@ from pipeline.run.groups.parents import (
     reopen_parent,
     run_parent,
 )
+from pipeline.run.groups.summary import shown_scores, sum_up
 from pipeline.run.groups.workers import Outcome
-from pipeline.tracking.family import Child, children
+from pipeline.tracking.family import children
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.naming import run_name
 
@@ -55,7 +55,7 @@ def crossvalidate(
     folder, kept = read_plan(resume, _PLAN, "crossvalidation", get_type_hints(_Plan))
     plan = _Plan(**kept)
     with folder.locked():
-        if is_finished(folder, plan.num_folds, "fold"):
+        if is_finished(folder, range(plan.num_folds), "fold"):
             return 0
         return _run(reopen_parent(folder), plan, jobs, is_resumed=True)
 
@@ -68,7 +68,7 @@ def _run(tracker: RunTracker, plan: _Plan, jobs: int | None, is_resumed: bool) -
     def work(parent: RunFolder) -> tuple[list[Outcome], str]:
         failed = _run_folds(parent, plan, jobs or default_jobs(plan.config), is_resumed)
         found = children(parent.run_id)
-        _sum_up(tracker, parent, [child for child in found if child.status == "FINISHED"])
+        sum_up(tracker, parent, found, "fold")
         return failed, f"{plan.num_folds} folds"
 
     return run_parent(tracker, plan.name, "crossvalidate", work)
@@ -113,7 +113,7 @@ def _run_folds(parent: RunFolder, plan: _Plan, jobs: int, is_resumed: bool) -> l
     folder = parent.path / "folds"
     folder.mkdir(exist_ok=True)
     trainings = [_training(folder, plan, fold) for fold in range(plan.num_folds)]
-    return run_trainings(parent, trainings, jobs, "fold", _shown, is_resumed)
+    return run_trainings(parent, trainings, jobs, "fold", shown_scores, is_resumed)
 
 
 def _training(folder: Path, plan: _Plan, fold: int) -> ChildTraining:
@@ -123,42 +123,3 @@ def _training(folder: Path, plan: _Plan, fold: int) -> ChildTraining:
     file = folder / f"{fold}.yaml"
     write_atomically(file, yaml.safe_dump(config, sort_keys=False))
     return ChildTraining(fold, f"fold {fold}", [f"--config={file}"])
-
-
-def _sum_up(tracker: RunTracker, parent: RunFolder, finished: Sequence[Child]) -> None:
-    if not finished:
-        return
-    names = sorted(set.intersection(*(set(child.scores) for child in finished)))
-    values = {name: [child.scores[name] for child in finished] for name in names}
-    means = {name: statistics.fmean(column) for name, column in values.items()}
-    spreads = {
-        f"{name}_std": statistics.stdev(column) if len(column) > 1 else 0.0
-        for name, column in values.items()
-    }
-    tracker.log_values({**means, **spreads, "folds": len(finished)})
-    table = _table(finished, means, spreads)
-    file = parent.path / "folds.tsv"
-    write_atomically(file, table)
-    tracker.log_artifact(file)
-    for name in means:
-        print_result(f"{name} {means[name]:.6g} +- {spreads[f'{name}_std']:.3g}")
-
-
-def _table(
-    finished: Sequence[Child], means: Mapping[str, float], spreads: Mapping[str, float]
-) -> str:
-    rows = [["fold", "run", *means]]
-    rows += [
-        [str(child.fold), child.run_id, *(f"{child.scores[name]:.6g}" for name in means)]
-        for child in sorted(finished, key=lambda child: child.fold)
-    ]
-    rows.append(["mean", "", *(f"{mean:.6g}" for mean in means.values())])
-    rows.append(["std", "", *(f"{spread:.6g}" for spread in spreads.values())])
-    return "".join("\t".join(row) + "\n" for row in rows)
-
-
-def _shown(scores: Mapping[str, float]) -> str:
-    chosen = [name for name in ("test/accuracy", "test/macro_f1") if name in scores]
-    if "test/f1" in scores:  # F1 of spans: accuracy is dominated by O
-        chosen = [name for name in scores if name.startswith("test/f1") and name.count("_") <= 1]
-    return "  ".join(f"{name} {scores[name]:.4f}" for name in sorted(chosen or scores)[:4])

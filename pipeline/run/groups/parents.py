@@ -2,7 +2,7 @@
 
 import json
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import yaml
@@ -10,8 +10,15 @@ import yaml
 from pipeline.checkpoints.folder import RunFolder, find_local, outputs_root, write_atomically
 from pipeline.console import print_note, print_result
 from pipeline.errors import InputError, TrainingError
-from pipeline.run.description import configuration_names
+from pipeline.run.description import (
+    commands_of,
+    configuration_names,
+    first_tags,
+    resumed_tags,
+    write_note,
+)
 from pipeline.run.experiment import Experiment
+from pipeline.run.groups.page import ParentPage
 from pipeline.run.groups.workers import Outcome, exit_on_signals
 from pipeline.run.parameters import relevant_parameters
 from pipeline.run.resume import send_rest
@@ -22,7 +29,6 @@ from pipeline.tracking.provenance import (
     command_line,
     package_versions,
     provenance_tags,
-    source_tags,
 )
 from pipeline.tracking.run import run_state
 from pipeline.tracking.secrets import removed_keys
@@ -60,7 +66,7 @@ def open_parent(
             "corpus": experiment.data.name,
             GROUP_TAG: group_name(config),
             **tags,
-            **source_tags(),
+            **first_tags(arguments),
             **provenance_tags(1),
         },
         params={**relevant_parameters(config, []), **configuration_names(arguments)},
@@ -70,6 +76,7 @@ def open_parent(
     folder.create(tracker.run_name or name, yaml.safe_dump(config, sort_keys=False))
     tracker.log_text(command_line() + "\n", "command.txt")
     tracker.log_text(package_versions(), "packages.txt")
+    write_note(tracker, ParentPage("No result yet.", [], commands_of(tracker)).markdown())
     tracker.flush()  # children read the parameter `config`
     return tracker, folder
 
@@ -107,17 +114,17 @@ def read_plan(
     return folder, {field: kept[field] for field in kinds}
 
 
-def is_finished(parent: RunFolder, num_trainings: int, kind: str) -> bool:
+def is_finished(parent: RunFolder, numbers: Collection[int], kind: str) -> bool:
     """Returns whether a parent run and all its trainings are finished, and says so.
 
-    `kind` is that of its trainings, such as "fold".
+    `numbers` are those of its trainings, and `kind` is what they are, such as "fold".
     """
     done = {child.fold for child in children(parent.run_id) if child.status == "FINISHED"}
-    if run_state(parent.run_id).status != "FINISHED" or not done >= {*range(num_trainings)}:
+    if run_state(parent.run_id).status != "FINISHED" or not done >= {*numbers}:
         return False
     send_rest(parent)
     print_note(
-        f"run {parent.run_id} ({parent.name}) is finished: {num_trainings} {kind}s; nothing is "
+        f"run {parent.run_id} ({parent.name}) is finished: {len(numbers)} {kind}s; nothing is "
         "left to do"
     )
     return True
@@ -129,6 +136,7 @@ def reopen_parent(folder: RunFolder) -> RunTracker:
         experiment="of-the-run", run_name="", run_id=folder.run_id, outputs=outputs_root()
     )
     tracker.resume()
+    tracker.set_tags(resumed_tags(tracker.tags))
     return tracker
 
 

@@ -111,7 +111,7 @@ def resume_variants(resume: str, verbs: Verbs, jobs: int | None) -> int:
     plan = _checked(_Plan(**kept))
     fields_of_plan(folder, placed(folder.path, [*itertools.chain(*plan.arguments)]))
     with folder.locked():
-        if is_finished(folder, len(plan.arguments), "variant"):
+        if is_finished(folder, range(len(plan.arguments)), "variant"):
             return 0
         return _run(reopen_parent(folder), plan, verbs, jobs, is_resumed=True)
 

@@ -53,7 +53,7 @@ def read_space(path: Path) -> Space:
 
 
 def parse_space(source: Path, data: Mapping[str, Any]) -> Space:
-    """Returns a search space that a file contains as plain data; see `read_space`."""
+    """Returns the search space that a file contains as plain data, as in a YAML file."""
     space = {flag: _values(f"{source}: {flag}", values) for flag, values in data.items()}
     if not space:
         raise InputError(

@@ -1,5 +1,6 @@
 """Table, figures, best configuration and scores of a sweep on its parent run."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,10 @@ from pipeline.reports.sweep import (
     draw_parallel_coordinates,
     write_trials,
 )
+from pipeline.run.description import commands_of, write_note
 from pipeline.run.evaluate import test_scores
+from pipeline.run.groups.page import ParentPage, flag_fact
+from pipeline.run.groups.summary import main_scores
 from pipeline.run.sweep.plan import Plan
 from pipeline.run.sweep.space import Range, parse_space
 from pipeline.run.sweep.study import Finished, Study
@@ -47,6 +51,7 @@ def sum_up(tracker: RunTracker, parent: RunFolder, plan: Plan, study: Study, thr
     _draw(tracker, parent, plan, trials, study)
     config = yaml.safe_load(RunFolder.of(best.run_id).config.read_text(encoding="utf-8"))
     file = parent.path / _BEST
+    write_note(tracker, _page(tracker, plan, trials, number, tested))
     _log_file(tracker, file, yaml.safe_dump({**config, "run_name": None}, sort_keys=False))
     print_result(f"best {metric} {scores[number]:.10g} (trial {number}, run {best.run_id})")
     for name, score in sorted(tested.items()):
@@ -54,6 +59,57 @@ def sum_up(tracker: RunTracker, parent: RunFolder, plan: Plan, study: Study, thr
     threads = int(os.environ.get("OMP_NUM_THREADS") or threads)
     print_note(f"next: OMP_NUM_THREADS={threads} unroll train --config {file}")
     return True
+
+
+def _page(
+    tracker: RunTracker,
+    plan: Plan,
+    trials: Sequence[TrialRow],
+    number: int,
+    tested: Mapping[str, float],
+) -> str:
+    """Returns the description of the sweep; `number` is the best trial."""
+    settings = plan.settings
+    metric, is_low = settings["metric"], settings["direction"] == "min"
+    best = next(trial for trial in trials if trial.number == number)
+    counts = _counts(trials)
+    shown = [f"{name} {tested[name]:.5g}" for name in main_scores(tested)[:1]]
+    states = ", ".join(f"{count:.0f} {name.partition('/')[2]}" for name, count in counts.items())
+    scored = [(trial.score, trial) for trial in trials if trial.score is not None]
+    scored.sort(key=lambda pair: pair[0] if is_low else -pair[0])
+    flags = list(plan.space)
+    page = ParentPage(
+        result=f"**best {metric} {best.score:.5g}**, {', '.join(shown)} (trial {number}, run "
+        f"{best.run[:8]}).",
+        facts=[
+            f"{len(trials)} trials ({states}); sampler {settings['sampler']}, pruner "
+            f"{settings['pruner']}",
+            *(flag_fact(flag, _searched(values)) for flag, values in plan.space.items()),
+        ],
+        commands=commands_of(tracker),
+        use=[
+            f"unroll train --config {_BEST}    # an artifact of this run; the same score again",
+            f"unroll test --run {best.run}",
+        ],
+        head=["trial", "run", metric, *(flag.rpartition(".")[2] for flag in flags)],
+        rows=[
+            [str(t.number), t.run[:8], f"{score:.5g}", *(_value(t.params.get(f)) for f in flags)]
+            for score, t in scored
+        ],
+    )
+    return page.markdown()
+
+
+def _searched(values: object) -> str:
+    if not isinstance(values, Mapping):
+        return json.dumps(values)
+    step = f" in steps of {values['step']}" if "step" in values else ""
+    scale = " (logarithmic)" if values["log"] else ""
+    return f"{values['low']} to {values['high']}{step}{scale}"
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _row(trial: Finished, found: Mapping[int, Child]) -> TrialRow:
