@@ -75,15 +75,7 @@ def _read_one(path: Path, layout: ColumnLayout, encoding: str) -> ColumnFile:
         Block(str(path), [line.number for line in block.lines], block.rows)
         for block in parser.blocks(TextLine(i, 0, line.rstrip("\r\n")) for i, line in lines)
     ]
-    skipped = Counter(
-        {
-            "-DOCSTART- lines": parser.num_documents,
-            "comment lines": parser.num_comments,
-            "ranges (1-2) of CoNLL-U": parser.num_ranges,
-            "empty nodes (8.1) of CoNLL-U": parser.num_empty_nodes,
-        }
-    )
-    return ColumnFile(path, blocks, parser.width, skipped)
+    return ColumnFile(path, blocks, parser.width, parser.skipped)
 
 
 def _record_blocks(

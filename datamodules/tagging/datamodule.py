@@ -185,8 +185,14 @@ class TaggingData(BucketedData[Sentences, TaggedSource]):
             "lexicon": self.lexicon.to_state(),
             "tags": list(self.tags),
             "scheme": self.corpus.scheme,
+            "layout": self._layout,
             "text": treebank.state(),
         }
+
+    @property
+    def _layout(self) -> dict[str, Any] | None:
+        layout = self.corpus.layout
+        return None if layout is None else {**layout._asdict(), "features": dict(layout.features)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the position in the epoch.

@@ -5,6 +5,7 @@ Plus, whose first line names its columns (https://universaldependencies.org/form
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
@@ -126,6 +127,19 @@ class ColumnParser:
         self._max_tokens = max_tokens
         self.num_documents = self.num_comments = self.num_ranges = self.num_empty_nodes = 0
         self.width, self.has_tags = 0, False
+        self._found: _Form | None = None
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """Kind of lines that are not tokens -> their number."""
+        return Counter(
+            {
+                "-DOCSTART- lines": self.num_documents,
+                "comment lines": self.num_comments,
+                "ranges (1-2) of CoNLL-U": self.num_ranges,
+                "empty nodes (8.1) of CoNLL-U": self.num_empty_nodes,
+            }
+        )
 
     def blocks(self, lines: Iterable[TextLine]) -> Iterator[ColumnBlock]:
         """Yields the sentences.
@@ -136,6 +150,7 @@ class ColumnParser:
         form, lines = self._form(iter(lines))
         if form is None:
             return
+        self._found = form
         self.width, self.has_tags = form.width, form.places[1] is not None
         block = ColumnBlock([], [])
         for line in lines:
@@ -152,6 +167,12 @@ class ColumnParser:
                 self._check_length(block)
         if block.rows:
             yield block
+
+    def token_start(self, line: TextLine) -> int:
+        """Returns the character offset in the file of the token in a line of a sentence."""
+        assert self._found is not None, "a sentence has been read"
+        before = line.text.split(self._found.separator)[: self._found.places[0]]
+        return line.start + sum(len(field) + 1 for field in before)
 
     def _form(self, lines: Iterator[TextLine]) -> tuple[_Form | None, Iterator[TextLine]]:
         """Returns the form of the file, and all its lines."""

@@ -27,12 +27,14 @@ from datamodules.tagging.mpqa.standoff import read_document
 from pipeline.__main__ import SHORT_NAMES
 from pipeline.checkpoints.folder import RunFolder
 from pipeline.errors import InputError
+from pipeline.inference.annotation.column_input import ColumnInput
 from pipeline.inference.annotation.text_files import read_lines
 from pipeline.inference.scoring.nbest import read_nbest
 from pipeline.inference.scoring.sentence_files import read_lines as read_sentences
 from pipeline.ngrams.arpa_reader import read_arpa
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
+from pipeline.text.columns import ColumnLayout
 from pipeline.text.vectors import load_vectors
 from tests.configs import small_tagger, write_config
 from tests.fuzz.mutations import damaged
@@ -160,6 +162,13 @@ def predict_input(folder: Path) -> None:
     list(read_lines(str(folder / "sentences.txt"), "utf-8"))
 
 
+def predict_columns(folder: Path) -> None:
+    layout = ColumnLayout(None, "upos", {"lemma": "lemma"}, scheme="labels")
+    state = {"lexicon": {"columns": ["lemma"]}, "layout": layout._asdict()}
+    columns = ColumnInput(state, has_features=True, has_tags=True)
+    list(columns.passages(str(folder / "test.conllu"), "utf-8"))
+
+
 def standoff(folder: Path) -> None:
     read_document(folder, "p/one")
 
@@ -251,6 +260,7 @@ READERS = {
     "nbest": (nbest, {"nbest.txt": NBEST.encode()}),
     "sentences": (sentences, {"sentences.txt": TEXT.encode()}),
     "sentences-gz": (sentences, {"sentences.txt": gzip.compress(TEXT.encode(), mtime=0)}),
+    "predict-columns": (predict_columns, {"test.conllu": CONLLU.encode() * 8}),
     "predict-input": (predict_input, {"sentences.txt": TEXT.encode()}),
     "standoff": (standoff, standoff_files()),
     "mpqa": (released, released_files()),

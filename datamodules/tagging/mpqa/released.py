@@ -8,6 +8,7 @@ from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.lines import read_lines
 from datamodules.files.paths import OPINIONS, locate
 from pipeline.errors import InputError, shortened
+from pipeline.text.columns import ColumnLayout
 from pipeline.text.tags import count_malformed
 
 NUM_FOLDS = 10
@@ -57,7 +58,8 @@ class MPQA(TaggedSource):
         """See `TaggedSource`."""
         folder = locate(self._corpus, OPINIONS)
         path = folder / f"{self._expressions}.txt"
-        sentences = read_expressions(path, self._expressions.upper())
+        label = self._expressions.upper()
+        sentences = read_expressions(path, label)
         documents = read_documents(folder / SENTENCES, path, len(sentences))
         lists = self._read_lists(folder, set(documents))
         splits = {
@@ -70,6 +72,7 @@ class MPQA(TaggedSource):
             column_names=("pos",),
             scheme="BIO without types",
             notes=self._notes(splits, lists, len(set(documents))),
+            layout=ColumnLayout(0, 2, {"pos": 1}, "tab", "none", "BIO without types", label),
         )
 
     def _read_lists(self, folder: Path, known: set[str]) -> dict[str, set[str]]:

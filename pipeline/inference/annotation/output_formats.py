@@ -73,10 +73,12 @@ def tagged_json(tagged: Tagged) -> str:
 
 
 def tagged_conll(tagged: Tagged) -> str:
-    """Returns a sentence with one token per line, followed by its columns and its tag."""
+    """Returns a sentence with a line per token: as in the text, its columns, gold tag and tag."""
+    passage = tagged.passage
     # With the input format "tokens" a token may contain a TAB.
-    tokens = [token.text.replace("\t", " ") for token in tagged.passage.tokens]
-    rows = zip(tokens, *tagged.passage.columns, tagged.tags, strict=True)
+    tokens = [passage.text[t.start : t.end].replace("\t", " ") for t in passage.tokens]
+    gold = (passage.gold,) if passage.gold else ()
+    rows = zip(tokens, *passage.columns, *gold, tagged.tags, strict=True)
     return "".join("\t".join(row) + "\n" for row in rows)
 
 

@@ -7,18 +7,16 @@ from typing import NamedTuple
 from pipeline.errors import InputError
 from pipeline.inference.annotation.text_files import read_lines
 from pipeline.text.columns import TextLine
-from pipeline.text.tags import DOCSTART
 from pipeline.text.treebank import Token, split_sentences, tokenize
 
 _MAX_PARAGRAPH_CHARACTERS = 100_000
-_MAX_COLUMN_TOKENS = 100_000  # of one sentence
 
 
 class Passage(NamedTuple):
     """A sentence to be tagged or a text to be classified, with its position in its file.
 
     `token_starts` are the offsets of the tokens in the file, for column files only; otherwise a
-    token's offset is `start` plus its offset in `text`.
+    token's offset is `start` plus its offset in `text`. `gold` are the tags in a column file.
     """
 
     source: str  # file name, or "-" for standard input
@@ -28,6 +26,7 @@ class Passage(NamedTuple):
     tokens: list[Token]  # with their offsets in `text`
     columns: tuple[tuple[str, ...], ...] = ()  # of each column that the model reads, the values
     token_starts: tuple[int, ...] = ()
+    gold: tuple[str, ...] = ()
 
     def file_span(self, first: int, end: int) -> tuple[int, int]:
         """Returns the character span in the file of the tokens `first` to `end` (exclusive)."""
@@ -37,22 +36,19 @@ class Passage(NamedTuple):
         return self.start + self.tokens[first].start, self.start + last.end
 
 
-def read_passages(
-    source: str, encoding: str, input_format: str, num_columns: int
-) -> Iterator[Passage]:
+def read_passages(source: str, encoding: str, input_format: str) -> Iterator[Passage]:
     """Yields the sentences of a file or of standard input, without loading the whole file.
 
     The format is "sentences" (one sentence per line), "documents" (paragraphs separated by empty
-    lines), "tokens" (one tokenized sentence per line, tokens separated by single spaces) or
-    "columns" (one token per line, followed by its columns, of which the model reads `num_columns`;
-    an empty line after each sentence).
+    lines) or "tokens" (one tokenized sentence per line, tokens separated by single spaces);
+    `ColumnInput` reads columns.
     """
-    yield from _SENTENCE_READERS[input_format](source, read_lines(source, encoding), num_columns)
+    yield from _SENTENCE_READERS[input_format](source, read_lines(source, encoding))
 
 
 def line_sentences(source: str, lines: Iterator[TextLine], input_format: str) -> Iterator[Passage]:
     """Yields the sentences of lines in a format with one sentence per line."""
-    return _SENTENCE_READERS[input_format](source, lines, 0)
+    return _SENTENCE_READERS[input_format](source, lines)
 
 
 def read_texts(source: str, encoding: str, input_format: str) -> Iterator[Passage]:
@@ -66,30 +62,30 @@ def read_texts(source: str, encoding: str, input_format: str) -> Iterator[Passag
             f"--format {input_format} is for taggers only; a classifier reads "
             f"{', '.join(_TEXT_READERS)}"
         )
-    yield from _TEXT_READERS[input_format](source, read_lines(source, encoding), 0)
+    yield from _TEXT_READERS[input_format](source, read_lines(source, encoding))
 
 
 def sentence_passages(sentences: Iterable[str]) -> Iterator[Passage]:
     """Yields sentences given as strings; `line` is the number of the string, from 1."""
-    return _sentence_lines("", _numbered(sentences), 0)
+    return _sentence_lines("", _numbered(sentences))
 
 
 def text_passages(texts: Iterable[str]) -> Iterator[Passage]:
     """Yields texts given as strings; `line` is the number of the string, from 1."""
-    return _text_lines("", _numbered(texts), 0)
+    return _text_lines("", _numbered(texts))
 
 
 def _numbered(texts: Iterable[str]) -> Iterator[TextLine]:
     return (TextLine(number, 0, text) for number, text in enumerate(texts, 1))
 
 
-def _sentence_lines(source: str, lines: Iterator[TextLine], _num_columns: int) -> Iterator[Passage]:
+def _sentence_lines(source: str, lines: Iterator[TextLine]) -> Iterator[Passage]:
     for line in lines:
         if tokens := tokenize(line.text):
             yield Passage(source, line.text, line.start, line.number, tokens)
 
 
-def _paragraphs(source: str, lines: Iterator[TextLine], _num_columns: int) -> Iterator[Passage]:
+def _paragraphs(source: str, lines: Iterator[TextLine]) -> Iterator[Passage]:
     """Splits paragraphs into sentences, which may extend over several lines.
 
     A paragraph that exceeds the limit is split after its last complete sentence.
@@ -143,9 +139,7 @@ def _lines_from(start: int, lines: list[TextLine]) -> list[TextLine]:
     return rest
 
 
-def _tokenized_lines(
-    source: str, lines: Iterator[TextLine], _num_columns: int
-) -> Iterator[Passage]:
+def _tokenized_lines(source: str, lines: Iterator[TextLine]) -> Iterator[Passage]:
     for line in lines:
         tokens, position = [], 0
         for word in line.text.split(" "):
@@ -156,70 +150,13 @@ def _tokenized_lines(
             yield Passage(source, line.text, line.start, line.number, tokens)
 
 
-def _column_sentences(
-    source: str, lines: Iterator[TextLine], num_columns: int
-) -> Iterator[Passage]:
-    """Reads one token per line and the columns after it; columns beyond `num_columns` are ignored.
-
-    As in the corpus readers, only spaces and TABs are white space (a token may be U+00A0), and a
-    -DOCSTART- line separates documents.
-    """
-    rows: list[tuple[TextLine, list[str]]] = []
-    width = 0
-    for line in lines:
-        if not line.text.strip(" \t") or line.text.startswith(DOCSTART):
-            if rows:
-                yield _column_passage(source, rows, num_columns)
-            rows = []
-            continue
-        fields = line.text.split("\t" if "\t" in line.text else " ")
-        width = width or len(fields)
-        _check_fields(f"line {line.number} of {source}", fields, width, num_columns)
-        rows.append((line, fields))
-        if len(rows) > _MAX_COLUMN_TOKENS:
-            raise InputError(
-                f"line {line.number} of {source}: the sentence that begins in line "
-                f"{rows[0][0].number} has more than {_MAX_COLUMN_TOKENS:,} tokens; expected an "
-                "empty line after each sentence"
-            )
-    if rows:
-        yield _column_passage(source, rows, num_columns)
-
-
-def _check_fields(where: str, fields: list[str], width: int, num_columns: int) -> None:
-    if len(fields) < 1 + num_columns or "" in fields[: 1 + num_columns]:
-        raise InputError(
-            f"{where} has {sum(map(bool, fields))} fields; expected a token and {num_columns} "
-            "columns for the model, separated by TAB or one space"
-        )
-    if len(fields) != width:
-        raise InputError(
-            f"{where} has {len(fields)} fields; expected {width} as in the lines before, with one "
-            "token per line (--format sentences reads plain text)"
-        )
-
-
-def _column_passage(
-    source: str, rows: list[tuple[TextLine, list[str]]], num_columns: int
-) -> Passage:
-    tokens, position = [], 0
-    for _, fields in rows:
-        tokens.append(Token(fields[0], position, position + len(fields[0])))
-        position += len(fields[0]) + 1
-    columns = tuple(tuple(fields[1 + n] for _, fields in rows) for n in range(num_columns))
-    text = " ".join(fields[0] for _, fields in rows)
-    first = rows[0][0]
-    token_starts = tuple(line.start for line, _ in rows)
-    return Passage(source, text, first.start, first.number, tokens, columns, token_starts)
-
-
-def _text_lines(source: str, lines: Iterator[TextLine], _num_columns: int) -> Iterator[Passage]:
+def _text_lines(source: str, lines: Iterator[TextLine]) -> Iterator[Passage]:
     for line in lines:
         if tokens := _tokenize_text(line.text):
             yield Passage(source, line.text, line.start, line.number, tokens)
 
 
-def _whole_file(source: str, lines: Iterator[TextLine], _num_columns: int) -> Iterator[Passage]:
+def _whole_file(source: str, lines: Iterator[TextLine]) -> Iterator[Passage]:
     all_lines = list(lines)
     first = all_lines[0].start if all_lines else 0
     text = _joined(all_lines, first, "\n")
@@ -236,9 +173,8 @@ def _tokenize_text(text: str) -> list[Token]:
 
 
 _TEXT_READERS = {"sentences": _text_lines, "documents": _whole_file, "tokens": _tokenized_lines}
-_SENTENCE_READERS: dict[str, Callable[[str, Iterator[TextLine], int], Iterator[Passage]]] = {
+_SENTENCE_READERS: dict[str, Callable[[str, Iterator[TextLine]], Iterator[Passage]]] = {
     "sentences": _sentence_lines,
     "documents": _paragraphs,
     "tokens": _tokenized_lines,
-    "columns": _column_sentences,
 }

@@ -13,6 +13,7 @@ from pipeline.checkpoints.read import Trained
 from pipeline.console import print_note, progress
 from pipeline.errors import InputError
 from pipeline.inference.annotation.chunks import Chunk, ChunkReader
+from pipeline.inference.annotation.column_input import ColumnInput
 from pipeline.inference.annotation.output_formats import Tagged, tagged_conll, tagged_json
 from pipeline.inference.annotation.processes import map_in_processes, num_processes
 from pipeline.inference.annotation.sentence_splitting import (
@@ -87,9 +88,10 @@ def sentence_tagger(trained: Trained) -> Callable[[Iterable[str]], Iterator[Tagg
 def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     """Tags text files with a trained tagger, and writes the results to an open file."""
     has_columns = _check_columns(trained, request.input_format)
-    num_columns = len(trained.data["lexicon"]["columns"]) if has_columns else 0
     gc.freeze()  # otherwise the garbage collector examines the whole model for each chunk
-    formatted = _formatter(request.output_format or default_format(file), has_colors(file))
+    output_format = request.output_format or default_format(file)
+    formatted = _formatter(output_format, has_colors(file))
+    columns = ColumnInput(trained.data, has_columns, output_format == "conll")
     tagger = _Tagger(trained, request.vectors, has_columns, STANDARD_INPUT in request.sources)
     tagger.bfloat16 = request.bfloat16
     can_share = request.input_format in ("sentences", "tokens") and not has_colors(file)
@@ -97,13 +99,17 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
         sentences = _formatted_lines(tagger, request, formatted)
     else:
         passages = itertools.chain.from_iterable(
-            read_passages(source, request.encoding, request.input_format, num_columns)
+            columns.passages(source, request.encoding)
+            if request.input_format == "columns"
+            else read_passages(source, request.encoding, request.input_format)
             for source in request.sources
         )
         sentences = map(formatted, tagger.tag(passages))
     for sentence in progress(sentences, "sentences", file):
         file.write(sentence + "\n")
     print_note(tagger.reader.summary("sentences"))
+    for what, count in columns.skipped.items():
+        print_note(f"{count:,} {what} were skipped")
 
 
 class _Lines(NamedTuple):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from pipeline.cli.predict import check_files
 from pipeline.errors import InputError
-from pipeline.inference.annotation import sentence_splitting
+from pipeline.inference.annotation import column_input, sentence_splitting
+from pipeline.inference.annotation.column_input import ColumnInput
 from pipeline.inference.annotation.sentence_splitting import read_passages, read_texts
 
 TEXT = (
@@ -19,7 +20,11 @@ ANY_TEXT = st.text(alphabet="ab Z.,'\"()\t\r\n\u00a0\u00e9\U0001f600\u2028", max
 def read(folder, text, form, columns=0, encoding="utf-8"):
     path = folder / "text"
     path.write_bytes(text.encode(encoding))
-    return list(read_passages(str(path), encoding, form, columns))
+    if form == "columns":
+        names = [f"column{number}" for number in range(columns)]
+        reader = ColumnInput({"lexicon": {"columns": names}}, has_features=True)
+        return list(reader.passages(str(path), encoding))
+    return list(read_passages(str(path), encoding, form))
 
 
 @pytest.mark.parametrize("form", ["sentences", "documents", "tokens"])
@@ -80,10 +85,12 @@ def test_columns(tmp_path):
     passages = read(tmp_path, "The\tDT\tO\nend\tNN\tO\n\n\nYes\tUH\tO", "columns", columns=1)
     assert [[t.text for t in p.tokens] for p in passages] == [["The", "end"], ["Yes"]]
     assert [passage.columns for passage in passages] == [(("DT", "NN"),), (("UH",),)]
-    with pytest.raises(InputError, match=r"line 2 of .*text has 1 fields"):
+    with pytest.raises(InputError, match=r"line 2 of .*text has 1 columns .* line 1 has 2"):
         read(tmp_path, "The DT\nend\n", "columns", columns=1)
-    with pytest.raises(InputError, match=r"line 1 of .*text has 2 fields"):
+    with pytest.raises(InputError, match=r"column 0 is empty in line 1 of .*text"):
         read(tmp_path, " Peter NNP\n", "columns", columns=1)
+    with pytest.raises(InputError, match="has 1 columns, so column0=1 is not a column"):
+        read(tmp_path, "Peter\n", "columns", columns=1)
 
 
 def test_places_in_columns_are_those_of_the_file(tmp_path):
@@ -125,13 +132,13 @@ def test_columns_are_read_as_a_corpus_is(tmp_path):
 
 def test_prose_is_no_column_file(tmp_path):
     with pytest.raises(
-        InputError, match=r"line 2 of .* has 3 fields; expected 2 as in the lines before"
+        InputError, match=r"line 2 of .* has 3 columns .* line 1 has 2; .*--format sentences reads"
     ):
         read(tmp_path, "Plain text\nof two lines.\n", "columns")
 
 
 def test_columns_without_an_empty_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(sentence_splitting, "_MAX_COLUMN_TOKENS", 5)
+    monkeypatch.setattr(column_input, "_MAX_TOKENS", 5)
     with pytest.raises(InputError, match=r"line 7 of .*begins in line 2 has more than 5 tokens"):
         read(tmp_path, "\n" + "a\n" * 9, "columns")
 
@@ -140,12 +147,12 @@ def test_what_cannot_be_read(tmp_path):
     path = tmp_path / "latin"
     path.write_bytes("fine\ncaf\u00e9\n".encode("latin-1"))
     with pytest.raises(InputError, match=r"latin is not utf-8.*0xe9.*--encoding latin-1"):
-        list(read_passages(str(path), "utf-8", "sentences", 0))
-    assert [p.text for p in read_passages(str(path), "latin-1", "sentences", 0)][1] == "caf\u00e9"
+        list(read_passages(str(path), "utf-8", "sentences"))
+    assert [p.text for p in read_passages(str(path), "latin-1", "sentences")][1] == "caf\u00e9"
     with pytest.raises(InputError, match="latin is not utf-16: UTF-16 stream does not start with"):
-        list(read_passages(str(path), "utf-16", "sentences", 0))
+        list(read_passages(str(path), "utf-16", "sentences"))
     with pytest.raises(InputError, match="--encoding klingon"):
-        list(read_passages(str(path), "klingon", "sentences", 0))
+        list(read_passages(str(path), "klingon", "sentences"))
     with pytest.raises(InputError, match="no such file"):
         check_files(["-", str(tmp_path / "nowhere")], "sentences")
     with pytest.raises(InputError, match="is a folder; expected a text file"):
@@ -154,7 +161,7 @@ def test_what_cannot_be_read(tmp_path):
     with pytest.raises(
         InputError, match="in line 1 or later; give its encoding, for example --encoding utf-1"
     ):
-        list(read_passages(str(path), "utf-8", "sentences", 0))
+        list(read_passages(str(path), "utf-8", "sentences"))
     assert read(tmp_path, "", "documents") == read(tmp_path, "\n \n", "sentences") == []
 
 
