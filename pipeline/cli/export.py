@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from pipeline.cli import common
 from pipeline.console import check_output, print_note, print_result
-from pipeline.errors import InputError
+from pipeline.errors import InputError, os_error_sentence
 
 if TYPE_CHECKING:
     from pipeline.checkpoints.read import Trained
@@ -68,7 +68,11 @@ def _write_arpa(trained: "Trained", output: Path) -> None:
     from pipeline.ngrams import write_arpa
 
     model = cast(NgramTables, require(trained, NgramTables, "an n-gram language model").model)
-    write_arpa(output, model.ngrams, model.vocabulary)
+    try:
+        write_arpa(output, model.ngrams, model.vocabulary)
+    except OSError as error:
+        error.filename = error.filename2 = None
+        raise InputError(f"--output {output}: {os_error_sentence(error)}") from error
 
 
 def _check_output(output: Path) -> None:

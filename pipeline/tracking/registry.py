@@ -13,6 +13,7 @@ from pipeline.tracking.models import (
     CHALLENGER,
     CHAMPION,
     CHECKPOINT,
+    DIGEST_TAG,
     models_of,
     register_version,
 )
@@ -64,13 +65,7 @@ def find_model(address: str) -> Source:
             "models:/NAME/VERSION"
         )
     with existing_store() as client:
-        found = _version(client, match["name"], match["alias"], match["version"])
-        model = found.source or ""
-        if not model.startswith(SCHEME) or not found.run_id:
-            raise InputError(
-                f"{address} was not logged by Unroll; name a model of `unroll train --register`"
-            )
-        return Source(checked_id(model.removeprefix(SCHEME)), checked_id(found.run_id))
+        return _ours(client, _version(client, match["name"], match["alias"], match["version"]))
 
 
 def model_of_run(run_id: str) -> Source:
@@ -78,7 +73,7 @@ def model_of_run(run_id: str) -> Source:
     with existing_store() as client:
         run = client.get_run(run_id)
         for model in models_of(client, run):
-            if str(model.status) == "READY":
+            if str(model.status) == "READY" and DIGEST_TAG in model.tags:
                 return Source(model.model_id, run_id)
     if run.info.status in ("RUNNING", "SCHEDULED"):
         raise InputError(
@@ -113,7 +108,8 @@ def promote(name: str, version: int | None, run: str | None) -> Promoted:
     """Sets the alias `champion` of a registered model to one of its versions.
 
     This is `version`, or the model of the run `run`, which is registered if it is not yet, or by
-    default the challenger. Raises `InputError` if there is no such model, version or run.
+    default the challenger. Raises `InputError` if there is no such model, version or run, or the
+    model is none of Unroll.
     """
     check_name("model", name)
     source = None if run is None else model_of_run(find_run(run))
@@ -122,9 +118,31 @@ def promote(name: str, version: int | None, run: str | None) -> Promoted:
         if source is not None:
             number = register_version(client, name, source.run_id, source.model_id)
         found = _version(client, name, CHALLENGER if number is None else None, number)
+        _ours(client, found)
         before = client.get_registered_model(name).aliases.get(CHAMPION)
         client.set_registered_model_alias(name, CHAMPION, str(found.version))
     return Promoted(str(found.version), found.run_id or "", before and str(before))
+
+
+def _ours(client: "MlflowClient", version: "ModelVersion") -> Source:
+    """Returns the logged model of a version; raises `InputError` if Unroll did not log it."""
+    from mlflow.exceptions import MlflowException
+
+    address, source = f"{SCHEME}{version.name}/{version.version}", version.source or ""
+    if source.startswith(SCHEME) and version.run_id:
+        found = Source(checked_id(source.removeprefix(SCHEME)), checked_id(version.run_id))
+        try:
+            if DIGEST_TAG in client.get_logged_model(found.model_id).tags:
+                return found
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise InputError(
+                f"the logged model {found.model_id} of {address} was deleted; name another version"
+            ) from None
+    raise InputError(
+        f"{address} was not logged by Unroll; name a model of `unroll train --register`"
+    )
 
 
 def _version(

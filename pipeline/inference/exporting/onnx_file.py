@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.checkpoints.read import Trained
 from pipeline.errors import InputError
 from pipeline.inference.exporting.graph import Graph, graph_of
+from pipeline.inference.exporting.output import unfinished
 
 _OPSET = 17
 _TOLERANCE = 1e-4
@@ -30,12 +31,12 @@ def write_onnx(trained: Trained, output: Path) -> float:
         Largest absolute difference of an output between ONNX Runtime and the model.
 
     Raises:
-        InputError: If the packages are missing, the model cannot be exported, or the results
-            differ.
+        InputError: If the packages are missing, the model cannot be exported, the results differ,
+            or the file cannot be written.
     """
     _require_packages()
-    graph, written = graph_of(trained), output.with_name(f".{output.name}.part")
-    try:
+    graph = graph_of(trained)
+    with unfinished(output) as written:
         _export(graph, written, trained.name)
         difference = _verified(graph, written, trained.name)
         if not difference <= _TOLERANCE:
@@ -43,9 +44,6 @@ def write_onnx(trained: Trained, output: Path) -> float:
                 f"{trained.name} cannot be exported: the results of the ONNX file differ from "
                 f"those of the model by {difference:.2g}, more than {_TOLERANCE:g}"
             )
-        written.replace(output)
-    finally:
-        written.unlink(missing_ok=True)
     return difference
 
 

@@ -1,12 +1,17 @@
 """Writes the weights of a trained model as a safetensors file."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 from torch import Tensor
 
 from pipeline.checkpoints.read import Trained
 from pipeline.errors import InputError
+from pipeline.inference.exporting.output import unfinished
+
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def write_safetensors(trained: Trained, output: Path) -> int:
@@ -24,9 +29,10 @@ def write_safetensors(trained: Trained, output: Path) -> int:
         Number of tensors.
 
     Raises:
-        InputError: If the package safetensors is missing.
+        InputError: If the package safetensors is missing, or the file cannot be written.
     """
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
     except ModuleNotFoundError as error:
         raise InputError(
@@ -39,10 +45,11 @@ def write_safetensors(trained: Trained, output: Path) -> int:
     others = {key: value for key, value in state.items() if key not in tensors}
     texts = {"config": trained.config, "data": trained.data, "others": others}
     metadata = {key: json.dumps(value, default=str) for key, value in texts.items()}
-    written = output.with_name(f".{output.name}.part")
-    try:
-        save_file(tensors, str(written), metadata)
-        written.replace(output)
-    finally:
-        written.unlink(missing_ok=True)
+    with unfinished(output) as written:
+        try:
+            save_file(tensors, str(written), metadata)
+        except SafetensorError as error:
+            if (number := _SYSTEM_ERROR.search(str(error))) is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
     return len(tensors)
