@@ -102,14 +102,13 @@ def without_secrets(value: Any, key: str = "") -> Any:  # noqa: ANN401 (plain da
 def removed_keys(config: object, path: str = "") -> list[str]:
     """Returns the dotted names of the values from which `without_secrets` removes a secret."""
     if isinstance(config, Mapping):
-        items = [(str(key), value) for key, value in config.items()]
+        items = [(f"{path}.{key}".lstrip("."), value) for key, value in config.items()]
     elif isinstance(config, list | tuple):
-        items = [(path.rpartition(".")[2], value) for value in config]
-        return [name for _, value in items for name in removed_keys(value, path)]
+        items = [(path, value) for value in config]
     else:
-        kept = without_secrets(config, path.rpartition(".")[2])
+        kept = without_secrets(config, path)
         return [path] if kept != config or kept == REMOVED else []
-    return [n for key, value in items for n in removed_keys(value, f"{path}.{key}".lstrip("."))]
+    return [name for place, value in items for name in removed_keys(value, place)]
 
 
 def is_secret_key(key: str) -> bool:

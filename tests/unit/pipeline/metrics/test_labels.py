@@ -111,7 +111,13 @@ def test_any_label_has_a_name_that_a_tracker_takes():
                      "schön", "n_a_-2"]  # fmt: skip
     assert score_names([":)", ":("]) == ["colon_right_parenthesis", "colon_left_parenthesis"]
     assert score_names(["\x00", "\x01"]) == ["u0000", "u0001"]
-    assert score_names(["x" * 101, "x" * 102]) == ["x" * 100, "x" * 100 + "-2"]
+    assert score_names(["x" * n for n in (101, 102, 103)]) == [
+        "x" * 100, "x" * 100 + "-2", "x" * 100 + "-3",
+    ]  # fmt: skip
+    assert score_names(["very good"]) == ["very_good"]  # nothing to distinguish it from
+    assert score_names(["very good", "very_space_good", "very_good"]) == [
+        "very_space_good-2", "very_space_good", "very_good",
+    ]  # fmt: skip
     scores = LabelScores(labels, is_ordinal=True)
     scores.update(torch.tensor([0]), torch.eye(len(labels))[:1])
     assert set(scores.compute()) == scores.names

@@ -8,6 +8,7 @@ from pipeline.metrics import (
     LabelScores,
     SpanScores,
     SumScores,
+    TextNll,
     TokenNll,
     TokenScores,
 )
@@ -78,6 +79,15 @@ def test_a_process_may_score_its_own_items_only(name):
     expected = updated(make, first).compute()
     found = of_two_processes(alone, updated(make, second))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_each_process_scores_the_whole_text():
+    text, other = (TextNll(unk_id=1) for _ in range(2))
+    text.update(torch.tensor([0.5, 0.25]).log(), torch.tensor([3, 1]))
+    other.update(torch.tensor([0.125]).log(), torch.tensor([2]))
+    every = of_two_processes(text.every, other.every)
+    assert every == pytest.approx(torch.tensor(8.0).log() / 2)
+    assert of_two_processes(text.known, other.known) == pytest.approx(torch.tensor(2.0).log())
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -13,7 +13,7 @@ RECORDS = [Metric("train/loss", 0.5 * step, 1000 + step, step) for step in range
 
 @pytest.fixture
 def journal(tmp_path):
-    return Journal(tmp_path / "run" / "tracking.jsonl")
+    return Journal(tmp_path / "outputs" / "run" / "tracking.jsonl")
 
 
 def test_records_come_back_in_order(journal):

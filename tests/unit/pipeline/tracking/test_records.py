@@ -10,6 +10,7 @@ from pipeline.tracking.records import (
     Dataset,
     FileArtifact,
     Metric,
+    Model,
     Params,
     Status,
     Tags,
@@ -139,6 +140,24 @@ def test_copies_are_removed_when_they_are_stored(store, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         send(store, run_id, [record], tmp_path)
     assert caplog.messages == [f"artifact {copy} is missing: already sent, or deleted by hand"]
+
+
+def test_a_model_has_the_metrics_of_its_run(tmp_path, monkeypatch):
+    copy, sent = tmp_path / "unsent" / "1" / "best.ckpt", []
+    copy.parent.mkdir(parents=True)
+    copy.write_text("weights")
+    monkeypatch.setattr(
+        "pipeline.tracking.models.send_model", lambda *given: sent.append([*given, copy.exists()])
+    )
+    metric = {"key": "test/f1", "value": 0.5, "timestamp": 12, "step": 3}
+    record = Model("unsent/1/best.ckpt", {"task": "tagging"}, [metric], "tagger")
+    client = object()
+    send(client, "0123", [from_line(to_line(record))], tmp_path)
+    [[*given, [found], register, existed]] = sent
+    assert given == [client, "0123", copy, {"task": "tagging"}]
+    assert (found.key, found.value, found.timestamp, found.step) == ("test/f1", 0.5, 12, 3)
+    assert (register, existed) == ("tagger", True)
+    assert not copy.parent.exists()
 
 
 @pytest.mark.parametrize("line", ["[]", "3", '{"kind": "Code"}', '{"kind": "Tags"}', "{}"])
