@@ -9,7 +9,9 @@ from typing import Literal
 from datamodules.batching.splits import fill_splits
 from datamodules.batching.texts import LabelledCorpus, LabelledSource, LabelledText
 from datamodules.files.delimited import Layout, read_delimited
+from datamodules.files.hub import hub_folder, is_on_hub, short_name
 from datamodules.files.lines import read_lines, refuse_damaged
+from datamodules.files.paths import find_tagged_files
 from datamodules.files.records import Record, field_names, field_of, has_records, read_records
 from datamodules.files.shards import is_pattern, shards
 from datamodules.sentiment.preprocessing import treebank_words
@@ -28,7 +30,8 @@ class Table(LabelledSource):
     validation or test file, a stratified fraction of the training texts is held out.
 
     Args:
-        train: Training file; a pattern such as `train-*.parquet` selects several files.
+        train: Training file; a pattern such as `train-*.parquet` selects several files, and
+            `hf://rotten_tomatoes` is a data set of the Hugging Face hub with all its splits.
         text: Name of the text column, its index from 0, or a path of JSON fields (`review.text`).
         label: Name, index or path of the label column.
         valid: Validation file.
@@ -79,6 +82,8 @@ class Table(LabelledSource):
         if delimiter is not None and len(delimiter) != 1:
             raise InputError(f"delimiter is {delimiter!r}; a single character is expected")
         self.name = Path(train).resolve().parent.name if is_pattern(train) else Path(train).stem
+        if is_on_hub(train):
+            self.name = short_name(train)
         self._files = {"train": train, "valid": valid, "test": test}
         self._delimiter, self._has_header, self._is_quoted = delimiter, header, quote == "double"
         self._text, self._label = text, label
@@ -88,11 +93,7 @@ class Table(LabelledSource):
 
     def read(self) -> LabelledCorpus:
         """See `LabelledSource`."""
-        files = {
-            split: Path(file).expanduser()
-            for split, file in self._files.items()
-            if file is not None
-        }
+        files = self._paths()
         splits, notes = {}, []
         for split, path in files.items():
             splits[split], skipped = self._read_all(path)
@@ -122,6 +123,18 @@ class Table(LabelledSource):
         texts, notes = self._read_all(path.expanduser())
         splits = self._unified({"test": texts}, labels)
         return LabelledCorpus(splits, {"test": path}, (*labels,), notes=tuple(notes))
+
+    def _paths(self) -> dict[str, Path]:
+        paths = {
+            split: Path(file).expanduser()
+            for split, file in self._files.items()
+            if file is not None
+        }
+        train = str(self._files["train"])
+        if is_on_hub(train):
+            found = find_tagged_files(hub_folder(train))
+            paths = found | paths | {"train": found["train"]}
+        return paths
 
     def _unified(
         self, splits: Mapping[str, list[LabelledText]], known: Sequence[str]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
+from datamodules.files.hub import hub_folder, is_on_hub, short_name
 from datamodules.files.paths import SPLITS, TAGGED, find_tagged_files, find_test_file, locate
 from datamodules.files.records import has_records
 from datamodules.tagging.column_file import ColumnFile, read_column_file
@@ -32,7 +33,8 @@ class Columns(TaggedSource):
     and counted. `scheme="none"` reads labels, such as parts of speech, and leaves them unchanged.
 
     Args:
-        corpus: Name of a corpus, such as "conll2003", or path of a folder or of a single file.
+        corpus: Name of a corpus, such as "conll2003", path of a folder or of a single file, or
+            data set of the Hugging Face hub, such as "hf://conll2002:es".
         token: Index of the token column, from 0 (-1 is the last one), or its name; by default
             `form` in CoNLL-U, `tokens` in tables, else 0.
         tag: Index or name of the tag column; by default `tags`, `ner_tags` or `labels` in tables,
@@ -95,6 +97,8 @@ class Columns(TaggedSource):
                 )
         path = Path(corpus)
         self.name = path.stem if path.is_file() else path.resolve().name
+        if is_on_hub(corpus):
+            self.name = short_name(corpus)
         self._corpus, self._files, self._fractions = corpus, files, fractions
         self._layout = ColumnLayout(
             token, tag, dict(features or {}), separator, comments, default_type=default_type
@@ -128,6 +132,8 @@ class Columns(TaggedSource):
         )
 
     def _paths(self) -> dict[str, Path]:
+        if is_on_hub(self._corpus):
+            return find_tagged_files(hub_folder(self._corpus), self._files)
         path = Path(self._corpus)
         is_saved = path.is_dir() and has_records(path)  # by `datasets`
         if (path.is_file() or is_saved) and not self._files:
