@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.batches import IGNORE_INDEX, StreamWindow
 from pipeline.checkpoints.read import Trained
 from pipeline.console import print_note
-from pipeline.contracts import Head
+from pipeline.contracts import Generator, Head
 from pipeline.encoders import Carry
 from pipeline.errors import InputError
 from pipeline.heads.base import without_autocast
@@ -20,9 +20,9 @@ from pipeline.mixtures import (
     Cache,
     MixtureHead,
     NeuralCache,
+    TranslatedModel,
     best_weights,
     card,
-    check_vocabulary,
     members_of,
     mixed,
 )
@@ -32,7 +32,11 @@ from pipeline.transfers import to_device
 
 
 class MixtureLanguageModel(LightningModule):
-    """A linear mixture of trained models of one vocabulary: p(w) = sum over m of weight_m p_m(w).
+    """A linear mixture of trained models: p(w) = sum over m of weight_m p_m(w).
+
+    The vocabulary is that of the corpus. A member with another vocabulary, such as that of a
+    background corpus, reads words that it does not have as `<unk>`, whose probability they share;
+    the `<unk>` of the mixture includes the words that only the member has (`Translation`).
 
     Only the weights are trained, by expectation maximization on the validation text, once per
     epoch; one epoch with one training window is enough. Validation and test perplexity are exact.
@@ -40,16 +44,16 @@ class MixtureLanguageModel(LightningModule):
     scores are also logged, as `val/perplexity_cache` and `test/perplexity_cache`.
 
     Args:
-        members: Trained language models of the same vocabulary. A configuration names runs or
-            checkpoint files; from Python, pass what `pipeline.checkpoints.read.load_trained`
-            returns.
+        members: Trained language models. A configuration names runs, checkpoint files or ARPA
+            files; from Python, pass what `pipeline.checkpoints.read.load_trained` returns.
         vocabulary: Vocabulary (the command line takes it from the corpus).
         cache: Cache of recent words, as one more member; a `NeuralCache` reads the states of the
             first member.
 
     Raises:
-        InputError: If there is no member, a member has another vocabulary or is a mixture itself,
-            or a neural cache is combined with a first member that is not a network.
+        InputError: If there is no member, a member is a mixture itself, its tokens are words and
+            those of another member characters, or a neural cache is combined with a first member
+            that is not a network.
 
     Example:
         >>> from pipeline.encoders import GRU
@@ -74,17 +78,21 @@ class MixtureLanguageModel(LightningModule):
         cache: Cache | None = None,
     ) -> None:
         super().__init__()
-        loaded = [_checked(member, vocabulary) for member in members]
+        loaded = [_checked(member) for member in members]
         if not loaded:
             raise InputError("members: a mixture needs at least one trained model; name its run")
+        if len({member.unit for member in loaded}) > 1:
+            units = ", ".join(f"{member.name}: {member.unit}s" for member in loaded)
+            raise InputError(f"members: the tokens of all models must be of one kind ({units})")
         self.vocabulary = vocabulary
         self.names = [member.name for member in loaded]
-        self.cards = [card(member) for member in loaded]
+        self.cards = [card(member, vocabulary) for member in loaded]
         self.members = nn.ModuleList(member.model for member in loaded).requires_grad_(False)
         # DDP refuses a module without trainable parameters.
         self._nothing = nn.Parameter(torch.zeros(()))
         self.cache, self._vocab_size = cache, len(vocabulary)
-        heads = [cast(Head, member.model.head) for member in loaded]
+        self._views = tuple(_over(vocabulary, member) for member in loaded)
+        heads: list[Head] = [view.head for view in self._views]
         kinds = self._kinds(vocabulary)
         if isinstance(cache, NeuralCache) and not kinds[0][1].is_floating_point:
             raise InputError(
@@ -107,7 +115,7 @@ class MixtureLanguageModel(LightningModule):
     def _kinds(self, vocabulary: Vocabulary) -> list[tuple[int, torch.dtype]]:
         token = torch.tensor([[vocabulary.eos_id]])
         with torch.no_grad():
-            states = [member(token, None)[0] for member in self.members]
+            states = [member(token, None)[0] for member in self._views]
         return [(part.shape[-1], part.dtype) for part in states]
 
     @classmethod
@@ -133,7 +141,7 @@ class MixtureLanguageModel(LightningModule):
             Concatenated states of the members, float64 [batch time features], and their carries.
         """
         carries: Sequence[Any] = [None] * len(self.members) if carry is None else carry
-        read = [member(tokens, own) for member, own in zip(self.members, carries, strict=True)]
+        read = [member(tokens, own) for member, own in zip(self._views, carries, strict=True)]
         return self.head.join([states for states, _ in read]), tuple(rest for _, rest in read)
 
     def training_step(self, window: StreamWindow, batch_idx: int) -> None:
@@ -245,10 +253,20 @@ def _real(targets: Tensor) -> Tensor:
     return targets[targets != IGNORE_INDEX]
 
 
-def _checked(member: Trained | str, vocabulary: Vocabulary) -> Trained:
+def _over(vocabulary: Vocabulary, member: Trained) -> Generator:
+    """Returns a member, translated if it has another vocabulary."""
+    model = cast(Generator, member.model)
+    if member.data["vocabulary"] == vocabulary.words:
+        return model
+    translated = TranslatedModel(model, vocabulary)
+    if translated.note:
+        print_note(f"note: {member.name} has another vocabulary than the corpus: {translated.note}")
+    return translated
+
+
+def _checked(member: Trained | str) -> Trained:
     if isinstance(member, str):
         raise TypeError(f"members: {member!r} is a name; load it with load_trained(path)")
     if isinstance(member.model, MixtureLanguageModel):
         raise InputError(f"members: {member.name} is a mixture itself; name its members instead")
-    check_vocabulary(member, vocabulary)
     return member

@@ -3,7 +3,8 @@
 from pipeline.mixtures.arpa import ArpaLanguageModel, load_arpa
 from pipeline.mixtures.caches import Cache, NeuralCache, UnigramCache
 from pipeline.mixtures.head import MixtureHead
-from pipeline.mixtures.members import card, check_vocabulary, members_of
+from pipeline.mixtures.members import card, load_member, members_of
+from pipeline.mixtures.translation import TranslatedModel
 from pipeline.mixtures.weights import best_weights, mixed
 
 __all__ = [
@@ -11,11 +12,12 @@ __all__ = [
     "Cache",
     "MixtureHead",
     "NeuralCache",
+    "TranslatedModel",
     "UnigramCache",
     "best_weights",
     "card",
-    "check_vocabulary",
     "load_arpa",
+    "load_member",
     "members_of",
     "mixed",
 ]

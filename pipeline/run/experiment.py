@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer, see
 from lightning.pytorch.cli import LightningArgumentParser
 
 from pipeline.checkpoints.build import build_model, class_at, one_sentence_errors
-from pipeline.checkpoints.read import Trained, load_run
+from pipeline.checkpoints.read import Trained
 from pipeline.checkpoints.trainer_parts import check_trainer_parts
 from pipeline.checkpoints.trust import (
     check_module,
@@ -22,8 +22,9 @@ from pipeline.checkpoints.trust import (
     only_trusted_imports,
     refuse_functions,
 )
-from pipeline.contracts import Corpus, Generator, ReadsData, ReadsModels, Task
+from pipeline.contracts import Corpus, ReadsData, ReadsModels, Task
 from pipeline.errors import InputError, shortened
+from pipeline.mixtures import load_member
 from pipeline.preflight import configurations_of, model_class_path
 from pipeline.process import configure_process
 from pipeline.protocols import implements, missing_members
@@ -263,9 +264,7 @@ def _models_of(task: type[Any], spec: Mapping[str, Any]) -> dict[str, list[Train
     models = {}
     for key in task.trained:
         try:
-            models[key] = [
-                load_run(name, Generator, "a language model") for name in given.get(key) or []
-            ]
+            models[key] = [load_member(name) for name in given.get(key) or []]
         except InputError as error:
             raise InputError(f"--model.{key}: {error}") from error
     return models

@@ -1,6 +1,7 @@
 """Mixtures through the command line: their scores against the members' own predictions."""
 
 import math
+import re
 import shutil
 
 import pytest
@@ -85,18 +86,28 @@ def _is_mixed(path):
     return '"mixed"' in (path.parent.parent / "run.json").read_text(encoding="utf-8")
 
 
-def test_another_vocabulary_is_refused_by_its_first_word(corpus, members, tmp_path, capsys):
+def test_members_with_other_vocabularies(corpus, members, tmp_path, capsys):
+    """Of another corpus, and of an ARPA file; the checkpoint needs neither of them."""
     other = tmp_path / "corpora" / "other"
     shutil.copytree(corpus, other)
     text = (other / "train.txt").read_text(encoding="utf-8")
-    (other / "train.txt").write_text(text.replace(" the ", " THE "), encoding="utf-8")
-    message = "members: one has another vocabulary than the corpus: word "
-    config = write_config(members, mixture(other, ["one"]))
-    assert message in error_of(capsys, "fit", f"--config={config}")
-    settings = mixture(corpus, ["one"])
-    settings["data"]["init_args"]["max_vocab_size"] = 100
-    config = write_config(members, settings)
-    assert message in error_of(capsys, "fit", f"--config={config}")
+    (other / "train.txt").write_text(re.sub(r"\bdog\b", "cur", text), encoding="utf-8")
+    model = part("NgramLanguageModel", order=3, smoothing=part("KneserNey"))
+    settings = {**mixture(corpus, []), "model": model, "run_name": "counted"}
+    assert command("fit", f"--config={write_config(members, settings)}") == 0
+    assert command("export", "--run=counted", "--output=counted.arpa.gz") == 0
+    config = write_config(members, mixture(other, ["one", "counted.arpa.gz"]))
+    assert command("train", f"--config={config}") == 0
+    done = capsys.readouterr()
+    note = "has another vocabulary than the corpus: 1 words of it count as <unk>, and 1 words of"
+    assert f"note: one {note}" in done.err
+    assert f"note: counted.arpa.gz {note}" in done.err
+    tested = scores(done.out)
+    (file,) = [path for path in members.glob("outputs/*/checkpoints/best.ckpt") if _is_mixed(path)]
+    (members / "counted.arpa.gz").unlink()
+    assert command("test", f"--checkpoint={file}") == 0
+    again = scores(capsys.readouterr().out)
+    assert again["test/perplexity"] == pytest.approx(tested["test/perplexity"], rel=1e-6)
 
 
 @pytest.mark.parametrize(
