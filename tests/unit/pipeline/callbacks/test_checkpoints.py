@@ -123,6 +123,8 @@ def epochs(every, num_epochs, trainer):
         (10, 2, {}, [1, 11]),
         # Validation every 4 batches over all epochs: 8 and 16 are due right before one.
         (8, 2, {"check_every_epoch": None, "val_every": 4}, [1, 9, 11, 17]),
+        # Validation every 4 batches of each epoch: batch 12 is the second of its epoch.
+        (4, 2, {"val_every": 4}, [1, 5, 9, 11, 12, 16]),
         # Groups of 4 batches: updates after batches 4, 8 and 10, of which the last ends the epoch.
         (100, 2, {"accumulate": 4}, [4, 14]),
         (2, 1, {"accumulate": 4}, [4, 8]),
@@ -131,6 +133,29 @@ def epochs(every, num_epochs, trainer):
 )
 def test_when_the_last_checkpoint_is_written(every, num_epochs, settings, expected):
     assert epochs(every, num_epochs, loops(**settings)) == expected
+
+
+def test_the_first_checkpoint_of_an_epoch_is_passed_on():
+    passed, saved = [], []
+    callback = PeriodicCheckpoint(Path("last.ckpt"), 4, on_epoch=passed.append)
+    epoch = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=0))
+    trainer = loops(fit_loop=epoch, save_checkpoint=saved.append)
+    for step in range(1, 6):
+        trainer.global_step = step
+        callback.on_train_batch_end(trainer, MODEL, None, None, step - 1)
+        assert passed == [Path("last.ckpt")]
+    assert saved == [Path("last.ckpt")] * 2
+
+
+def test_a_training_that_resumes_within_an_epoch_writes_when_it_is_due():
+    saved = []
+    callback = PeriodicCheckpoint(Path("last.ckpt"), 4)
+    epoch = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=0))
+    trainer = loops(fit_loop=epoch, save_checkpoint=lambda path: saved.append(trainer.global_step))
+    for step in range(6, 10):
+        trainer.global_step = step
+        callback.on_train_batch_end(trainer, MODEL, None, None, step - 1)
+    assert saved == [8]
 
 
 def test_at_least_one_update():

@@ -34,6 +34,13 @@ def test_the_share_of_updates_over_the_limit(by_value, expected):
     assert clipping.after(weights([1.0]))["train/clipped_share"] == 0  # since the last call
 
 
+@pytest.mark.parametrize(("limit", "share"), [(4.9, 1), (5.0, 0)])
+def test_the_norm_is_euclidean_and_may_equal_the_limit(limit, share):
+    clipping = Clipping(limit, by_value=False)
+    clipping.before(weights([3.0], [4.0]))
+    assert clipping.after(weights())["train/clipped_share"] == share
+
+
 @pytest.mark.parametrize("limit", [None, 0, 0.0])
 def test_without_a_limit_there_is_no_share(limit):
     clipping = Clipping(limit, by_value=False)
