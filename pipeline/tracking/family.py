@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 from pipeline.tracking.lookup import find_experiments, search_runs
-from pipeline.tracking.store import open_store, refusing
+from pipeline.tracking.store import NOTE_TAG, open_store, refusing
 
 PARENT, FOLD = "UNROLL_PARENT_RUN", "UNROLL_FOLD"
 """Environment variables that make a training a child run."""
@@ -54,6 +54,9 @@ def mark_pruned(child: str) -> None:
     """Gives a child run that was ended early the tag `pruned` and the status FINISHED."""
     client = open_store()
     with refusing(client.tracking_uri):
+        note = client.get_run(child).data.tags.get(NOTE_TAG, "")
+        if note:
+            client.set_tag(child, NOTE_TAG, note.replace("(KILLED)", "(pruned)", 1))
         client.set_tag(child, "pruned", "true")
         client.set_terminated(child, "FINISHED")
 

@@ -49,9 +49,9 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def reason(error: Exception) -> str:
-    """Returns an error message on one line, shortened and without secrets and SQL."""
-    text = str(error).partition("[SQL:")[0]
-    return printable(redact(" ".join(text.split())))[:300].rstrip(".")
+    """Returns an error message on one line, shortened and without secrets, SQL and its links."""
+    text = str(error).partition("[SQL:")[0].partition("(Background on this error")[0]
+    return printable(redact(" ".join(text.split())))[:300].rstrip(". ")
 
 
 def check_address(uri: str) -> None:

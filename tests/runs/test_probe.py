@@ -99,6 +99,9 @@ def test_variants_are_trained_measured_and_drawn(project, monkeypatch, capsys):
     assert (folder / "agreement.png").stat().st_size > 5000
     table = (folder / "agreement.tsv").read_text(encoding="utf-8")
     assert table in shown.out
+    note = parent.data.tags["mlflow.note.content"]
+    assert note.startswith("**How often 2 models prefer the verb that agrees with its subject**")
+    assert all(run.info.run_id[:8] in note for run in below)
     assert [row.split("\t")[0] for row in table.splitlines()] == [
         "encoder",
         "elman",

@@ -55,6 +55,7 @@ def test_a_sweep_is_interrupted_and_resumed_and_its_best_trains(project, files, 
     folder = project / "outputs" / parent.info.run_id
     for name in ("importance.png", "parallel_coordinates.png", "trials.tsv", "best.yaml"):
         assert (folder / name).stat().st_size > 100
+    assert parent.data.tags["unroll.group"] == parent.info.run_name
     kept_in = f"--kept-in={folder}"
     assert [kept_in in inside.commands[number] for number in range(2)] == [False, True]
     assert {run.data.params["config"] for run in (parent, *found.values())} == {files[1]}

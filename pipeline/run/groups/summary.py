@@ -10,6 +10,7 @@ from pipeline.run.groups.page import ParentPage
 from pipeline.run.page import EXPECTED_TAG
 from pipeline.tracking.family import Child
 from pipeline.tracking.logger import RunTracker
+from pipeline.tracking.run import run_state
 
 
 def sum_up(tracker: RunTracker, parent: RunFolder, found: Sequence[Child], kind: str) -> None:
@@ -33,7 +34,7 @@ def sum_up(tracker: RunTracker, parent: RunFolder, found: Sequence[Child], kind:
     tracker.log_artifact(file)
     for name in means:
         print_result(f"{name} {means[name]:.6g} +- {spreads[f'{name}_std']:.3g}")
-    expected = tracker.tags.get(EXPECTED_TAG, "")
+    expected = run_state(parent.run_id).tags.get(EXPECTED_TAG, "")
     write_note(tracker, _page(finished, means, spreads, kind, commands_of(tracker), expected))
 
 
@@ -47,8 +48,9 @@ def _page(
 ) -> str:
     chosen = main_scores(means)
     result = ", ".join(f"{n} {means[n]:.5g} ± {spreads[f'{n}_std']:.2g}" for n in chosen[:1])
+    what = f"(mean and standard deviation of {len(finished)} {kind}s)"
     page = ParentPage(
-        result=f"**{result}** (mean and standard deviation of {len(finished)} {kind}s). {expected}",
+        result=f"**{result}** {what}. {expected}".rstrip(),
         facts=[f"All scores are in the artifact `{kind}s.tsv`."],
         commands=commands,
         head=[kind, "run", *chosen],

@@ -20,6 +20,7 @@ from pipeline.console import Justify, format_table, print_note, print_result
 from pipeline.contracts import Generator
 from pipeline.errors import InputError
 from pipeline.protocols import implements
+from pipeline.run.description import commands_of, write_note
 from pipeline.run.experiment import build
 from pipeline.run.groups.children import (
     ChildTraining,
@@ -28,6 +29,7 @@ from pipeline.run.groups.children import (
     placed,
     run_trainings,
 )
+from pipeline.run.groups.page import ParentPage
 from pipeline.run.groups.parents import (
     is_finished,
     keep_plan,
@@ -222,8 +224,23 @@ def _compare(
     files = _write(parent.path, lines)
     for file in files:
         tracker.log_artifact(file)
+    write_note(tracker, _page(lines, commands_of(tracker)))
     print_result(_shown(lines))
     print_note(f"figure: {files[-1]}")
+
+
+def _page(lines: Sequence[ModelScores], commands: Sequence[str]) -> str:
+    """Returns the description of the parent run."""
+    head, *rows = [row.split("\t") for row in write_table(lines).splitlines()]
+    page = ParentPage(
+        result=f"**How often {len(lines)} models prefer the verb that agrees with its subject**, "
+        "by the distance between both and the number of attractors.",
+        facts=[f"The artifacts are `{_TABLE}` and `{_PICTURE}`."],
+        commands=commands,
+        head=head,
+        rows=rows,
+    )
+    return page.markdown()
 
 
 def _shown(lines: Sequence[ModelScores]) -> str:

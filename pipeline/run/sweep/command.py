@@ -20,7 +20,7 @@ from pipeline.run.sweep.summary import sum_up
 from pipeline.run.sweep.trials import Trials
 from pipeline.tracking.family import children
 from pipeline.tracking.logger import RunTracker
-from pipeline.tracking.naming import config_hash
+from pipeline.tracking.naming import GROUP_TAG, config_hash
 from pipeline.tracking.run import run_state
 from pipeline.tracking.secrets import redact_address
 
@@ -51,7 +51,8 @@ def sweep(request: SweepRequest, jobs: int | None) -> int:
     trials = _num_trials(request)
     config = experiment.config
     name = config["run_name"] or f"sweep-{experiment.data.name}-{config_hash(config)[:6]}"
-    tags = {"sweep": settings.sampler, "metric": settings.metric}
+    # The scores of a sweep are those of its best trial, which are no mean over seeds.
+    tags = {"sweep": settings.sampler, "metric": settings.metric, GROUP_TAG: name}
     tracker, folder = open_parent(experiment, name, config, tags, request.arguments)
     with folder.locked():
         plan = Plan(

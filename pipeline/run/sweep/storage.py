@@ -25,7 +25,7 @@ def check_storage(url: str) -> None:
         except (SQLAlchemyError, ValueError) as error:
             raise InputError(
                 f"--storage {redact_address(url)} is not an address of a database; expected for "
-                "example sqlite:///study.db or postgresql+psycopg://user@host/database"
+                "example sqlite:///study.db or postgresql+psycopg://host/database"
             ) from error
         if address.get_backend_name() == "sqlite" and _is_new_file(url, address.database):
             return

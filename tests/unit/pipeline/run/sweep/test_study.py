@@ -40,7 +40,8 @@ def test_a_grid_has_each_combination_once_in_two_processes(tmp_path):
 
 def test_a_trial_that_was_killed_before_its_values_were_stored_gets_them(tmp_path):
     first = study(tmp_path, "random")
-    first._source.ask()
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        first._source.ask()
     ((number, params),) = study(tmp_path, "random").unfinished()
     assert number == 0
     assert params.keys() == SPACE.keys()
