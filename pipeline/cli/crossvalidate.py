@@ -4,6 +4,7 @@ import argparse
 
 from pipeline.cli import common
 from pipeline.errors import InputError
+from pipeline.tracking.reach import require_store
 
 
 def add_options(verbs: common.Verbs) -> None:
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     else:
         arguments = []
         _refuse_changes(options, fields)
+    require_store()
     entry.load()
     from pipeline.run.groups.crossvalidate import crossvalidate
 

@@ -10,6 +10,7 @@ from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
+from pipeline.tracking.reach import require_store
 
 if TYPE_CHECKING:
     from pipeline.analysis.probes.variants import Variant
@@ -44,6 +45,8 @@ def add_options(verbs: common.Verbs) -> None:
 def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint) -> int:
     """Checks the arguments, probes, and returns the exit code."""
     found = checked_variants(options, fields, entry)
+    if options.config or options.resume:
+        require_store()
     entry.load()
     from pipeline.analysis.probes.agreement import RANGES
     from pipeline.run.groups.variants import probe_model, probe_variants, resume_variants

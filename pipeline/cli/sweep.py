@@ -7,6 +7,7 @@ from pipeline.cli import common
 from pipeline.errors import InputError
 from pipeline.options import DIRECTIONS, PRUNERS, SAMPLERS, TOP_LEVEL
 from pipeline.preflight import check, find_configuration
+from pipeline.tracking.reach import require_store
 
 if TYPE_CHECKING:
     from pipeline.run.sweep.space import Space
@@ -65,6 +66,7 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
     if options.resume is not None:
         _refuse_changes(options, fields)
     _check_study(options, space)
+    require_store()
     entry.load()
     from pipeline.run.sweep.command import SweepRequest, resume_sweep, sweep
 

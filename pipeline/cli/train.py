@@ -8,6 +8,7 @@ from pipeline.errors import InputError
 from pipeline.options import SEEDS_PLAN, TOP_LEVEL, parse_seeds, resumable
 from pipeline.preflight import check
 from pipeline.process import end_with_supervisor
+from pipeline.tracking.reach import require_store
 from pipeline.tracking.registry import check_name
 
 _FIELDS = """\
@@ -68,6 +69,8 @@ def run(options: argparse.Namespace, fields: list[str], entry: common.EntryPoint
         arguments = common.configuration_arguments(options, fields, entry)
     else:
         arguments = _resume_arguments(options, fields, entry)
+    if not any(field.startswith("--print_config") for field in fields):
+        require_store()
     entry.load()
     from pipeline.run.train import train
 

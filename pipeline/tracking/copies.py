@@ -14,11 +14,18 @@ UNSENT = "unsent"
 
 
 def make_copy(folder: Path, file: Path) -> str:
-    """Copies a file into a folder of its own and returns the path relative to the run folder."""
+    """Copies a file into a folder of its own and returns the path relative to the run folder.
+
+    Nothing is left if the file cannot be copied, for example because the disk is full.
+    """
     unsent = folder / UNSENT
     unsent.mkdir(parents=True, exist_ok=True)
     copy = Path(tempfile.mkdtemp(dir=unsent)) / file.name
-    shutil.copyfile(file, copy)
+    try:
+        shutil.copyfile(file, copy)
+    except OSError:
+        remove_copy(copy.parent)
+        raise
     return copy.relative_to(folder).as_posix()
 
 

@@ -4,13 +4,33 @@ import socket
 import threading
 import urllib.parse
 
+from pipeline.console import is_first_process
 from pipeline.errors import InputError
 from pipeline.tracking.secrets import redact_address
-from pipeline.tracking.store import check_address, reason
+from pipeline.tracking.store import (
+    check_address,
+    open_store,
+    refusing,
+    sqlite_path,
+    tracking_uri,
+    why,
+)
 
 _SECONDS = 5.0  # for the connection, and again for the answer
 _LONGEST = 8.0  # for everything, since name servers have no time limit
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def require_store() -> None:
+    """Raises `InputError` within 8 seconds if the tracking store cannot be used.
+
+    Called before a training is prepared, which takes longer. Only the first process asks.
+    """
+    uri = tracking_uri()
+    if is_first_process() and sqlite_path(uri) is None:
+        with refusing(uri):
+            require_answer(uri)
+            open_store().search_experiments(max_results=1)  # needs a password, for example
 
 
 def require_answer(uri: str) -> None:
@@ -40,8 +60,10 @@ def require_answer(uri: str) -> None:
     if thread.is_alive():
         errors.append(TimeoutError(f"no answer within {_LONGEST:.0f} seconds"))
     if errors:
+        is_silent = "timed out" in str(errors[0])
+        reason = f"no answer within {_SECONDS:.0f} seconds" if is_silent else why(errors[0])
         raise InputError(
-            f"cannot use tracking store {redact_address(uri)}: {_why(errors[0])}; check the "
+            f"cannot use tracking store {redact_address(uri)}: {reason}; check the "
             "address and that the server runs, or set MLFLOW_TRACKING_URI to another store"
         )
 
@@ -57,16 +79,3 @@ def _ask(uri: str) -> None:
     kind = parts.scheme.partition("+")[0]
     if parts.hostname:  # otherwise a local socket
         socket.create_connection((parts.hostname, parts.port or _PORTS[kind]), _SECONDS).close()
-
-
-def _why(error: Exception) -> str:
-    text = reason(error)
-    for words, meaning in (
-        ("Connection refused", "connection refused"),
-        ("Name or service not known", "the host name is not known"),
-        ("name resolution", "the host name is not known"),
-        ("timed out", f"no answer within {_SECONDS:.0f} seconds"),
-    ):
-        if words in text:
-            return meaning
-    return text

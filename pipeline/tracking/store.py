@@ -54,6 +54,31 @@ def reason(error: Exception) -> str:
     return printable(redact(" ".join(text.split())))[:300].rstrip(". ")
 
 
+_MEANINGS = (
+    ("Connection refused", "connection refused"),
+    ("Name or service not known", "the host name is not known"),
+    ("name resolution", "the host name is not known"),
+    ("timed out", "no answer in time"),
+    ("error code 404", "no MLflow server answers there"),
+    ("not in a valid JSON format", "no MLflow server answers there"),
+    (
+        "maintenance mode",
+        "MLflow no longer supports folders; `mlflow migrate-filestore` moves runs",
+    ),
+    (
+        "unsupported URI",
+        "unknown kind of address; expected http://, https://, sqlite:///, postgresql://, mysql:// "
+        "or mssql://",
+    ),
+)
+
+
+def why(error: Exception) -> str:
+    """Returns the reason for an error of a store, in plain words for the most frequent ones."""
+    text = str(error)
+    return next((meaning for words, meaning in _MEANINGS if words in text), reason(error))
+
+
 def check_address(uri: str) -> None:
     """Raises `InputError` for an address that its clients would divide at the wrong places.
 
@@ -113,7 +138,7 @@ def refusing(uri: str) -> Iterator[None]:
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             ) from error
         raise InputError(
-            f"cannot use tracking store {redact_address(uri)}: {reason(error)}; check it, or set "
+            f"cannot use tracking store {redact_address(uri)}: {why(error)}; check it, or set "
             "MLFLOW_TRACKING_URI to another store"
         ) from error
 
