@@ -1,8 +1,9 @@
 """Logged models of real trainings answer raw text as the commands do, and are named `models:/`."""
 
+import contextlib
 import json
 import os
-import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pandas
 import pytest
 import requests
 
-from tests.harness import command, environment, error_of, fit, wait_for
+from tests.harness import command, environment, error_of, execute, fit, wait_for
 
 TEXTS = ["the boys who see the girl run", "This awful film is a great one !", ""]
 
@@ -101,34 +102,83 @@ def test_a_store_that_does_not_answer(project, monkeypatch, capsys):
     assert time.monotonic() - begin < 20
 
 
-@pytest.mark.slow
-def test_mlflow_serves_a_model(project, monkeypatch, tmp_path):
-    trained("lm/builtin-lstm", tmp_path / "training", monkeypatch)
+@contextlib.contextmanager
+def served(folder):
+    """Serves the model `m` of a folder as a person does, and yields the address for requests."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["models", "serve", "-m", "models:/m/1", "--env-manager", "local", "-p", str(port)]
-    uri = f"sqlite:///{tmp_path}/training/mlflow.db"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *arguments],
-        env=environment(MLFLOW_TRACKING_URI=uri),
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    log = folder / "serve.log"
+    with log.open("w") as errors:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *arguments],
+            env=environment(MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db"),
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+        )
 
     def is_up():
-        assert server.poll() is None, server.stderr.read()
+        assert server.poll() is None, log.read_text()
         try:
             return requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).ok
         except requests.ConnectionError:
             return False
 
     try:
-        wait_for(is_up, 60)
-        body = {"inputs": ["the boys"], "params": {"verb": "generate", "length": 3}}
-        found = requests.post(f"http://127.0.0.1:{port}/invocations", json=body, timeout=30)
-        assert re.fullmatch(r"the boys( \S+){0,3}", found.json()["predictions"][0]["texts"][0])
+        wait_for(is_up)
+        yield f"http://127.0.0.1:{port}/invocations"
     finally:
-        os.killpg(server.pid, 15)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
+
+
+def asked(address, **body):
+    """Sends a request with curl, as in `docs/runs.md`, and returns the answer."""
+    header = ("-H", "Content-Type: application/json")
+    done = execute(["curl", "-sS", "--noproxy", "*", address, *header, "-d", json.dumps(body)], 60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "verb"),
+    [
+        ("tagging/builtin-bilstm-crf", "predict"),
+        ("sentiment/builtin-bilstm", "predict"),
+        ("lm/builtin-lstm", "score"),
+    ],
+)
+def test_a_served_model_answers_as_the_command(config, verb, project, monkeypatch, capsys):
+    folder = project / "training"
+    limits = ("--trainer.max_epochs=3", "--trainer.limit_val_batches=1")
+    fit(folder, monkeypatch, "--config", config, "--register", "m", *limits)
+    texts = [*TEXTS[:2], "The minister criticized the plan 😀 .", "the unheard-of boys"]
+    (folder / "texts.txt").write_text("\n".join(texts) + "\n")
+    arguments = ("--run", "models:/m@challenger", "--input", "texts.txt", "--as", "jsonl")
+    rows = rows_of(capsys, verb, *arguments)
+    for row in rows:
+        for span in row.get("spans", ()):  # the command counts characters of the file
+            span.update(start=span["start"] - row["start"], end=span["end"] - row["start"])
+    with served(folder) as address:
+        (one,) = asked(address, inputs=[texts[0]])["predictions"]
+        answers = asked(address, inputs=texts)["predictions"]
+        empty = asked(address, inputs=[""])["predictions"]
+        wrong = asked(address, inputs=["a"], params={"verb": "sing"})
+        table = {"columns": ["text"], "data": [[text] for text in texts]}
+        assert asked(address, dataframe_split=table)["predictions"] == answers
+        if verb == "score":
+            params = {"verb": "generate", "num": 3, "length": 20, "seed": 7, "temperature": 0.8}
+            (found,) = asked(address, inputs=["the boys"], params=params)["predictions"]
+            flags = ("--num", 3, "--length", 20, "--seed", 7, "--temperature", 0.8)
+            run = ("--run", "models:/m/1", "--prompt", "the boys")
+            capsys.readouterr()
+            assert command("generate", *run, *flags) == 0
+            assert found["texts"] == capsys.readouterr().out.splitlines()
+            assert "parameter verb must be score or generate, got 'sing'" in json.dumps(wrong)
+    for answer, row in zip([*answers, one], [*rows, rows[0]], strict=True):
+        assert {key: row[key] for key in answer} == answer
+    assert len(empty) == 1
