@@ -76,8 +76,11 @@ def viterbi(emissions: Tensor, lengths: Tensor, scores: ChainScores) -> Tensor:
     steps = emissions.transpose(0, 1).unbind()
     into = scores.transitions.t().contiguous()
     best, origins = [scores.starts + steps[0]], []
+    # One buffer, because freed tensors of this size between small results would fragment the heap:
+    # 4 GB for two sentences of 3,000 tokens and 401 tags.
+    pairs = into.new_empty(len(emissions), *into.shape)
     for step in steps[1:]:
-        score, origin = (best[-1].unsqueeze(1) + into).max(-1)
+        score, origin = torch.add(best[-1].unsqueeze(1), into, out=pairs).max(-1)
         best.append(score + step)
         origins.append(origin)
     tag = (_last(torch.stack(best, dim=1), lengths) + scores.ends).argmax(-1, keepdim=True)

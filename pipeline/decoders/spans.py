@@ -9,6 +9,8 @@ from torch import Tensor
 from pipeline.decoders.scores import Posterior
 from pipeline.text.tags import Span, are_labels
 
+_MAX_NUMBERS = 1 << 22  # that `_begins_inside` computes at once: spans times tags squared
+
 
 class _Place(NamedTuple):
     row: int
@@ -44,7 +46,14 @@ def span_log_probs(
     totals = posterior.log_marginals[rows, starts, begins].double()
     totals += _goes_on(posterior, places, begins, ends)
     if not strict:
-        inside = _begins_inside(posterior, rows, begins, insides, starts)
+        spans_at_once = max(1, _MAX_NUMBERS // len(tags) ** 2)
+        asked = torch.stack((rows, begins, insides, starts), dim=1)
+        inside = torch.cat(
+            [
+                _begins_inside(posterior, *part.unbind(1))
+                for part in torch.split(asked, spans_at_once)
+            ]
+        )
         totals = totals.logaddexp(inside + _goes_on(posterior, places, insides, ends))
     results = iter(totals.tolist())
     return [[next(results) for _ in of_row] for of_row in spans]

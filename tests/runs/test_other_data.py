@@ -132,3 +132,39 @@ def test_names_of_scores():
         parse_other_data(["a/test.txt", "b/test.txt"])
     with pytest.raises(InputError, match="'a b' cannot be part"):
         parse_other_data(["a b=news.txt"])
+
+
+@pytest.mark.slow
+def test_conll_2003_side_by_side(project, real_data, monkeypatch, capsys):
+    """Scores equal seqeval's; testb has the tags that it has as the test split of a training."""
+    words = part("pipeline.inputs.Words", size=300, tuned=False)
+    config = small_tagger(real_data / "conll2003")
+    config["trainer"]["max_epochs"] = 1
+    config["data"]["init_args"] |= {"vectors": "minilm-300.bin"}
+    config["data"]["init_args"]["source"] = part("Columns", corpus="conll2003")
+    config["model"]["init_args"]["inputs"] = [words]
+    config["model"]["init_args"]["encoder"]["init_args"] |= {"input_size": 300, "num_layers": 1}
+    with_testb = write_config(project, config, "testb.yaml")
+    files = {"train": "eng.train", "valid": "eng.testa", "test": "eng.testa"}
+    config["data"]["init_args"]["source"]["init_args"]["files"] = files
+    without = write_config(project, config, "without.yaml")
+
+    run = fit(project / "with", monkeypatch, "--config", with_testb)
+    expected = run_of(capsys, "predict", "--run", run).out
+    run = fit(project / "without", monkeypatch, "--config", without)
+    paths = {name: real_data / "conll2003" / f"eng.{name}" for name in ("testa", "testb")}
+    on = [f"--on={name}={path}" for name, path in paths.items()]
+    found = scores(run_of(capsys, "test", "--run", run, *on).out)
+    for name, path in paths.items():
+        sentences = [block.splitlines() for block in path.read_text().strip().split("\n\n")]
+        blocks = [b for b in sentences if not b[0].startswith("-DOCSTART-")]
+        (project / "tokens").write_text(
+            "".join(" ".join(line.split()[0] for line in block) + "\n" for block in blocks)
+        )
+        read = ("predict", "--run", run, "--input", project / "tokens", "--format", "tokens")
+        tagged = run_of(capsys, *read, "--as", "conll").out
+        tags = [[x.split("\t")[-1] for x in b.splitlines()] for b in tagged.split("\n\n") if b]
+        gold = [[line.split()[-1] for line in block] for block in blocks]
+        assert found[f"test/{name}/f1"] == pytest.approx(f1_score(gold, tags), abs=5e-7)
+    splits = [b for b in expected.split("\n\n") if b.strip()]
+    assert tags == [[line.split("\t")[-1] for line in block.splitlines()] for block in splits]

@@ -29,6 +29,8 @@ from pipeline.options import STANDARD_INPUT
 from pipeline.reports import apply_platt
 from pipeline.text.columns import TextLine
 
+_BATCH_TOKENS = 8192
+_BATCH_NUMBERS = 1 << 22  # tokens times tags of a batch
 _LINES = 2048  # of a file, that a process tags at a time
 
 
@@ -181,6 +183,7 @@ class _Tagger:
         self._model: Any = trained.model
         self.reader = ChunkReader(trained, vectors, reads_standard_input)
         self._columns = list(trained.data["lexicon"]["columns"]) if has_columns else []
+        self._num_tags = max(1, len(trained.data.get("tags", ())))
         self.bfloat16 = False  # whether the network multiplies in bfloat16
 
     def tag(self, passages: Iterator[Passage]) -> Iterator[Tagged]:
@@ -199,7 +202,8 @@ class _Tagger:
         value_ids = [{value: i for i, value in enumerate(found, 1)} for found in values]
         result: list[Tagged | None] = [None] * len(passages)
         calibration = self._model.calibration.tolist()
-        for rows in length_batches([len(row) for row in chunk.ids]):
+        max_tokens = min(_BATCH_TOKENS, _BATCH_NUMBERS // self._num_tags)
+        for rows in length_batches([len(row) for row in chunk.ids], max_tokens):
             batch = _batch([chunk.ids[row] for row in rows], rows)
             batch = batch._replace(columns=_column_ids([passages[row] for row in rows], value_ids))
             found = self._model.predict(batch, tables, self.bfloat16)

@@ -8,6 +8,7 @@ import torch
 from pipeline.batches import IGNORE_INDEX
 from pipeline.decoders import CRF, ConstrainedSoftmax, Softmax
 from pipeline.text.tags import Span, tag_set
+from pipeline.text.tags import spans as spans_of
 from tests.examples import check_gradients
 from tests.unit.pipeline.decoders.examples import DECODERS, SIZE, batch, make
 
@@ -162,3 +163,13 @@ def test_wrong_settings_are_refused():
     for weight in (-0.5, math.nan):
         with pytest.raises(ValueError, match=rf"^outside_weight must be at least 0, got {weight}$"):
             ConstrainedSoftmax(1, tag_set("x"), outside_weight=weight)
+
+
+def test_spans_are_scored_alike_in_parts(monkeypatch):
+    torch.manual_seed(1)
+    decoder = CRF(4, ("O", "B-X", "I-X", "B-Y", "I-Y"), constrained=False)
+    states, lengths = torch.randn(3, 9, 4) * 3, torch.tensor([9, 4, 7])
+    whole = decoder.predict(states, lengths, spans_of).log_probs
+    monkeypatch.setattr("pipeline.decoders.spans._MAX_NUMBERS", 1)
+    assert decoder.predict(states, lengths, spans_of).log_probs == whole
+    assert sum(map(len, whole)) > 5
