@@ -3,8 +3,10 @@
 `pytest -m slow tests/fuzz` tries 2,000 files per reader instead of 60.
 """
 
+import bz2
 import gzip
 import json
+import lzma
 import resource
 import signal
 from contextlib import contextmanager
@@ -29,8 +31,10 @@ from pipeline.checkpoints.folder import RunFolder
 from pipeline.errors import InputError
 from pipeline.inference.annotation.column_input import ColumnInput
 from pipeline.inference.annotation.text_files import read_lines
+from pipeline.inference.scoring import InputLine, ScoreFormat, Scorer
 from pipeline.inference.scoring.nbest import read_nbest
 from pipeline.inference.scoring.sentence_files import read_lines as read_sentences
+from pipeline.mixtures import load_arpa
 from pipeline.ngrams.arpa_reader import read_arpa
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
@@ -83,6 +87,30 @@ ngram 2=3
 
 \\end\\
 """
+SPHINX = """made by hand
+
+\\data\\
+
+ngram 1=5
+ngram 2=3
+ngram 3=2
+\\1-grams:
+-1.0 <UNK>
+-99 <s> -0.3
+-0.5 </s> -0.1
+-0.6 dog -0.2
+
+-0.7 cat
+\\2-grams:
+-0.2 <s> dog -0.4
+-9 </s> <s>
+-0.3 dog </s>
+\\3-grams:
+-0.4 dog cat cat
+-0.1 </s> <s> dog
+\\end\\
+"""
+MARKED = "<s> the boys see a dog </s>\nthe dog\u00a0sees\r the boys </s>\n" * 5
 NBEST = "0 ||| he go ||| LM= -1 ||| 2.0\n0 ||| he goes ||| LM= -2 ||| 1.5 ||| 0-0 1-1\n1 ||| x\n"
 VECTORS = "3 4\nthe 0.1 -0.25 3e-2 1\ndog 0.5 0.125 -1.5 2\nnew york 1.25 0.5 0.5 0.5\n"
 WORDS = ("the", "dog", "cat", "new york")
@@ -99,6 +127,11 @@ def arpa(folder: Path) -> None:
 
 def packed_arpa(folder: Path) -> None:
     read_arpa(folder / "model.arpa.gz")
+
+
+def scored_arpa(folder: Path) -> None:
+    trained = load_arpa(folder / "model.lm")
+    list(Scorer(trained).score(iter([InputLine(1, "dog cat cat lion"), InputLine(2, "")])))
 
 
 def columns(folder: Path) -> None:
@@ -156,6 +189,12 @@ def nbest(folder: Path) -> None:
 
 def sentences(folder: Path) -> None:
     list(read_sentences(str(folder / "sentences.txt")))
+
+
+def pieces(folder: Path) -> None:
+    trained = load_arpa(folder / "model.lm")
+    scored = Scorer(trained).score(read_sentences(str(folder / "text"), in_pieces=True))
+    list(ScoreFormat("jsonl", tokens=True).rows(scored))
 
 
 def predict_input(folder: Path) -> None:
@@ -233,6 +272,9 @@ def config_files(tmp_path: Path) -> dict[str, bytes]:
 READERS = {
     "arpa": (arpa, {"model.arpa": ARPA.encode()}),
     "arpa-gz": (packed_arpa, {"model.arpa.gz": gzip.compress(ARPA.encode(), mtime=0)}),
+    "arpa-sphinx": (scored_arpa, {"model.lm": SPHINX.encode()}),
+    "arpa-bz2": (scored_arpa, {"model.lm": bz2.compress(SPHINX.encode())}),
+    "arpa-xz": (scored_arpa, {"model.lm": lzma.compress(SPHINX.encode())}),
     "columns": (columns, texts(COLUMNS * 3)),
     "conllu": (conllu, texts(CONLLU * 8)),
     "conllu-plus": (conllu_plus, {f"{split}.conllup": PLUS.encode() * 8 for split in SPLITS}),
@@ -251,6 +293,8 @@ READERS = {
     "parquet": (partial(table, "parquet"), arrow_files("table.parquet")),
     "arrow": (arrow, arrow_files("data-00000-of-00001.arrow")),
     "words": (words, texts(TEXT)),
+    "marked": (words, texts(MARKED)),
+    "pieces": (pieces, {"model.lm": SPHINX.encode(), "text": MARKED.encode()}),
     "characters": (characters, texts(TEXT)),
     "items": (items, {"items.txt": b"Anna\nBert\nCarla\nDora\nEmil\nFranz\n"}),
     "vectors": (vectors, {"vectors": VECTORS.encode()}),
@@ -258,6 +302,7 @@ READERS = {
     "vectors-binary": (vectors, {"vectors": binary_vectors()}),
     "vectors-gz": (vectors, {"vectors": gzip.compress(VECTORS.encode(), mtime=0)}),
     "nbest": (nbest, {"nbest.txt": NBEST.encode()}),
+    "nbest-words": (nbest, {"nbest.txt": b"utt-1 he go\nutt-1 he goes\nutt-2 x\n"}),
     "sentences": (sentences, {"sentences.txt": TEXT.encode()}),
     "sentences-gz": (sentences, {"sentences.txt": gzip.compress(TEXT.encode(), mtime=0)}),
     "predict-columns": (predict_columns, {"test.conllu": CONLLU.encode() * 8}),

@@ -65,6 +65,20 @@ def test_perplexity_is_the_formula(length):
     assert model.evaluation.every.count == 59
 
 
+@pytest.mark.parametrize(("bias", "is_noted"), [(100.0, False), (1e6, True)])
+def test_an_infinite_perplexity_is_noted(capsys, bias, is_noted):
+    """A network that has diverged: all of the probability is on a word that never comes."""
+    model = make()
+    model.head.bias.data[3] = bias
+    ids = torch.randint(3, (1, 60))
+    loader = DataLoader(list(windows(ids, 20)), batch_size=None)
+    quiet_trainer().test(model, loader, verbose=False)
+    note = (
+        "note: test/perplexity is infinite (mean nll 1e+06 nats per token): training has diverged"
+    )
+    assert (note in capsys.readouterr().err) == is_noted
+
+
 def test_training_carries_the_memory_but_not_the_gradient():
     model = make()
     stream = torch.randint(7, (2, 13))
