@@ -3,15 +3,16 @@
 import difflib
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from datamodules.files.paths import corpus_folder
-from pipeline.cache import cached, sha256_of
+from pipeline.cache import cached, load_array, sha256_of
 from pipeline.errors import InputError
 from pipeline.text.lexicon import VectorFile, Vectors
 from pipeline.text.vectors import MATCHES, Match, load_vectors
@@ -61,15 +62,29 @@ def corpus_vectors(name: str, counts: Mapping[str, int]) -> CorpusVectors:
     path = locate_vectors(name)
     status, words = path.stat(), list(counts)
     key = json.dumps([_FORMAT, str(path.resolve()), status.st_size, status.st_mtime_ns, words])
-    folder = cached(
+    vectors, matches = cached(
         f"vectors-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
         lambda new: _build(path, words, new),
+        lambda folder: _read(path, status.st_size, folder, counts),
     )
+    return CorpusVectors(vectors, _coverage(counts, vectors.words, matches))
+
+
+def _read(
+    path: Path, num_bytes: int, folder: Path, counts: Mapping[str, int]
+) -> tuple[Vectors, list[Match]]:
+    """Reads a folder of the cache; raises an error if its files do not fit one another."""
     found = json.loads((folder / "words.json").read_text(encoding="utf-8"))
-    values = np.load(folder / "values.npy", mmap_mode="r")
-    file = VectorFile(str(path.resolve()), status.st_size, found["sha256"])
-    vectors = Vectors(path.name, tuple(found["words"]), values, file)
-    return CorpusVectors(vectors, _coverage(counts, found["words"], found["matches"]))
+    words, matches = found["words"], found["matches"]
+    are_known = all(word in counts for word in words) and all(m in MATCHES for m in matches)
+    if not are_known or len(words) != len(matches):
+        raise ValueError("the words are not those of the corpus")
+    values = load_array(folder / "values.npy", np.float32, (len(words), None))
+    if not re.fullmatch("[0-9a-f]{64}", found["sha256"]):
+        raise ValueError("the digest is none")
+    file = VectorFile(str(path.resolve()), num_bytes, found["sha256"])
+    vectors = Vectors(path.name, tuple(words), values, file)
+    return vectors, matches
 
 
 def locate_vectors(name: str) -> Path:
@@ -97,7 +112,9 @@ def _build(path: Path, words: list[str], folder: Path) -> None:
     (folder / "words.json").write_text(json.dumps(found), encoding="utf-8")
 
 
-def _coverage(counts: Mapping[str, int], words: list[str], matches: list[Match]) -> Coverage:
+def _coverage(
+    counts: Mapping[str, int], words: Sequence[str], matches: Sequence[Match]
+) -> Coverage:
     number = Counter(matches)
     return Coverage(
         words=len(counts),

@@ -101,7 +101,7 @@ def builtin_folder() -> Path:
     """Returns a cached folder that holds the corpus as train.txt, valid.txt and test.txt."""
     # The source code is part of the key, so that a changed grammar is generated again.
     sources = (Path(__file__), Path(builtin_grammar.__file__))
-    return cached("builtin-" + "-".join(sha256_of(path)[:16] for path in sources), _write)
+    return cached("builtin-" + "-".join(sha256_of(path)[:16] for path in sources), _write, Path)
 
 
 def _write(folder: Path) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from datamodules.files.lines import MAX_LINE_BYTES, read_lines
 from datamodules.files.shards import digest_of, shards, with_progress
-from pipeline.cache import cached
+from pipeline.cache import cached, load_array
 from pipeline.errors import InputError
 from pipeline.text.units import Unit, is_marked, split_line
 from pipeline.text.vocabulary import EOS, UNK, Vocabulary
@@ -83,21 +83,26 @@ def open_corpus(paths: Mapping[str, Path], settings: TextSettings) -> TextCorpus
     _check(settings)
     digests = {split: digest_of(path) for split, path in paths.items()}
     key = json.dumps([_FORMAT, settings, digests])
-    folder = cached(
+    return cached(
         f"corpus-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
         lambda new: _build(paths, digests, settings, new),
+        lambda folder: _read(folder, paths, digests),
     )
-    vocabulary = Vocabulary(*json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")))
+
+
+def _read(folder: Path, paths: Mapping[str, Path], digests: Mapping[str, str]) -> TextCorpus:
+    """Reads a folder of the cache; raises a `ValueError` if its files do not fit one another."""
+    words, occurrences = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
     counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
-    statistics = {
-        split: SplitStatistics(split, path, digests[split], **counts[split])
-        for split, path in paths.items()
-    }
-    return TextCorpus(
-        vocabulary,
-        {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in paths},
-        statistics,
-    )
+    statistics, ids = {}, {}
+    for split, path in paths.items():
+        found = statistics[split] = SplitStatistics(split, path, digests[split], **counts[split])
+        if not all(type(count) is int and count >= 0 for count in found.profile.values()):
+            raise ValueError("a count is no number")
+        ids[split] = load_array(folder / f"{split}.npy", np.int32, (found.tokens,))
+        if not 0 <= ids[split].min() <= ids[split].max() < len(words):
+            raise ValueError("an id is not in the vocabulary")
+    return TextCorpus(Vocabulary(words, occurrences), ids, statistics)
 
 
 def read_other(path: Path, vocabulary: Vocabulary, settings: TextSettings) -> TextCorpus:

@@ -48,7 +48,7 @@ def items_folder(items: Sequence[str], name: str) -> Path:
             f"least {_MIN_ITEMS} are needed, one per line, to train, validate and test"
         )
     key = hashlib.sha256("\n".join(items).encode()).hexdigest()[:32]
-    return cached(f"items-{_FORMAT}-{key}", lambda folder: _write(items, distinct, folder))
+    return cached(f"items-{_FORMAT}-{key}", lambda folder: _write(items, distinct, folder), Path)
 
 
 def _write(items: Sequence[str], distinct: Sequence[str], folder: Path) -> None:

@@ -58,7 +58,7 @@ class BuiltinOpinions(TaggedSource):
         """See `TaggedSource`."""
         sums = [sha256_of(Path(module)) for module in (__file__, builtin_grammar.__file__)]
         version = "-".join(digest[:16] for digest in sums)
-        folder = cached(f"opinions-{self._sizes['train']}-{version}", self._write)
+        folder = cached(f"opinions-{self._sizes['train']}-{version}", self._write, Path)
         return Columns(str(folder), features={"pos": 1}, separator="tab").read()
 
     def _write(self, folder: Path) -> None:

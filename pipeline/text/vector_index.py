@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+import re
 import shutil
 from array import array
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.cache import cached, sha256_of
+from pipeline.cache import cached, load_array, sha256_of
 from pipeline.console import print_note
 from pipeline.errors import InputError
 from pipeline.text.lexicon import VectorFile
@@ -25,7 +26,7 @@ from pipeline.text.vector_formats import (
 )
 from pipeline.text.vectors import check_finite, spellings
 
-_FORMAT = 1  # increase it when the cached files change
+_FORMAT = 2  # increase it when the cached files change
 _SAY = 1 << 26  # bytes from which on indexing takes seconds
 
 
@@ -59,18 +60,33 @@ class VectorIndex:
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
         key = json.dumps([_FORMAT, str(path.resolve()), status.st_size, status.st_mtime_ns])
-        folder = cached(
+        self._path = path
+        digest = cached(
             f"index-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
             lambda new: _build(path, status.st_size, new),
+            self._read,
         )
+        self.file = VectorFile(str(path.resolve()), status.st_size, digest)
+
+    def _read(self, folder: Path) -> str:
+        """Reads a folder of the cache, and returns the digest of the file of vectors.
+
+        Raises a `ValueError` if its files do not fit one another.
+        """
         about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        self.file = VectorFile(str(path.resolve()), status.st_size, about["sha256"])
-        self._path, self._layout = path, Layout(*about["layout"])
-        self._hashes = np.load(folder / "hashes.npy", mmap_mode="r")
-        self._places = np.load(folder / "places.npy", mmap_mode="r")
-        plain = folder / "vectors" if (folder / "vectors").is_file() else path
+        plain = folder / "vectors" if (folder / "vectors").is_file() else self._path
         with plain.open("rb") as file:
+            self._layout = read_layout(file, plain)
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._hashes = load_array(folder / "hashes.npy", np.uint64, (None,))
+        self._places = load_array(folder / "places.npy", np.int64, self._hashes.shape)
+        is_sorted = bool((self._hashes[:-1] <= self._hashes[1:]).all())
+        if not is_sorted or not ((self._places >= 0) & (self._places < len(self._bytes))).all():
+            raise ValueError("a place is not in the file")
+        digest: str = about["sha256"]
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError("the digest is none")
+        return digest
 
     def find(self, words: Iterable[str]) -> dict[str, Row]:
         """Returns the vector, float32 [size], of each word that has one.
@@ -133,7 +149,7 @@ def _build(path: Path, num_bytes: int, folder: Path) -> None:
     order = np.argsort(keys, kind="stable")  # of equal words the first one counts
     np.save(folder / "hashes.npy", keys[order])
     np.save(folder / "places.npy", np.frombuffer(places, dtype=np.int64)[order])
-    about = {"sha256": sha256_of(path), "layout": layout}
+    about = {"sha256": sha256_of(path)}
     (folder / "index.json").write_text(json.dumps(about), encoding="utf-8")
 
 
