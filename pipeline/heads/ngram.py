@@ -136,4 +136,6 @@ class NgramHead(nn.Module):
                 found.append(table.detach().cpu().numpy())
         self._model = None
         if tables["probs"]:
-            self._model = NgramModel(self.vocab_size, self.eos_id, *tables.values())
+            model = NgramModel(self.vocab_size, self.eos_id, *tables.values())
+            model.check()
+            self._model = model

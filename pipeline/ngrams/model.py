@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ngrams.counting import Floats, Ints, sentence_begins, shifted
+from pipeline.ngrams.counting import MAX_ORDER, Floats, Ints, sentence_begins, shifted
+
+_ROUNDING = 1e-6  # of probabilities that are sums
 
 
 class NgramModel:
@@ -46,6 +48,31 @@ class NgramModel:
         self.vocab_size, self.eos_id = vocab_size, eos_id
         self.keys, self.probs, self.backoffs = list(keys), list(probs), list(backoffs)
         self.order = len(self.probs)
+
+    def check(self) -> None:
+        """Raises a `ValueError` for tables that cannot be those of a model, as of a strange file.
+
+        Lookups in them would fail or give probabilities that are not numbers.
+        """
+        sizes = [len(probs) for probs in self.probs]
+        is_shaped = (
+            1 <= self.order <= MAX_ORDER
+            and sizes[0] == self.vocab_size + 1
+            and [len(keys) for keys in self.keys] == sizes[1:]
+            and [len(weights) for weights in self.backoffs] == sizes[:-1]
+            and all(table.ndim == 1 for table in (*self.keys, *self.probs, *self.backoffs))
+        )
+        if not is_shaped or any(keys.dtype != np.int64 for keys in self.keys):
+            raise ValueError("the tables of n-grams have sizes that do not fit one another")
+        for size, keys in zip(sizes, self.keys, strict=False):
+            is_inside = not len(keys) or 0 <= keys[0] <= keys[-1] < size * self.vocab_size
+            if not is_inside or not (keys[:-1] < keys[1:]).all():
+                raise ValueError("the keys of n-grams are not sorted, or of no n-gram")
+        tables = [(values, 1 + _ROUNDING) for values in self.probs]
+        tables += [(values, float(np.finfo(np.float64).max)) for values in self.backoffs]
+        for values, most in tables:
+            if values.dtype != np.float64 or not ((values >= 0) & (values <= most)).all():
+                raise ValueError("a probability or backoff weight of an n-gram is out of range")
 
     def find(self, order: int, prefixes: Ints, words: Ints) -> Ints:
         """Returns the indices of n-grams of length `order` (at least 2) [*]; -1 if not listed.

@@ -5,14 +5,16 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias, cast
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, shortened
+from pipeline.text.compressed import decompressed
 
 Row: TypeAlias = NDArray[np.float32]
 
@@ -89,12 +91,15 @@ def is_gzip(path: Path) -> bool:
         return file.read(len(_GZIP)) == _GZIP
 
 
-def open_vectors(path: Path) -> BinaryIO:
+@contextmanager
+def open_vectors(path: Path) -> Iterator[BinaryIO]:
     """Opens a file of vectors; it is unpacked while it is read."""
-    if not is_gzip(path):
-        return path.open("rb", buffering=_BLOCK)
-    # A GzipFile splits lines in Python, which is slow; this buffer splits them in C.
-    return io.BufferedReader(cast(io.RawIOBase, gzip.open(path)), _BLOCK)
+    with io.BufferedReader(io.FileIO(path), _BLOCK) as file:
+        if not is_gzip(path):
+            yield file
+            return
+        with decompressed(file) as unpacked:
+            yield unpacked
 
 
 def read_layout(file: BinaryIO, path: Path) -> Layout:
