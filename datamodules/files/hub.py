@@ -58,4 +58,4 @@ def hub_folder(name: str) -> Path:
                 f"configuration as {HUB}NAME:CONFIGURATION if the data set has several"
             ) from error
 
-    return cached(f"hub-{re.sub(r'[^A-Za-z0-9.-]', '_', name.removeprefix(HUB))}", download)
+    return cached(f"hub-{re.sub(r'[^A-Za-z0-9.-]', '_', name.removeprefix(HUB))}", download, Path)

@@ -1,7 +1,6 @@
 """Reads files of word vectors: GloVe text, fastText `.vec`, word2vec text and binary."""
 
 import gzip
-import io
 import re
 import zlib
 from collections import Counter
@@ -94,7 +93,7 @@ def is_gzip(path: Path) -> bool:
 @contextmanager
 def open_vectors(path: Path) -> Iterator[BinaryIO]:
     """Opens a file of vectors; it is unpacked while it is read."""
-    with io.BufferedReader(io.FileIO(path), _BLOCK) as file:
+    with path.open("rb") as file:
         if not is_gzip(path):
             yield file
             return

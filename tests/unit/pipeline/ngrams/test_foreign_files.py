@@ -35,9 +35,7 @@ def small(monkeypatch):
 def test_files_that_unpack_to_far_more(tmp_path, kind, pack):
     path = tmp_path / "bomb.arpa.gz"
     path.write_bytes(pack(BOMBS[kind].encode()))
-    with pytest.raises(
-        InputError, match="more than 200 times its size|,000 bytes or more"
-    ) as found:
+    with pytest.raises(InputError, match=r"200 times its size|1,000,000 bytes") as found:
         read_arpa(path)
     assert len(str(found.value)) < 400
 
