@@ -1,6 +1,5 @@
 """Groups passages into chunks that fit into RAM, and converts their words to ids."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from pipeline.checkpoints.read import Trained
 from pipeline.inference.annotation.sentence_splitting import Passage
+from pipeline.inference.annotation.text_files import input_waits
 from pipeline.inference.unseen_words import Counts, UnseenWords
 from pipeline.text.treebank import Token
 
@@ -39,21 +39,18 @@ class ChunkReader:
     """Reads passages in chunks, gives the model the vectors of their words, and counts tokens.
 
     `vectors` is the file of pretrained vectors as in `UnseenWords`, and `shorten` returns the
-    tokens of a passage to be read. If standard input is read in a terminal, every line is a chunk
-    of its own, so that it is answered at once.
+    tokens of a passage to be read. A chunk ends where no more lines of standard input have arrived,
+    so that these are answered at once.
     """
 
     def __init__(
         self,
         trained: Trained,
         vectors: Path | None = None,
-        reads_standard_input: bool = False,
         shorten: Callable[[list[Token]], list[Token]] | None = None,
     ) -> None:
         self._unseen_words = UnseenWords(trained, vectors)
         self._known, self._shorten = self._unseen_words.known, shorten
-        is_interactive = reads_standard_input and sys.stdin.isatty()
-        self._max_passages = 1 if is_interactive else _MAX_PASSAGES
         self.counts = Counts()
 
     def chunks(self, passages: Iterator[Passage]) -> Iterator[Chunk]:
@@ -66,11 +63,13 @@ class ChunkReader:
 
     def _read(self, passages: Iterator[Passage]) -> Chunk:
         chunk, num_tokens = list[Passage](), 0
-        while num_tokens < _MAX_TOKENS and len(chunk) < self._max_passages:
+        while num_tokens < _MAX_TOKENS and len(chunk) < _MAX_PASSAGES:
             if (passage := next(passages, None)) is None:
                 break
             chunk.append(passage)
             num_tokens += len(passage.tokens)
+            if input_waits():
+                break
         if not chunk:
             return _END
         if self._shorten is not None:

@@ -17,7 +17,7 @@ from pipeline.inference.annotation.chunks import Chunk, ChunkReader
 from pipeline.inference.annotation.output_formats import Classified, classified_json
 from pipeline.inference.annotation.sentence_splitting import Passage, read_texts, text_passages
 from pipeline.inference.annotation.terminal import classified_text, default_format, has_colors
-from pipeline.options import STANDARD_INPUT
+from pipeline.inference.annotation.text_files import input_waits
 from pipeline.text.treebank import Token
 from pipeline.text.units import truncate_middle
 
@@ -87,11 +87,12 @@ def classify(trained: Trained, request: ClassifyRequest, file: TextIO) -> None:
     )
     output_format = request.output_format or default_format(file)
     formatted = _formatter(output_format, cast(Any, trained.model).labels.names, has_colors(file))
-    reads_standard_input = STANDARD_INPUT in request.sources
-    classifier = _Classifier(trained, request.explain, request.vectors, reads_standard_input)
+    classifier = _Classifier(trained, request.explain, request.vectors)
     classified = classifier.classify(texts)
     for text in progress(classified, "texts", file):
         file.write(formatted(text) + "\n")
+        if input_waits():
+            file.flush()
     print_note(classifier.reader.summary("texts"))
 
 
@@ -120,7 +121,6 @@ class _Classifier:
         trained: Trained,
         explain: str | None,
         vectors: Path | None = None,
-        reads_standard_input: bool = False,
     ) -> None:
         self._model: Any = trained.model
         self._explain = explain
@@ -129,7 +129,7 @@ class _Classifier:
         def shorten(tokens: list[Token]) -> list[Token]:
             return list(truncate_middle(tokens, max_tokens))
 
-        self.reader = ChunkReader(trained, vectors, reads_standard_input, shorten)
+        self.reader = ChunkReader(trained, vectors, shorten)
 
     def classify(self, texts: Iterator[Passage]) -> Iterator[Classified]:
         for chunk in self.reader.chunks(texts):

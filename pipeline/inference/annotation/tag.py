@@ -23,7 +23,7 @@ from pipeline.inference.annotation.sentence_splitting import (
     sentence_passages,
 )
 from pipeline.inference.annotation.terminal import default_format, has_colors, tagged_text
-from pipeline.inference.annotation.text_files import read_lines
+from pipeline.inference.annotation.text_files import input_waits, read_lines
 from pipeline.inference.unseen_words import Counts
 from pipeline.options import STANDARD_INPUT
 from pipeline.reports import apply_platt
@@ -94,7 +94,7 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
     output_format = request.output_format or default_format(file)
     formatted = _formatter(output_format, has_colors(file))
     columns = ColumnInput(trained.data, has_columns, output_format == "conll")
-    tagger = _Tagger(trained, request.vectors, has_columns, STANDARD_INPUT in request.sources)
+    tagger = _Tagger(trained, request.vectors, has_columns)
     tagger.bfloat16 = request.bfloat16
     can_share = request.input_format in ("sentences", "tokens") and not has_colors(file)
     if can_share and STANDARD_INPUT not in request.sources:
@@ -109,6 +109,8 @@ def annotate(trained: Trained, request: TagRequest, file: TextIO) -> None:
         sentences = map(formatted, tagger.tag(passages))
     for sentence in progress(sentences, "sentences", file):
         file.write(sentence + "\n")
+        if input_waits():
+            file.flush()
     print_note(tagger.reader.summary("sentences"))
     for what, count in columns.skipped.items():
         print_note(f"{count:,} {what} were skipped")
@@ -178,10 +180,9 @@ class _Tagger:
         trained: Trained,
         vectors: Path | None = None,
         has_columns: bool = False,
-        reads_standard_input: bool = False,
     ) -> None:
         self._model: Any = trained.model
-        self.reader = ChunkReader(trained, vectors, reads_standard_input)
+        self.reader = ChunkReader(trained, vectors)
         self._columns = list(trained.data["lexicon"]["columns"]) if has_columns else []
         self._num_tags = max(1, len(trained.data.get("tags", ())))
         self.bfloat16 = False  # whether the network multiplies in bfloat16

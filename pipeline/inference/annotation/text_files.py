@@ -1,7 +1,9 @@
 """Reads the lines of a user's text files in any encoding, with their character offsets."""
 
 import codecs
+import queue
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -10,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.options import STANDARD_INPUT
 from pipeline.text.columns import TextLine
 
+_LINES_AHEAD = 4096  # of standard input
 _BYTE_ORDER_MARK = "\ufeff"
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -21,8 +24,9 @@ def read_lines(source: str, encoding: str) -> Iterator[TextLine]:
     """
     with _opened(source, encoding) as file:
         start, number = 0, 0
+        lines = _read_ahead(file) if source == STANDARD_INPUT else file
         try:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(lines, start=1):
                 text = line.rstrip("\r\n")
                 if number == 1 and text.startswith(_BYTE_ORDER_MARK):
                     yield TextLine(1, 1, text[1:])
@@ -31,6 +35,38 @@ def read_lines(source: str, encoding: str) -> Iterator[TextLine]:
                 start += len(line)
         except UnicodeError as error:
             raise _decoding_error(source, encoding, number, error) from error
+
+
+_ahead: "queue.Queue[str | BaseException | None] | None" = None  # lines of standard input
+
+
+def input_waits() -> bool:
+    """Returns whether all lines of standard input that have arrived were yielded."""
+    return _ahead is not None and _ahead.empty()
+
+
+def _read_ahead(file: TextIO) -> Iterator[str]:
+    """Yields lines that a thread reads, so that `input_waits` can tell whether there are more."""
+    global _ahead
+    found: queue.Queue[str | BaseException | None] = queue.Queue(_LINES_AHEAD)
+    _ahead = found
+    threading.Thread(target=_fill, args=(file, found), daemon=True).start()
+    try:
+        while (line := found.get()) is not None:
+            if isinstance(line, BaseException):
+                raise line
+            yield line
+    finally:
+        _ahead = None
+
+
+def _fill(file: TextIO, found: "queue.Queue[str | BaseException | None]") -> None:
+    try:
+        for line in file:
+            found.put(line)
+        found.put(None)
+    except BaseException as error:  # raised again by the reader of the queue
+        found.put(error)
 
 
 @contextmanager

@@ -3,8 +3,11 @@
 import io
 import json
 import math
+import os
 import random
+import select
 import sys
+import threading
 
 import pytest
 import torch
@@ -174,3 +177,33 @@ def test_in_bfloat16_the_tags_are_almost_always_equal(tmp_path, monkeypatch):
     exact = run(tagger, tmp_path, text, style="conll").split("\n")
     rounded = run(tagger, tmp_path, text, style="conll", bfloat16=True).split("\n")
     assert sum(map(str.__eq__, exact, rounded)) >= 0.97 * len(exact)
+
+
+def test_lines_of_a_pipe_are_answered_as_they_arrive(monkeypatch):
+    built, lexicon = model(with_column=False)
+    trained = Trained(built, {"lexicon": lexicon.to_state()}, {})
+    (stdin, ask), (answers, stdout) = os.pipe(), os.pipe()
+    with (
+        open(stdin) as source,
+        open(ask, "w", buffering=1) as asked,
+        open(answers) as answered,
+        open(stdout, "w") as file,
+    ):
+        monkeypatch.setattr(sys, "stdin", source)
+
+        def answer():
+            annotate(trained, TagRequest(["-"], output_format="jsonl"), file)
+            file.flush()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        for sentence in ("the minister", "it said"):
+            asked.write(sentence + "\n")
+            assert select.select([answered], [], [], 60)[0], "no answer"
+            assert json.loads(answered.readline())["text"] == sentence
+        asked.write("good\n" * 5000)
+        asked.close()
+        texts = [json.loads(answered.readline())["text"] for _ in range(5000)]
+        thread.join(60)
+        assert not thread.is_alive()
+    assert texts == ["good"] * 5000
