@@ -10,6 +10,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pipeline.errors import InputError
@@ -28,16 +29,25 @@ _OPENERS: dict[bytes, Callable[[Any], Any]] = {
 }
 
 
+def is_compressed(path: Path) -> bool:
+    """Returns whether the first bytes of a file are those of gzip, bzip2 or xz."""
+    with path.open("rb") as file:
+        return _opener(file.read(8)) is not None
+
+
+def _opener(start: bytes) -> Callable[[Any], Any] | None:
+    return next((found for mark, found in _OPENERS.items() if start.startswith(mark)), None)
+
+
 @contextmanager
-def decompressed(file: io.BufferedReader) -> Iterator[BinaryIO]:
+def decompressed(file: "io.BufferedReader[Any]") -> Iterator[BinaryIO]:
     """Opens the contents of a file; gzip, bzip2 and xz are recognized by the first bytes.
 
     Reading damaged data raises an error for which `is_damage` is True, and reading data that no
     text is compressed to raises an `InputError`, since a small file could otherwise fill the memory
     or the disk: more than 64 MiB and 200 times the size of the file.
     """
-    start = file.peek(8)
-    opener = next((found for mark, found in _OPENERS.items() if start.startswith(mark)), None)
+    opener = _opener(file.peek(8))
     if opener is None:
         yield file
         return
@@ -49,7 +59,7 @@ def decompressed(file: io.BufferedReader) -> Iterator[BinaryIO]:
 class _Limited(io.RawIOBase):
     """What a compressed file contains, up to a number of bytes that depends on its size."""
 
-    def __init__(self, unpacked: BinaryIO, file: io.BufferedReader) -> None:
+    def __init__(self, unpacked: BinaryIO, file: "io.BufferedReader[Any]") -> None:
         self._unpacked, self._name = unpacked, file.name
         status = os.fstat(file.fileno())
         is_file = stat.S_ISREG(status.st_mode)

@@ -1,8 +1,8 @@
 """Reads files of word vectors: GloVe text, fastText `.vec`, word2vec text and binary."""
 
-import gzip
+import errno
+import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, shortened
-from pipeline.text.compressed import decompressed
+from pipeline.text.compressed import decompressed, is_damage
 
 Row: TypeAlias = NDArray[np.float32]
 
@@ -21,7 +21,6 @@ _BLOCK = 1 << 20  # bytes to read at a time
 _SAMPLE = 1 << 18  # bytes from which the format is detected
 _SAMPLE_LINES = 20
 _BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive; unzip it and use the text file in it",
     b"\xba\x16\x4f\x2f": "a fastText model; use its .vec file",
@@ -48,12 +47,12 @@ def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -
     Raises an `InputError` if the file cannot be read, has an unknown format, is truncated or has a
     damaged line, or its vectors do not have the expected `size`.
 
-    The format is detected from the content, not the name. The file may be compressed with gzip, and
-    may have a header "count size". The numbers are text or, with a header, binary (float32,
-    little-endian, with or without "\n" after a vector). Without a header, the size is the most
-    frequent one in the first lines. Words may contain spaces: the last `size` columns are numbers,
-    the rest is the word. Words are compared as UTF-8 bytes; words in other encodings are ignored.
-    If a word occurs twice, its first vector is used.
+    The format is detected from the content, not the name. The file may be compressed with gzip,
+    bzip2 or xz, and may have a header "count size". The numbers are text or, with a header, binary
+    (float32, little-endian, with or without "\n" after a vector). Without a header, the size is the
+    most frequent one in the first lines. Words may contain spaces: the last `size` columns are
+    numbers, the rest is the word. Words are compared as UTF-8 bytes; words in other encodings are
+    ignored. If a word occurs twice, its first vector is used.
 
     In text files, the number of columns of each line is checked, and the number of vectors if there
     is a header. Only the numbers of wanted words are parsed, so that invalid numbers of other words
@@ -64,41 +63,39 @@ def read_vectors(path: Path, wanted: Collection[str], size: int | None = None) -
         `saveVectors`, which write these formats.
     """
     keys = {word.encode(): word for word in wanted}
-    try:
-        with open_vectors(path) as file:
-            layout = read_layout(file, path)
-            if size not in (None, layout.size):
-                raise InputError(
-                    f"the vectors of {path} have {layout.size} numbers, expected {size}; use "
-                    f"another file, or set the size to {layout.size}"
-                )
-            file.seek(layout.start)
-            read = _read_text if layout.is_text else _read_binary
-            found = read(file, path, layout, keys.keys())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path} is damaged ({error}); download it again") from error
-    except OSError as error:
-        raise InputError(
-            f"cannot read {path}: {error.strerror}; expected a file of word vectors"
-        ) from error
+    with open_vectors(path) as file:
+        layout = read_layout(file, path)
+        if size not in (None, layout.size):
+            raise InputError(
+                f"the vectors of {path} have {layout.size} numbers, expected {size}; use "
+                f"another file, or set the size to {layout.size}"
+            )
+        file.seek(layout.start)
+        read = _read_text if layout.is_text else _read_binary
+        found = read(file, path, layout, keys.keys())
     return {keys[key]: row for key, row in found.items()}
-
-
-def is_gzip(path: Path) -> bool:
-    """Returns whether the content of a file is compressed with gzip."""
-    with path.open("rb") as file:
-        return file.read(len(_GZIP)) == _GZIP
 
 
 @contextmanager
 def open_vectors(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file of vectors; it is unpacked while it is read."""
-    with path.open("rb") as file:
-        if not is_gzip(path):
-            yield file
-            return
-        with decompressed(file) as unpacked:
-            yield unpacked
+    """Opens a file of vectors, which may be compressed with gzip, bzip2 or xz.
+
+    Errors of reading are raised as `InputError`, but not those of a full disk that is written to.
+    """
+    try:
+        with (
+            io.BufferedReader(path.open("rb", buffering=0), _BLOCK) as file,
+            decompressed(file) as plain,
+        ):
+            yield plain
+    except Exception as error:
+        if is_damage(error):
+            raise InputError(f"{path} is damaged ({error}); download it again") from error
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"cannot read {path}: {error.strerror}; expected a file of word vectors"
+            ) from error
+        raise
 
 
 def read_layout(file: BinaryIO, path: Path) -> Layout:

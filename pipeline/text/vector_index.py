@@ -15,11 +15,11 @@ import numpy as np
 from pipeline.cache import cached, load_array, sha256_of
 from pipeline.console import print_note
 from pipeline.errors import InputError
+from pipeline.text.compressed import is_compressed
 from pipeline.text.lexicon import VectorFile
 from pipeline.text.vector_formats import (
     Layout,
     Row,
-    is_gzip,
     open_vectors,
     parse_numbers,
     read_layout,
@@ -34,16 +34,17 @@ class VectorIndex:
     r"""A file of word vectors, in which single words are found by an index.
 
     The index, a hash and a position for each word, is built once and kept in the cache; a file
-    compressed with gzip is unpacked there. Vectors are read from the file itself.
+    that is compressed is unpacked there. Vectors are read from the file, or its unpacked copy.
 
     Args:
         path: File in one of the formats of `read_vectors`.
+        expected: SHA-256 that the file must have, in hexadecimal; nothing is read of another one.
 
     Attributes:
         file: Path, size and digest.
 
     Raises:
-        InputError: If the file cannot be read or has an unknown format.
+        InputError: If the file cannot be read, has an unknown format or is another one.
 
     Example:
         >>> import tempfile
@@ -54,7 +55,9 @@ class VectorIndex:
         {'The': array([0.5 , 0.25], dtype=float32)}
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, expected: str | None = None) -> None:
+        if not path.is_file():
+            raise InputError(f"{path} is no file; expected a file of word vectors")
         try:
             status = path.stat()
         except OSError as error:
@@ -63,9 +66,10 @@ class VectorIndex:
         self._path = path
         digest = cached(
             f"index-{hashlib.sha256(key.encode()).hexdigest()[:32]}",
-            lambda new: _build(path, status.st_size, new),
+            lambda new: _build(path, status.st_size, new, expected),
             self._read,
         )
+        _check_digest(path, digest, expected)
         self.file = VectorFile(str(path.resolve()), status.st_size, digest)
 
     def _read(self, folder: Path) -> str:
@@ -130,17 +134,19 @@ def _hash(word: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(word, digest_size=8).digest(), "little")
 
 
-def _build(path: Path, num_bytes: int, folder: Path) -> None:
+def _build(path: Path, num_bytes: int, folder: Path, expected: str | None) -> None:
+    digest = sha256_of(path)
+    _check_digest(path, digest, expected)
     if num_bytes >= _SAY:
         print_note(f"indexing {path} once, to look up words")
     plain = path
-    if is_gzip(path):
+    if is_compressed(path):
         plain = folder / "vectors"
         with open_vectors(path) as packed, plain.open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked, 1 << 20)
     hashes, places = array("Q"), array("q")
     with plain.open("rb") as file:
-        layout = read_layout(file, plain)
+        layout = read_layout(file, path)
         file.seek(layout.start)
         for word, place in (_text_words if layout.is_text else _binary_words)(file, layout):
             hashes.append(_hash(word))
@@ -149,8 +155,17 @@ def _build(path: Path, num_bytes: int, folder: Path) -> None:
     order = np.argsort(keys, kind="stable")  # of equal words the first one counts
     np.save(folder / "hashes.npy", keys[order])
     np.save(folder / "places.npy", np.frombuffer(places, dtype=np.int64)[order])
-    about = {"sha256": sha256_of(path)}
+    about = {"sha256": digest}
     (folder / "index.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _check_digest(path: Path, digest: str, expected: str | None) -> None:
+    if expected not in (None, digest):
+        raise InputError(
+            f"{path} is not the file of word vectors of the training (its SHA-256 is "
+            f"{digest[:12]}..., that of the training {expected:.12}...); give the original file "
+            "with --vectors"
+        )
 
 
 def _text_words(file: BinaryIO, layout: Layout) -> Iterator[tuple[bytes, int]]:

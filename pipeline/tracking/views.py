@@ -41,7 +41,6 @@ def view_tags(monitor: str) -> dict[str, str]:
     columns += ["params.`config`", "params.`seed_everything`", "tags.`encoder`"]
     common = {
         "selectedColumns": columns,
-        "columnWidths": {name: 8 * len(name) - 20 for name in columns},
         "compareRunSections": [_section(name) for name in _SECTIONS],
         "compareRunCharts": _charts(monitor),
         "isAccordionReordered": True,  # otherwise MLflow sorts the sections

@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import lzma
 import os
 
 import numpy as np
@@ -17,6 +19,8 @@ FORMS = {
     "binary": as_binary,
     "binary without line ends": lambda table: as_binary(table, ending=b""),
     "gzip": lambda table: gzip.compress(as_text(table)),
+    "bzip2": lambda table: bz2.compress(as_text(table)),
+    "xz": lambda table: lzma.compress(as_binary([row for row in table if " " not in row[0]])),
 }
 ASKED = ["the", "The", "THE", "-LRB-", "1999", "new york", "é", "nowhere", "of"]
 
@@ -77,3 +81,19 @@ def test_real_vectors(real_data):
     found = VectorIndex(path).find(words)
     assert list(found) == list(expected.words)
     assert np.array_equal(np.stack(list(found.values())), expected.values)
+
+
+def test_other_files_are_refused(tmp_path, cache):
+    whole = gzip.compress(BROKEN)
+    with pytest.raises(InputError, match="is damaged"):
+        VectorIndex(write(tmp_path, whole[:-20], "cut.gz"))
+    with pytest.raises(InputError, match="is no file"):
+        VectorIndex(tmp_path)
+    path = write(tmp_path, whole, "whole.gz")
+    with pytest.raises(InputError, match="is not the file of word vectors of the training"):
+        VectorIndex(path, expected="0" * 64)
+    assert not list(cache.glob("index-*"))  # nothing was unpacked
+    digest = VectorIndex(path).file.sha256
+    assert VectorIndex(path, expected=digest).file.sha256 == digest
+    with pytest.raises(InputError, match="is not the file of word vectors of the training"):
+        VectorIndex(path, expected="0" * 64)

@@ -27,7 +27,6 @@ def test_sections_and_charts(monitor):
         assert [one["type"] for one in shown] == (
             ["LINE", "SCATTER", "PARALLEL"] if monitor else []
         )
-        assert set(state["columnWidths"]) == set(state["selectedColumns"])
 
 
 def test_the_score_of_the_task():
