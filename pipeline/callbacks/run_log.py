@@ -159,6 +159,13 @@ class RunLog(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         metrics = _scores(trainer, "val/")
+        if not pl_module.automatic_optimization:
+            # Counts have no steps: a point among the curves of networks would stretch their axes.
+            values = {f"best/{name.replace('/', '_')}": value for name, value in metrics.items()}
+            values.pop(self.best_name, None)  # `log_summary` logs it
+            if isinstance(trainer.logger, RunTracker):
+                trainer.logger.log_values(values)
+            metrics = {}
         at_end = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if at_end:
             metrics["epoch"] = trainer.current_epoch + 1

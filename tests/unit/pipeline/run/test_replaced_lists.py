@@ -41,6 +41,7 @@ def of(size, **settings):
         "lower": False,
         "pretrained": True,
         "init_scale": 0.1,
+        "unseen": "vectors",
     }
     return WORDS, {"size": size, **defaults, **settings}
 
