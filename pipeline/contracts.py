@@ -54,8 +54,8 @@ class ReadsModels(Protocol):
     """A task with constructor arguments that are lists of trained models.
 
     Attributes:
-        trained: Names of the arguments. A configuration names runs or checkpoint files; the
-            constructor gets `pipeline.checkpoints.read.Trained` objects.
+        trained: Names of the arguments. A configuration names runs, checkpoint files or ARPA
+            files; the constructor gets `pipeline.checkpoints.read.Trained` objects.
     """
 
     trained: ClassVar[Sequence[str]]

@@ -45,6 +45,19 @@ def shortened(text: object, limit: int = MAX_QUOTED) -> str:
     return whole if len(whole) <= limit else f"{whole[:limit]}..."
 
 
+def malformed(what: str, value: object, expected: str) -> InputError:
+    """Returns the error for a value in a checkpoint that `unroll train` does not write.
+
+    Example:
+        >>> str(malformed("unit", 3, "one of word, character")).partition(";")[0]
+        'unit is 3 in the state of the datamodule'
+    """
+    return InputError(
+        f"{what} is {shortened(repr(value))} in the state of the datamodule; expected {expected}, "
+        "as in a file written by `unroll train`"
+    )
+
+
 def os_error_sentence(error: OSError) -> str:
     """Returns one sentence about an error of the operating system, with the file if it is known.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pipeline.text.columns import ColumnLayout
+from pipeline.text.layout import ColumnLayout
 
 
 class Sentence(NamedTuple):

@@ -87,11 +87,11 @@ def _check_names(path: Path, names: Sequence[str], layout: Layout) -> None:
 
 
 def _split(lines: Iterator[str], layout: Layout) -> Iterator[Row]:
-    limit = layout.num_columns - 1
+    limit, is_header = layout.num_columns - 1, layout.has_header
     for number, line in enumerate(lines, start=1):
         if line.strip():
             fields = line.rstrip("\r\n").split(" ", limit)
-            limit = len(fields) - 1 if layout.has_header and number == 1 else limit
+            limit, is_header = len(fields) - 1 if is_header else limit, False
             yield Row(number, fields)
 
 

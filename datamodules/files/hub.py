@@ -1,5 +1,6 @@
 """Data sets of the Hugging Face hub, by name."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -58,4 +59,7 @@ def hub_folder(name: str) -> Path:
                 f"configuration as {HUB}NAME:CONFIGURATION if the data set has several"
             ) from error
 
-    return cached(f"hub-{re.sub(r'[^A-Za-z0-9.-]', '_', name.removeprefix(HUB))}", download, Path)
+    key = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return cached(
+        f"hub-{re.sub(r'[^A-Za-z0-9.-]', '_', short_name(name))[:40]}-{key}", download, Path
+    )

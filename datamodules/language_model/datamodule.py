@@ -27,9 +27,9 @@ from datamodules.language_model.item_list import HELD_OUT, SEED, items_folder, r
 from datamodules.language_model.random_windows import RandomWindows
 from datamodules.language_model.streams import Streams
 from pipeline.batches import IGNORE_INDEX, StreamWindow
-from pipeline.console import print_note
 from pipeline.contracts import OtherCorpus
 from pipeline.errors import InputError
+from pipeline.text.state import read_is_list, read_unit
 from pipeline.text.units import Unit
 from pipeline.text.vocabulary import UNK, Vocabulary
 
@@ -136,14 +136,12 @@ class LanguageModelData(LightningDataModule):
         file = find_test_text(Path(path)) if Path(path).is_dir() else Path(path)
         if not all(path.is_file() for path in shards(file) or [file]):
             raise InputError(f"no file or folder {path}; a text is expected")
-        unit, vocabulary = state["unit"], Vocabulary.from_data(state)
+        unit, vocabulary = read_unit(state), Vocabulary.from_data(state)
         settings = self._settings._replace(unit=unit)
         other = LanguageModelData(path, unit, eval_bptt=self._eval_bptt)
         other._corpus = read_other(file, vocabulary, settings)
-        for note in other._notes():
-            print_note(f"{file}: {note}")
-        other._is_list = state["is_list"]
-        return OtherCorpus(other)
+        other._is_list = read_is_list(state)
+        return OtherCorpus(other, notes=tuple(other._notes()))
 
     def describe(self) -> list[SplitStatistics]:
         """Returns the statistics of each split. Raises as `vocabulary`."""
@@ -160,21 +158,21 @@ class LanguageModelData(LightningDataModule):
             f"{s.split} {s.tokens:,} ({s.unknown / s.tokens:.1%} <unk>)" for s in self.describe()
         )
         counted = f"{kind}tokens {', '.join(sizes)}; vocabulary {self.vocab_size:,}"
-        return "\n".join([counted, *self._notes()])
+        return "\n".join([counted, *(f"note: {note}" for note in self._notes())])
 
     def _notes(self) -> Iterator[str]:
         """Yields what is unusual about the text."""
         if marked := sum(s.marked for s in self.describe()):
-            yield f"note: <s> and </s> around {marked:,} line{'s' * (marked != 1)} are left out"
+            yield f"<s> and </s> around {marked:,} line{'s' * (marked != 1)} are left out"
         if with_returns := sum(s.with_returns for s in self.describe()):
             yield (
-                f"note: carriage returns (CR) inside of lines ({with_returns:,}) are read as "
+                f"carriage returns (CR) inside of lines ({with_returns:,}) are read as "
                 "spaces; if they end lines, convert them, for example with `tr '\\r' '\\n'`"
             )
         unknown = {s.split: s.unknown for s in self.describe()}
         if unknown.pop("train", None) == 0 and any(unknown.values()):
             yield (
-                f"note: the training text has no {UNK}, so that its probability cannot be "
+                f"the training text has no {UNK}, so that its probability cannot be "
                 "estimated; compare models by test/perplexity_known (and choose the best "
                 "checkpoint with --model.monitor=val/perplexity_known)"
             )
@@ -281,7 +279,7 @@ class LanguageModelData(LightningDataModule):
 
         Raises `InputError` if the state is of another corpus or of an epoch with other settings.
         """
-        unit, words = state_dict["unit"], state_dict["vocabulary"]
+        unit, words = read_unit(state_dict), state_dict["vocabulary"]
         if unit != self.unit or words != self.vocabulary.words:
             raise InputError(
                 f"the vocabulary of the checkpoint ({len(words)} {unit}s) differs from that of "

@@ -30,6 +30,7 @@ from pipeline.contracts import OtherCorpus
 from pipeline.errors import InputError
 from pipeline.text import treebank
 from pipeline.text.lexicon import Labels, Lexicon, differing
+from pipeline.text.state import read_max_tokens
 
 
 class SentimentData(BucketedData[Texts, LabelledSource]):
@@ -158,11 +159,12 @@ class SentimentData(BucketedData[Texts, LabelledSource]):
         """See `pipeline.contracts.ReadsOtherData`."""
         labels, file = Labels.from_data(state), Path(path)
         corpus = self.source.read_other(file, labels.names) or _read_default(file, labels.names)
-        corpus, _ = truncate_texts(corpus, state["max_tokens"])
+        max_tokens = read_max_tokens(state)
+        corpus, _ = truncate_texts(corpus, max_tokens)
         texts = corpus.splits["test"]
         other = SentimentData(
             GivenTexts(corpus, file.name),
-            max_tokens=state["max_tokens"],
+            max_tokens=max_tokens,
             eval_batch_tokens=self._batching.eval_tokens,
         )
         other.corpus, other.labels = corpus, labels

@@ -50,7 +50,8 @@ class Table(LabelledSource):
             error.
 
     Raises:
-        InputError: If `delimiter` is not a single character.
+        InputError: If `delimiter` is not a single character, or is a space and columns are counted
+            from the end.
 
     Example:
         >>> import pathlib, tempfile
@@ -81,6 +82,12 @@ class Table(LabelledSource):
     ) -> None:
         if delimiter is not None and len(delimiter) != 1:
             raise InputError(f"delimiter is {delimiter!r}; a single character is expected")
+        for name, column in (("text", text), ("label", label)):
+            if delimiter == " " and isinstance(column, int) and column < 0:
+                raise InputError(
+                    f"{name} is {column}; with the delimiter ' ', columns are given by their index "
+                    "from 0, since the last one extends to the end of the line"
+                )
         self.name = Path(train).resolve().parent.name if is_pattern(train) else Path(train).stem
         if is_on_hub(train):
             self.name = short_name(train)

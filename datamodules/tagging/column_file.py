@@ -9,7 +9,8 @@ from datamodules.files.lines import read_lines, refuse_damaged
 from datamodules.files.records import Record, field_names, field_of, has_records, read_records
 from datamodules.files.shards import shards
 from pipeline.errors import InputError
-from pipeline.text.columns import ColumnLayout, ColumnParser, TextLine
+from pipeline.text.columns import ColumnParser, TextLine
+from pipeline.text.layout import ColumnLayout
 
 _DEFAULT = ColumnLayout()
 _FLAG = "--data.source.encoding"

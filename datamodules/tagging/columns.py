@@ -11,7 +11,7 @@ from datamodules.files.paths import SPLITS, TAGGED, find_tagged_files, find_test
 from datamodules.files.records import has_records
 from datamodules.tagging.column_file import ColumnFile, read_column_file
 from pipeline.errors import InputError, shortened
-from pipeline.text.columns import ColumnLayout, Comments, Separator
+from pipeline.text.layout import ColumnLayout, Comments, Separator
 from pipeline.text.tags import (
     Scheme,
     are_labels,

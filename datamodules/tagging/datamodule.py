@@ -18,6 +18,7 @@ from pipeline.contracts import OtherCorpus
 from pipeline.errors import InputError
 from pipeline.text import treebank
 from pipeline.text.lexicon import Lexicon, differing
+from pipeline.text.state import read_scheme
 from pipeline.text.tags import are_labels, tag_set, types_of
 
 
@@ -107,8 +108,9 @@ class TaggingData(BucketedData[Sentences, TaggedSource]):
 
     def other(self, path: str, state: Mapping[str, Any]) -> OtherCorpus:
         """See `pipeline.contracts.ReadsOtherData`."""
-        corpus = self.source.read_other(Path(path), state["scheme"])
-        corpus = corpus or Columns(path).read_other(Path(path), state["scheme"])
+        scheme = read_scheme(state)
+        corpus = self.source.read_other(Path(path), scheme)
+        corpus = corpus or Columns(path).read_other(Path(path), scheme)
         known = Lexicon.from_data(state)
         if missing := sorted(known.columns.keys() - set(corpus.column_names)):
             raise InputError(

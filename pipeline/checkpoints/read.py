@@ -12,6 +12,7 @@ from pipeline.checkpoints.locate import locate
 from pipeline.checkpoints.trust import check_names, only_trusted_imports
 from pipeline.errors import InputError, shortened
 from pipeline.protocols import implements
+from pipeline.text.state import check_state
 
 
 class Trained(NamedTuple):
@@ -98,6 +99,10 @@ def assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
 
 def _assemble(checkpoint: Mapping[str, Any], name: str) -> Trained:
     spec, data = checkpoint["config"]["model"], data_state(checkpoint)
+    try:
+        check_state(data)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
     task = class_at(spec["class_path"])
     values = {key: read(data) for key, read in getattr(task, "from_data", {}).items()}
     if hasattr(task, "portable"):

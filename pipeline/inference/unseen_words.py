@@ -93,7 +93,9 @@ class UnseenWords:
             is_found = torch.tensor([word in found for word in words], dtype=torch.bool)
         is_unseen = torch.tensor([word not in self._trained_on for word in words])
         is_unknown = self._inputs.are_unknown(words)
-        flags = (is_unseen, is_found, is_found & False if is_unknown is None else is_unknown)
+        if is_unknown is None:
+            is_unknown = torch.zeros_like(is_found)
+        flags = (is_unseen, is_found, is_unknown)
         return Counts(num_passages, len(ids), *(int(flag[ids].sum()) for flag in flags))
 
     def summary(self, counts: Counts, unit: str) -> str:
@@ -114,7 +116,7 @@ def _open(stored: dict[str, Any], given: Path | None) -> VectorIndex | None:
     name = stored["name"]
     if stored["file"] is None:
         return None
-    file = VectorFile(*stored["file"])
+    file = VectorFile.of(stored["file"])
     if given is not None:
         return VectorIndex(given, file.sha256)
     folder = Path(os.environ.get("UNROLL_DATA") or "data") / "vectors"

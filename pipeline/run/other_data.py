@@ -1,4 +1,4 @@
-"""Scores a trained model on data that its training knows nothing of."""
+"""Scores a trained model on other data than its own test split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -115,7 +115,7 @@ def _read_words(trained: Trained, other: OtherCorpus, name: str, vectors: Path |
     if other.lexicon is not None:
         unseen = UnseenWords(trained, vectors)
         places = {word: index for index, word in enumerate(other.lexicon.counts)}
-        ids = torch.tensor([places[token] for token in other.tokens])
+        ids = torch.tensor([places[token] for token in other.tokens], dtype=torch.int64)
         counts = unseen.read(list(places), ids, other.num_items)
         cast(Any, trained.model).inputs.read(other.lexicon)
         print_note(f"{name}: {unseen.summary(counts, 'sentences or texts')}")

@@ -6,16 +6,13 @@ Plus, whose first line names its columns (https://universaldependencies.org/form
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 from pipeline.errors import InputError, shortened
-from pipeline.text.tags import DOCSTART, Scheme
-
-Separator: TypeAlias = Literal["auto", "tab", "space"]
-Comments: TypeAlias = Literal["auto", "skip", "none"]
+from pipeline.text.layout import ColumnLayout
+from pipeline.text.tags import DOCSTART
 
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 """Names of the ten columns of CoNLL-U."""
@@ -32,37 +29,6 @@ class TextLine(NamedTuple):
     number: int
     start: int
     text: str
-
-
-class ColumnLayout(NamedTuple):
-    """Which columns of a file contain what, as plain data.
-
-    A column is given by its index from 0 (-1 is the last one), or by its name in CoNLL-U and
-    CoNLL-U Plus.
-
-    Attributes:
-        token: Column of the tokens; by default `form` in CoNLL-U, else the first one.
-        tag: Column of the tags; by default the last one.
-        features: Name -> other column.
-        separator: What separates columns; "auto" selects TAB if the first token line has one.
-        comments: Lines that begin with # before the first token of a sentence: "skip" skips them,
-            "none" reads them as tokens, and "auto" skips those that have another number of columns
-            than the tokens (all in CoNLL-U).
-        scheme: Tag scheme of the files; "labels" if tags are not converted.
-        default_type: Span type of tags without a type.
-
-    Example:
-        >>> ColumnLayout(token="form", tag="upos", scheme="labels").separator
-        'auto'
-    """
-
-    token: int | str | None = None
-    tag: int | str | None = None
-    features: Mapping[str, int | str] = MappingProxyType({})
-    separator: Separator = "auto"
-    comments: Comments = "auto"
-    scheme: Scheme | Literal["labels"] = "IOB2"
-    default_type: str = "span"
 
 
 class ColumnBlock(NamedTuple):
@@ -275,7 +241,10 @@ class _Places(NamedTuple):
                 )
             column = -1
         if is_optional:
-            has_tag = column in self.names if isinstance(column, str) else column < self.width
+            if isinstance(column, str):
+                has_tag = column.lower() in self.names
+            else:
+                has_tag = column < self.width
             if not has_tag:
                 return None
         return self._place("tag", column)

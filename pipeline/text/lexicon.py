@@ -1,10 +1,15 @@
 """The words, column values and labels of a corpus, which a datamodule gives to its task."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.errors import malformed
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class VectorFile(NamedTuple):
@@ -13,6 +18,18 @@ class VectorFile(NamedTuple):
     path: str  # absolute, on the machine of training
     num_bytes: int
     sha256: str
+
+    @classmethod
+    def of(cls, state: object) -> "VectorFile":
+        """Returns the file in the state of a lexicon; raises `InputError` if it is none."""
+        match state:
+            case [str(path), int(num_bytes), str(sha256)] if (
+                type(num_bytes) is int and num_bytes >= 0 and _SHA256.fullmatch(sha256)
+            ):
+                return cls(path, num_bytes, sha256)
+        raise malformed(
+            "lexicon.vectors.file", state, "a path, a number of bytes and a SHA-256 in hexadecimal"
+        )
 
 
 class Vectors(NamedTuple):
@@ -80,6 +97,8 @@ class Lexicon:
     def from_state(cls, state: Mapping[str, Any]) -> "Lexicon":
         """Creates a lexicon from the result of `to_state`; its vectors are zeros."""
         vectors = state["vectors"]
+        if vectors is not None and not isinstance(vectors["name"], str):
+            raise malformed("lexicon.vectors.name", vectors["name"], "the name of a file")
         return cls(
             counts=dict(zip(state["words"], state["counts"], strict=True)),
             columns={name: tuple(values) for name, values in state["columns"].items()},
@@ -89,7 +108,7 @@ class Lexicon:
                 vectors["name"],
                 tuple(vectors["words"]),
                 np.zeros((len(vectors["words"]), vectors["size"]), dtype=np.float32),
-                None if vectors["file"] is None else VectorFile(*vectors["file"]),
+                None if vectors["file"] is None else VectorFile.of(vectors["file"]),
             ),
         )
 

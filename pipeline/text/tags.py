@@ -9,13 +9,16 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypeGuard, get_args
 
 from seqeval.metrics.sequence_labeling import get_entities
 
 from pipeline.errors import shortened
 
 Scheme: TypeAlias = Literal["IOB1", "IOB2", "BIOES", "IO", "BIO without types"]
+
+TagForm: TypeAlias = Scheme | Literal["labels"]
+"""Scheme of the tags of a corpus; "labels" are not converted."""
 
 DOCSTART = "-DOCSTART-"
 """First word of a line that begins a document in files with one token per line; not a token."""
@@ -30,6 +33,16 @@ class Span(NamedTuple):
     label: str  # type of the span, such as "PER"
     start: int  # index of its first token
     end: int  # index after its last token
+
+
+def is_tag_form(value: object) -> TypeGuard[TagForm]:
+    """Returns whether a value is a scheme of tags, or "labels".
+
+    Example:
+        >>> is_tag_form("BIOES"), is_tag_form(["BIOES"])
+        (True, False)
+    """
+    return isinstance(value, str) and value in ("labels", *get_args(Scheme))
 
 
 def spans(tags: Sequence[str]) -> list[Span]:

@@ -38,7 +38,7 @@ from pipeline.mixtures import load_arpa
 from pipeline.ngrams.arpa_reader import read_arpa
 from pipeline.options import TOP_LEVEL
 from pipeline.preflight import check
-from pipeline.text.columns import ColumnLayout
+from pipeline.text.layout import ColumnLayout
 from pipeline.text.vectors import load_vectors
 from tests.configs import small_tagger, write_config
 from tests.fuzz.mutations import damaged

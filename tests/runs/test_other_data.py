@@ -102,14 +102,16 @@ def test_a_language_model_on_other_texts(project, corpus, monkeypatch, capsys, k
         flags += ["--trainer.max_epochs=1"]
     run = fit(project / "here", monkeypatch, "--config", f"lm/builtin-{kind}", *flags)
     tested = scores(run_of(capsys, "test", "--run", run).out)
-    (project / "new.txt").write_text("the cat sleeps\nthe zebra sleeps\n")
+    (project / "new.txt").write_text("<s> the cat sleeps </s>\nthe zebra sleeps\n")
     shutil.copy(corpus / "test.txt", project / "same.txt")
     shutil.rmtree(corpus)
     on = ("--on=new.txt", f"--on={project / 'same.txt'}")
     monkeypatch.chdir(project)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/here/mlflow.db")
     monkeypatch.setenv("UNROLL_OUTPUTS", str(project / "here" / "outputs"))
-    found = scores(run_of(capsys, "test", "--run", run, *on).out)
+    output = run_of(capsys, "test", "--run", run, *on)
+    assert "note: new: <s> and </s> around 1 line are left out\n" in output.err
+    found = scores(output.out)
     assert shortened(found, "same") == tested
     assert found["test/new/tokens"] == 8
     assert found["test/new/unk"] == 1

@@ -8,7 +8,7 @@ from datamodules.batching.sentences import Sentence, TaggedCorpus, TaggedSource
 from datamodules.files.lines import read_lines
 from datamodules.files.paths import OPINIONS, locate
 from pipeline.errors import InputError, shortened
-from pipeline.text.columns import ColumnLayout
+from pipeline.text.layout import ColumnLayout
 from pipeline.text.tags import count_malformed
 
 NUM_FOLDS = 10

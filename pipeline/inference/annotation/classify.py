@@ -18,6 +18,7 @@ from pipeline.inference.annotation.output_formats import Classified, classified_
 from pipeline.inference.annotation.sentence_splitting import Passage, read_texts, text_passages
 from pipeline.inference.annotation.terminal import classified_text, default_format, has_colors
 from pipeline.inference.annotation.text_files import input_waits
+from pipeline.text.state import read_max_tokens
 from pipeline.text.treebank import Token
 from pipeline.text.units import truncate_middle
 
@@ -124,7 +125,7 @@ class _Classifier:
     ) -> None:
         self._model: Any = trained.model
         self._explain = explain
-        max_tokens = trained.data["max_tokens"]
+        max_tokens = read_max_tokens(trained.data)
 
         def shorten(tokens: list[Token]) -> list[Token]:
             return list(truncate_middle(tokens, max_tokens))

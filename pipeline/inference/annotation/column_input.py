@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, malformed
 from pipeline.inference.annotation.sentence_splitting import Passage
 from pipeline.inference.annotation.text_files import read_lines
-from pipeline.text.columns import ColumnBlock, ColumnLayout, ColumnParser
+from pipeline.text.columns import ColumnBlock, ColumnParser
+from pipeline.text.layout import ColumnLayout
+from pipeline.text.state import read_layout
 from pipeline.text.tags import to_bio
 from pipeline.text.treebank import Token
 
@@ -27,6 +29,9 @@ class ColumnInput:
     Attributes:
         skipped: Kind of lines that are not tokens -> their number.
 
+    Raises:
+        InputError: If the state does not describe the columns of the features.
+
     Example:
         >>> ColumnInput({"lexicon": {"columns": {}}}, has_features=False).skipped.total()
         0
@@ -34,12 +39,13 @@ class ColumnInput:
 
     def __init__(self, data: Mapping[str, Any], has_features: bool, has_tags: bool = False) -> None:
         names = list(data["lexicon"]["columns"]) if has_features else []
-        state = data.get("layout")
-        if state is None:
+        layout = read_layout(data)
+        if layout is None:
             features: dict[str, int | str] = {name: i for i, name in enumerate(names, start=1)}
             self._layout, self._has_tags = ColumnLayout(features=features), False
         else:
-            layout = ColumnLayout(**state)
+            if missing := [name for name in names if name not in layout.features]:
+                raise malformed("layout.features", layout.features, f"a column for {missing[0]!r}")
             features = {name: layout.features[name] for name in names}
             self._layout, self._has_tags = layout._replace(features=features), has_tags
         self.skipped = Counter[str]()

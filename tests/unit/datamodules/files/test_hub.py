@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from datamodules.files.hub import hub_folder
 from datamodules.sentiment.table import Table
 from datamodules.tagging.columns import Columns
 from pipeline.errors import InputError
@@ -63,3 +64,11 @@ def test_what_is_missing(hub, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(InputError, match=r"hf://a needs the package datasets; .*'unroll\[hub\]'"):
         Table("hf://a").read()
+
+
+def test_names_with_other_characters_have_other_folders(hub, monkeypatch):
+    part = datasets.Dataset.from_dict({"text": ["a"]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda path, configuration: {"train": part})
+    names = ["hf://a/b", "hf://a_b", "hf://b", "hf://c/b", "hf://b:c", "hf://b-c"]
+    assert len({hub_folder(name) for name in names}) == len(names)
+    assert hub_folder("hf://a/b") == hub_folder("hf://a/b")

@@ -20,16 +20,16 @@ def folder(write_corpus):
     return write_corpus(text, "a b x\n" * 7, "c d\n\ne\n", name="mine")
 
 
-def test_another_text_is_split_as_the_corpus_is(write_corpus, tmp_path, capsys):
+def test_another_text_is_split_as_the_corpus_is(write_corpus, tmp_path):
     state = data(write_corpus("a b c\n" * 9, "a\n" * 9, "b\n" * 9)).state_dict()
     (tmp_path / "text").write_text("<s> a\u00a0b b </s>\nc\ra\n")
-    other = data(tmp_path / "corpus").other(str(tmp_path / "text"), state).module
+    read = data(tmp_path / "corpus").other(str(tmp_path / "text"), state)
+    other = read.module
     (window,) = other.test_dataloader()
     words = [other.vocabulary.words[token] for token in window.targets[0]]
     assert words == ["<unk>", "b", "<eos>", "c", "a", "<eos>"]
-    notes = capsys.readouterr().err
-    assert "note: <s> and </s> around 1 line are left out" in notes
-    assert "note: carriage returns (CR) inside of lines (1) are read as spaces" in notes
+    assert read.notes[0] == "<s> and </s> around 1 line are left out"
+    assert read.notes[1].startswith("carriage returns (CR) inside of lines (1) are read as spaces")
     (tmp_path / "text").write_text("a\nb <s> c\n")
     with pytest.raises(InputError, match=r"^line 2 of .*text has <s> inside"):
         data(tmp_path / "corpus").other(str(tmp_path / "text"), state)

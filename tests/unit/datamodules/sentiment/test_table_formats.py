@@ -57,6 +57,18 @@ def test_questions_of_trec_have_a_label_and_the_rest_of_the_line(tmp_path):
         texts(path, **style)
 
 
+def test_columns_after_a_space_are_not_counted_from_the_end(tmp_path):
+    for column in ("text", "label"):
+        with pytest.raises(InputError, match=rf"{column} is -1; with the delimiter ' ', columns"):
+            Table(str(tmp_path / "a"), delimiter=" ", header=False, **{column: -1})
+
+
+def test_a_header_after_blank_lines(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(" \n\nlabel text\na so so\nb good\n")
+    assert texts(path, delimiter=" ") == [("so so", "a"), ("good", "b")]
+
+
 def test_columns_of_a_header_by_index(tmp_path):
     path = tmp_path / "ChnSentiCorp.csv"
     path.write_text(CHINESE, encoding="utf-8")

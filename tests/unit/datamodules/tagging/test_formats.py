@@ -11,7 +11,7 @@ from datamodules.tagging.column_file import read_column_file
 from datamodules.tagging.columns import Columns
 from datamodules.tagging.statistics import describe_tagged
 from pipeline.errors import InputError
-from pipeline.text.columns import ColumnLayout
+from pipeline.text.layout import ColumnLayout
 
 
 def conllu(*rows):

@@ -20,6 +20,8 @@ from pipeline.checkpoints.slots import Slot, hints_of, slot_of
 from pipeline.checkpoints.trust import check_names, refuse_functions, trust
 from pipeline.encoders import LSTM, Encoder
 from pipeline.errors import InputError
+from pipeline.text.lexicon import VectorFile
+from pipeline.text.state import read_is_list, read_max_tokens, read_scheme, read_unit
 from pipeline.text.vocabulary import Vocabulary
 from tasks.language_model import LanguageModel
 from tests.configs import part
@@ -269,6 +271,65 @@ def test_deep_nesting_is_refused(honest):
 def test_what_is_no_configuration(config):
     with pytest.raises(InputError, match="F: "):
         check_names(config, "F")
+
+
+COLUMN = {"token": 0, "tag": -1, "features": {"pos": "upos"}}
+FILE = ["/v.bin", 3, "0a" * 32]
+STATES = {
+    "unit": ["byte", ["word"], None, 1],
+    "is_list": [0, "no", None],
+    "max_tokens": [0, -1, True, 2.0, "9", None],
+    "scheme": ["BIOX", ["IOB2"], {}, None],
+    "layout": [
+        [],
+        "x",
+        {"tokens": 0},
+        {1: 0},
+        *(
+            {**COLUMN, **change}
+            for change in (
+                {"token": 1.5},
+                {"tag": True},
+                {"features": ["pos"]},
+                {"features": {"pos": None}},
+                {"features": {1: 1}},
+                {"separator": "comma"},
+                {"comments": ["skip"]},
+                {"scheme": "x"},
+                {"default_type": 1},
+            )
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("key", STATES)
+def test_states_of_datamodules_that_none_writes(honest, key):
+    for value in STATES[key]:
+        state = {**honest["LanguageModelData"], key: value}
+        with pytest.raises(InputError, match=rf"^F: {key}[.a-z_]* is .*; expected ") as raised:
+            assemble({**honest, "LanguageModelData": state}, "F")
+        assert "as in a file written by `unroll train`" in str(raised.value)
+    values = {"unit": "character", "is_list": True, "max_tokens": 1, "scheme": "labels"}
+    values |= {"layout": {**COLUMN, "comments": "skip", "separator": "tab"}}
+    state = {**honest["LanguageModelData"], key: values[key]}
+    assert assemble({**honest, "LanguageModelData": state}, "F").data[key] == values[key]
+
+
+def test_vector_files_that_none_writes():
+    assert VectorFile.of(FILE) == tuple(FILE)
+    for place, value in [(0, 1), (1, -1), (1, True), (1, "3"), (2, "0a"), (2, "0g" * 32), (2, 1)]:
+        with pytest.raises(InputError, match=r"^lexicon\.vectors\.file is "):
+            VectorFile.of([*FILE[:place], value, *FILE[place + 1 :]])
+    for state in (None, {}, "abc", FILE[:2], [*FILE, 1]):
+        with pytest.raises(InputError, match=r"^lexicon\.vectors\.file is "):
+            VectorFile.of(state)
+
+
+@pytest.mark.parametrize("read", [read_unit, read_is_list, read_max_tokens, read_scheme])
+def test_states_of_datamodules_that_lack_a_value(read):
+    with pytest.raises(InputError, match=r" is None in the state of the datamodule; expected "):
+        read({})
 
 
 def test_trust_replaces_earlier_modules(honest):

@@ -16,6 +16,7 @@ from pipeline.checkpoints.read import Trained
 from pipeline.encoders import LSTM
 from pipeline.errors import InputError
 from pipeline.inference.annotation import TagRequest, annotate
+from pipeline.inference.annotation.column_input import ColumnInput
 from pipeline.inputs import Column, Words
 from tasks.tagging import Tagger
 
@@ -105,3 +106,20 @@ def test_files_without_tags_and_with_other_tags(tmp_path):
     path.write_text("EU NNP\n")
     with pytest.raises(InputError, match="has 2 columns, so chunk=2 is not a column"):
         tag(tagger, path)
+
+
+def test_gold_tags_of_a_column_whose_name_has_capitals(tmp_path):
+    path = tmp_path / "a.conllu"
+    path.write_text(UD)
+    for name in ("upos", "UPOS"):
+        data = {"lexicon": {"columns": {}}, "layout": {"tag": name, "scheme": "labels"}}
+        [passage] = ColumnInput(data, has_features=False, has_tags=True).passages(
+            str(path), "utf-8"
+        )
+        assert passage.gold == ("PRON", "AUX", "NUM")
+
+
+def test_a_layout_that_lacks_a_feature():
+    data = {"lexicon": {"columns": {"pos": ["NN"]}}, "layout": {"features": {}}}
+    with pytest.raises(InputError, match=r"layout.features is .*expected a column for 'pos'"):
+        ColumnInput(data, has_features=True)
