@@ -32,7 +32,8 @@ class RunLog(Callback):
 
     Scores that a run has once are single values, which MLflow draws as bars: `best/*`, `test/*`,
     `model/*`, `perf/seconds_per_epoch` (the median) and `perf/peak_memory_mib` (of the first
-    process). So are all scores of tasks without gradients, whose steps are no updates.
+    process). So are all scores of tasks without gradients, whose steps are no updates; those of
+    validation are `final/val_*`.
     """
 
     def __init__(self, monitor: str, best: BestCheckpoint, every_n_steps: int) -> None:
@@ -161,8 +162,7 @@ class RunLog(Callback):
         metrics = _scores(trainer, "val/")
         if not pl_module.automatic_optimization:
             # Counts have no steps: a point among the curves of networks would stretch their axes.
-            values = {f"best/{name.replace('/', '_')}": value for name, value in metrics.items()}
-            values.pop(self.best_name, None)  # `log_summary` logs it
+            values = {f"final/{name.replace('/', '_')}": value for name, value in metrics.items()}
             if isinstance(trainer.logger, RunTracker):
                 trainer.logger.log_values(values)
             metrics = {}

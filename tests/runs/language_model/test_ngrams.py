@@ -56,7 +56,7 @@ def test_a_run_and_what_its_checkpoint_is_good_for(corpus, project, capsys):
     ids, found = data._corpus.ids, run.data.metrics
     for order in (1, 2):
         expected = perplexity(counted(data, order), ids["valid"])
-        assert found[f"best/val_perplexity_order_{order}"] == pytest.approx(expected, rel=1e-12)
+        assert found[f"final/val_perplexity_order_{order}"] == pytest.approx(expected, rel=1e-12)
     whole = perplexity(counted(data, 3), ids["test"])
     assert found["test/perplexity"] == pytest.approx(whole, rel=1e-12)
     best = perplexity(counted(data, 3), ids["valid"])
