@@ -45,7 +45,7 @@ def add_options(verbs: common.Verbs) -> None:
         text = "Name under which MLflow registers the model, with the alias challenger."
         common.add_option(verb, "--register NAME", text)
         if name == "train":
-            text = "Train with several seeds, each in a run: how many, or a list such as 1,2,3. A "
+            text = "Number of seeds, or a list such as 1,2,3; each seed has a run of its own. A "
             text += "parent run has means and standard deviations; --resume continues it."
             common.add_option(verb, "--seeds N", text)
             common.add_jobs(verb)
@@ -102,6 +102,7 @@ def _run_seeds(options: argparse.Namespace, fields: list[str], entry: common.Ent
             raise InputError(
                 f"--resume continues the trainings with their own settings; leave {given[0]} out"
             )
+        require_store()
         entry.load()
         from pipeline.run.groups.seeds import resume_seeds
 
@@ -110,6 +111,7 @@ def _run_seeds(options: argparse.Namespace, fields: list[str], entry: common.Ent
     if any(field.partition("=")[0] == "--seed_everything" for field in fields):
         raise InputError("--seeds sets the seed of each training; leave --seed_everything out")
     arguments = common.configuration_arguments(options, fields, entry)
+    require_store()
     entry.load()
     from pipeline.run.groups.seeds import train_seeds
 

@@ -6,16 +6,16 @@ from typing import NamedTuple
 from pipeline.tracking.lookup import find_experiments, search_runs
 from pipeline.tracking.store import NOTE_TAG, open_store, refusing
 
-PARENT, FOLD = "UNROLL_PARENT_RUN", "UNROLL_FOLD"
+PARENT, NUMBER = "UNROLL_PARENT_RUN", "UNROLL_CHILD_NUMBER"
 """Environment variables that make a training a child run."""
-_MAX_DIGITS = 7
-_PARENT_TAG, _FOLD_TAG = "mlflow.parentRunId", "fold"
+_MAX_DIGITS = 10  # of the largest seed, 4294967295
+_PARENT_TAG, _NUMBER_TAG = "mlflow.parentRunId", "fold"
 
 
 class Child(NamedTuple):
-    """A child run: its fold or number of the variant, status, and metrics `test/*`."""
+    """A child run: its number (fold, seed, variant or trial), id, status and scores `test/*`."""
 
-    fold: int
+    number: int
     run_id: str
     status: str
     scores: dict[str, float]
@@ -23,8 +23,8 @@ class Child(NamedTuple):
 
 def family_tags() -> dict[str, str]:
     """Returns the tags that mark this training as a child run, if it is one."""
-    parent, fold = os.environ.get(PARENT), os.environ.get(FOLD)
-    return {_PARENT_TAG: parent, _FOLD_TAG: fold} if parent and fold else {}
+    parent, number = os.environ.get(PARENT), os.environ.get(NUMBER)
+    return {_PARENT_TAG: parent, _NUMBER_TAG: number} if parent and number else {}
 
 
 def configuration_of_parent() -> str | None:
@@ -62,17 +62,17 @@ def mark_pruned(child: str) -> None:
 
 
 def children(parent: str) -> list[Child]:
-    """Returns the latest child run of each fold, ordered by fold."""
+    """Returns the latest child run of each number, in order."""
     client = open_store()
     with refusing(client.tracking_uri):
         experiments = [one.experiment_id for one in find_experiments(client, None)]
         runs = [*search_runs(client, experiments, f"tags.`{_PARENT_TAG}` = '{parent}'")]
     found = {}
     for run in reversed(runs):
-        number = run.data.tags.get(_FOLD_TAG, "")
-        if not (number.isascii() and number.isdigit() and len(number) < _MAX_DIGITS):
+        tag = run.data.tags.get(_NUMBER_TAG, "")
+        if not (tag.isascii() and tag.isdigit() and len(tag) <= _MAX_DIGITS):
             continue  # a run that continues this one
-        fold = int(number)
+        number = int(tag)
         scores = {k: v for k, v in run.data.metrics.items() if k.startswith("test/")}
-        found[fold] = Child(fold, run.info.run_id, run.info.status, scores)
-    return [found[fold] for fold in sorted(found)]
+        found[number] = Child(number, run.info.run_id, run.info.status, scores)
+    return [found[number] for number in sorted(found)]

@@ -11,6 +11,8 @@ from tests.configs import part, small_classifier, write_config
 from tests.harness import command, error_of, metrics_of_test
 from tests.jobs import family, run_inside
 
+LARGE = 4294967295
+
 
 @pytest.fixture
 def config(project):
@@ -21,28 +23,29 @@ def config(project):
 
 def test_seeds_are_interrupted_resumed_and_summed_up(project, config, monkeypatch, capsys):
     inside = run_inside(monkeypatch, children)
-    inside.interrupted.add(4)
-    assert command("train", "--config", config, "--seeds=2,4", "--jobs=1") == 130
+    inside.interrupted.add(LARGE)
+    assert command("train", "--config", config, f"--seeds=2,{LARGE}", "--jobs=1") == 130
     parent, found = family(project)
     assert (parent.info.status, [*found]) == ("KILLED", [2])
     assert parent.info.run_name.endswith("-seeds2")
 
     config.write_text("what the file says later does not matter")
     again = ("train", "--resume", parent.info.run_id)
-    assert "leaves out seed 2" in error_of(capsys, *again, "--seeds=4,")
+    assert "leaves out seed 2" in error_of(capsys, *again, f"--seeds={LARGE},")
     assert "leave --model.dropout=0 out" in error_of(capsys, *again, "--model.dropout=0")
     assert command(*again) == 0
     kept_in = f"--kept-in={project / 'outputs' / parent.info.run_id}"
-    assert [kept_in in inside.commands[seed] for seed in (2, 4)] == [False, True]
+    assert [kept_in in inside.commands[seed] for seed in (2, LARGE)] == [False, True]
     before = found[2].info.end_time
     parent, found = family(project)
     assert found[2].info.end_time == before
     assert {run.info.status for run in (parent, *found.values())} == {"FINISHED"}
     assert {seed: run.data.params["seed_everything"] for seed, run in found.items()} == {
         2: "2",
-        4: "4",
+        LARGE: str(LARGE),
     }
-    assert [run.info.run_name[-3:] for _, run in sorted(found.items())] == ["-s2", "-s4"]
+    names = {seed: run.info.run_name for seed, run in found.items()}
+    assert all(name.endswith(f"-s{seed}") for seed, name in names.items())
     assert len({run.data.tags["unroll.group"] for run in (parent, *found.values())}) == 1
     assert {run.data.params["config"] for run in (parent, *found.values())} == {str(config)}
     for name, mean in metrics_of_test(parent).items():
@@ -59,7 +62,7 @@ def test_seeds_are_interrupted_resumed_and_summed_up(project, config, monkeypatc
     assert family(project)[0].info.end_time == parent.info.end_time
     assert command("runs", "--group", "seed", "--json") == 0
     (group,) = json.loads(capsys.readouterr().out)
-    assert sorted(group["seeds"]) == ["2", "4"]
+    assert sorted(group["seeds"]) == ["2", str(LARGE)]
     mean = group["metrics"]["test/accuracy"]["mean"]
     assert mean == pytest.approx(parent.data.metrics["test/accuracy"])
 

@@ -16,7 +16,7 @@ from pipeline.errors import InputError, shortened
 from pipeline.options import SECTIONS
 from pipeline.preflight.split_arguments import next_flag
 from pipeline.run.groups.workers import Job, Outcome, run_jobs, wait_for_orphans
-from pipeline.tracking.family import FOLD, PARENT, Child, children, discard
+from pipeline.tracking.family import NUMBER, PARENT, Child, children, discard
 from pipeline.tracking.run import run_state
 
 _GIB = 1024**3
@@ -66,7 +66,7 @@ def run_trainings(
     names = {one.number: one.label for one in trainings}
     failed = []
     for outcome in run_jobs(todo, jobs, threads):
-        scores = {child.fold: child.scores for child in children(parent.run_id)}
+        scores = {child.number: child.scores for child in children(parent.run_id)}
         result, name = shown(scores.get(outcome.job.number, {})), names[outcome.job.number]
         if outcome.code:
             failed.append(outcome)
@@ -172,7 +172,7 @@ def last_line(log: Path) -> str:
 
 def _unfinished(parent: RunFolder, trainings: Sequence[ChildTraining], kind: str) -> list[Job]:
     wait_for_orphans(parent.path / f"{kind}s")
-    before = {child.fold: child for child in children(parent.run_id)}
+    before = {child.number: child for child in children(parent.run_id)}
     return [
         training_job(parent, one, kind, before.get(one.number))
         for one in trainings
@@ -199,7 +199,7 @@ def training_job(parent: RunFolder, training: ChildTraining, kind: str, child: C
         command=[sys.executable, *search, "-m", "pipeline", *verb],
         environment={
             PARENT: parent.run_id,
-            FOLD: str(training.number),
+            NUMBER: str(training.number),
             "MLFLOW_EXPERIMENT_NAME": run_state(parent.run_id).experiment,
             **training.environment,
         },

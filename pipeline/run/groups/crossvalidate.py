@@ -15,6 +15,7 @@ from pipeline.run.experiment import Experiment, build
 from pipeline.run.groups.children import ChildTraining, default_jobs, run_trainings
 from pipeline.run.groups.parents import (
     is_finished,
+    keep_plan,
     open_parent,
     read_plan,
     reopen_parent,
@@ -49,11 +50,9 @@ def crossvalidate(
     fold failed; the others are run.
     """
     if resume is None:
-        tracker, plan = _begin(arguments, num_folds)
-        with RunFolder.of(str(tracker.version)).locked():
-            return _run(tracker, plan, jobs, is_resumed=False)
+        return _begin(arguments, num_folds, jobs)
     folder, kept = read_plan(resume, _PLAN, "crossvalidation", get_type_hints(_Plan))
-    plan = _Plan(**kept)
+    plan = _checked(_Plan(**kept))
     with folder.locked():
         if is_finished(folder, range(plan.num_folds), "fold"):
             return 0
@@ -74,16 +73,30 @@ def _run(tracker: RunTracker, plan: _Plan, jobs: int | None, is_resumed: bool) -
     return run_parent(tracker, plan.name, "crossvalidate", work)
 
 
-def _begin(arguments: Sequence[str], num_folds: int | None) -> tuple[RunTracker, _Plan]:
+def _checked(plan: _Plan) -> _Plan:
+    """Returns a stored plan; raises `InputError` if its configuration has no source of data."""
+    part: object = plan.config
+    for name in ("data", "init_args", "source", "init_args"):
+        part = part.get(name) if isinstance(part, dict) else None
+    if not isinstance(part, dict):
+        raise InputError(
+            f"{_PLAN} of run {plan.name} is damaged: expected a configuration with "
+            "data.init_args.source.init_args; restore the file, or start the crossvalidation again"
+        )
+    return plan
+
+
+def _begin(arguments: Sequence[str], num_folds: int | None, jobs: int | None) -> int:
     experiment = build(arguments)
     config, count = _folded(experiment, num_folds)
     name = f"{experiment.config['run_name'] or run_name(experiment.config)}-cv{count}"
     tags = {"encoder": type(experiment.model.encoder).__name__, "folds": str(count)}
     tracker, folder = open_parent(experiment, name, config, tags, arguments)
-    plan = _Plan(folder.name, config, count)
-    write_atomically(folder.path / _PLAN, json.dumps(plan._asdict(), indent=1))
-    tracker.log_artifact(folder.config)
-    return tracker, plan
+    with folder.locked():
+        plan = _Plan(folder.name, config, count)
+        keep_plan(tracker, folder, _PLAN, plan._asdict())
+        tracker.log_artifact(folder.config)
+        return _run(tracker, plan, jobs, is_resumed=False)
 
 
 def _folded(experiment: Experiment, num_folds: int | None) -> tuple[dict[str, Any], int]:

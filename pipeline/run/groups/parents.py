@@ -119,7 +119,7 @@ def is_finished(parent: RunFolder, numbers: Collection[int], kind: str) -> bool:
 
     `numbers` are those of its trainings, and `kind` is what they are, such as "fold".
     """
-    done = {child.fold for child in children(parent.run_id) if child.status == "FINISHED"}
+    done = {child.number for child in children(parent.run_id) if child.status == "FINISHED"}
     if run_state(parent.run_id).status != "FINISHED" or not done >= {*numbers}:
         return False
     send_rest(parent)

@@ -55,7 +55,7 @@ def _page(
         commands=commands,
         head=[kind, "run", *chosen],
         rows=[
-            [str(child.fold), child.run_id[:8], *(f"{child.scores[n]:.5g}" for n in chosen)]
+            [str(child.number), child.run_id[:8], *(f"{child.scores[n]:.5g}" for n in chosen)]
             for child in finished
         ],
     )
@@ -67,8 +67,8 @@ def _table(
 ) -> str:
     rows = [[kind, "run", *means]]
     rows += [
-        [str(child.fold), child.run_id, *(f"{child.scores[name]:.6g}" for name in means)]
-        for child in sorted(finished, key=lambda child: child.fold)
+        [str(child.number), child.run_id, *(f"{child.scores[name]:.6g}" for name in means)]
+        for child in sorted(finished, key=lambda child: child.number)
     ]
     rows.append(["mean", "", *(f"{mean:.6g}" for mean in means.values())])
     rows.append(["std", "", *(f"{spread:.6g}" for spread in spreads.values())])

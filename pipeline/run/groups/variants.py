@@ -99,8 +99,12 @@ def probe_variants(
     variants. By default as many trainings run at the same time as fit the machine. Raises
     `TrainingError` if a variant failed; the others are trained and probed.
     """
-    tracker, plan = _begin(file, base, variants, fields, verbs, per_range)
-    with RunFolder.of(str(tracker.version)).locked():
+    tracker, folder, config = _begin(file, base, variants, fields, verbs(per_range))
+    with folder.locked():
+        name = folder.name
+        flags = [_arguments(folder, name, base, variant, fields) for variant in variants]
+        plan = _Plan(name, [one.labels for one in variants], flags, config, per_range)
+        keep_plan(tracker, folder, _PLAN, plan._asdict())
         return _run(tracker, plan, verbs, jobs)
 
 
@@ -134,9 +138,9 @@ def _begin(
     base: Mapping[str, Any],
     variants: Sequence[Variant],
     fields: Sequence[str],
-    verbs: Verbs,
-    per_range: int,
-) -> tuple[RunTracker, _Plan]:
+    verbs: Sequence[Verb],
+) -> tuple[RunTracker, RunFolder, dict[str, Any]]:
+    """Checks the first variant, and opens the parent run; its configuration is the last result."""
     inline = [json.dumps(part) for part in (base, *variants[0].overlays)]
     experiment = build([*(f"--config={text}" for text in inline), *fields])
     if not implements(experiment.model, Generator):
@@ -145,17 +149,13 @@ def _begin(
             "agreement; use a configuration of LanguageModel with the corpus builtin"
         )
     data: Any = experiment.data
-    refuse_unknown(data.vocabulary, data.unit, verbs(per_range))
+    refuse_unknown(data.vocabulary, data.unit, verbs)
     config = experiment.config
     named = f"agreement-{experiment.data.name}-{config_hash(config)[:6]}"
     name = f"{config['run_name'] or named}-variants{len(variants)}"
     tags = {"variants": str(len(variants))}
     tracker, folder = open_parent(experiment, name, config, tags, [f"--config={file}"])
-    name = folder.name
-    arguments = [_arguments(folder, name, base, variant, fields) for variant in variants]
-    plan = _Plan(name, [one.labels for one in variants], arguments, config, per_range)
-    keep_plan(tracker, folder, _PLAN, plan._asdict())
-    return tracker, plan
+    return tracker, folder, config
 
 
 def _arguments(
@@ -192,7 +192,7 @@ def _run(
             is_resumed,
         )
         done = [child for child in children(parent.run_id) if child.status == "FINISHED"]
-        done = [child for child in done if child.fold < len(trainings)]
+        done = [child for child in done if child.number < len(trainings)]
         _compare(tracker, parent, plan, verbs, done)
         return failed, f"{len(trainings)} variants"
 
@@ -210,7 +210,7 @@ def _compare(
     for child in done:
         trained = load_trained(locate(child.run_id, None), Generator, "a language model")
         lines.append(
-            ModelScores.of(plan.labels[child.fold], child.run_id[:8], judge(trained, chosen))
+            ModelScores.of(plan.labels[child.number], child.run_id[:8], judge(trained, chosen))
         )
     means = means_over_seeds(lines)
     scores = {

@@ -54,9 +54,9 @@ def run_jobs(
 ) -> Iterator[Outcome]:
     """Runs at most `at_once` jobs at the same time, and yields the result of each when it ends.
 
-    The next job is taken from `jobs` when there is room for it, and again after the last one has
-    ended, so that an iterator can decide late, or return a job again. A job for which `should_end`
-    returns true gets SIGTERM; the function is called for each running job several times a second.
+    A job is taken from `jobs` only when it can start. An iterator that is exhausted is asked again
+    after each job, so it may add jobs, such as one to repeat. A job for which `should_end` returns
+    true gets SIGTERM; the function is called for each running job several times a second.
 
     Each job has its own process group, so that Ctrl-C reaches it only through this process. When
     the iteration ends for any reason, running jobs get SIGTERM, so that trainings can close their

@@ -48,7 +48,7 @@ def sweep(request: SweepRequest, jobs: int | None) -> int:
     """
     experiment = build(request.arguments)
     settings = _settings(request, experiment)
-    trials = _num_trials(request)
+    trials = _num_trials(settings.sampler, request.space, request.trials)
     config = experiment.config
     name = config["run_name"] or f"sweep-{experiment.data.name}-{config_hash(config)[:6]}"
     # The scores of a sweep are those of its best trial, which are no mean over seeds.
@@ -77,6 +77,8 @@ def resume_sweep(
     """
     folder, plan = read_sweep(resume)
     refuse_changes(plan, space, storage)
+    space = parse_space(folder.path / PLAN, plan.space)
+    trials = _num_trials(plan.settings["sampler"], space, trials or plan.trials)
     with folder.locked():
         if _is_finished(folder, plan, trials):
             return 0
@@ -87,7 +89,7 @@ def resume_sweep(
                 "file, or start the sweep again"
             )
         tracker = reopen_parent(folder)
-        if trials is not None and trials != plan.trials:
+        if trials != plan.trials:
             plan = plan._replace(trials=trials)
             keep_plan(tracker, folder, PLAN, plan._asdict())
         return _run(tracker, plan, storage, jobs, is_resumed=True, has_trials=has_trials)
@@ -110,13 +112,13 @@ def _settings(request: SweepRequest, experiment: Experiment) -> SweepSettings:
     return SweepSettings(metric, direction, request.sampler, request.pruner, int(seed))
 
 
-def _num_trials(request: SweepRequest) -> int:
-    """Returns the number of trials: that of the request, in a grid at most all combinations."""
-    if request.sampler != "grid":
-        assert request.trials is not None
-        return request.trials
-    size = math.prod(len(values) for values in grid_of(request.space).values())
-    trials = min(size, request.trials or size)
+def _num_trials(sampler: str, space: Space, wanted: int | None) -> int:
+    """Returns the number of trials: the wanted one, in a grid at most all combinations."""
+    if sampler != "grid":
+        assert wanted is not None
+        return wanted
+    size = math.prod(len(values) for values in grid_of(space).values())
+    trials = min(size, wanted or size)
     if trials > MOST:
         raise InputError(
             f"the grid has {size:,} combinations; give fewer values, or --trials up to {MOST:,}"
@@ -124,15 +126,15 @@ def _num_trials(request: SweepRequest) -> int:
     return trials
 
 
-def _is_finished(folder: RunFolder, plan: Plan, trials: int | None) -> bool:
+def _is_finished(folder: RunFolder, plan: Plan, wanted: int) -> bool:
     """Returns whether nothing is left to do, and says so."""
-    wanted = plan.trials if trials is None else trials
     is_done = run_state(folder.run_id).status == "FINISHED" and wanted <= plan.trials
     if is_done:
         send_rest(folder)
         print_note(
             f"sweep {folder.run_id} ({plan.name}) is finished: {plan.trials} trials; nothing is "
-            "left to do. To add trials, give a larger --trials"
+            "left to do. To add trials, give a larger --trials; a grid has at most one trial for "
+            "each combination"
         )
     return is_done
 

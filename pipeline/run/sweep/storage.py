@@ -12,6 +12,7 @@ from pipeline.tracking.store import reason
 
 _CONNECT = 5  # seconds for one address
 _PATIENCE = 8.0  # seconds for all addresses and their names
+_SQLITE = b"SQLite format 3\0"  # first bytes of a database
 
 
 def check_storage(url: str) -> None:
@@ -45,9 +46,14 @@ def _is_new_file(url: str, database: str | None) -> bool:
         raise InputError(f"--storage {url}: there is no folder {path.parent}; create it first")
     if not path.exists():
         return True
-    if not path.is_file() or path.read_bytes()[:16] not in (b"", b"SQLite format 3\0"):
+    if not path.is_file() or _start(path) not in (b"", _SQLITE):
         raise InputError(f"--storage {url}: {path} is not an SQLite database; name another file")
     return False
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE))
 
 
 def connect_args(url: str) -> dict[str, Any]:
@@ -81,7 +87,8 @@ def _within(connect: Any) -> BaseException | None:  # noqa: ANN401 (a function w
 
 @contextlib.contextmanager
 def refusing_storage(url: str) -> Iterator[None]:
-    """Converts errors of a database and of its driver to `InputError`."""
+    """Converts errors of a database, of its driver and of Optuna to `InputError`."""
+    from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = f"--storage {redact_address(url)}"
@@ -92,5 +99,9 @@ def refusing_storage(url: str) -> Iterator[None]:
             f"{shown} needs the Python package {error.name}, which is not installed; install it, "
             "or use an SQLite file"
         ) from error
-    except (SQLAlchemyError, OSError, RuntimeError) as error:
-        raise InputError(f"{shown} cannot be used: {reason(error)}; check the address") from error
+    except (SQLAlchemyError, OptunaError, OSError, RuntimeError) as error:
+        cause = error.__cause__ if isinstance(error, OptunaError) else None
+        why = reason(cause if isinstance(cause, Exception) else error)
+        raise InputError(
+            f"{shown} cannot be used: {why}; check the database and its address"
+        ) from error

@@ -1,9 +1,10 @@
 """The trials of a sweep in a database, suggested and pruned by Optuna."""
 
+import contextlib
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import InputError
@@ -11,6 +12,7 @@ from pipeline.options import DIRECTIONS, PRUNERS, SAMPLERS
 from pipeline.run.sweep.space import Choices, Range, Space, grid_of
 from pipeline.run.sweep.storage import connect_args, refusing_storage
 from pipeline.tracking.secrets import redact_address
+from pipeline.tracking.store import reason
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -68,7 +70,8 @@ class Study:
     """The trials of one sweep.
 
     A trial is RUNNING from `ask` until `end`, also after the process was killed; `unfinished` are
-    those that are to be continued. Heartbeats are written to the database meanwhile.
+    those that are to be continued. Heartbeats are written to the database meanwhile. All methods
+    raise `InputError` if the database cannot be used, or has trials of another search space.
 
     Args:
         url: Address of the database.
@@ -84,7 +87,8 @@ class Study:
         import optuna
 
         require_optuna()
-        with warnings.catch_warnings(), refusing_storage(url):
+        self._url, self._name = url, name
+        with warnings.catch_warnings(), self._refusing():
             warnings.simplefilter("ignore")  # heartbeats are an experimental feature
             self._storage = optuna.storages.RDBStorage(
                 url,
@@ -103,15 +107,15 @@ class Study:
                 direction="minimize" if settings.direction == "min" else "maximize",
                 load_if_exists=True,
             )
-        # Ends of trials go to a study without the sampler: that of a grid would stop Optuna's loop.
-        self._study.sampler = optuna.samplers.RandomSampler()
-        sampler = _sampler(settings, space, self.num_trials)
-        self._source = optuna.load_study(
-            study_name=name,
-            storage=self._study._storage,  # with its cache of trials
-            sampler=sampler,
-            pruner=_pruner(settings.pruner),
-        )
+            # Trials end in a study without sampler, because `GridSampler` calls `study.stop()` at
+            # the last one, which raises an error outside of `optimize`.
+            self._study.sampler = optuna.samplers.RandomSampler()
+            self._source = optuna.load_study(
+                study_name=name,
+                storage=self._study._storage,  # with its cache of trials
+                sampler=_sampler(settings, space, self.num_trials),
+                pruner=_pruner(settings.pruner),
+            )
         self._space = space
         self._beats: dict[int, float] = {}
         self._trials: dict[int, optuna.trial.Trial] = {}
@@ -120,58 +124,63 @@ class Study:
     @property
     def num_trials(self) -> int:
         """Number of trials, whatever their state."""
-        return len(self._study.get_trials(deepcopy=False))
+        with self._refusing():
+            return len(self._study.get_trials(deepcopy=False))
 
     def ask(self) -> tuple[int, dict[str, Any]]:
         """Starts a trial, and returns its number and parameters."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), self._refusing():
             warnings.simplefilter("ignore")  # Optuna expects that its own loop writes heartbeats
-            trial = self._source.ask()
-        return self._suggest(trial, ())
+            return self._suggest(self._source.ask(), ())
 
     def unfinished(self) -> list[tuple[int, dict[str, Any]]]:
         """Returns the numbers and parameters of trials that were interrupted."""
         from optuna.trial import Trial, TrialState
 
-        return [
-            self._suggest(Trial(self._source, one._trial_id), one.intermediate_values)
-            for one in self._study.get_trials(deepcopy=False)
-            if one.state == TrialState.RUNNING
-        ]
+        with self._refusing():
+            return [
+                self._suggest(Trial(self._source, one._trial_id), one.intermediate_values)
+                for one in self._study.get_trials(deepcopy=False)
+                if one.state == TrialState.RUNNING
+            ]
 
     def report(self, number: int, scores: Mapping[int, float]) -> bool:
         """Stores new scores by validation, from 0, and returns whether to prune the trial."""
         trial, known = self._trials[number], self._reported[number]
         new = {step: score for step, score in scores.items() if step not in known}
-        for step, score in new.items():
-            trial.report(score, step)
-        known.update(new)
-        return bool(new) and trial.should_prune()
+        with self._refusing():
+            for step, score in new.items():
+                trial.report(score, step)
+            known.update(new)
+            return bool(new) and trial.should_prune()
 
     def beat(self, number: int) -> None:
         """Records that a trial is running, once a minute."""
         now = time.monotonic()
         if now - self._beats.get(number, -_HEARTBEAT) >= _HEARTBEAT:
             self._beats[number] = now
-            self._storage.record_heartbeat(self._trials[number]._trial_id)
+            with self._refusing():
+                self._storage.record_heartbeat(self._trials[number]._trial_id)
 
     def end(self, number: int, value: float | None, is_pruned: bool = False) -> None:
         """Ends a trial with its value; without a value it has failed, or was pruned."""
         from optuna.trial import TrialState
 
         state = TrialState.PRUNED if is_pruned else TrialState.FAIL
-        if value is not None:
-            self._study.tell(number, value)
-        else:
-            self._study.tell(number, state=state)
+        with self._refusing():
+            if value is not None:
+                self._study.tell(number, value)
+            else:
+                self._study.tell(number, state=state)
 
     def finished(self) -> list[Finished]:
         """Returns the trials that have ended, by number."""
-        return [
-            Finished(one.number, one.state.name, _value(one), dict(one.params))
-            for one in self._study.get_trials(deepcopy=False)
-            if one.state.is_finished()
-        ]
+        with self._refusing():
+            return [
+                Finished(one.number, one.state.name, _value(one), dict(one.params))
+                for one in self._study.get_trials(deepcopy=False)
+                if one.state.is_finished()
+            ]
 
     def importances(self) -> dict[str, float]:
         """Returns the share of each flag in the variance of the score (PED-ANOVA), largest first.
@@ -180,9 +189,24 @@ class Study:
         """
         from optuna.importance import get_param_importances
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), self._refusing():
             warnings.simplefilter("ignore")  # of few trials
             return dict(get_param_importances(self._study))
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Converts errors of the database, and of trials that do not fit, to `InputError`."""
+        with refusing_storage(self._url):
+            try:
+                yield
+            except InputError:
+                raise
+            except ValueError as error:
+                raise InputError(
+                    f"--storage {redact_address(self._url)}: the study {self._name} has trials "
+                    f"that do not fit the sweep ({reason(error)}); restore the database, or start "
+                    "the sweep again"
+                ) from error
 
     def _suggest(
         self,

@@ -34,10 +34,10 @@ def sum_up(tracker: RunTracker, parent: RunFolder, plan: Plan, study: Study, thr
 
     `threads` is the number of threads that each trial had.
     """
-    found = {child.fold: child for child in children(parent.run_id)}
+    found = {child.number: child for child in children(parent.run_id)}
     trials = [_row(trial, found) for trial in study.finished()]
     metric, is_low = plan.settings["metric"], plan.settings["direction"] == "min"
-    scores = {t.number: t.score for t in trials if t.score is not None}
+    scores = _candidates(trials)
     _log_file(tracker, parent.path / "trials.tsv", write_trials(trials, metric))
     if not scores:
         return False
@@ -104,12 +104,17 @@ def _searched(values: object) -> str:
     if not isinstance(values, Mapping):
         return json.dumps(values)
     step = f" in steps of {values['step']}" if "step" in values else ""
-    scale = " (logarithmic)" if values["log"] else ""
+    scale = " (logarithmic)" if values.get("log") else ""
     return f"{values['low']} to {values['high']}{step}{scale}"
 
 
 def _value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _candidates(trials: Sequence[TrialRow]) -> dict[int, float]:
+    """Returns the scores of the trials that can be the best: a run may have been deleted."""
+    return {t.number: t.score for t in trials if t.score is not None and t.run}
 
 
 def _row(trial: Finished, found: Mapping[int, Child]) -> TrialRow:

@@ -79,7 +79,7 @@ class Trials:
         return failed
 
     def _children(self) -> dict[int, Child]:
-        return {child.fold: child for child in children(self.parent.run_id)}
+        return {child.number: child for child in children(self.parent.run_id)}
 
     def _interrupted(self) -> list[int]:
         """Ends the trials whose training has ended unnoticed; returns the other open ones."""

@@ -31,6 +31,7 @@ COMMANDS = {
     "resume": ["train", "--resume", "a"],
     "fork": ["train", "--resume", "a", "--fork"],
     "train": ["train", "--config", "lm/builtin-lstm", "--upload_last=true"],
+    "seeds": ["train", "--config", "lm/builtin-lstm", "--seeds=2"],
     "crossvalidate": ["crossvalidate", "--config", "tagging/builtin-bilstm-crf"],
     "promote": ["promote", "a"],
     "registered": ["generate", "--run", "models:/a@champion"],

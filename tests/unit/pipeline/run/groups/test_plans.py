@@ -40,6 +40,15 @@ def test_a_wrong_value_is_found_before_the_run_is_opened(parent, change):
     assert [file.name for file in parent.iterdir()] == ["crossvalidation.json"]
 
 
+@pytest.mark.parametrize("data", [{}, {"init_args": {"source": [1]}}], ids=str)
+def test_a_configuration_without_a_source_is_found_before_the_run_is_opened(parent, data):
+    plan = PLAN | {"config": {"data": data}}
+    (parent / "crossvalidation.json").write_text(json.dumps(plan), encoding="utf-8")
+    with pytest.raises(InputError, match=r"crossvalidation\.json of run x is damaged: expected a "):
+        crossvalidate([], "abc", None, None)
+    assert [file.name for file in parent.iterdir()] == ["crossvalidation.json"]
+
+
 @pytest.mark.parametrize("wrong", [[["a", 1]], [None], ["a"], {"a": "b"}, [{}]], ids=str)
 def test_elements_of_lists_are_checked(parent, wrong):
     (parent / "p.json").write_text(json.dumps({"name": "x", "arguments": wrong}), encoding="utf-8")

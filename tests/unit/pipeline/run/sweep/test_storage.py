@@ -1,6 +1,6 @@
 """Databases that cannot be used are refused at once, without their password."""
 
-import time
+import threading
 
 import pytest
 
@@ -30,11 +30,11 @@ def test_a_database_that_cannot_be_used(tmp_path, monkeypatch, address, message)
     assert [path.name for path in tmp_path.iterdir()] == ["text.db"]
 
 
-def test_a_database_that_does_not_answer_is_refused_within_ten_seconds(tmp_path, monkeypatch):
+def test_a_database_that_does_not_answer_is_refused(tmp_path, monkeypatch):
     (tmp_path / "study.db").touch()
     monkeypatch.setattr("pipeline.run.sweep.storage._PATIENCE", 0.3)
-    monkeypatch.setattr("sqlalchemy.engine.Engine.connect", lambda self: time.sleep(1))
-    start = time.monotonic()
-    with pytest.raises(InputError, match="no answer within"):
+    answer = threading.Event()
+    monkeypatch.setattr("sqlalchemy.engine.Engine.connect", lambda self: answer.wait(60))
+    with pytest.raises(InputError, match="no answer within"):  # before `connect` returns
         check_storage(f"sqlite:///{tmp_path}/study.db")
-    assert time.monotonic() - start < 0.9
+    answer.set()

@@ -1,11 +1,10 @@
 """Trials in a database: none is lost or suggested twice when the process is killed."""
 
-import time
-
 import pytest
 
 optuna = pytest.importorskip("optuna")
 
+from pipeline.errors import InputError  # noqa: E402
 from pipeline.run.sweep.space import Choices, Range  # noqa: E402
 from pipeline.run.sweep.study import Study, SweepSettings  # noqa: E402
 
@@ -89,6 +88,31 @@ def test_heartbeats_are_in_the_database(tmp_path):
     number, _ = one.ask()
     one.beat(number)
     assert one._storage._get_stale_trial_ids(one._study._study_id) == []
-    one._storage.grace_period = 1
-    time.sleep(2.1)
+    with one._storage.engine.begin() as connection:
+        past = "UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00'"
+        assert connection.exec_driver_sql(past).rowcount == 1
     assert one._storage._get_stale_trial_ids(one._study._study_id) == [1]
+
+
+def test_a_database_that_fails_during_a_sweep_is_an_input_error(tmp_path):
+    one = study(tmp_path, "random")
+    number, _ = one.ask()
+    with one._storage.engine.begin() as connection:
+        for table in ("trial_values", "trial_heartbeats", "trial_intermediate_values"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+    for use in (
+        lambda: one.beat(number),
+        lambda: one.report(number, {0: 1.0}),
+        lambda: one.end(number, 1.0),
+        one.ask,
+    ):
+        with pytest.raises(InputError, match=r"study\.db cannot be used: .*no such table: trial_"):
+            use()
+
+
+def test_trials_of_another_search_space_are_refused(tmp_path):
+    study(tmp_path, "random").ask()
+    other = study(tmp_path, "random", {"a": Range(0, 9, 1, False)})
+    for use in (other.unfinished, other.ask):
+        with pytest.raises(InputError, match="has trials that do not fit the sweep"):
+            use()
