@@ -59,7 +59,8 @@ class BuiltinReviews(LabelledSource):
             files=dict.fromkeys(splits, Path(__file__)),
             labels=_LABELS,
             notes=(
-                f"a classifier that ignores word order reaches an accuracy of at most {bound:.1%}",
+                "a classifier that ignores word order has an expected accuracy of at most "
+                f"{bound:.1%}",
             ),
         )
 

@@ -16,6 +16,17 @@ _NUM_BINS = 10  # bins of confidence, as in the reports
 _MAX_NAME_LENGTH = 100
 LOWER_IS_BETTER = frozenset({"calibration_error", "distance"})
 """Scores of `LabelScores` that are better if they are lower."""
+_LOWER = ("perplexity", "nll", "loss", "bpc", "parameters", *LOWER_IS_BETTER)
+
+
+def is_better_if_lower(score: str) -> bool:
+    """Returns whether a metric of any task, or a size, is better if it is lower.
+
+    Example:
+        >>> is_better_if_lower("test/calibration_error"), is_better_if_lower("best/val_accuracy")
+        (True, False)
+    """
+    return score.rpartition("/")[2].removeprefix("val_").startswith(_LOWER)
 
 
 class LabelScores(Metric):

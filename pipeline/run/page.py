@@ -77,9 +77,9 @@ def headline(status: str, monitor: str, scores: Mapping[str, float], expected: s
     """Returns the first line of a description: the result, and the scores to expect.
 
     Example:
-        >>> scores = {"test/perplexity": 112.098, "best/val_perplexity": 116.88}
+        >>> scores = {"test/perplexity": 112.098}
         >>> headline("FINISHED", "val/perplexity", scores, "Published test perplexity 114.5.")
-        '**test/perplexity 112.1**, best val/perplexity 116.88. Published test perplexity 114.5.'
+        '**test/perplexity 112.1**. The unchanged configuration: Published test perplexity 114.5.'
     """
     test, best = "test/" + monitor.partition("/")[2], "best/" + monitor.replace("/", "_")
     known, unknown = scores.get("test/perplexity_known"), scores.get("test/unk", 0)
@@ -93,7 +93,12 @@ def headline(status: str, monitor: str, scores: Mapping[str, float], expected: s
     found += [f"best {monitor} {scores[best]:.5g}"] if best in scores else []
     result = ", ".join(found) or f"No score of {monitor} yet"
     ended = "" if status == "FINISHED" else f" ({status})"
-    return f"{result}{ended}. {expected}".strip()
+    return f"{result}{ended}. {of_unchanged(expected)}".strip()
+
+
+def of_unchanged(expected: str) -> str:
+    """Returns the scores to expect, and that these are not of a configuration with changes."""
+    return f"The unchanged configuration: {expected}" if expected else ""
 
 
 def with_headline(note: str, line: str) -> str:

@@ -104,11 +104,17 @@ def train(
         finally:
             termination.uninstall()
     job.tracker.finish("FINISHED")
+    _print_end(job, register)
+    return 0
+
+
+def _print_end(job: OpenTraining, register: str | None) -> None:
     print_result(f"run {job.tracker.version} ({job.name})")
     for what, address in zip(("page", "charts"), job.tracker.addresses, strict=False):
         print_note(f"{what}: {address}")
-    print_note(f"next: unroll {_next_verb(experiment.model)} --run {job.tracker.version}")
-    return 0
+    print_note(f"next: unroll {_next_verb(job.experiment.model)} --run {job.tracker.version}")
+    if register is not None:
+        print_note(f"registered: models:/{register}@challenger; next: unroll promote {register}")
 
 
 def _without_secrets(experiment: Experiment, resumed: RunFolder | None) -> Experiment:

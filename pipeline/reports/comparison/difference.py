@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from pipeline.console import Justify, format_table
 from pipeline.errors import InputError
 from pipeline.metrics.items import FILE, ItemScores
+from pipeline.metrics.labels import is_better_if_lower
 from pipeline.reports.comparison.significance import PairedTest, paired_test
 from pipeline.tracking.lookup import SHORT_ID, read_artifact
 from pipeline.tracking.table import RunRow, markdown_table, number, shared_scores, varying
 
-_LOWER_IS_BETTER = ("perplexity",)
 _WIDEST = 40  # characters of a value in a table
 
 
@@ -119,7 +119,7 @@ def conclusion(test: PairedTest, first: str, second: str) -> str:
     if test.difference == 0:
         return f"{test.metric} of {first} and {second} is the same on {test.num_items:,} items"
     is_higher = test.difference > 0
-    is_better = is_higher != (test.metric in _LOWER_IS_BETTER)
+    is_better = is_higher != is_better_if_lower(test.metric)
     kind = "all exchanges" if test.is_exact else "random exchanges"
     p = f"p < {0.0001}" if test.p_value < 0.00015 else f"p = {test.p_value:.2g}"
     return (

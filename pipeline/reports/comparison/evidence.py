@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import InputError
 from pipeline.metrics.items import ItemScores
+from pipeline.metrics.labels import is_better_if_lower
 from pipeline.reports.comparison.difference import conclusion, read_items, require_ended
 from pipeline.reports.comparison.frequencies import FrequencyLoss, read_frequencies
 from pipeline.reports.comparison.significance import paired_test
@@ -17,7 +18,6 @@ _MOST_TESTS = 10
 _MOST_ANALYSES = 4
 _MOST_SENTENCES = 15
 _COUNTS = ("test/tokens", "test/unk", "test/sentences", "test/malformed_gold")
-_LOWER_IS_BETTER = ("perplexity", "nll", "loss", "bpc", "parameters", "error")
 
 
 class Analysis(NamedTuple):
@@ -63,8 +63,7 @@ class Evidence(NamedTuple):
         means = {i: one.mean for i, one in found.items() if one is not None}
         if len(means) < 2:
             return set()
-        name = score.rpartition("/")[2].removeprefix("val_")
-        choose = min if name.startswith(_LOWER_IS_BETTER) else max
+        choose = min if is_better_if_lower(score) else max
         return {i for i, mean in means.items() if mean == choose(means.values())}
 
 

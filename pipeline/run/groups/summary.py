@@ -7,7 +7,7 @@ from pipeline.checkpoints.folder import RunFolder, write_atomically
 from pipeline.console import print_result
 from pipeline.run.description import commands_of, write_note
 from pipeline.run.groups.page import ParentPage
-from pipeline.run.page import EXPECTED_TAG
+from pipeline.run.page import EXPECTED_TAG, of_unchanged
 from pipeline.tracking.family import Child
 from pipeline.tracking.logger import RunTracker
 from pipeline.tracking.run import run_state
@@ -50,7 +50,7 @@ def _page(
     result = ", ".join(f"{n} {means[n]:.5g} ± {spreads[f'{n}_std']:.2g}" for n in chosen[:1])
     what = f"(mean and standard deviation of {len(finished)} {kind}s)"
     page = ParentPage(
-        result=f"**{result}** {what}. {expected}".rstrip(),
+        result=f"**{result}** {what}. {of_unchanged(expected)}".rstrip(),
         facts=[f"All scores are in the artifact `{kind}s.tsv`."],
         commands=commands,
         head=[kind, "run", *chosen],

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.run.page import headline, with_headline
 from pipeline.tracking.provenance import command_line
@@ -41,7 +42,8 @@ def test_the_description(project, config, monkeypatch):
     assert first == (
         f"**test/perplexity {metrics['test/perplexity']:.5g}** "
         f"({metrics['test/perplexity_known']:.5g} without 1 unknown token), "
-        f"best val/perplexity {metrics['best/val_perplexity']:.5g}. Published test perplexity 12.5."
+        f"best val/perplexity {metrics['best/val_perplexity']:.5g}. "
+        "The unchanged configuration: Published test perplexity 12.5."
     )
     assert f"{metrics['model/parameters']:,.0f} parameters" in note
     assert "vocabulary" in note
@@ -136,7 +138,7 @@ def test_parameters_are_few_and_the_same_however_a_run_is_started(project, confi
 
 
 def test_single_values_and_sizes_of_ngrams(project, corpus):
-    """An n-gram model has one value of each score, at step 0, and a number of parameters."""
+    """An n-gram model has one value of each score, none beside curves, and a size."""
     config = small_config(corpus)
     smoothing = {"class_path": "pipeline.ngrams.AddDelta", "init_args": {"delta": 0.5}}
     init_args = {"order": 2, "smoothing": smoothing}
@@ -144,9 +146,10 @@ def test_single_values_and_sizes_of_ngrams(project, corpus):
     config["trainer"] = {"max_epochs": 1}
     assert command("train", "--config", write_config(project, config)) == 0
     run = only_run(project)
-    for name in ("val/perplexity", "test/perplexity", "best/val_perplexity", "model/parameters"):
+    for name in ("final/val_nll", "test/perplexity", "best/val_perplexity", "model/parameters"):
         assert {step for step, _ in history(project, run.info.run_id, name)} == {0}, name
     assert run.data.metrics["model/parameters"] > 100
+    assert not any(name.startswith("val/") for name in run.data.metrics)
 
 
 def test_names_of_experiments_and_runs(project, config, monkeypatch):
