@@ -38,13 +38,15 @@ class Group(NamedTuple):
     def summary(self, metric: str) -> Summary | None:
         """Returns the mean and standard deviation of a metric; None if no run has a finite one.
 
-        `val` and `test` are the values of the main score.
+        `val` and `test` are the values of the main score. Of runs with the same seed, which are
+        repetitions and no independent samples, only the latest counts.
         """
-        own = {"val": "val", "test": "test"}
-        values = [
-            getattr(row, metric) if metric in own else row.metrics.get(metric) for row in self.rows
-        ]
-        return summarize([value for value in values if value is not None])
+        values: dict[str, float] = {}
+        for row in sorted(self.rows, key=lambda row: row.start):
+            value = getattr(row, metric) if metric in ("val", "test") else row.metrics.get(metric)
+            if value is not None:
+                values[row.params.get("seed_everything", row.run_id)] = value
+        return summarize(list(values.values()))
 
     def metrics(self) -> Mapping[str, Summary]:
         """Returns the summaries of all metrics that runs of the group have."""

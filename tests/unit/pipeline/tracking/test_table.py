@@ -16,7 +16,7 @@ from pipeline.tracking.lookup import download, find_run
 from pipeline.tracking.naming import GROUP_TAG
 from pipeline.tracking.store import experiment_id
 from pipeline.tracking.table import Query, RunRow, list_runs, run_table, select_runs
-from pipeline.tracking.table.groups import summarize
+from pipeline.tracking.table.groups import Group, summarize
 from tests.examples import refuses
 from tests.harness import command, error_of
 
@@ -258,6 +258,17 @@ def test_children_follow_their_parent(store, family, capsys):
         ["└", "lstm-1a2b3c-s1", "20"],
     ]
     assert shown.err == "showing 1 of 2 runs; raise --limit\n"
+
+
+def test_a_repeated_seed_counts_once():
+    day = datetime.datetime(2025, 5, 4, tzinfo=datetime.UTC)
+    hour = datetime.timedelta(hours=1)
+    tested = [("1", 2, 20.0), ("1", 3, None), ("2", 1, 23.0), ("1", 1, 99.0)]
+    rows = [
+        row(start=day + hours * hour, test=test, params={"seed_everything": seed})
+        for seed, hours, test in tested
+    ]
+    assert Group("lstm", rows).summary("test") == summarize([20.0, 23.0])
 
 
 def test_means_over_seeds(family, capsys):
