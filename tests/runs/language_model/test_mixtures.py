@@ -129,7 +129,7 @@ def test_one_run(corpus, members):
     assert command("train", f"--config={config}") == 0
     after = {run.info.run_id: run for run in all_runs(members)}
     (new,) = after.keys() - before.keys()
-    assert after[new].data.metrics["val/weight_0"] == 1
+    assert after[new].data.metrics["final/val_weight_0"] == 1
     assert after[new].info.status == "FINISHED"
     assert all(after[run].data.metrics == metrics for run, metrics in before.items())
 
