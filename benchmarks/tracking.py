@@ -46,6 +46,7 @@ class Alternate(Callback):
         self._block = contextlib.ExitStack()
         self._is_on = False
         self._start = 0.0
+        self._batches = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `Callback`."""
@@ -58,7 +59,8 @@ class Alternate(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
         """See `Callback`."""
-        number, place = divmod(batch_idx, self.steps)
+        number, place = divmod(self._batches, self.steps)  # `batch_idx` begins anew in each epoch
+        self._batches += 1
         if place:
             return
         if number:
