@@ -12,7 +12,7 @@ from pipeline.errors import InputError, shortened
 
 
 class Layout(NamedTuple):
-    """How the columns of a table are written.
+    """The format of a text file with columns.
 
     Attributes:
         delimiter: Character between columns. After a space, the last column extends to the end of

@@ -39,7 +39,7 @@ class Counts(NamedTuple):
 
 
 class UnseenWords:
-    """Gives a trained model the pretrained vectors of words that its corpus does not contain.
+    """The pretrained vectors of words that the corpus of a trained model does not contain.
 
     In training, words of the validation and test text have their pretrained vectors, too, so a
     sentence gets the same tags whether it is in the test split or is read later. The file must have
@@ -89,7 +89,7 @@ class UnseenWords:
         if self._index is not None:
             unseen = sorted(word for word in words if word not in self.known)
             found = self._index.find(unseen)
-            self._inputs.look_up(lambda asked: {w: found[w] for w in asked if w in found}, unseen)
+            self._inputs.look_up(found)
             is_found = torch.tensor([word in found for word in words], dtype=torch.bool)
         is_unseen = torch.tensor([word not in self._trained_on for word in words])
         is_unknown = self._inputs.are_unknown(words)

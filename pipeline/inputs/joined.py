@@ -1,6 +1,6 @@
 """The concatenation of input parts, from which an encoder reads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,13 +49,11 @@ class Inputs(nn.ModuleList):
         self._words, self._values = list(lexicon.counts), dict(lexicon.columns)
         self.reindex()
 
-    def look_up(
-        self, find: Callable[[Sequence[str]], Mapping[str, Row]], words: Sequence[str]
-    ) -> None:
-        """Adds the pretrained vectors of words to the parts that use them, as `Words.look_up`."""
+    def look_up(self, vectors: Mapping[str, Row]) -> None:
+        """Adds pretrained vectors of words to the parts that use them, as `Words.look_up`."""
         for part in self.tables_of_words:
             if part.looks_up:
-                part.look_up(find, list(words))
+                part.look_up(vectors)
 
     def are_unknown(self, words: Sequence[str]) -> Tensor | None:
         """Returns whether all word embeddings read a word as unknown, bool [words].

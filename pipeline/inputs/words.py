@@ -78,7 +78,7 @@ class Words(InputPart):
 
     @property
     def looks_up(self) -> bool:
-        """Whether words outside of the lexicon are read by the vectors of the pretrained file."""
+        """Whether `look_up` can add the pretrained vectors of words that are not in the lexicon."""
         return self.has_given and self.unseen == "vectors"
 
     @property
@@ -100,20 +100,20 @@ class Words(InputPart):
             )
             self.table.weight.requires_grad_(self.tuned)
 
-    def look_up(self, find: Callable[[Sequence[str]], Mapping[str, Row]], words: list[str]) -> None:
-        """Adds the pretrained vectors of words that have none, in place of those added before.
+    def look_up(self, vectors: Mapping[str, Row]) -> None:
+        """Adds pretrained vectors [size] of words that have none, in place of those added before.
 
-        `find` returns the vectors [size] of the words that are in the pretrained file. They are
-        for inference: the model must not be trained or saved afterwards.
+        They are for inference: the model must not be trained or saved afterwards.
         """
+        if not (vectors or self._looked_up):
+            return
         for word in self._looked_up:
             del self._rows[word]
         known = self.table.weight.detach()[: len(self._rows) + 1]
-        spelled = {word: self._spelling(word) for word in words}
-        found = find([word for word, spelling in spelled.items() if spelling not in self._rows])
         new: dict[str, Row] = {}
-        for word, row in found.items():
-            new.setdefault(spelled[word], row)
+        for word, row in vectors.items():
+            if (spelling := self._spelling(word)) not in self._rows:
+                new.setdefault(spelling, row)
         self._looked_up = list(new)
         for spelling in new:
             self._rows[spelling] = len(self._rows) + 1

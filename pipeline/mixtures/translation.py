@@ -119,7 +119,7 @@ class TranslatedModel:
 
     @property
     def note(self) -> str:
-        """What the two vocabularies do not have in common; empty if they have the same words."""
+        """Note on words that only one of the two vocabularies has; "" if there are none."""
         if not (len(self._words.others) or self._words.num_unknown):
             return ""
         return (

@@ -1,4 +1,4 @@
-"""What losses of test tokens tell about a language model: blocks, sentences, frequencies."""
+"""The losses of a language model's test tokens by block, sentence and word frequency."""
 
 import hashlib
 import math

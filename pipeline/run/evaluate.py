@@ -7,8 +7,7 @@ from typing import Any, TextIO
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from pipeline.checkpoints.folder import find_local
-from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.locate import folder_of, locate
 from pipeline.checkpoints.read import load_trained
 from pipeline.checkpoints.write import AtomicCheckpointIO
 from pipeline.console import open_output, print_note, print_result
@@ -22,7 +21,7 @@ from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.experiment import Experiment, build, load_data, with_data
 from pipeline.run.page import EXPECTED_TAG, headline
 from pipeline.run.trainer import make_trainer
-from pipeline.tracking.lookup import add_values, find_run
+from pipeline.tracking.lookup import add_values
 from pipeline.tracking.run import run_state
 
 
@@ -70,8 +69,7 @@ def _record(run: str, experiment: Experiment, trainer: Trainer) -> None:
         if name.startswith("test/")
     }
     try:
-        folder = find_local(run)
-        run_id = folder.run_id if folder is not None else find_run(run)
+        run_id = folder_of(run).run_id
         state = run_state(run_id)
         if state.status == "RUNNING" or scores.keys() <= state.metrics.keys():
             return

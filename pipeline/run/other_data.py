@@ -6,8 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 
-from pipeline.checkpoints.folder import find_local
-from pipeline.checkpoints.locate import locate
+from pipeline.checkpoints.locate import folder_of, locate
 from pipeline.checkpoints.read import Trained, load_trained
 from pipeline.console import print_note, print_result
 from pipeline.contracts import OtherCorpus, ReadsOtherData
@@ -19,7 +18,7 @@ from pipeline.protocols import implements
 from pipeline.run.devices import ends_determinism, explain_nondeterminism
 from pipeline.run.evaluate import evaluation_trainer
 from pipeline.run.experiment import build_data
-from pipeline.tracking.lookup import add_values, find_run
+from pipeline.tracking.lookup import add_values
 from pipeline.tracking.run import run_state
 
 _ENDINGS = (".txt", ".tsv", ".csv", ".json", ".jsonl", ".parquet", ".conll", ".conllu", ".gz")
@@ -95,9 +94,10 @@ def evaluate_on(
             f"{type(reader).__name__} reads no other data than that of training; leave out --on"
         )
     others = {other: cast(Any, reader).other(other.path, trained.data) for other in on}
+    unseen = _unseen_words(trained, vectors)
     scores: dict[str, float] = {}
     for other, corpus in others.items():
-        _read_words(trained, corpus, other.name, vectors)
+        _add_words(trained, unseen, corpus, other.name)
         trainer = evaluation_trainer(settings, [])
         trainer.test(trained.model, cast(Any, corpus.module), verbose=False)
         for name, value in sorted(trainer.callback_metrics.items()):
@@ -110,17 +110,23 @@ def evaluate_on(
     return 0
 
 
-def _read_words(trained: Trained, other: OtherCorpus, name: str, vectors: Path | None) -> None:
-    """Gives the model the words of other data, and prints notes about them."""
-    if other.lexicon is not None:
-        unseen = UnseenWords(trained, vectors)
+def _unseen_words(trained: Trained, vectors: Path | None) -> UnseenWords | None:
+    """Returns the source of pretrained vectors; None for a model without input parts."""
+    if hasattr(trained.model, "inputs"):
+        return UnseenWords(trained, vectors)
+    if vectors is not None:
+        raise InputError("--vectors: the model reads no pretrained word vectors; leave it out")
+    return None
+
+
+def _add_words(trained: Trained, unseen: UnseenWords | None, other: OtherCorpus, name: str) -> None:
+    """Adds the words of other data to the model, and prints notes about the data."""
+    if other.lexicon is not None and unseen is not None:
         places = {word: index for index, word in enumerate(other.lexicon.counts)}
         ids = torch.tensor([places[token] for token in other.tokens], dtype=torch.int64)
         counts = unseen.read(list(places), ids, other.num_items)
         cast(Any, trained.model).inputs.read(other.lexicon)
         print_note(f"{name}: {unseen.summary(counts, 'sentences or texts')}")
-    elif vectors is not None:
-        raise InputError("--vectors: the model reads no pretrained word vectors; leave it out")
     for note in other.notes:
         print_note(f"note: {name}: {note}")
 
@@ -132,8 +138,7 @@ def _about(other: OtherCorpus) -> str:
 
 def _record(run: str, scores: Mapping[str, float], tags: Mapping[str, str]) -> None:
     try:
-        folder = find_local(run)
-        run_id = folder.run_id if folder is not None else find_run(run)
+        run_id = folder_of(run).run_id
         if run_state(run_id).status == "RUNNING":
             print_note(f"run {run_id} is still being trained: the scores are not added to it")
             return

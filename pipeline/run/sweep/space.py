@@ -35,7 +35,7 @@ class Range(NamedTuple):
 
     @property
     def is_integer(self) -> bool:
-        """Whether only integers are in the range."""
+        """Whether bounds and step of the range are integers."""
         return all(isinstance(one, int) for one in (self.low, self.high, self.step or 1))
 
 

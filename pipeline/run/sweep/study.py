@@ -23,7 +23,7 @@ _HEARTBEAT, _GRACE = 60, 180  # seconds
 
 
 class SweepSettings(NamedTuple):
-    """What a sweep optimizes, and how; `direction` is "min" or "max"."""
+    """The metric and direction ("min" or "max") of a sweep, and its sampler."""
 
     metric: str
     direction: str

@@ -106,23 +106,20 @@ def test_the_unknown_word_learns_as_fast_as_the_others():
 
 
 def test_words_without_a_vector_are_looked_up_until_the_next_time():
-    asked = []
-
-    def find(words):
-        asked.append(words)
-        rows = {"new": [1, 2, 3], "Newer": [4, 5, 6], "newer": [7, 8, 9]}
-        return {w: np.array(rows[w], np.float32) for w in words if w in rows}
+    def vectors(**rows):
+        return {word: np.array(row, np.float32) for word, row in rows.items()}
 
     part = Words(size=3, tuned=False, lower=True)
     part.fit(Lexicon(COUNTS, {}, VECTORS))
     before = vector_of(part, "bank", "the", "known", "new")
-    part.look_up(find, ["BANK", "Newer", "newer", "nowhere"])
-    assert asked == [["Newer", "newer", "nowhere"]]
+    part.look_up(vectors(BANK=[0, 0, 0], Newer=[4, 5, 6], newer=[7, 8, 9]))
     assert vector_of(part, "NEWER", "newer").tolist() == [[4, 5, 6], [4, 5, 6]]  # the first one
+    assert torch.equal(vector_of(part, "bank")[0], before[0])  # has a vector already
     assert torch.equal(vector_of(part, "nowhere")[0], part.unknown)
-    part.look_up(find, ["new"])
+    part.look_up(vectors(new=[1, 2, 3]))
     assert vector_of(part, "new").tolist() == [[1, 2, 3]]
-    part.look_up(find, [])
+    assert torch.equal(vector_of(part, "newer")[0], part.unknown)
+    part.look_up({})
     assert torch.equal(vector_of(part, "bank", "the", "known", "new"), before)
 
 
